@@ -1,0 +1,3 @@
+from . import backward
+from .ops import PUBLIC
+from .tensor import Tensor

@@ -1,0 +1,312 @@
+"""Reverse mode: walk the nodes that made a result, newest first, and pull its cotangent back through each.
+
+Rules first run as plain multiplications.  If that leaves NaN in a gradient, the walk is made again with rules for which
+a zero cotangent means "not selected": it stays zero whatever it is multiplied by.  A NaN can only vanish on the way
+where something selects, so the first walk, when it is clean, is what the second would have given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from . import tape
+from .op import REGISTRY, Plan, Traced
+from .tape import Leaf, Node, Packed, Pick, current, enable_grad, no_grad, observe, places, write_after
+from .tensor import Tensor, at
+
+by_index = attrgetter("index")
+
+
+def ancestors(roots: Iterable) -> list:
+    """The nodes that made these, oldest first."""
+    found = list(dict.fromkeys(roots))
+    seen = set(found)
+    for node in found:  # grows as it is walked
+        for parent in node.parents:
+            if parent not in seen:
+                seen.add(parent)
+                found.append(parent)
+    found.sort(key=by_index)
+    return found
+
+
+def leading_to(order: list, wanted: set) -> set:
+    """Those of the nodes (oldest first) through which gradients reach the wanted ones."""
+    needed = set(wanted)
+    for node in order:
+        if node not in needed and not needed.isdisjoint(node.parents):
+            needed.add(node)
+    return needed
+
+
+class Walk:
+    """One pass from results back to the nodes of interest."""
+
+    def __init__(self, roots: dict, order: list, needed: set | None, wanted: set, level: int, *, tracked: bool):
+        self.roots, self.order, self.needed, self.wanted, self.level = roots, order, needed, wanted, level
+        self.tracked = tracked  # whether the gradients will themselves be differentiated
+        self.ours: set = set()  # nodes whose pending cotangent nobody else can see, so that it may be added to in place
+
+    def run(self, careful: bool) -> dict:
+        """The cotangents of leaves and wanted nodes."""
+        pending, found, ours = dict(self.roots), {}, set()
+        needed, wanted, tracked = self.needed, self.wanted, self.tracked
+        self.ours, observed, latest_write = ours, current().observers, tape.latest_write
+        for node in reversed(self.order):
+            g = pending.pop(node, None)
+            if g is None:
+                continue
+            if node.hooks:
+                g = self.hooked(node, g)
+            kind = node.__class__
+            if kind is Leaf:
+                found[node] = g
+                continue
+            if wanted and node in wanted:
+                found[node] = g
+                if needed.isdisjoint(node.parents):
+                    continue
+            if kind is Pick:
+                pending.setdefault(node.parents[0], {})[node.k] = g
+                continue
+            plan, parents, env = node.plan, node.parents, node.env
+            if env is None:
+                raise freed(node)
+            if node.index < latest_write and plan.keeps:
+                refuse_overwritten(node, env)
+            if node.dtype is None:
+                g = tuple(g.get(k) for k in range(node.shape))
+            if needed is not None:
+                plan, parents = self.restricted(plan, parents)
+            if tracked:
+                env = self.lifted(node, env)
+            cotangents = plan.careful(g, env) if careful else plan.fast(g, env)
+            if observed:
+                observe(node, (g,), {}, cotangents)
+            for parent, ct in zip(parents, cotangents):
+                if ct is None:
+                    continue
+                if ct.shape != parent.shape or ct.dtype is not parent.dtype:
+                    ct = fitted(ct, parent, node)
+                if parent not in pending:
+                    pending[parent] = ct
+                    if parent.__class__ is Leaf and ct is not g and not tracked and fresh(ct, env):
+                        ours.add(parent)
+                elif parent in ours:
+                    before = pending[parent]
+                    before += ct
+                else:
+                    pending[parent] = total = pending[parent] + ct
+                    if total.__class__ is np.ndarray:
+                        ours.add(parent)
+        return found
+
+    def restricted(self, plan: Plan, parents: Sequence) -> tuple:
+        """The plan and parents with only the needed ones left."""
+        keep = [p in self.needed for p in parents]
+        if all(keep):
+            return plan, parents
+        key = sum((1 << i for i, k in zip(plan.wrt, keep) if k), 1 << plan.count)
+        return plan.op.plan(key, plan.fast is plan.careful), [p for p, k in zip(parents, keep) if k]
+
+    def lifted(self, node: Node, env: list) -> list:
+        """What a node kept, as tensors of its graph, so that a rule that runs on it is itself recorded."""
+        op, level = node.plan.op, self.level
+        if not env:
+            return env
+        lift = lambda v, n: v if v is None or not hasattr(v, "dtype") else at(v, n, level)
+        goes = dict(zip(node.plan.wrt, node.parents))
+        if type(env[0]) is tuple:
+            y = tuple(at(v, Pick(node, k, v.shape, v.dtype) if v.dtype.kind in "fc" else None, level) for k, v in enumerate(env[0]))
+        else:
+            y = lift(env[0], node)
+        if op.variadic:
+            xs = [env[1] and tuple(lift(v, goes.get(i)) for i, v in enumerate(env[1]))]
+        else:
+            xs = [lift(v, goes.get(i)) for i, v in enumerate(env[1 : 1 + len(op.inputs)])]
+        return [y, *xs, *env[1 + len(xs) :]]
+
+    def hooked(self, node: Any, g: Any) -> Any:
+        """The cotangent as a node's hooks leave it."""
+        for hook in tuple(node.hooks):
+            t = g if isinstance(g, Tensor) and g.level == self.level else at(_entry(g), None, self.level)
+            changed = hook(t)
+            if changed is not None:
+                if not isinstance(changed, Traced) or changed.shape != node.shape:
+                    raise ValueError(f"a hook on {node.name} must return a Tensor of shape {node.shape} or None, got {changed!r:.60}")
+                g = changed if self.tracked else changed.value
+        return g
+
+    def free(self) -> None:
+        """Let go of what the nodes kept."""
+        for node in self.order:
+            if node.__class__ is Node and node.plan.keeps or node.__class__ is Packed:
+                node.env = None
+
+
+def fresh(ct: Any, env: list) -> bool:
+    """Whether a rule made this array anew, so that it may be kept and added to."""
+    return ct.__class__ is np.ndarray and ct.base is None and not any(ct is v for v in env)
+
+
+def fitted(ct: Any, parent: Any, node: Node) -> Any:
+    """A cotangent in the shape and type of what it belongs to: summed where broadcasting enlarged, spread where it may."""
+    if ct.shape != parent.shape:
+        try:
+            ct = REGISTRY["fit_shape"].call(ct, shape=parent.shape)
+        except ValueError:
+            raise RuntimeError(
+                f"{node.name}: its gradient rule returned shape {ct.shape} for an input of shape {parent.shape}"
+            ) from None
+    if ct.dtype != parent.dtype:
+        if ct.dtype.kind == "c" and parent.dtype.kind != "c":
+            ct = REGISTRY["real"].call(ct)
+        ct = ct.astype(parent.dtype)
+    return ct
+
+
+def freed(node: Any) -> RuntimeError:
+    """The error of a second backward through a graph that let go of its arrays."""
+    return RuntimeError(
+        f"backward: the graph behind {node.name} has been freed by an earlier backward; "
+        "give that one retain_graph=True if you need gradients through it a second time"
+    )
+
+
+def refuse_overwritten(node: Node, env: list) -> None:
+    """Raise if an array that a node kept has been changed in place since."""
+    op = node.plan.op
+    kept = [("its result", env[0])] + [(n, env[op.slots[n]]) for n in op.inputs]
+    for name, value in kept:
+        for v in value if type(value) is tuple else (value,):
+            entry = write_after(v, node.index) if isinstance(v, (np.ndarray, Traced)) else None
+            if entry:
+                lines = f"\n  recorded at {places[node]}\n  changed at {entry[3]}" if node in places and entry[3] else ""
+                raise RuntimeError(
+                    f"backward: {op.name} needs {name} {tuple(v.shape)}, which has been changed in place since it was "
+                    f"recorded; change a clone() instead, or change it after backward{lines or ' (detect_anomaly shows where)'}"
+                )
+
+
+def _entry(g: Any) -> Any:
+    return g if isinstance(g, (np.ndarray, Traced)) else np.asarray(g)
+
+
+def _poisoned(found: dict) -> bool:
+    return any(_has_nan(g) for g in found.values())
+
+
+def _has_nan(g: Any) -> bool:
+    while isinstance(g, Traced):
+        if not hasattr(g, "value"):
+            return False
+        g = g.value
+    total = np.vdot(g, g)
+    return bool(total != total)
+
+
+def pullback(outputs: Sequence, cotangents: Sequence, wanted: Iterable = (), *, retain: bool, tracked: bool, only_wanted: bool) -> dict:
+    """Cotangents of the leaves, or of only the wanted nodes, given those of the outputs."""
+    level = outputs[0].level
+    roots: dict = {}
+    for y, g in zip(outputs, cotangents):
+        node = y.grad_fn or y.node
+        ours = isinstance(g, Tensor) and g.level == level
+        g = (g if ours else at(g, None, level)) if tracked else (g.value if ours else g)
+        roots[node] = roots[node] + g if node in roots else g
+    order, wanted = ancestors(roots), set(wanted)
+    walk = Walk(roots, order, leading_to(order, wanted) if only_wanted else None, wanted, level, tracked=tracked)
+    careful = bool(current().anomaly or level)
+    with np.errstate(all="ignore"), enable_grad() if tracked else no_grad():
+        found = walk.run(careful)
+        if not careful and _poisoned(found):
+            found = walk.run(True)
+    if not retain:
+        walk.free()
+    return {node: (g, node in walk.ours) for node, g in found.items()}
+
+
+def backward(self: Tensor, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
+    """Add the gradients of this tensor to `.grad` of the leaves it was computed from (or of `inputs` only)."""
+    g = _seed(self, gradient, "backward")
+    chosen = None if inputs is None else [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    for t in chosen or ():
+        if not t.requires_grad:
+            raise RuntimeError("backward: one of the inputs does not require gradients")
+    wanted = [t.grad_fn or t.node for t in chosen or ()]
+    for t in chosen or ():
+        if not t.is_leaf:
+            t.retain_grad()
+    retain = create_graph if retain_graph is None else retain_graph
+    found = pullback([self], [g], wanted, retain=retain, tracked=create_graph, only_wanted=chosen is not None)
+    for node, (ct, ours) in found.items():
+        if node.__class__ is Leaf:
+            accumulate(node, ct, ours, self.level)
+
+
+def accumulate(leaf: Leaf, g: Any, ours: bool, level: int) -> None:
+    """Add a gradient to what a leaf has; keep the array itself only if nobody else can reach it."""
+    if isinstance(g, Tensor) and g.level == level:
+        leaf.grad = g if leaf.grad is None else leaf.grad + g
+    elif leaf.grad is None:
+        leaf.grad = at(g if ours else g.copy() if isinstance(g, (np.ndarray, Traced)) else np.array(g), None, level)
+    else:
+        with no_grad():
+            leaf.grad.write(leaf.grad + at(_entry(g), None, level))
+    for tensor, hook in leaf.after or ():
+        if (t := tensor()) is not None:
+            hook(t)
+
+
+def _seed(y: Tensor, gradient: Any, who: str) -> Any:
+    """The cotangent to start from: one for a scalar, what the user gave otherwise."""
+    if not isinstance(y, Tensor):
+        raise TypeError(f"{who}: expected a Tensor, got {type(y).__name__}")
+    if not y.requires_grad:
+        raise RuntimeError(f"{who}: this tensor does not require gradients: nothing it was computed from has requires_grad=True")
+    if gradient is None:
+        if y.dtype.kind == "c":
+            raise RuntimeError(f"{who}: the result is complex; take abs() or real of it, or give the gradient explicitly")
+        if int(np.prod(y.shape)) != 1:
+            raise RuntimeError(f"{who}: the result has shape {y.shape}, not one element; reduce it (sum, mean) or give its gradient")
+        return np.ones(y.shape, y.dtype)
+    g = gradient if isinstance(gradient, Traced) else np.asarray(gradient, None if isinstance(gradient, np.ndarray) else y.dtype)
+    if g.shape != y.shape:
+        raise ValueError(f"{who}: the gradient has shape {g.shape}, but the result has shape {y.shape}")
+    return g if g.dtype == y.dtype else g.astype(y.dtype)
+
+
+def _several(x: Any) -> list:
+    return [x] if isinstance(x, Traced) else list(x)
+
+
+def gradient(outputs, inputs, grad_outputs=None, *, create_graph=False, retain_graph=None, allow_unused=False) -> tuple:
+    """Gradients of the (weighted sum of the) outputs with respect to the inputs; `.grad` is left alone."""
+    outputs, inputs = _several(outputs), _several(inputs)
+    weights = [None] * len(outputs) if grad_outputs is None else _several(grad_outputs)
+    if len(weights) != len(outputs):
+        raise ValueError(f"gradient: {len(outputs)} outputs but {len(weights)} grad_outputs")
+    seeds = [_seed(y, g, "gradient") for y, g in zip(outputs, weights)]
+    for k, x in enumerate(inputs):
+        if not isinstance(x, Tensor) or not x.requires_grad:
+            raise RuntimeError(f"gradient: input {k} does not require gradients")
+    nodes = [x.grad_fn or x.node for x in inputs]
+    retain = create_graph if retain_graph is None else retain_graph
+    found = pullback(outputs, seeds, nodes, retain=retain, tracked=create_graph, only_wanted=True)
+    if not allow_unused and (unused := [k for k, n in enumerate(nodes) if n not in found]):
+        raise RuntimeError(f"gradient: the outputs do not depend on input {unused[0]}; allow_unused=True gives None for it")
+    return tuple(_result(found.get(n), outputs[0].level) for n in nodes)
+
+
+def _result(entry: tuple | None, level: int) -> Tensor | None:
+    if entry is None:
+        return None
+    g = entry[0]
+    return g if isinstance(g, Tensor) and g.level == level else at(_entry(g), None, level)
+
+
+Tensor.backward = backward

@@ -1,0 +1,166 @@
+"""Forward mode: a value and the tangent that travels with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from .backward import pullback
+from .op import REGISTRY, Op, Traced
+from .tape import Leaf, enable_grad, memory, state
+from .tensor import Boxed, at
+from .views import write
+
+
+class Dual(Traced):
+    """A dual number: a value and its tangent, at the level of the `jvp` that made it."""
+
+    __slots__ = ("x", "t", "level")
+
+    def __init__(self, x: Any, t: Any, level: int = 1):
+        self.x, self.t, self.level = x, t, level
+
+    shape = property(lambda self: self.x.shape)
+    dtype = property(lambda self: self.x.dtype)
+    ndim = property(lambda self: self.x.ndim)
+    requires_grad = False
+
+    def apply(self, op: Op, args: tuple, params: dict) -> Any:
+        """The op on the values, and its derivative on the tangents."""
+        if any(isinstance(a, Traced) and a.level > self.level for a in args):
+            return max((a for a in args if isinstance(a, Traced)), key=lambda a: a.level).apply(op, args, params)
+        mine = lambda a: isinstance(a, Dual) and a.level == self.level
+        xs = [a.x if mine(a) else a for a in args]
+        ts = {i: a.t for i, a in enumerate(args) if mine(a)}
+        y = op.call(*xs, **params)
+        if not op.differentiable:
+            return y
+        ys = y if isinstance(y, tuple) else (y,)
+        tangents = pushforward(op, xs, ts, y, params)
+        pairs = zip(ys, tangents if isinstance(y, tuple) else (tangents,))
+        duals = [v if v.dtype.kind not in "fc" else Dual(_entry(v), self._own(t, v, ts, op), self.level) for v, t in pairs]
+        return tuple(duals) if isinstance(y, tuple) else duals[0]
+
+    def _own(self, t: Any, y: Any, ts: dict, op: Op) -> Any:
+        """A tangent in the shape and type of its value, sharing memory only where the values do."""
+        if t is None:
+            t = np.zeros(y.shape, y.dtype)
+        if t.shape != y.shape:
+            t = REGISTRY["broadcast_to"].call(t, shape=y.shape)
+        if t.dtype != y.dtype:
+            t = t.astype(y.dtype)
+        if not op.view and (any(memory(t) is memory(u) for u in ts.values()) or not getattr(getattr(t, "flags", None), "writeable", True)):
+            t = REGISTRY["clone"].call(t)
+        return _entry(t)
+
+    def write(self, new: Any) -> None:
+        """Take on another value and tangent in place."""
+        mine = isinstance(new, Dual) and new.level == self.level
+        write(self.x, new.x if mine else new)
+        write(self.t, new.t if mine else np.zeros(self.shape, self.dtype))
+
+    def memory(self) -> Any:
+        """The array that owns its value's memory."""
+        return memory(self.x)
+
+    def __repr__(self):
+        return f"Dual({self.x!r}, {self.t!r})"
+
+
+def pushforward(op: Op, xs: list, ts: dict, y: Any, params: dict) -> Any:
+    """The tangent of y = op(*xs), given tangents of some inputs; for several results, a tuple."""
+    if op.jvp is not None:
+        return op.jvp([ts.get(i) for i in range(len(xs))], y, *xs, **params)
+    if op.linear and len(ts) == 1 or op.linear and not op.variadic:
+        return _linear(op, xs, ts, params)
+    if op.elementwise and not op.together and all(hasattr(r, "constant") for r in op.rules if r):
+        return _diagonal(op, xs, ts, y, params)
+    return _twice_transposed(op, xs, ts, y, params)
+
+
+def _linear(op: Op, xs: list, ts: dict, params: dict) -> Any:
+    """An op that is linear in each argument: itself, with one argument at a time replaced by its tangent."""
+    terms = [op.call(*[t if j == i else x for j, x in enumerate(xs)], **params) for i, t in ts.items()]
+    return terms[0] if len(terms) == 1 else _total(terms)
+
+
+def _diagonal(op: Op, xs: list, ts: dict, y: Any, params: dict) -> Any:
+    """An elementwise op: the tangents times the partial derivatives."""
+    env = [y, *xs, *map(np.shape, xs), *{**op.defaults, **params}.values()]
+    terms = []
+    for i, t in ts.items():
+        if (rule := op.rules[i]) is not None:
+            partial = rule.constant if rule.constant is not None else rule.fn(*_arguments(rule, op, env))
+            terms.append(t * partial if rule.constant is not None else REGISTRY["masked"].call(t, partial))
+    return _total(terms)
+
+
+def _arguments(rule: Any, op: Op, env: list) -> list:
+    return [env[int(a[4:-1])] for a in rule.arguments]
+
+
+def _total(terms: list) -> Any:
+    return reduce(lambda a, b: a + b, terms) if terms else None
+
+
+def _twice_transposed(op: Op, xs: list, ts: dict, y: Any, params: dict) -> Any:
+    """The pullback is linear in its cotangent g; pulling the tangents back through *it* gives the tangent of y."""
+    several = isinstance(y, tuple)
+    ys = [v for v in (y if several else (y,))]
+    level = 2 * state.depth + 2
+    leaf = lambda v: Leaf(v.shape, v.dtype) if v.dtype.kind in "fc" else None
+    gs = [at(np.zeros(v.shape, v.dtype), leaf(v), level) for v in ys]
+    for g in gs:
+        if g.node is not None:
+            g.leaf = g.node
+    key = sum((1 << i for i in ts), 1 << len(xs))
+    plan = op.plan(key, not several and ys[0].dtype.kind == "c")
+    env = plan.save(y, *xs, **params)
+    with enable_grad(), np.errstate(all="ignore"):
+        cotangents = plan.careful(tuple(gs) if several else gs[0], env)
+        pairs = [(ct, ts[i]) for i, ct in zip(plan.wrt, cotangents) if isinstance(ct, Boxed) and ct.level == level and ct.node is not None]
+        if not pairs:
+            return tuple(None for _ in ys) if several else None
+        outputs = [ct for ct, _ in pairs]
+        seeds = [_conj(_like(t, ct)) for ct, t in pairs]
+        found = pullback(outputs, seeds, [g.node for g in gs if g.node], retain=False, tracked=False, only_wanted=True)
+    tangents = tuple(_conj(found[g.node][0]) if g.node in found else None for g in gs)
+    return tangents if several else tangents[0]
+
+
+def _like(t: Any, ct: Any) -> Any:
+    """A tangent in the shape the pullback gave (which the engine would have fitted)."""
+    return t if t.shape == ct.shape else REGISTRY["fit_shape"].call(t, shape=ct.shape)
+
+
+def _conj(t: Any) -> Any:
+    return REGISTRY["conj"].call(t) if t.dtype.kind == "c" else t
+
+
+def _entry(v: Any) -> Any:
+    return v if isinstance(v, (np.ndarray, Traced)) else np.asarray(v)
+
+
+@contextmanager
+def new_level():
+    """A level of its own for a forward-mode or batching transform."""
+    state.depth += 1
+    try:
+        yield 2 * state.depth - 1
+    finally:
+        state.depth -= 1
+
+
+def push(f: Callable, primals: list, tangents: list) -> tuple[Any, Callable]:
+    """Run f on duals; the result, and a function that splits any value of this level into value and tangent."""
+    with new_level() as level:
+        y = f(*[Dual(_entry(x), _entry(t).copy() if isinstance(t, np.ndarray) else t, level) for x, t in zip(primals, tangents)])
+
+    def split(v: Any) -> tuple:
+        return (v.x, v.t) if isinstance(v, Dual) and v.level == level else (v, None)
+
+    return y, split

@@ -1,0 +1,52 @@
+"""Which axes: the one place where `dim` is read, `axis` accepted, and negative numbers made of both.
+
+Primitives get axes counted from the end, so that a batch axis in front leaves them valid.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+from collections.abc import Callable
+from typing import Any
+
+
+def one_axis(ndim: int, dim: Any, name: str) -> int:
+    """dim counted from the end, or an IndexError that says what it may be."""
+    try:
+        dim = operator.index(dim)
+    except TypeError:
+        raise TypeError(f"{name}: dim must be an integer, got {dim!r}") from None
+    if not -max(ndim, 1) <= dim < max(ndim, 1):
+        raise IndexError(f"{name}: dim {dim} is out of range for a tensor with {ndim} axes (use {-max(ndim, 1)} to {max(ndim, 1) - 1})")
+    return dim if dim < 0 else dim - max(ndim, 1)
+
+
+def all_axes(ndim: int, dim: Any, name: str) -> tuple[int, ...]:
+    """The axes meant by None (all), a number or a sequence of numbers, counted from the end; none twice."""
+    if ndim == 0 and dim in (None, 0, -1, (), (0,), (-1,)):
+        return ()
+    if dim is None:
+        return tuple(range(-ndim, 0))
+    axes = tuple(one_axis(ndim, d, name) for d in dim) if isinstance(dim, (tuple, list)) else (one_axis(ndim, dim, name),)
+    if len(set(axes)) < len(axes):
+        raise ValueError(f"{name}: dim {dim} names an axis twice")
+    return axes
+
+
+def spelled(function: Callable) -> Callable:
+    """The function with NumPy's spellings `axis` and `keepdims` accepted for `dim` and `keepdim`."""
+    names = inspect.signature(function).parameters
+    if "dim" not in names or hasattr(function, "op"):
+        return function
+
+    @functools.wraps(function)
+    def call(*args, **options):
+        if "axis" in options:
+            options["dim"] = options.pop("axis")
+        if "keepdims" in options:
+            options["keepdim"] = options.pop("keepdims")
+        return function(*args, **options)
+
+    return call

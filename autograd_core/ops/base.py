@@ -1,0 +1,119 @@
+"""The few ops that the engine itself stands on: fitting, casting, copying, and writing through views.
+
+Many rules here return `g` as it is: the engine fits every cotangent to the shape and type of its input, by summing
+where broadcasting enlarged, spreading where an axis was left at length one, and casting.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..op import elementwise, op
+from ..samples import shapes
+from ..views import follow
+
+__all__ = ["broadcast_to", "clone", "conj", "imag", "real"]
+
+
+def _masked(g, p):
+    """g * p in which a zero g means "not selected": the product is 0 whatever p is.  A p that is False does the same."""
+    chosen = np.not_equal(g, 0)
+    if getattr(p, "dtype", None) == np.bool_:
+        chosen = chosen & p
+    product = np.multiply(g, p)
+    return np.where(chosen, product, np.zeros((), product.dtype))
+
+
+masked = elementwise(_masked, lambda p: p, lambda g: g, name="masked", inputs=("g", "p"), samples="n m:nonzero, m")
+
+
+@op(lambda g: conj(g), linear=True, elementwise=True, view=True, samples="n m | n:complex")
+def conj(x):
+    """The complex conjugate; a real tensor is its own."""
+    return np.conjugate(x) if np.iscomplexobj(x) else x
+
+
+@op(lambda g: g, linear=True, elementwise=True, view=True, samples="n m | n:complex")
+def real(x):
+    """The real part, as a view; a real tensor is its own."""
+    return np.real(x)
+
+
+@op(lambda g: 1j * g, linear=True, elementwise=True, view=True, samples="n m:complex")
+def imag(x):
+    """The imaginary part, as a view."""
+    if not np.iscomplexobj(x):
+        raise TypeError("imag: expected a complex tensor")
+    return np.imag(x)
+
+
+@op(lambda g: g, linear=True, elementwise=True, samples=shapes("n m", dtype=[np.dtype("float64")]))
+def cast(x, *, dtype):
+    """The same numbers as another type; from complex to real, the real part."""
+    return (x.real if x.dtype.kind == "c" and dtype.kind not in "cb" else x).astype(dtype)
+
+
+@op(lambda g: g, linear=True, elementwise=True, view=True, samples="n m")
+def alias(x):
+    """The same memory under a history of its own."""
+    return x.view()
+
+
+@op(lambda g: g, linear=True, elementwise=True, samples="n m | ()")
+def clone(x):
+    """A copy, in the memory order of the original."""
+    return np.array(x)
+
+
+def _batched_shape(size, values, batched, *, shape, call):
+    """Give the value a batch axis and every axis of the wanted shape, apply the op, drop what is left over."""
+    x, rank = values[0], max(len(shape), values[0].ndim - 1)
+    x = x.reshape((size, *(1,) * (rank - x.ndim + 1), *x.shape[1:]))
+    return call(x, shape=(size, *(1,) * (rank - len(shape)), *shape)).reshape((size, *shape))
+
+
+@op(
+    lambda g: g,
+    linear=True,
+    view=True,
+    samples=[*shapes("m | 1 m | n m", shape=[(2, 3, 4)])] if False else [],
+    batch=lambda *a, **p: _batched_shape(*a, call=broadcast_to, **p),
+)
+def broadcast_to(x, *, shape):
+    """x spread over a larger shape without copying."""
+    return np.broadcast_to(x, shape)
+
+
+@op(
+    lambda g: g,
+    linear=True,
+    samples=shapes("3 4 | 1 4", shape=[(4,), (1, 4), (3, 4), (2, 3, 4)]),
+    batch=lambda *a, **p: _batched_shape(*a, call=fit_shape, **p),
+)
+def fit_shape(x, *, shape):
+    """Undo or do broadcasting: add up the axes along which x is larger than `shape`, spread those where it is smaller."""
+    lead = np.ndim(x) - len(shape)
+    if lead < 0:
+        return np.broadcast_to(x, shape)
+    axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 != x.shape[lead + i])
+    x = np.add.reduce(x, axis=axes, keepdims=True) if axes else x
+    return np.broadcast_to(x.reshape(x.shape[lead:]), shape)
+
+
+@op(
+    lambda g, v_shape, path: put_view(g, np.zeros(v_shape, g.dtype), path=path),
+    lambda g, path: follow(path, g),
+    linear=True,
+    samples=[],
+)
+def put_view(x, v, *, path):
+    """x with the view that `path` describes replaced by v."""
+    y = np.array(x)
+    follow(path, y)[...] = v
+    return y
+
+
+@op(mutates=("x",), samples=[])
+def overwrite(x, v):
+    """Write v into the memory of x: what every change in place ends with."""
+    np.copyto(x, v, casting="same_kind")

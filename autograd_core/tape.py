@@ -1,0 +1,256 @@
+"""The tape: nodes that record calls, leaves where gradients arrive, modes, and the clock that orders them.
+
+A node points to the nodes before it and to the arrays its rules will read, never to tensors: there are no reference
+cycles, so a graph is freed the moment nobody holds its result.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import ContextDecorator, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .op import Plan, Traced
+
+clock = itertools.count(1)
+
+
+class Leaf:
+    """Where gradients arrive: a tensor the user asked gradients for.  It holds the gradient, not the tensor."""
+
+    __slots__ = ("grad", "hooks", "after", "shape", "dtype", "__weakref__")
+    parents, index, name = (), 0, "leaf"
+
+    def __init__(self, shape: tuple, dtype: np.dtype):
+        self.grad = self.hooks = self.after = None
+        self.shape, self.dtype = shape, dtype
+
+
+class Node:
+    """A recorded call: its plan, the nodes its gradients go to, and what its rules will read."""
+
+    __slots__ = ("plan", "parents", "env", "shape", "dtype", "index", "hooks", "__weakref__")
+
+    def __init__(self, plan: Plan, parents: list, env: list | None, shape: tuple | None, dtype: np.dtype | None):
+        self.plan = plan
+        self.parents = parents
+        self.env = env
+        self.shape = shape
+        self.dtype = dtype
+        self.index = next(clock)
+        self.hooks = None
+
+    @property
+    def name(self) -> str:
+        return self.plan.op.name
+
+    @property
+    def next_functions(self) -> tuple:
+        """The nodes this one's gradients go to, as in PyTorch."""
+        return tuple((p, 0) for p in self.parents)
+
+    def __repr__(self):
+        return f"<{self.name}>"
+
+
+class Packed(Node):
+    """A node whose saved arrays went through `saved_tensors_hooks`."""
+
+    __slots__ = ("packed", "unpack")
+
+    @property
+    def env(self) -> list | None:
+        return self.packed and [self.unpack(v) if p else v for v, p in self.packed]
+
+    @env.setter
+    def env(self, value):
+        self.packed = value
+
+
+class Pick:
+    """One result of a node with several: it hands its cotangent to the node under its number."""
+
+    __slots__ = ("parents", "k", "shape", "dtype", "index", "hooks", "__weakref__")
+
+    def __init__(self, node: Node, k: int, shape: tuple, dtype: np.dtype):
+        self.parents, self.k, self.shape, self.dtype = (node,), k, shape, dtype
+        self.index, self.hooks = next(clock), None
+
+    name = property(lambda self: f"{self.parents[0].name}[{self.k}]")
+    next_functions = Node.next_functions
+    __repr__ = Node.__repr__
+
+
+places: weakref.WeakKeyDictionary[Node, str] = weakref.WeakKeyDictionary()  # the user's line, in anomaly mode
+
+
+# --- modes -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How calls on tensors are treated in this thread: recorded or not, watched by whom, saved how."""
+
+    grad: bool = True
+    inference: bool = False
+    observers: tuple[Callable, ...] = ()
+    pack: tuple[Callable, Callable] | None = None
+    anomaly: bool = False
+
+
+ORDINARY = Mode()
+
+
+class _State(threading.local):
+    mode: Mode | None = None  # None is ORDINARY, so that the usual case costs one look
+    depth = 0  # of forward-mode and batching transforms around the code that runs
+
+
+state = _State()
+
+
+def current() -> Mode:
+    """The mode in force in this thread."""
+    return state.mode or ORDINARY
+
+
+def _enter(mode: Mode | None) -> None:
+    state.mode = None if mode == ORDINARY else mode
+
+
+@contextmanager
+def using(**changes) -> Iterator[None]:
+    """Change the mode for a block."""
+    before = state.mode
+    _enter(replace(before or ORDINARY, **changes))
+    try:
+        yield
+    finally:
+        state.mode = before
+
+
+class _Switch(ContextDecorator):
+    """A change of mode that works as a context, as a decorator, and as a decorator without parentheses."""
+
+    changes: dict[str, Any] = {}
+
+    def __new__(cls, function: Callable | None = None):
+        switch = super().__new__(cls)
+        return switch(function) if callable(function) else switch
+
+    def __enter__(self):
+        self.before = state.mode
+        _enter(replace(self.before or ORDINARY, **self.changes))
+
+    def __exit__(self, *exc):
+        state.mode = self.before
+
+    def _recreate_cm(self):
+        return type(self)()
+
+
+class no_grad(_Switch):  # noqa: N801 - PyTorch's name
+    """Compute without recording."""
+
+    changes = {"grad": False}
+
+
+class enable_grad(_Switch):  # noqa: N801
+    """Record again inside `no_grad`."""
+
+    changes = {"grad": True}
+
+
+class inference_mode(_Switch):  # noqa: N801
+    """Compute without recording and without keeping track of views: the results never take part in gradients."""
+
+    changes = {"grad": False, "inference": True}
+
+
+class set_grad_enabled(ContextDecorator):  # noqa: N801
+    """Switch recording on or off at once; as a context, for a block."""
+
+    def __init__(self, mode: bool):
+        self.before, self.flag = state.mode, bool(mode)
+        self.__enter__()
+
+    def __enter__(self):
+        _enter(replace(current(), grad=self.flag))
+
+    def __exit__(self, *exc):
+        state.mode = self.before
+
+
+def is_grad_enabled() -> bool:
+    """Whether calls on tensors are recorded now."""
+    return current().grad
+
+
+@contextmanager
+def saved_tensors_hooks(pack: Callable, unpack: Callable) -> Iterator[None]:
+    """Pass every array the tape keeps through `pack`, and through `unpack` when backward needs it."""
+    with using(pack=(pack, unpack)):
+        yield
+
+
+def observe(op: Op, args: tuple, params: dict, result: Any) -> None:
+    """Tell whoever watches this thread what was called, on what, with what result."""
+    for observer in state.mode.observers:
+        observer(op, args, params, result)
+
+
+# --- writes ----------------------------------------------------------------------------------------------------------
+
+_writes: dict[int, tuple] = {}  # id of an array that owns its memory -> (weak reference, clock, count, where)
+latest_write = 0
+
+
+def memory(value: Any) -> Any:
+    """The array that owns a value's memory."""
+    if isinstance(value, Traced):
+        return value.memory()
+    while isinstance(value, np.ndarray) and isinstance(value.base, np.ndarray):
+        value = value.base
+    return value
+
+
+def mark_written(value: Any, where: str | None = None) -> None:
+    """Note that a value's memory has just been changed, so that a backward that kept it can refuse."""
+    global latest_write
+    owner = memory(value)
+    if not isinstance(owner, np.ndarray):
+        return
+    key, latest_write = id(owner), next(clock)
+    count = _writes[key][2] if key in _writes else 0
+    _writes[key] = weakref.ref(owner, lambda _: _writes.pop(key, None)), latest_write, count + 1, where
+
+
+def write_after(value: Any, index: int) -> tuple | None:
+    """The last write to a value's memory if it came after the clock stood at `index`."""
+    entry = _writes.get(id(memory(value)))
+    return entry if entry and entry[1] > index else None
+
+
+def version(value: Any) -> int:
+    """How often a value's memory has been changed in place."""
+    entry = _writes.get(id(memory(value)))
+    return entry[2] if entry else 0
+
+
+_HERE = str(Path(__file__).parent)
+
+
+def user_line() -> str:
+    """The file, line and function outside this package from which the current call came."""
+    frame = sys._getframe(1)
+    while frame.f_back and (frame.f_code.co_filename.startswith((_HERE, "<string>", "<frozen"))):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"

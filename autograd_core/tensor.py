@@ -1,0 +1,471 @@
+"""Tensor: an array, the node that made it, and what follows from recording calls."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+from .op import SHORTCUTS, Op, Traced
+from .tape import Leaf, Mode, Node, Packed, Pick, clock, current, mark_written, memory, no_grad, observe, places, state, user_line, version
+from .views import View, overwrite, refresh
+
+_float32, _float64 = dtypes.float32, dtypes.float64
+
+
+class Tensor(Traced):
+    """An array that remembers how it was made, so that gradients can flow back through it.
+
+    `value` is the array (inside nested transforms, the traced value of the level below); `node` is where its gradient
+    goes, None if it needs none; `leaf` holds the gradient that has arrived; `view` says of what it is a view.
+    """
+
+    __slots__ = ("value", "node", "leaf", "view", "__weakref__")
+
+    def __init__(self, data: Any = (), requires_grad: bool = False):
+        self.value, self.node, self.leaf, self.view = _array(data, None, copy=True), None, None, None
+        if requires_grad:
+            self.requires_grad = True
+
+    def apply(self, op: Op, args: tuple, params: dict) -> Any:
+        """Call an op on values of which this tensor is one: compute, and record if a gradient will be wanted."""
+        level = self.level
+        values: list = []
+        parents: list = []
+        needs, bit, dtype, mixed = 0, 1, None, False
+        for a in args:
+            if isinstance(a, Traced):
+                if a.level > level:
+                    return a.apply(op, args, params)
+                if a.level == level:
+                    if a.view is not None:
+                        refresh(a)
+                    if a.node is not None:
+                        needs |= bit
+                        parents.append(a.node)
+                    a = a.value
+                if a.dtype is not dtype:
+                    mixed, dtype = dtype is not None, a.dtype
+            values.append(a)
+            bit += bit
+        forward = op.call if level else op.forward
+        try:
+            y = forward(*values, **params)
+            if op.promotes and (mixed or y.dtype is not dtype):
+                values = dtypes.promoted(values, op.promotes == "inexact")
+                y = forward(*values, **params)
+        except Exception as error:
+            raise explained(op, args, error) from error
+        if op.mutates:
+            return _mutated(op, args, params, y)
+        if y.__class__ is tuple:
+            return _several(self, op, args, params, y, values, parents, bit + needs)
+        if y.__class__ is not np.ndarray:
+            y = _entry(y)
+        result = at(y, record(op, y, values, params, parents, bit + needs) if needs else None, level)
+        if op.view:
+            _link(result, self, op, params)
+        if state.mode is not None:
+            observe(op, args, params, result)
+        return result
+
+    def write(self, new: Any) -> None:
+        """Take on another value in place, in memory and in history."""
+        overwrite(self, new)
+
+    # --- what it is ---
+
+    shape = property(lambda self: self.value.shape, doc="Its sizes.")
+    dtype = property(lambda self: self.value.dtype, doc="The type of its entries.")
+    ndim = property(lambda self: self.value.ndim, doc="The number of its axes.")
+    is_leaf = property(lambda self: not isinstance(_node(self), (Node, Pick)), doc="Whether no recorded call made it.")
+    grad_fn = property(lambda self: None if self.is_leaf else _node(self), doc="The call that made it.")
+    _version = property(lambda self: version(self.value), doc="How often its memory was changed in place.")
+
+    def memory(self) -> Any:
+        """The array that owns its memory."""
+        return memory(self.value)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow back to it."""
+        return _node(self) is not None
+
+    @requires_grad.setter
+    def requires_grad(self, flag: bool) -> None:
+        if not self.is_leaf:
+            if not flag:
+                raise RuntimeError("requires_grad: this tensor was computed; use detach() to cut it off from its history")
+        elif not flag:
+            self.node = None
+        else:
+            if self.dtype.kind not in "fc":
+                raise TypeError(f"requires_grad: only floating-point and complex tensors have gradients, not {self.dtype}; use t.float()")
+            if self.leaf is None:
+                self.leaf = Leaf(self.shape, self.dtype)
+            self.node = self.leaf
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that backward accumulated here."""
+        return self.leaf and self.leaf.grad
+
+    @grad.setter
+    def grad(self, g: Tensor | None) -> None:
+        if g is not None:
+            if not isinstance(g, Tensor):
+                raise TypeError(f"grad: expected a Tensor or None, got {type(g).__name__}")
+            if g.shape != self.shape or g.dtype != self.dtype:
+                raise ValueError(f"grad: expected {self.shape} {self.dtype} like the tensor, got {g.shape} {g.dtype}")
+        if self.leaf is None:
+            self.leaf = Leaf(self.shape, self.dtype)
+        self.leaf.grad = g
+
+    @grad.deleter
+    def grad(self) -> None:
+        self.grad = None
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory without history; changes made through it are not recorded."""
+        return at(self.value, None, self.level)
+
+    @data.setter
+    def data(self, other: Any) -> None:
+        value = other.value if isinstance(other, Tensor) else _array(other, None)
+        if self.leaf is not None and (value.shape, value.dtype) != (self.shape, self.dtype):
+            self.leaf.shape, self.leaf.dtype = value.shape, value.dtype
+        self.value, self.view = value, None
+
+    def detach(self) -> Tensor:
+        """The same memory, cut off from its history."""
+        return at(self.value, None, self.level)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Ask for gradients, or stop asking; returns the tensor."""
+        self.requires_grad = requires_grad
+        return self
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of a computed tensor in `.grad`, as if it were a leaf."""
+        node = _node(self)
+        if node is None:
+            raise RuntimeError("retain_grad: this tensor does not require gradients")
+        if self.leaf is None:
+            self.leaf = leaf = Leaf(self.shape, self.dtype)
+            node.hooks = [*(node.hooks or ()), lambda g: setattr(leaf, "grad", g)]
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether it is a computed tensor that keeps its gradient."""
+        return not self.is_leaf and self.leaf is not None
+
+    def register_hook(self, hook: Callable) -> Handle:
+        """Call `hook(grad)` when its gradient is known; what the hook returns, if anything, replaces the gradient."""
+        node = _node(self)
+        if node is None:
+            raise RuntimeError("register_hook: this tensor does not require gradients")
+        node.hooks = [*(node.hooks or ()), hook]
+        return Handle(node, "hooks", hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable) -> Handle:
+        """Call `hook(tensor)` after a backward has added to this leaf's `.grad`."""
+        if not isinstance(self.node, Leaf):
+            raise RuntimeError("register_post_accumulate_grad_hook: only leaves that require gradients accumulate them")
+        entry = (weakly(self), hook)
+        self.node.after = [*(self.node.after or ()), entry]
+        return Handle(self.node, "after", entry)
+
+    def __deepcopy__(self, memo: dict) -> Tensor:
+        if not self.is_leaf:
+            raise RuntimeError("deepcopy: only leaf tensors can be copied deeply; use clone(), or detach() first")
+        copy = type(self).__new__(type(self))
+        memo[id(self)] = copy
+        copy.__setstate__((np.array(self.value), self.requires_grad, self.grad and self.grad.__deepcopy__(memo)))
+        return copy
+
+    def __reduce__(self):
+        if not self.is_leaf:
+            raise RuntimeError("pickle: only leaf tensors can be pickled; use detach() first")
+        return _blank, (type(self),), (self.value, self.requires_grad, self.grad)
+
+    def __setstate__(self, saved: tuple) -> None:
+        self.value, self.node, self.leaf, self.view = saved[0], None, None, None
+        self.requires_grad = saved[1]
+        if saved[2] is not None:
+            self.grad = saved[2]
+
+
+class Boxed(Tensor):
+    """A tensor inside a forward-mode or batching transform: its value is itself traced, one level below."""
+
+    __slots__ = ("level",)
+
+
+class Handle:
+    """Removes a hook again."""
+
+    __slots__ = ("owner", "slot", "hook")
+
+    def __init__(self, owner: Any, slot: str, hook: Any):
+        self.owner, self.slot, self.hook = owner, slot, hook
+
+    def remove(self) -> None:
+        """Take the hook away; once is enough."""
+        hooks = [h for h in getattr(self.owner, self.slot) or () if h is not self.hook]
+        setattr(self.owner, self.slot, hooks or None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.remove()
+
+
+def at(value: Any, node: Leaf | Node | Pick | None = None, level: int = 0) -> Tensor:
+    """The tensor of a value whose gradient goes to `node`."""
+    if level:
+        t = Boxed.__new__(Boxed)
+        t.level = level
+    else:
+        t = Tensor.__new__(Tensor)
+    t.value, t.node, t.leaf, t.view = value, node, None, None
+    if node.__class__ is Leaf:
+        t.leaf = node
+    return t
+
+
+def _blank(cls: type) -> Tensor:
+    return cls.__new__(cls)
+
+
+def weakly(tensor: Tensor) -> Callable[[], Tensor | None]:
+    """A reference that does not keep the tensor alive."""
+    return weakref.ref(tensor)
+
+
+def _entry(y: Any) -> Any:
+    """NumPy returns bare entries where the result has no axes; a tensor holds an array."""
+    return y if isinstance(y, (np.ndarray, Traced)) else np.asarray(y)
+
+
+def _node(t: Tensor) -> Any:
+    if t.view is not None:
+        refresh(t)
+    return t.node
+
+
+# --- recording -------------------------------------------------------------------------------------------------------
+
+
+def record(op: Op, y: Any, values: list, params: dict, parents: list, key: int) -> Node | None:
+    """The node of a call whose result is y; `key` has a bit for each input that needs a gradient, and one above all."""
+    mode = state.mode
+    if not op.differentiable or (mode is not None and not mode.grad):
+        return None
+    several = y.__class__ is tuple
+    if not several and y.dtype.kind not in "fc":
+        return None
+    plan = op.plan(key, not several and y.dtype.kind == "c")
+    if len(plan.wrt) != len(parents):
+        parents = _differentiable(parents, key, plan.wrt)
+        if not parents:
+            return None
+    env = plan.save(y, *values, **params)
+    node = Node(plan, parents, env, len(y), None) if several else Node(plan, parents, env, y.shape, y.dtype)
+    return node if mode is None else _unusual(mode, node)
+
+
+def _differentiable(parents: list, key: int, wrt: tuple) -> list:
+    """The parents of those inputs that have a rule."""
+    needed = [i for i in range(key.bit_length() - 1) if key >> i & 1]
+    return [p for i, p in zip(needed, parents) if i in wrt]
+
+
+def _unusual(mode: Mode, node: Node) -> Node:
+    """A node of a mode that packs what it keeps, or remembers the line that made it."""
+    if mode.pack is not None:
+        pack, unpack = mode.pack
+        env, node.env = node.env, None
+        node = Packed(node.plan, node.parents, None, node.shape, node.dtype)
+        node.packed = [(_pack(pack, v), True) if isinstance(v, np.ndarray) else (v, False) for v in env]
+        node.unpack = lambda handle: _unpacked(unpack(handle))
+    if mode.anomaly:
+        places[node] = user_line()
+    return node
+
+
+def _pack(pack: Callable, array: np.ndarray) -> Any:
+    with no_grad():
+        return pack(at(array))
+
+
+def _unpacked(t: Any) -> np.ndarray:
+    return t.value if isinstance(t, Tensor) else np.asarray(t)
+
+
+def unary(op: Op, general: Callable) -> Callable:
+    """The shortest way through an elementwise op of one input: what `apply` does for a plain tensor in ordinary mode."""
+    forward, plans, inexact = op.forward, op.plans, op.promotes == "inexact"
+
+    def call(x, /):
+        if x.__class__ is not Tensor or x.view is not None or state.mode is not None:
+            return general(x)
+        value = x.value
+        y = forward(value)
+        if y.__class__ is not np.ndarray or y.dtype is not value.dtype:
+            return general(x)
+        t = new(Tensor)
+        t.value = y
+        t.leaf = t.view = t.node = None
+        if x.node is not None:
+            dtype = y.dtype
+            if (plan := plans.get(3)) is None or not (dtype is _float32 or dtype is _float64):
+                t.node = record(op, y, [value], {}, [x.node], 3)
+            else:
+                t.node = n = new(Node)
+                n.plan = plan
+                n.parents = (x.node,)
+                n.env = plan.save(y, value) 
+                n.shape = y.shape
+                n.dtype = dtype
+                n.index = next(clock)
+                n.hooks = None
+        return t
+
+    return call
+
+
+def binary(op: Op, general: Callable) -> Callable:
+    """The same for two inputs: plain tensors of one type, or one and a Python number."""
+    forward, plans = op.forward, op.plans
+
+    def call(a, b, /):
+        if state.mode is not None:
+            return general(a, b)
+        x, y, parents, key = a, b, (), 4
+        if a.__class__ is Tensor and a.view is None:
+            x = a.value
+            if a.node is not None:
+                parents, key = (a.node,), 5
+            dtype = x.dtype
+            if b.__class__ is Tensor and b.view is None:
+                y = b.value
+                if y.dtype is not dtype:
+                    return general(a, b)
+                if b.node is not None:
+                    parents, key = (*parents, b.node), key | 2
+            elif b.__class__ is float and dtype.kind == "f":
+                y = _constant(b, dtype)
+            elif b.__class__ is not int:
+                return general(a, b)
+        elif b.__class__ is Tensor and b.view is None and (a.__class__ is float or a.__class__ is int):
+            y = b.value
+            dtype = y.dtype
+            if a.__class__ is float and dtype.kind == "f":
+                x = _constant(a, dtype)
+            if b.node is not None:
+                parents, key = (b.node,), 6
+        else:
+            return general(a, b)
+        try:
+            value = forward(x, y)
+        except Exception as error:
+            raise explained(op, (a, b), error) from error
+        if value.__class__ is not np.ndarray or value.dtype is not dtype:
+            return general(a, b)
+        t = new(Tensor)
+        t.value = value
+        t.leaf = t.view = t.node = None
+        if parents:
+            if (plan := plans.get(key)) is None or not (dtype is _float32 or dtype is _float64):
+                t.node = record(op, value, [x, y], {}, list(parents), key)
+            else:
+                t.node = n = new(Node)
+                n.plan = plan
+                n.parents = parents
+                n.env = plan.save(value, x, y) if plan.keeps else ()
+                n.shape = value.shape
+                n.dtype = dtype
+                n.index = next(clock)
+                n.hooks = None
+        return t
+
+    return call
+
+
+new, _constant = object.__new__, np.array  # NumPy is twice as fast with 0-d arrays as with Python numbers
+SHORTCUTS |= {1: unary, 2: binary}
+
+
+def _mutated(op: Op, args: tuple, params: dict, y: Any) -> Any:
+    """After an op that changes its arguments: note which."""
+    for name, a in zip(op.inputs, args):
+        if name in op.mutates:
+            mark_written(a)
+    if state.mode is not None:
+        observe(op, args, params, y)
+    return y
+
+
+def _several(tensor: Tensor, op: Op, args, params, y, values, parents, key) -> tuple:
+    """The results of an op that has several."""
+    y = tuple(map(_entry, y))
+    node = record(op, y, values, params, parents, key) if parents else None
+    pick = lambda k, v: Pick(node, k, v.shape, v.dtype) if node and v.dtype.kind in "fc" else None
+    results = tuple(at(v, pick(k, v), tensor.level) for k, v in enumerate(y))
+    if op.view:
+        for k, result in enumerate(results):
+            _link(result, tensor, op, params, k)
+    if state.mode is not None:
+        observe(op, args, params, results)
+    return results
+
+
+def _link(result: Tensor, source: Tensor, op: Op, params: dict, k: int | None = None) -> None:
+    """Note that a result shares the memory of its source."""
+    if not current().inference and memory(result.value) is memory(source.value):
+        result.view = View.of(source, op, params, k)
+
+
+def explained(op: Op, args: tuple, error: Exception) -> Exception:
+    """The error of a forward function in the user's terms: the operation and what it was given."""
+    if getattr(error, "explained", False) or not isinstance(error, (ValueError, TypeError, IndexError, np.linalg.LinAlgError)):
+        return error
+    kind = next(k for k in (np.linalg.LinAlgError, IndexError, ValueError, TypeError) if isinstance(error, k))
+    given = ", ".join(f"{n} is {_shape_of(a)}" for n, a in zip(op.inputs if not op.variadic else map(str, range(99)), args))
+    shapes = "shapes do not broadcast together" if "broadcast" in str(error) and op.elementwise else str(error)
+    better = kind(f"{op.name}: {shapes} ({given})")
+    better.explained = True  # type: ignore[attr-defined]
+    return better
+
+
+def _shape_of(a: Any) -> str:
+    return f"{tuple(a.shape)} {a.dtype}" if hasattr(a, "shape") and hasattr(a, "dtype") else f"{type(a).__name__} {a!r:.40}"
+
+
+def _array(data: Any, dtype: Any, copy: bool = False) -> np.ndarray:
+    """An array of a user's data: Python floats become the default type, Python ints int64, arrays keep theirs."""
+    if isinstance(data, Tensor):
+        data = data.value
+    if isinstance(data, Traced):
+        return data
+    if isinstance(data, (list, tuple)) and any(isinstance(x, Traced) for x in data):
+        data = [x.tolist() if isinstance(x, Tensor) else x for x in data]
+    try:
+        array = np.array(data) if copy or not isinstance(data, np.ndarray) else data
+    except ValueError as error:
+        raise ValueError(f"tensor: rows of different lengths do not make a tensor ({error})") from None
+    if dtype is not None:
+        return array.astype(dtypes.as_dtype(dtype), copy=False)
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"tensor: expected numbers, got {type(data).__name__} of {array.dtype}")
+    if not isinstance(data, (np.ndarray, np.generic)):
+        if array.dtype == _float64:
+            return array.astype(dtypes.get_default_dtype(), copy=False)
+        if array.dtype == dtypes.complex128:
+            return array.astype(dtypes.default_complex(), copy=False)
+    return array

@@ -1,0 +1,264 @@
+"""The properties that every op must have; public, so that users can check ops of their own.
+
+Each property takes an op, arrays to call it on and its static parameters, and raises AssertionError with what differed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from .backward import gradient
+from .forward import Dual, new_level
+from .op import Op
+from .tensor import Tensor, at
+from .vmap import Batched
+
+RNG = np.random.default_rng(0)
+
+
+def outputs(y: Any) -> list:
+    """The results of a call as a list, however many there are."""
+    return list(y) if isinstance(y, tuple) else [y]
+
+
+def direction(shape: tuple, dtype: Any = np.float64, rng: np.random.Generator = RNG) -> np.ndarray:
+    """A random array of a shape, complex if need be."""
+    u = rng.standard_normal(shape)
+    return u + 1j * rng.standard_normal(shape) if np.dtype(dtype).kind == "c" else u
+
+
+def inner(a: Any, b: Any) -> Any:
+    """The real inner product of two arrays."""
+    return np.real(np.vdot(a, b))
+
+
+def differentiable(a: Any) -> bool:
+    """Whether an array can have a gradient."""
+    return np.asarray(a).dtype.kind in "fc"
+
+
+def slope(f: Callable, xs: list, us: list, eps: float = 1e-3) -> np.ndarray:
+    """The directional derivative of f by central differences, twice Richardson-extrapolated."""
+    central = lambda h: (f(*_moved(xs, us, h)) - f(*_moved(xs, us, -h))) / (2 * h)
+    a, b, c = central(eps), central(eps / 2), central(eps / 4)
+    ab, bc = (4 * b - a) / 3, (4 * c - b) / 3
+    return (16 * bc - ab) / 15
+
+
+def _moved(xs: list, us: list, h: float) -> list:
+    return [x if u is None else x + h * u for x, u in zip(xs, us)]
+
+
+def close(actual: Any, expected: Any, what: str, rtol: float = 1e-6, atol: float = 1e-7) -> None:
+    """Assert that two results agree, and show them side by side if they do not."""
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    if actual.shape != expected.shape or not np.allclose(actual, expected, rtol=rtol, atol=atol, equal_nan=True):
+        raise AssertionError(f"{what}:\n  got      {actual!r}\n  expected {expected!r}")
+
+
+def weigh(ys: Any, vs: list) -> Any:
+    """One real number, on the tape, of all the results of a call."""
+    terms = [(y * v).real.sum() if v.dtype.kind == "c" else (y * v).sum() for y, v in zip(outputs(ys), vs) if v is not None]
+    return reduce(lambda a, b: a + b, terms)
+
+
+class Case:
+    """One op on one sample: its arrays, its static parameters, and weights that make its results one number."""
+
+    def __init__(self, op: Op, arrays: list, params: dict, rng: np.random.Generator = RNG):
+        self.op, self.arrays, self.params, self.rng = op, arrays, params, rng
+        self.where = [k for k, a in enumerate(arrays) if differentiable(a)]
+        self.ys = outputs(op.call(*arrays, **params))
+        self.vs = [direction(np.shape(y), y.dtype, rng) if differentiable(y) else None for y in self.ys]
+
+    def us(self) -> list:
+        """A random direction for each differentiable input."""
+        return [direction(a.shape, a.dtype, self.rng) if differentiable(a) else None for a in self.arrays]
+
+    def number(self, *arrays: Any) -> Any:
+        """The weighted results as one number, on plain arrays."""
+        ys = outputs(self.op.call(*arrays, **self.params))
+        return sum(inner(v, y) for y, v in zip(ys, self.vs) if v is not None)
+
+    def traced(self, *xs: Any) -> Any:
+        """The weighted results as one number, on traced values."""
+        return weigh(self.op.call(*xs, **self.params), [None if v is None else np.conj(v) for v in self.vs])
+
+    def leaves(self, arrays: list | None = None) -> list:
+        """The arrays as tensors that ask for gradients where they can have them."""
+        return [Tensor(a, requires_grad=True) if differentiable(a) else Tensor(a) for a in arrays or self.arrays]
+
+    def skip(self) -> bool:
+        """Whether there is nothing to differentiate."""
+        return not self.op.differentiable or not self.where or all(v is None for v in self.vs)
+
+
+def reverse_matches_differences(case: Case) -> None:
+    """<v, J u> by differences equals <Jᵀ v, u> by the tape."""
+    if not case.skip():
+        us = case.us()
+        gs = pulled(case.traced, case.leaves(), case.where)
+        close(paired(gs, us, case.where), slope(case.number, case.arrays, us), f"{case.op}: gradient")
+
+
+def second_order_matches(case: Case) -> None:
+    """The same of the gradient itself, in a fixed direction."""
+    if case.skip():
+        return
+    us, ws = case.us(), case.us()
+
+    def along(*arrays: Any) -> Any:
+        return paired(pulled(case.traced, case.leaves(list(arrays)), case.where), us, case.where)
+
+    leaves = case.leaves()
+    gs = pulled(case.traced, leaves, case.where, create_graph=True)
+    total = weigh(tuple(gs), [np.conj(us[k]) for k in case.where])
+    seconds = pulled(lambda *_: total, leaves, case.where)
+    close(paired(seconds, ws, case.where), slope(along, case.arrays, ws), f"{case.op}: second gradient", 1e-5, 1e-6)
+
+
+def pulled(f: Callable, leaves: list, where: list, create_graph: bool = False) -> list:
+    """Gradients of f at the leaves, zero where there is none."""
+    y = f(*leaves)
+    wanted = [leaves[k] for k in where]
+    if not isinstance(y, Tensor) or not y.requires_grad:
+        return [at(np.zeros_like(x.value)) for x in wanted]
+    gs = gradient(y, wanted, create_graph=create_graph, allow_unused=True, retain_graph=True)
+    return [at(np.zeros_like(x.value)) if g is None else g for g, x in zip(gs, wanted)]
+
+
+def paired(gs: list, us: list, where: list) -> Any:
+    """The inner product of gradients and directions."""
+    return sum(inner(us[k], g.value) for g, k in zip(gs, where))
+
+
+def arrays_agree_with_tensors(case: Case) -> None:
+    """A rule gives the same on arrays and on tensors."""
+    if not case.skip():
+        plain = pulled(case.traced, case.leaves(), case.where)
+        recorded = pulled(case.traced, case.leaves(), case.where, create_graph=True)
+        for a, b in zip(plain, recorded):
+            close(a.value, b.value, f"{case.op}: gradient on arrays and on tensors", 1e-9, 1e-12)
+
+
+def forward_matches_differences(case: Case) -> None:
+    """The tangent of each result is its directional derivative."""
+    if case.skip():
+        return
+    us = case.us()
+    with new_level() as level:
+        duals = [a if u is None else Dual(a.copy(), u, level) for a, u in zip(case.arrays, us)]
+        ys = outputs(case.op.call(*duals, **case.params))
+    for k, (y, v) in enumerate(zip(ys, case.vs)):
+        if v is not None:
+            pick = lambda *xs, k=k: np.asarray(outputs(case.op.call(*xs, **case.params))[k])
+            tangent = y.t if isinstance(y, Dual) else np.zeros(np.shape(y))
+            close(tangent, slope(pick, case.arrays, us), f"{case.op}: tangent of result {k}", 1e-6, 1e-6)
+
+
+def batch_matches_loop(case: Case, size: int = 3) -> None:
+    """A batch of inputs gives the batch of results, whichever inputs are batched."""
+    count = len(case.arrays)
+    masks = [[True] * count] + [[j == k for j in range(count)] for k in range(count) if count > 1]
+    for mask in masks:
+        stacked = [np.stack([a] + [jiggled(a, k) for k in range(1, size)]) if b else a for a, b in zip(case.arrays, mask)]
+        with new_level() as level:
+            boxed = [Batched(a, level) if b else a for a, b in zip(stacked, mask)]
+            ys = outputs(case.op.call(*boxed, **case.params))
+        for k in range(size):
+            members = [a[k] if b else a for a, b in zip(stacked, mask)]
+            expected = outputs(case.op.call(*members, **case.params))
+            for y, e in zip(ys, expected):
+                close(y.batch[k], e, f"{case.op}: member {k} of a batch {mask}", 1e-9, 1e-12)
+
+
+def jiggled(a: np.ndarray, k: int) -> np.ndarray:
+    """The same entries in another order along the first axis, or scaled a little: still in the op's domain."""
+    return a * (1 + 0.01 * k) if differentiable(a) else a
+
+
+def inputs_untouched(case: Case) -> None:
+    """Neither forward nor backward changes the arrays they are given."""
+    before = [np.array(a) for a in case.arrays]
+    pulled(case.traced, [at(a) for a in case.arrays], []) if case.skip() else pulled(case.traced, case.leaves(), case.where)
+    case.op.call(*case.arrays, **case.params)
+    for a, b in zip(case.arrays, before):
+        assert np.array_equal(a, b, equal_nan=differentiable(a)), f"{case.op}: an input was changed"
+
+
+def float32_kept(case: Case) -> None:
+    """float32 in, float32 out, float32 gradients (complex64 likewise)."""
+    narrow = {"f": np.float32, "c": np.complex64}
+    arrays = [a.astype(narrow[a.dtype.kind]) if differentiable(a) else a for a in case.arrays]
+    if not case.where or "dtype" in case.params:
+        return
+    leaves = case.leaves(arrays)
+    ys = [y for y in outputs(case.op.call(*leaves, **case.params)) if isinstance(y, Tensor)]
+    for y in ys:
+        assert y.dtype.itemsize <= 4 or y.dtype.kind in "iu" or y.dtype == np.complex64, f"{case.op}: {y.dtype} from float32"
+    if not case.skip():
+        seeds = [at(v.astype(y.dtype)) for y, v in zip(ys, case.vs) if y.requires_grad]
+        wanted = [leaves[k] for k in case.where]
+        ys = [y for y in ys if y.requires_grad]
+        gs = gradient(ys, wanted, seeds, allow_unused=True) if ys else []
+        for g, x in zip(gs, wanted):
+            assert g is None or g.dtype == x.dtype, f"{case.op}: gradient of {g.dtype} for {x.dtype}"
+
+
+def strides_irrelevant(case: Case) -> None:
+    """Transposed, reversed and spaced memory gives the same result."""
+    for scatter in (_spaced, _reversed, np.asfortranarray):
+        odd = [scatter(a) for a in case.arrays]
+        for y, e in zip(outputs(case.op.call(*odd, **case.params)), case.ys):
+            close(y, e, f"{case.op}: on {scatter.__name__} memory", 1e-9, 1e-12)
+
+
+def _spaced(a: np.ndarray) -> np.ndarray:
+    wide = np.zeros((*a.shape, 2), a.dtype)
+    wide[..., 0] = a
+    return wide[..., 0]
+
+
+def _reversed(a: np.ndarray) -> np.ndarray:
+    flip = (slice(None, None, -1),) * a.ndim
+    return np.array(a[flip], order="C")[flip]
+
+
+def keeps_only_what_is_read(case: Case) -> None:
+    """The tape holds no array that no rule reads."""
+    if not case.skip():
+        y = next((y for y in outputs(case.op.call(*case.leaves(), **case.params)) if isinstance(y, Tensor) and y.requires_grad), None)
+        if y is not None:
+            node = y.grad_fn.parents[0] if y.grad_fn.__class__.__name__ == "Pick" else y.grad_fn
+            kept = {n for n, k in case.op.slots.items() if node.env and node.env[k] is not None}
+            assert kept <= node.plan.reads, f"{case.op}: keeps {kept - node.plan.reads}, which no rule reads"
+
+
+PROPERTIES = [
+    reverse_matches_differences,
+    second_order_matches,
+    arrays_agree_with_tensors,
+    forward_matches_differences,
+    batch_matches_loop,
+    inputs_untouched,
+    float32_kept,
+    strides_irrelevant,
+    keeps_only_what_is_read,
+]
+
+
+def check(op: Op | Callable, seed: int = 0, rounds: int = 5, properties: list | None = None) -> int:
+    """Every property of an op on every one of its samples; the number of checks made."""
+    op, made = getattr(op, "op", op), 0
+    for k, sample in enumerate(op.samples):
+        for r in range(rounds):
+            for prop in properties or PROPERTIES:
+                rng = np.random.default_rng([seed, k, r])
+                arrays, params = sample.draw(rng) if hasattr(sample, "draw") else sample(rng)
+                prop(Case(op, arrays, params, rng))
+                made += 1
+    return made
