@@ -1,3 +1,4 @@
 from . import backward
-from .ops import PUBLIC
+from .ops import PUBLIC, NAMESPACES
 from .tensor import Tensor
+globals().update(PUBLIC)

@@ -3,41 +3,87 @@
 from __future__ import annotations
 
 import inspect
+from types import ModuleType
+from typing import Any
 
 from .. import tensor  # noqa: F401 - ops are compiled with the shortcuts that tensors offer
 from ..dtypes import as_dtype
 from ..op import Traced
-from . import base, math, reduce, shape
+from . import base, create, fft, index, linalg, math, products, reduce, scan, shape, sort, special
 from .axes import spelled
 
-MODULES = (base, math, reduce, shape)
-FIRST = ("x", "a")  # functions with a first parameter of this name are methods too
-OPERATORS = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "neg": "neg", "gt": "gt"}
+MODULES = (base, math, special, reduce, scan, sort, shape, index, products, create)
+NAMESPACES = {"linalg": linalg, "fft": fft, "special": special}
+OPERATORS = {
+    "add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floor_divide", "mod": "remainder",
+    "pow": "pow", "matmul": "matmul", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
+    "lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift",
+}  # fmt: skip
+COMPARISONS = {"eq": "eq", "ne": "ne", "lt": "lt", "le": "le", "gt": "gt", "ge": "ge"}
+UNARY = {"neg": "neg", "pos": "positive", "abs": "abs", "invert": "bitwise_not"}
 
 
-def public() -> dict:
-    """Every function that the modules of ops offer, by name."""
-    return {name: spelled(getattr(m, name)) for m in MODULES for name in getattr(m, "__all__", None) or _ops_of(m)}
+def names_of(module: ModuleType) -> list[str]:
+    """The public functions of a module: its `__all__`, and every op it declares without one."""
+    return module.__all__ if hasattr(module, "__all__") else [n for n, v in vars(module).items() if hasattr(v, "op") and n[0] != "_"]
 
 
-def _ops_of(module) -> list[str]:
-    return [n for n, v in vars(module).items() if hasattr(v, "op") and not n.startswith("_")]
-
-
-def _is_method(function) -> bool:
+def first_parameter(function: Any) -> str:
+    """The name of a function's first parameter."""
     op = getattr(function, "op", None)
-    first = op.inputs[0] if op else next(iter(inspect.signature(function).parameters), "")
-    return first in FIRST
+    return op.inputs[0] if op else next(iter(inspect.signature(function).parameters), "")
 
 
-PUBLIC = public()
-Traced.astype = lambda self, dtype: self if self.dtype == dtype else base.cast(self, dtype=as_dtype(dtype))
-Traced.real = property(base.real)
-Traced.imag = property(base.imag)
-for name, function in PUBLIC.items():
-    if _is_method(function) and name not in vars(Traced):
-        setattr(Traced, name, function)
-for dunder, name in OPERATORS.items():
-    setattr(Traced, f"__{dunder}__", PUBLIC[name])
-    if dunder in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift"):
-        setattr(Traced, f"__r{dunder}__", lambda self, other, f=PUBLIC[name]: f(other, self))
+def in_place(name: str, function: Any) -> Any:
+    """The form of a method that overwrites its tensor with the result."""
+
+    def change(self: Any, *args: Any, **options: Any) -> Any:
+        self.write(function(self, *args, **options))
+        return self
+
+    change.__name__ = change.__qualname__ = f"{name}_"
+    change.__doc__ = f"`{name}` in place; returns the tensor."
+    return change
+
+
+def operator(function: Any, reflected: bool = False) -> Any:
+    """The method behind an operator: it leaves operands that are no numbers to the other side."""
+
+    def method(self: Any, other: Any) -> Any:
+        if not isinstance(other, OPERANDS):
+            return NotImplemented
+        return function(other, self) if reflected else function(self, other)
+
+    return method
+
+
+OPERANDS = (Traced, int, float, complex, tensor.np.ndarray, tensor.np.generic)
+PUBLIC = {name: spelled(getattr(m, name)) for m in MODULES for name in names_of(m)}
+
+
+def install() -> None:
+    """Give traced values their methods and operators."""
+    inplace = {n for m in MODULES for n in getattr(m, "INPLACE", ())}
+    for name, function in PUBLIC.items():
+        if first_parameter(function) in ("x", "a") and name not in vars(Traced):
+            setattr(Traced, name, function)
+            op = getattr(function, "op", None)
+            if name in inplace or (op and op.elementwise and not op.view):
+                setattr(Traced, f"{name}_", in_place(name, function))
+    for dunder, name in {**OPERATORS, **COMPARISONS}.items():
+        if name in PUBLIC:
+            setattr(Traced, f"__{dunder}__", operator(PUBLIC[name]))
+    for dunder, name in OPERATORS.items():
+        if name in PUBLIC:
+            setattr(Traced, f"__r{dunder}__", operator(PUBLIC[name], reflected=True))
+            setattr(Traced, f"__i{dunder}__", in_place(name, PUBLIC[name]))
+    for dunder, name in UNARY.items():
+        if name in PUBLIC:
+            setattr(Traced, f"__{dunder}__", PUBLIC[name])
+    for name in ("real", "imag"):
+        setattr(Traced, name, property(PUBLIC[name]))
+    Traced.astype = lambda self, dtype: self if self.dtype == dtype else base.cast(self, dtype=as_dtype(dtype))
+
+
+Traced.__hash__ = object.__hash__  # comparison is by entries, identity is by object
+install()

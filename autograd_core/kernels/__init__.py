@@ -1,0 +1,1 @@
+"""Loops over arrays: they know nothing of ops or tensors."""

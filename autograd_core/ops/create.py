@@ -1,0 +1,5 @@
+"""Creation."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
