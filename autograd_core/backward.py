@@ -7,6 +7,8 @@ where something selects, so the first walk, when it is clean, is what the second
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
@@ -19,6 +21,12 @@ from .tape import Leaf, Node, Packed, Pick, current, enable_grad, no_grad, obser
 from .tensor import Tensor, at
 
 by_index = attrgetter("index")
+_last = threading.local()  # the node of the last backward in this thread, for `explain`
+
+
+def last_root() -> Any:
+    """The node from which the last backward of this thread started, while it exists."""
+    return getattr(_last, "root", lambda: None)()
 
 
 def ancestors(roots: Iterable) -> list:
@@ -81,7 +89,9 @@ class Walk:
             if node.dtype is None:
                 g = tuple(g.get(k) for k in range(node.shape))
             if needed is not None:
-                plan, parents = self.restricted(plan, parents)
+                keep = [p in needed for p in parents]
+                if not all(keep):
+                    plan, parents = plan.restricted(keep), [p for p, k in zip(parents, keep) if k]
             if tracked:
                 env = self.lifted(node, env)
             cotangents = plan.careful(g, env) if careful else plan.fast(g, env)
@@ -104,14 +114,6 @@ class Walk:
                     if total.__class__ is np.ndarray:
                         ours.add(parent)
         return found
-
-    def restricted(self, plan: Plan, parents: Sequence) -> tuple:
-        """The plan and parents with only the needed ones left."""
-        keep = [p in self.needed for p in parents]
-        if all(keep):
-            return plan, parents
-        key = sum((1 << i for i, k in zip(plan.wrt, keep) if k), 1 << plan.count)
-        return plan.op.plan(key, plan.fast is plan.careful), [p for p, k in zip(parents, keep) if k]
 
     def lifted(self, node: Node, env: list) -> list:
         """What a node kept, as tensors of its graph, so that a rule that runs on it is itself recorded."""
@@ -202,23 +204,36 @@ def _poisoned(found: dict) -> bool:
 
 def _has_nan(g: Any) -> bool:
     while isinstance(g, Traced):
-        if not hasattr(g, "value"):
-            return False
-        g = g.value
+        g = g.innermost()
     total = np.vdot(g, g)
     return bool(total != total)
 
 
-def pullback(outputs: Sequence, cotangents: Sequence, wanted: Iterable = (), *, retain: bool, tracked: bool, only_wanted: bool) -> dict:
-    """Cotangents of the leaves, or of only the wanted nodes, given those of the outputs."""
-    level = outputs[0].level
+def pullback(
+    outputs: Sequence,
+    cotangents: Sequence,
+    wanted: Iterable = (),
+    *,
+    retain: bool,
+    tracked: bool | None,
+    only_wanted: bool,
+    aside: Iterable = (),
+) -> dict:
+    """Cotangents of the leaves, or of only the wanted nodes, and whether each array is nobody else's.
+
+    `tracked` says whether they will be differentiated themselves; None: if they depend on leaves that are neither
+    wanted nor named in `aside`.
+    """
+    level, wanted, nodes = outputs[0].level, set(wanted), [y.grad_fn or y.node for y in outputs]
+    order = ancestors(nodes)
+    if tracked is None:
+        inside = wanted.union(aside)
+        tracked = any(node.__class__ is Leaf and node not in inside for node in order)
+        retain = retain or tracked
     roots: dict = {}
-    for y, g in zip(outputs, cotangents):
-        node = y.grad_fn or y.node
-        ours = isinstance(g, Tensor) and g.level == level
-        g = (g if ours else at(g, None, level)) if tracked else (g.value if ours else g)
+    for node, g in zip(nodes, cotangents):
+        g = _root(g, level, tracked)
         roots[node] = roots[node] + g if node in roots else g
-    order, wanted = ancestors(roots), set(wanted)
     walk = Walk(roots, order, leading_to(order, wanted) if only_wanted else None, wanted, level, tracked=tracked)
     careful = bool(current().anomaly or level)
     with np.errstate(all="ignore"), enable_grad() if tracked else no_grad():
@@ -230,9 +245,20 @@ def pullback(outputs: Sequence, cotangents: Sequence, wanted: Iterable = (), *, 
     return {node: (g, node in walk.ours) for node, g in found.items()}
 
 
+def _root(g: Any, level: int, tracked: bool) -> Any:
+    """A cotangent to start from: as a tensor if the gradients will be differentiated, else as a value."""
+    if isinstance(g, Traced) and g.level > level:
+        return g
+    ours = isinstance(g, Tensor) and g.level == level
+    if tracked:
+        return g if ours else at(_entry(g), None, level)
+    return g.value if ours else g
+
+
 def backward(self: Tensor, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
     """Add the gradients of this tensor to `.grad` of the leaves it was computed from (or of `inputs` only)."""
     g = _seed(self, gradient, "backward")
+    _last.root = weakref.ref(self.grad_fn or self.node)
     chosen = None if inputs is None else [inputs] if isinstance(inputs, Tensor) else list(inputs)
     for t in chosen or ():
         if not t.requires_grad:

@@ -38,11 +38,11 @@ class Dual(Traced):
         ts = {i: a.t for i, a in enumerate(args) if mine(a)}
         y = op.call(*xs, **params)
         if not op.differentiable:
-            return y
+            return tuple(map(_constant, y)) if isinstance(y, tuple) else y if y is None else _constant(y)
         ys = y if isinstance(y, tuple) else (y,)
         tangents = pushforward(op, xs, ts, y, params)
         pairs = zip(ys, tangents if isinstance(y, tuple) else (tangents,))
-        duals = [v if v.dtype.kind not in "fc" else Dual(_entry(v), self._own(t, v, ts, op), self.level) for v, t in pairs]
+        duals = [_constant(v) if v.dtype.kind not in "fc" else Dual(_entry(v), self._own(t, v, ts, op), self.level) for v, t in pairs]
         return tuple(duals) if isinstance(y, tuple) else duals[0]
 
     def _own(self, t: Any, y: Any, ts: dict, op: Op) -> Any:
@@ -62,6 +62,10 @@ class Dual(Traced):
         mine = isinstance(new, Dual) and new.level == self.level
         write(self.x, new.x if mine else new)
         write(self.t, new.t if mine else np.zeros(self.shape, self.dtype))
+
+    def innermost(self) -> Any:
+        """The value one level below."""
+        return self.x
 
     def memory(self) -> Any:
         """The array that owns its value's memory."""
@@ -126,9 +130,9 @@ def _twice_transposed(op: Op, xs: list, ts: dict, y: Any, params: dict) -> Any:
         if not pairs:
             return tuple(None for _ in ys) if several else None
         outputs = [ct for ct, _ in pairs]
-        seeds = [_conj(_like(t, ct)) for ct, t in pairs]
+        seeds = [_like(t, ct) for ct, t in pairs]
         found = pullback(outputs, seeds, [g.node for g in gs if g.node], retain=False, tracked=False, only_wanted=True)
-    tangents = tuple(_conj(found[g.node][0]) if g.node in found else None for g in gs)
+    tangents = tuple(found[g.node][0] if g.node in found else None for g in gs)
     return tangents if several else tangents[0]
 
 
@@ -139,6 +143,10 @@ def _like(t: Any, ct: Any) -> Any:
 
 def _conj(t: Any) -> Any:
     return REGISTRY["conj"].call(t) if t.dtype.kind == "c" else t
+
+
+def _constant(v: Any) -> Any:
+    return v if isinstance(v, Traced) else at(_entry(v))
 
 
 def _entry(v: Any) -> Any:
@@ -153,14 +161,3 @@ def new_level():
         yield 2 * state.depth - 1
     finally:
         state.depth -= 1
-
-
-def push(f: Callable, primals: list, tangents: list) -> tuple[Any, Callable]:
-    """Run f on duals; the result, and a function that splits any value of this level into value and tangent."""
-    with new_level() as level:
-        y = f(*[Dual(_entry(x), _entry(t).copy() if isinstance(t, np.ndarray) else t, level) for x, t in zip(primals, tangents)])
-
-    def split(v: Any) -> tuple:
-        return (v.x, v.t) if isinstance(v, Dual) and v.level == level else (v, None)
-
-    return y, split

@@ -77,6 +77,11 @@ class Plan:
         self.careful = self._puller("complex" if holomorphic else "careful")
         self.fast = self.careful if holomorphic else self._puller("fast")
 
+    def restricted(self, keep: Sequence[bool]) -> Plan:
+        """The plan for only some of the inputs in `wrt`; it reads from the same list."""
+        key = sum((1 << i for i, k in zip(self.wrt, keep) if k), 1 << self.count)
+        return self.op.plan(key, self.fast is self.careful)
+
     def _saver(self) -> Callable:
         """`save(y, *inputs, **params)` lists what the rules will read, with None for everything else."""
         op, star = self.op, "*" if self.op.variadic else ""

@@ -85,6 +85,10 @@ class Tensor(Traced):
     grad_fn = property(lambda self: None if self.is_leaf else _node(self), doc="The call that made it.")
     _version = property(lambda self: version(self.value), doc="How often its memory was changed in place.")
 
+    def innermost(self) -> Any:
+        """The value one level below."""
+        return self.value
+
     def memory(self) -> Any:
         """The array that owns its memory."""
         return memory(self.value)

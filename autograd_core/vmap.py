@@ -48,6 +48,10 @@ class Batched(Traced):
         mine = isinstance(new, Batched) and new.level == self.level
         write(self.batch, new.batch if mine else new)
 
+    def innermost(self) -> Any:
+        """The value one level below."""
+        return self.batch
+
     def memory(self) -> Any:
         """The array that owns the batch's memory."""
         return memory(self.batch)

@@ -1,0 +1,309 @@
+"""What every traced value can say of itself: sizes, types, conversions, printing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+from .op import REGISTRY, Traced
+from .ops import PUBLIC
+from .tape import current
+from .tensor import Boxed, Tensor
+
+
+class Device:
+    """Where a tensor lives.  There is one place."""
+
+    type, index = "cpu", None
+
+    def __repr__(self):
+        return "device(type='cpu')"
+
+    def __str__(self):
+        return "cpu"
+
+    def __eq__(self, other: object) -> bool:
+        return str(other) == "cpu"
+
+    def __hash__(self):
+        return hash("cpu")
+
+
+CPU = Device()
+
+
+def as_device(device: Any, who: str) -> Device:
+    """The device meant, or an error: there is only "cpu"."""
+    if device is not None and str(device).partition(":")[0] != "cpu":
+        raise ValueError(f'{who}: device {str(device)!r} is not known; tensors live on "cpu" here')
+    return CPU
+
+
+class Attributes(Traced):
+    """Methods and properties copied to every traced value."""
+
+    __slots__ = ()
+
+    # --- sizes ---
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the length of one axis."""
+        return self.shape if dim is None else self.shape[dim]
+
+    def dim(self) -> int:
+        """The number of axes."""
+        return self.ndim
+
+    def numel(self) -> int:
+        """The number of entries."""
+        return math.prod(self.shape)
+
+    nelement = numel
+    ndimension = dim
+    itemsize = property(lambda self: self.dtype.itemsize, doc="Bytes per entry.")
+    nbytes = property(lambda self: self.numel() * self.itemsize, doc="Bytes of all entries.")
+    device = property(lambda self: CPU, doc="Where it lives: the CPU.")
+    is_cuda = is_sparse = is_quantized = is_meta = False
+
+    def element_size(self) -> int:
+        """Bytes per entry."""
+        return self.itemsize
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a tensor without axes")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator:
+        if not self.shape:
+            raise TypeError("iteration over a tensor without axes")
+        return iter(PUBLIC["unbind"](self, 0))
+
+    def __contains__(self, element: Any) -> bool:
+        return bool(PUBLIC["any"](self == element))
+
+    # --- transposes ---
+
+    @property
+    def T(self) -> Any:  # noqa: N802 - NumPy's name
+        """All axes in reverse order."""
+        return PUBLIC["permute"](self, tuple(range(self.ndim))[::-1])
+
+    @property
+    def mT(self) -> Any:  # noqa: N802
+        """The last two axes exchanged."""
+        if self.ndim < 2:
+            raise ValueError(f"mT: a matrix needs two axes, the tensor has shape {self.shape}")
+        return PUBLIC["swapaxes"](self, -1, -2)
+
+    @property
+    def H(self) -> Any:  # noqa: N802
+        """The conjugate transpose of a matrix."""
+        if self.ndim not in (0, 2):
+            raise ValueError(f"H: expected a matrix, the tensor has shape {self.shape}; for batches use mH")
+        return PUBLIC["conj"](self.T)
+
+    @property
+    def mH(self) -> Any:  # noqa: N802
+        """The conjugate, with the last two axes exchanged."""
+        return PUBLIC["conj"](self.mT)
+
+    # --- types ---
+
+    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False) -> Any:
+        """As another type (or like another tensor); itself if nothing changes and no copy is asked for."""
+        for a in args:
+            if isinstance(a, Traced):
+                dtype = a.dtype
+            elif isinstance(a, Device) or (isinstance(a, str) and not hasattr(np, a)):
+                device = a
+            elif not isinstance(a, bool):
+                dtype = a
+        as_device(device, "to")
+        result = self if dtype is None else self.astype(dtype)
+        return PUBLIC["clone"](self) if copy and result is self else result
+
+    def type_as(self, other: Any) -> Any:
+        """As the type of another tensor."""
+        return self.astype(other.dtype)
+
+    def float(self) -> Any:
+        """As float32."""
+        return self.astype(dtypes.float32)
+
+    def double(self) -> Any:
+        """As float64."""
+        return self.astype(dtypes.float64)
+
+    def half(self) -> Any:
+        """As float16."""
+        return self.astype(dtypes.float16)
+
+    def int(self) -> Any:
+        """As int32."""
+        return self.astype(dtypes.int32)
+
+    def long(self) -> Any:
+        """As int64."""
+        return self.astype(dtypes.int64)
+
+    def short(self) -> Any:
+        """As int16."""
+        return self.astype(dtypes.int16)
+
+    def bool(self) -> Any:
+        """As booleans: whether entries differ from zero."""
+        return self.astype(dtypes.bool)
+
+    def cpu(self) -> Any:
+        """Itself: it lives on the CPU."""
+        return self
+
+    def is_floating_point(self) -> Any:
+        """Whether entries are real floating-point numbers."""
+        return self.dtype.kind == "f"
+
+    def is_complex(self) -> Any:
+        """Whether entries are complex numbers."""
+        return self.dtype.kind == "c"
+
+    # --- one number ---
+
+    def item(self) -> Any:
+        """The one entry as a Python number."""
+        if self.numel() != 1:
+            raise ValueError(f"item: a tensor of shape {self.shape} is not one number; use tolist() or index it")
+        return _concrete(self, "item()").item()
+
+    def tolist(self) -> Any:
+        """The entries as nested lists of Python numbers."""
+        return _concrete(self, "tolist()").tolist()
+
+    def __bool__(self) -> Any:
+        if self.numel() != 1:
+            raise ValueError(f"the truth value of a tensor of shape {self.shape} is ambiguous; use any() or all()")
+        return bool(_concrete(self, "a branch on a value").reshape(()))
+
+    def __float__(self) -> Any:
+        return float(self.item())
+
+    def __int__(self) -> Any:
+        return int(self.item())
+
+    def __complex__(self) -> Any:
+        return complex(self.item())
+
+    def __index__(self) -> Any:
+        if self.dtype.kind not in "biu" or self.numel() != 1:
+            raise TypeError(f"only a tensor of one integer can be an index, not {self.dtype} of shape {self.shape}")
+        return int(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+
+class TensorAttributes:
+    """The same for tensors alone: what needs the array itself."""
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """The array, sharing memory; a tensor that requires gradients must be detached first (or use force=True)."""
+        if self.requires_grad and not force and current().grad:
+            raise RuntimeError("numpy: this tensor requires gradients, which the array would lose; use t.detach().numpy()")
+        return _concrete(self, "numpy()")
+
+    def contiguous(self) -> Tensor:
+        """Itself if its memory is contiguous, else a copy that is."""
+        return self if self.is_contiguous() else REGISTRY["compact"].call(self)
+
+    def is_contiguous(self) -> bool:
+        """Whether entries follow each other in memory, last axis fastest."""
+        value = self.value
+        return not isinstance(value, np.ndarray) or value.flags.c_contiguous
+
+    def stride(self, dim: int | None = None) -> Any:
+        """The steps between neighbours along each axis, in entries."""
+        strides = tuple(s // self.value.itemsize for s in self.value.strides)
+        return strides if dim is None else strides[dim]
+
+    def data_ptr(self) -> int:
+        """The address of the first entry."""
+        return self.value.__array_interface__["data"][0]
+
+    def is_shared(self) -> bool:
+        """Whether it is a view of another tensor's memory."""
+        return self.view is not None
+
+    def _is_view(self) -> bool:
+        """Whether it is a view of another tensor."""
+        return self.view is not None
+
+    @property
+    def _base(self) -> Tensor | None:
+        """The tensor of which it is a view."""
+        return self.view and self.view.base
+
+    def detach_(self) -> Tensor:
+        """Cut it off from its history; returns the tensor."""
+        if self.view is not None:
+            raise RuntimeError("detach_: a view cannot be detached in place; use detach()")
+        self.node = None
+        return self
+
+    def copy_(self, source: Any, non_blocking: bool = False) -> Tensor:
+        """Take on the values of another tensor, in place; gradients flow to it."""
+        if isinstance(source, Traced) and source.dtype != self.dtype:
+            source = source.astype(self.dtype)
+        self.write(source if isinstance(source, Traced) else np.asarray(source, self.dtype))
+        return self
+
+    def fill_(self, value: Any) -> Tensor:
+        """Set every entry to one number, in place."""
+        if np.ndim(value) != 0:
+            raise ValueError(f"fill_: expected one number, got shape {np.shape(value)}")
+        return self.copy_(value)
+
+    def zero_(self) -> Tensor:
+        """Set every entry to zero, in place."""
+        return self.fill_(0)
+
+    def __repr__(self) -> str:
+        return _printed(self)
+
+    __str__ = __repr__
+
+
+def _concrete(t: Any, what: str) -> np.ndarray:
+    """The array behind a value, unless a transform needs to keep track of it."""
+    while isinstance(t, Traced):
+        if type(t).__name__ == "Batched":
+            raise RuntimeError(f"{what} inside vmap: the value differs over the batch; use where() or cond()")
+        if type(t).__name__ == "Dual" and what != "a branch on a value":
+            raise RuntimeError(f"{what} inside jvp would lose the tangent; keep to operations on the value itself")
+        t = t.innermost()
+    return t
+
+
+def _printed(t: Tensor) -> str:
+    name = "tensor" if type(t) in (Tensor, Boxed) else type(t).__name__
+    if not isinstance(t.value, np.ndarray):
+        return f"{name}({t.value!r})"
+    body = np.array2string(t.value, separator=", ", prefix=f"{name}(", precision=4, suppress_small=False)
+    usual = (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool)
+    notes = [] if t.dtype in usual and t.numel() else [f"dtype={t.dtype}"]
+    if not t.numel() and t.ndim != 1:
+        notes.insert(0, f"size={t.shape}")
+    if t.grad_fn is not None:
+        notes.append(f"grad_fn=<{t.grad_fn.name}>")
+    elif t.requires_grad:
+        notes.append("requires_grad=True")
+    return f"{name}({', '.join([body, *notes])})"
+
+
+for source, target in ((Attributes, Traced), (TensorAttributes, Tensor)):
+    for name, value in vars(source).items():
+        if name not in ("__module__", "__doc__", "__slots__", "__dict__", "__weakref__", "__hash__", "__qualname__"):
+            setattr(target, name, value)

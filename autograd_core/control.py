@@ -1,0 +1,95 @@
+"""Control flow and recomputation: cond, scan, checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .functional import as_tensor
+from .op import Traced
+from .ops import PUBLIC
+from .random import get_rng_state, set_rng_state
+from .tape import enable_grad, using
+from .tensor import Tensor, at
+from .tree import flatten, tree_map
+from .vmap import Batched
+
+
+def cond(pred: Any, true_f: Callable, false_f: Callable, *operands: Any) -> Any:
+    """true_f(*operands) if pred, else false_f(*operands); only one runs, except under vmap, where results are selected."""
+    if isinstance(pred, Batched):
+        yes, no = true_f(*operands), false_f(*operands)
+        return tree_map(lambda a, b: PUBLIC["where"](pred, a, b), yes, no)
+    if np.shape(pred) not in ((), (1,)):
+        raise ValueError(f"cond: pred must be one truth value, got shape {np.shape(pred)}; for a choice per entry use where")
+    return (true_f if bool(pred) else false_f)(*operands)
+
+
+def scan(f: Callable, init: Any, xs: Any = None, length: int | None = None) -> tuple:
+    """Run carry, y = f(carry, x) over the first axis of xs; the last carry and the ys stacked."""
+    leaves, rebuild = flatten(xs)
+    for x in leaves:
+        if np.ndim(x) == 0:
+            raise ValueError("scan: xs must have an axis to run over, got a number")
+    lengths = {np.shape(x)[0] for x in leaves} | ({length} if length is not None else set())
+    if len(lengths) != 1:
+        raise ValueError(f"scan: needs one length, got {sorted(lengths) or 'none: give xs or length'}")
+    columns = [PUBLIC["unbind"](as_tensor(x), 0) for x in leaves]
+    carry, rows = init, []
+    for k in range(lengths.pop()):
+        result = f(carry, rebuild([column[k] for column in columns]) if leaves else None)
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise TypeError(f"scan: f must return (carry, y), got {type(result).__name__}")
+        carry, y = result
+        rows.append(y)
+    if not rows:
+        raise ValueError("scan: cannot tell what the results look like when there is nothing to run over")
+    stacked = tree_map(lambda *column: PUBLIC["stack"]([as_tensor(_array(y)) for y in column], 0), *rows)
+    return carry, stacked
+
+
+def _array(y: Any) -> Any:
+    return y if isinstance(y, Traced) else np.asarray(y)
+
+
+class Recomputed:
+    """What a checkpoint keeps: how to run again, and, once it has, the arrays of that run."""
+
+    def __init__(self, f: Callable, args: tuple, options: dict, preserve_rng_state: bool):
+        self.f, self.args, self.options, self.count = f, args, options, 0
+        self.random = get_rng_state() if preserve_rng_state else None
+        self.kept: list[np.ndarray] | None = None
+
+    def run(self) -> Any:
+        """The first run: arrays are numbered instead of kept."""
+        with using(pack=(self._number, self._fetch)):
+            return self.f(*self.args, **self.options)
+
+    def _number(self, t: Tensor) -> int:
+        self.count += 1
+        return self.count - 1
+
+    def _fetch(self, k: int) -> Tensor:
+        if self.kept is None:
+            self._again()
+        return at(self.kept[k])  # type: ignore[index]
+
+    def _again(self) -> None:
+        kept: list[np.ndarray] = []
+        now = get_rng_state()
+        if self.random is not None:
+            set_rng_state(self.random)
+        with enable_grad(), using(pack=(lambda t: kept.append(t.value), lambda _: None)):
+            self.f(*self.args, **self.options)
+        if self.random is not None:
+            set_rng_state(now)
+        if len(kept) != self.count:
+            raise RuntimeError(f"checkpoint: the function kept {self.count} arrays at first and {len(kept)} when run again; it must do the same each time")
+        self.kept = kept
+
+
+def checkpoint(f: Callable, *args: Any, preserve_rng_state: bool = True, use_reentrant: bool = False, **options: Any) -> Any:
+    """f(*args), keeping nothing for backward: f runs once more when its gradient is wanted."""
+    return Recomputed(f, args, options, preserve_rng_state).run()

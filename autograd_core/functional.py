@@ -1,0 +1,429 @@
+"""Transforms of functions: gradients, products with Jacobians and Hessians, batching.  Compositions, nothing else.
+
+They take and return numbers, arrays, tensors and trees of these, nest to any order and mix.  Each argument is replaced
+by a stand-in, so that its gradient is found apart from everything else's.  What comes out is differentiable in turn if,
+and only if, it depends on something else that requires gradients.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .backward import ancestors, pullback
+from .forward import Dual, new_level
+from .op import REGISTRY, Traced
+from .ops import PUBLIC
+from .tape import Leaf, enable_grad, is_grad_enabled, state
+from .tensor import Tensor, at
+from .tree import flatten, tree_map
+from .vmap import Batched
+
+NUMBERS = (int, float, complex, np.generic)
+
+
+def differentiable(x: Any, who: str, where: str) -> Any:
+    """A leaf of an argument as an array or traced value that can have a gradient, or an error that names it."""
+    if isinstance(x, (bool, np.bool_)) or not isinstance(x, (Traced, np.ndarray, *NUMBERS)):
+        raise TypeError(f"{who}: {where} is {type(x).__name__}; gradients are of numbers, arrays and tensors, or trees of them")
+    if isinstance(x, (int, float, complex)) and not isinstance(x, np.generic):
+        return np.asarray(x, np.complex128 if isinstance(x, complex) else np.float64)
+    if x.dtype.kind not in "fc":
+        raise TypeError(f"{who}: {where} holds {x.dtype}; gradients need floating-point or complex numbers")
+    return x if isinstance(x, Traced) else np.asarray(x)
+
+
+def stand_in(x: Any, who: str, where: str) -> Tensor:
+    """A tensor equal to x whose node is its own."""
+    x, level = differentiable(x, who, where), 2 * state.depth
+    if isinstance(x, Tensor) and x.level == level:
+        if x.requires_grad and is_grad_enabled():
+            return REGISTRY["alias"].call(x)
+        x = x.value
+    return at(x, Leaf(x.shape, x.dtype), level)
+
+
+def outward(value: Any, form: Any, level: int) -> Any:
+    """A value in the form of an argument: a number, an array or a tensor; as it is if it is still being traced."""
+    if isinstance(value, Tensor) and value.level == level:
+        if value.requires_grad:
+            return value
+        value = value.value
+    if isinstance(value, Traced) and not (isinstance(form, Tensor) and form.level == level):
+        return value
+    if isinstance(form, NUMBERS):
+        return np.asarray(value).item() if np.ndim(value) == 0 else np.asarray(value)
+    return at(value, None, level) if isinstance(form, Traced) else np.asarray(value)
+
+
+class Run:
+    """One run of a function on stand-ins for its arguments, ready to be pulled back."""
+
+    def __init__(self, f: Callable, arguments: Any, who: str, has_aux: bool = False):
+        self.who, self.level, self.follow = who, 2 * state.depth, None if is_grad_enabled() else False
+        self.given, self.rebuild = flatten(arguments)
+        self.xs = [stand_in(x, who, f"leaf {k} of the arguments") for k, x in enumerate(self.given)]
+        self.nodes = [x.node for x in self.xs]
+        with enable_grad():
+            result = f(*self.rebuild(self.xs))
+        self.aux = None
+        if has_aux:
+            result, self.aux = _with_aux(result, who)
+        self.ys, self.build = flatten(result)
+        self.form = next((x for x in self.given if isinstance(x, Traced)), next(iter(self.given), 0.0))
+
+    def mine(self, y: Any) -> bool:
+        """Whether a result depends on a stand-in, or at least may."""
+        return isinstance(y, Tensor) and y.level == self.level and y.requires_grad
+
+    def pull(self, cotangents: Sequence, retain: bool = False) -> list:
+        """The cotangents of the arguments' leaves, given those of the results."""
+        pairs = [(y, g) for y, g in zip(self.ys, cotangents) if self.mine(y)]
+        found: dict = {}
+        if pairs:
+            outputs, seeds = zip(*pairs)
+            found = pullback(outputs, seeds, self.nodes, retain=retain, tracked=self.follow, only_wanted=True)
+        zero = lambda x: (np.zeros(x.shape, x.dtype),)
+        return [outward(found.get(n, zero(x))[0], form, self.level) for n, x, form in zip(self.nodes, self.xs, self.given)]
+
+    def results(self) -> Any:
+        """What the function returned, with only that history that outlives the run."""
+        return self.build([self._outside(y) for y in self.ys])
+
+    def auxiliary(self) -> Any:
+        """What the function returned beside its result."""
+        return tree_map(self._outside, self.aux)
+
+    def _outside(self, y: Any) -> Any:
+        if not isinstance(y, Tensor) or y.level != self.level:
+            return y
+        if self.mine(y) and self.follow is None:
+            if any(isinstance(n, Leaf) and n not in self.nodes for n in ancestors([y.grad_fn or y.node])):
+                return y
+        form = 0.0 if y.ndim == 0 and not isinstance(self.form, Traced) else self.form if y.ndim == 0 else _array_form(self.form)
+        return outward(y.value, form, self.level)
+
+
+def _array_form(form: Any) -> Any:
+    return form if isinstance(form, Traced) else np.zeros(0)
+
+
+def _with_aux(result: Any, who: str) -> tuple:
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise TypeError(f"{who}: with has_aux=True the function must return (value, aux), not {type(result).__name__}")
+    return result
+
+
+def _chosen(args: tuple, argnums: int | Sequence[int], who: str) -> tuple[list[int], Callable]:
+    """The positions meant by argnums, and how to call a function with only those arguments replaced."""
+    numbers = [argnums] if isinstance(argnums, int) else list(argnums)
+    for n in numbers:
+        if not -len(args) <= n < len(args):
+            raise ValueError(f"{who}: argnums={n}, but the function was called with {len(args)} positional arguments")
+    numbers = [n % len(args) for n in numbers]
+
+    def put(chosen: Sequence) -> list:
+        full = list(args)
+        for n, x in zip(numbers, chosen):
+            full[n] = x
+        return full
+
+    return numbers, put
+
+
+def _scalar(run: Run) -> Tensor:
+    """The one number that a gradient is of."""
+    y = run.ys[0] if len(run.ys) == 1 else None
+    shape = getattr(y, "shape", () if isinstance(y, NUMBERS) else None)
+    if shape != ():
+        got = f"shape {shape}" if shape is not None else f"{len(run.ys)} values" if len(run.ys) != 1 else type(y).__name__
+        raise ValueError(f"{run.who}: the function must return one number, got {got}; use jacobian, or reduce it (sum, mean)")
+    if getattr(y, "dtype", np.dtype(float)).kind == "c":
+        raise TypeError(f"{run.who}: the function returned a complex number; take its abs, real or imag")
+    return y
+
+
+def value_and_grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
+    """A function that returns f's value and its gradient with respect to the arguments in `argnums`."""
+
+    @functools.wraps(f)
+    def call(*args, **options):
+        numbers, put = _chosen(args, argnums, "grad")
+        run = Run(lambda *xs: f(*put(xs), **options), tuple(args[n] for n in numbers), "grad", has_aux)
+        y = _scalar(run)
+        gradients = run.rebuild(run.pull([np.ones((), getattr(y, "dtype", float))]))
+        value = (run.results(), run.auxiliary()) if has_aux else run.results()
+        return value, gradients[0] if isinstance(argnums, int) else gradients
+
+    return call
+
+
+def grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
+    """A function that returns the gradient of f; with has_aux, the gradient and the second thing f returns."""
+    both = value_and_grad(f, argnums, has_aux)
+
+    @functools.wraps(f)
+    def call(*args, **options):
+        value, gradients = both(*args, **options)
+        return (gradients, value[1]) if has_aux else gradients
+
+    return call
+
+
+def vjp(f: Callable, *primals: Any, has_aux: bool = False) -> tuple:
+    """f's result and a function from a cotangent of the result to those of the arguments (one, or a tuple)."""
+    run = Run(f, primals, "vjp", has_aux)
+
+    def pull(cotangent: Any) -> Any:
+        gs, _ = flatten(cotangent)
+        _same_shapes(gs, run.ys, "vjp: the cotangent")
+        pulled = run.rebuild(run.pull([_as_value(g, y) for g, y in zip(gs, run.ys)], retain=True))
+        return pulled[0] if len(primals) == 1 else pulled
+
+    return (run.results(), pull, run.auxiliary()) if has_aux else (run.results(), pull)
+
+
+def _as_value(t: Any, like: Any) -> Any:
+    """A tangent or cotangent as a value of the type of what it belongs to."""
+    t = t if isinstance(t, Traced) else np.asarray(t)
+    dtype = getattr(like, "dtype", t.dtype)
+    return t if t.dtype == dtype else t.astype(dtype)
+
+
+def _same_shapes(given: list, wanted: list, what: str) -> None:
+    if len(given) != len(wanted):
+        raise ValueError(f"{what} has {len(given)} leaves, needed are {len(wanted)}")
+    for k, (a, b) in enumerate(zip(given, wanted)):
+        if np.shape(a) != np.shape(b):
+            raise ValueError(f"{what} has shape {np.shape(a)} at leaf {k}, needed is {np.shape(b)}")
+
+
+def jvp(f: Callable, primals: Any, tangents: Any, has_aux: bool = False) -> tuple:
+    """f's result and its derivative along the tangents, by forward mode."""
+    for name, given in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(given, (tuple, list)):
+            raise TypeError(f"jvp: {name} must be a tuple with one entry per argument, got {type(given).__name__}")
+    xs, rebuild = flatten(tuple(primals))
+    ts, _ = flatten(tuple(tangents))
+    _same_shapes(ts, xs, "jvp: the tangent")
+    form = next((x for x in xs if isinstance(x, Traced)), next(iter(xs), 0.0))
+    values = [differentiable(x, "jvp", f"leaf {k} of the primals") for k, x in enumerate(xs)]
+    with new_level() as level:
+        duals = [Dual(as_tensor(x), as_tensor(_as_value(t, x), copy=True), level) for x, t in zip(values, ts)]
+        y = f(*rebuild(duals))
+        y, aux = _with_aux(y, "jvp") if has_aux else (y, None)
+    mine = lambda v: isinstance(v, Dual) and v.level == level
+    primal = lambda v: _outward(v.x if mine(v) else v, form)
+    tangent = lambda v: _outward(v.t if mine(v) else np.zeros(np.shape(v), getattr(v, "dtype", float)), form)
+    result = tree_map(primal, y), tree_map(tangent, y)
+    return (*result, tree_map(primal, aux)) if has_aux else result
+
+
+def _outward(v: Any, form: Any) -> Any:
+    if isinstance(v, Tensor) and v.level == 0 and not v.requires_grad and not isinstance(form, Traced):
+        return v.value.item() if v.ndim == 0 else v.value
+    return v
+
+
+def as_tensor(x: Any, copy: bool = False) -> Any:
+    """A traced value as it is, an array as a tensor."""
+    if isinstance(x, Traced):
+        return REGISTRY["clone"].call(x) if copy else x
+    return at(np.array(x) if copy else np.asarray(x))
+
+
+def linearize(f: Callable, *primals: Any) -> tuple:
+    """f's result and its derivative as a linear function of the tangents; f runs once, however often that is called."""
+    run = Run(f, primals, "linearize")
+    dummies = [at(np.zeros(y.shape, y.dtype), Leaf(y.shape, y.dtype), run.level) if run.mine(y) else None for y in run.ys]
+    pairs = [(y, d) for y, d in zip(run.ys, dummies) if d is not None]
+    found: dict = {}
+    if pairs:
+        ys, ds = zip(*pairs)
+        found = pullback(ys, ds, run.nodes, retain=True, tracked=True, only_wanted=True)
+
+    def push(*tangents: Any) -> Any:
+        ts, _ = flatten(tangents)
+        _same_shapes(ts, run.given, "linearize: the tangent")
+        reached = [(found[n][0], _as_value(t, x)) for n, t, x in zip(run.nodes, ts, run.xs) if n in found]
+        reached = [(g, t) for g, t in reached if isinstance(g, Tensor) and g.requires_grad]
+        wanted = [d.node for d in dummies if d is not None]
+        back: dict = {}
+        if reached:
+            gs, seeds = zip(*reached)
+            seeds = [REGISTRY["conj"].call(t) for t in seeds]
+            back = pullback(gs, seeds, wanted, retain=True, tracked=run.follow, only_wanted=True, aside=run.nodes)
+        pushed = [_conjugate(back[d.node][0]) if d is not None and d.node in back else np.zeros(np.shape(y)) for y, d in zip(run.ys, dummies)]
+        form = lambda y: 0.0 if np.ndim(y) == 0 and not isinstance(run.form, Traced) else _array_form(run.form)
+        return run.build([outward(t, form(y), run.level) for t, y in zip(pushed, run.ys)])
+
+    return run.results(), push
+
+
+def _conjugate(t: Any) -> Any:
+    return REGISTRY["conj"].call(t) if t.dtype.kind == "c" else t
+
+
+def vmap(f: Callable, in_dims: Any = 0, out_dims: Any = 0) -> Callable:
+    """f over a batch: arguments have an extra axis at `in_dims` (None: shared by all), results one at `out_dims`."""
+
+    @functools.wraps(f)
+    def call(*args, **options):
+        dims = _spread_dims(in_dims, args, "in_dims")
+        leaves, rebuild = flatten(args)
+        size = _batch_size(leaves, dims)
+        with new_level() as level:
+            boxed = [x if d is None else Batched(_to_front(x, d), level) for x, d in zip(leaves, dims)]
+            result = f(*rebuild(boxed), **options)
+        ys, build = flatten(result)
+        plain = not any(isinstance(x, Traced) for x in leaves)
+        outs = _spread_dims(out_dims, result, "out_dims") if not isinstance(result, (Traced, np.ndarray)) else [out_dims]
+        return build([_from_front(y, d, size, level, plain) for y, d in zip(ys, outs)])
+
+    return call
+
+
+def _spread_dims(dims: Any, tree: Any, who: str) -> list:
+    """One entry of dims for each leaf of a tree; an entry for a nest holds for all of it."""
+    if dims is None or isinstance(dims, int):
+        return [dims] * len(flatten(tree)[0])
+    if not isinstance(tree, type(dims)) and not (isinstance(dims, (tuple, list)) and isinstance(tree, (tuple, list))):
+        raise ValueError(f"vmap: {who}={dims!r} does not fit {type(tree).__name__}")
+    if len(dims) != len(tree):
+        raise ValueError(f"vmap: {who}={dims!r} has {len(dims)} entries for {len(tree)} values")
+    rows = ((dims[k], tree[k]) for k in tree) if isinstance(tree, dict) else zip(dims, tree)
+    return [d for part in rows for d in _spread_dims(*part, who)]
+
+
+def _batch_size(leaves: list, dims: list) -> int:
+    sizes = set()
+    for x, d in zip(leaves, dims):
+        if d is not None:
+            if not -np.ndim(x) <= d < np.ndim(x):
+                raise ValueError(f"vmap: in_dims={d}, but that argument has shape {np.shape(x)}")
+            sizes.add(np.shape(x)[d])
+    if len(sizes) != 1:
+        what = f"different sizes {sorted(sizes)} along the mapped axes" if sizes else "no argument with an axis to map over"
+        raise ValueError(f"vmap: {what}")
+    return sizes.pop()
+
+
+def _to_front(x: Any, d: int) -> Any:
+    x = as_tensor(x)
+    return x if d == 0 else PUBLIC["movedim"](x, d, 0)
+
+
+def _from_front(y: Any, d: int | None, size: int, level: int, plain: bool) -> Any:
+    """A result with its batch axis where the caller wants it."""
+    mine = isinstance(y, Batched) and y.level == level
+    if d is None:
+        if mine:
+            raise ValueError("vmap: out_dims=None for a result that differs over the batch")
+        return y
+    if not mine:
+        y = as_tensor(np.asarray(y) if not isinstance(y, Traced) else y)
+        y = REGISTRY["broadcast_to"].call(y, shape=(size, *y.shape))
+    else:
+        y = y.batch
+    y = y if d == 0 else PUBLIC["movedim"](y, 0, d)
+    return y.value if plain and isinstance(y, Tensor) and y.level == 0 and not y.requires_grad else y
+
+
+def _basis(x: Any) -> np.ndarray:
+    size = int(np.prod(x.shape))
+    return np.eye(size, dtype=x.dtype).reshape(size, *x.shape)
+
+
+def jacobian(f: Callable, argnums: int | Sequence[int] = 0, mode: str = "auto") -> Callable:
+    """A function that returns f's derivative, of shape result + argument, by rows (reverse) or columns (forward)."""
+    if mode not in ("auto", "reverse", "forward"):
+        raise ValueError(f'jacobian: mode must be "auto", "reverse" or "forward", got {mode!r}')
+
+    @functools.wraps(f)
+    def call(*args, **options):
+        numbers, put = _chosen(args, argnums, "jacobian")
+        chosen = tuple(args[n] for n in numbers)
+        build, rebuild, blocks = _blocks(lambda *xs: f(*put(xs), **options), chosen, mode)
+        rows = [rebuild(row) for row in blocks]
+        return build([row[0] for row in rows] if isinstance(argnums, int) else rows)
+
+    return call
+
+
+def _blocks(f: Callable, arguments: tuple, mode: str) -> tuple:
+    """The derivative of each leaf of the result by each leaf of the arguments, and how to build the trees of both."""
+    if mode != "forward":
+        run = Run(f, arguments, "jacobian")
+        size = lambda leaves: sum(int(np.prod(np.shape(x))) for x in leaves)
+        if mode == "reverse" or size(run.ys) <= size(run.xs):
+            return run.build, run.rebuild, [_rows(run, y) for y in run.ys]
+    given, rebuild = flatten(arguments)
+    columns = [_columns(f, given, rebuild, j) for j in range(len(given))]
+    return columns[0][1], rebuild, [list(row) for row in zip(*(column for column, _ in columns))]
+
+
+def _rows(run: Run, y: Any) -> list:
+    """One walk back with a whole basis of cotangents of y, as a batch."""
+    found: dict = {}
+    if run.mine(y):
+        with new_level() as level:
+            seed = Batched(at(_basis(y)), level)
+            found = pullback([y], [seed], run.nodes, retain=True, tracked=run.follow, only_wanted=True)
+    blocks = []
+    for n, x, form in zip(run.nodes, run.xs, run.given):
+        g = found[n][0].batch if n in found else np.zeros((int(np.prod(np.shape(y))), *x.shape), x.dtype)
+        g = REGISTRY["reshape_to"].call(g, shape=(*np.shape(y), *x.shape))
+        blocks.append(outward(g, _array_form(form) if g.ndim else form, run.level))
+    return blocks
+
+
+def _columns(f: Callable, given: list, rebuild: Callable, j: int) -> tuple[list, Callable]:
+    """One run forward with a whole basis of tangents of argument leaf j, as a batch."""
+    values = [differentiable(x, "jacobian", f"leaf {k} of the arguments") for k, x in enumerate(given)]
+    with new_level() as level:
+        tangents = [Batched(at(_basis(x)), level) if k == j else np.zeros(x.shape, x.dtype) for k, x in enumerate(values)]
+        y, t = jvp(f, rebuild(values), rebuild(tangents))
+    ts, build = flatten(t)
+    x, blocks = values[j], []
+    for y, t in zip(flatten(y)[0], ts):
+        mine = isinstance(t, Batched) and t.level == level
+        block = PUBLIC["movedim"](t.batch, 0, -1) if mine else np.zeros((*np.shape(y), int(np.prod(x.shape))), x.dtype)
+        block = REGISTRY["reshape_to"].call(block, shape=(*np.shape(y), *x.shape))
+        blocks.append(outward(block, _array_form(given[j]) if block.ndim else given[j], 2 * state.depth))
+    return blocks, build
+
+
+def _basis(x: Any) -> np.ndarray:
+    size = int(np.prod(x.shape))
+    return np.eye(size, dtype=x.dtype).reshape(size, *x.shape)
+
+
+def hessian(f: Callable, argnums: int | Sequence[int] = 0) -> Callable:
+    """A function that returns the matrix of second derivatives of f, forward over reverse."""
+    return jacobian(grad(f, argnums), argnums, mode="forward")
+
+
+def hvp(f: Callable, primals: Any, tangents: Any) -> Any:
+    """The Hessian of f times the tangents, at the cost of a few gradients: one result, or a tuple if several primals."""
+    primals, tangents, several = *_tuples(primals, tangents, "hvp"), isinstance(primals, (tuple, list))
+    product = jvp(grad(f, tuple(range(len(primals)))), primals, tangents)[1]
+    return product if several and len(primals) > 1 else product[0]
+
+
+def ggnvp(f: Callable, primals: Any, tangents: Any, loss: Callable | None = None) -> Any:
+    """The Gauss-Newton matrix Jᵀ H J of loss(f(x)) times the tangents; without `loss`, half the sum of squares (H = 1)."""
+    primals, tangents, several = *_tuples(primals, tangents, "ggnvp"), isinstance(primals, (tuple, list))
+    y, pull = vjp(f, *primals)
+    pushed = jvp(f, primals, tangents)[1]
+    pulled = pull(pushed if loss is None else hvp(loss, (y,), (pushed,)))
+    return pulled if several and len(primals) > 1 else pulled[0] if len(primals) > 1 else pulled
+
+
+def _tuples(primals: Any, tangents: Any, who: str) -> tuple[tuple, tuple]:
+    primals, tangents = (tuple(t) if isinstance(t, (tuple, list)) else (t,) for t in (primals, tangents))
+    if len(primals) != len(tangents):
+        raise ValueError(f"{who}: {len(primals)} primals but {len(tangents)} tangents")
+    return primals, tangents

@@ -1,0 +1,129 @@
+"""Break each rule in turn; the generated properties must notice at least 99 % of the breaks."""
+
+import warnings
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+import autograd_core  # noqa: F401 - fills the registry
+from autograd_core.op import REGISTRY, Op, Rule
+from autograd_core.testing import Case, arrays_agree_with_tensors, reverse_matches_differences
+
+CHECKS = [reverse_matches_differences, arrays_agree_with_tensors]
+
+
+def wrapped(rule: Rule, change: Callable) -> Callable:
+    """The rule's function with its result changed."""
+    fn = rule.fn
+
+    def broken(*args, **options):
+        result = fn(*args, **options)
+        if isinstance(result, tuple):
+            return tuple(None if r is None else change(r) for r in result)
+        return None if result is None else change(result)
+
+    return broken
+
+
+def axis_reversed(ct):
+    """Right numbers in the wrong places."""
+    return ct[tuple(slice(None, None, -1) for _ in ct.shape)] if ct.shape else ct * 1.25
+
+
+def one_missing(ct):
+    """A sum that forgets a term."""
+    return ct * (1 - 0.5 * np.eye(1, max(1, int(np.prod(ct.shape))), dtype=ct.dtype.type(0).real.dtype).reshape(ct.shape)) if ct.shape else ct * 0.5
+
+
+MUTATIONS: dict[str, Callable] = {
+    "sign": lambda ct: -ct,
+    "scale": lambda ct: ct * 1.01,
+    "order": axis_reversed,
+    "missing term": one_missing,
+    "nothing": lambda ct: ct * 0,
+}
+
+
+def mutants() -> Iterator[tuple[Op, int, str]]:
+    for op in REGISTRY.values():
+        if op.differentiable and op.samples:
+            for i, rule in enumerate([op.together] if op.together else op.rules):
+                if rule is not None:
+                    yield from ((op, i, name) for name in MUTATIONS)
+            if not op.together and len([r for r in op.rules if r]) == 2:
+                yield op, 0, "wrong operand"
+
+
+def survives(op: Op, i: int, mutation: str) -> bool:
+    """Whether no property notices the broken rule."""
+    rules = [op.together] if op.together else op.rules
+    original, constant = rules[i].fn, getattr(rules[i], "constant", None)
+    others = rules[1 - i] if mutation == "wrong operand" else None
+    break_rule(op, rules, i, mutation, others)
+    clear(op)
+    try:
+        return not noticed(op)
+    finally:
+        if others is not None:
+            rules[0], rules[1] = rules[1], rules[0]
+        else:
+            rules[i].fn = original
+            if hasattr(rules[i], "constant"):
+                rules[i].constant = constant
+        clear(op)
+
+
+def break_rule(op: Op, rules: list, i: int, mutation: str, others) -> None:
+    if others is not None:
+        rules[0], rules[1] = rules[1], rules[0]
+        return
+    rule, change = rules[i], MUTATIONS[mutation]
+    if getattr(rule, "constant", None) is not None:
+        value = rule.constant
+        rule.constant, rule.fn = None, lambda: change(np.float64(value))
+    else:
+        rule.fn = wrapped(rule, change)
+
+
+def clear(op: Op) -> None:
+    op.plans.clear()
+    op.complex_plans.clear()
+
+
+def noticed(op: Op) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for k, sample in enumerate(op.samples):
+            for r in range(4):
+                rng = np.random.default_rng([k, r])
+                arrays, params = sample.draw(rng, lambda: int(rng.integers(2, 4))) if hasattr(sample, "draw") else sample(rng)
+                try:
+                    for check in CHECKS:
+                        check(Case(op, arrays, params, rng))
+                except Exception:
+                    return True
+    return False
+
+
+@pytest.mark.slow
+def test_broken_rules_are_noticed(capsys) -> None:
+    total, alive = 0, []
+    for op, i, mutation in mutants():
+        if equivalent(op, i, mutation):
+            continue
+        total += 1
+        if survives(op, i, mutation):
+            alive.append((op.name, i, mutation))
+    with capsys.disabled():
+        print(f"\n{total - len(alive)} of {total} mutants caught ({100 * (1 - len(alive) / total):.2f} %); alive: {alive}")
+    assert len(alive) <= 0.01 * total
+
+
+def equivalent(op: Op, i: int, mutation: str) -> bool:
+    """Breaks that change nothing: exchanging two rules that are the same by symmetry."""
+    rules = [op.together] if op.together else op.rules
+    if mutation == "wrong operand":
+        a, b = rules
+        return getattr(a, "constant", None) is not None and a.constant == getattr(b, "constant", None)
+    return False
