@@ -62,8 +62,8 @@ class Walk:
     def run(self, careful: bool) -> dict:
         """The cotangents of leaves and wanted nodes."""
         pending, found, ours = dict(self.roots), {}, set()
-        needed, wanted, tracked = self.needed, self.wanted, self.tracked
-        self.ours, observed, latest_write = ours, current().observers, tape.latest_write
+        self.ours, latest_write = ours, tape.latest_write
+        special = self.needed is not None or self.tracked or current().observers
         for node in reversed(self.order):
             g = pending.pop(node, None)
             if g is None:
@@ -74,12 +74,8 @@ class Walk:
             if kind is Leaf:
                 found[node] = g
                 continue
-            if wanted and node in wanted:
-                found[node] = g
-                if needed.isdisjoint(node.parents):
-                    continue
             if kind is Pick:
-                pending.setdefault(node.parents[0], {})[node.k] = g
+                self.picked(node, g, pending, found)
                 continue
             plan, parents, env = node.plan, node.parents, node.env
             if env is None:
@@ -88,23 +84,21 @@ class Walk:
                 refuse_overwritten(node, env)
             if node.dtype is None:
                 g = tuple(g.get(k) for k in range(node.shape))
-            if needed is not None:
-                keep = [p in needed for p in parents]
-                if not all(keep):
-                    plan, parents = plan.restricted(keep), [p for p, k in zip(parents, keep) if k]
-            if tracked:
-                env = self.lifted(node, env)
-            cotangents = plan.careful(g, env) if careful else plan.fast(g, env)
-            if observed:
-                observe(node, (g,), {}, cotangents)
-            for parent, ct in zip(parents, cotangents):
+            if special:
+                parents, cotangents = self.watched(node, g, env, careful, found)
+            else:
+                cotangents = plan.careful(g, env) if careful else plan.fast(g, env)
+            k = 0
+            for parent in parents:  # counting by hand: zip would be a sixth of this loop's time
+                ct = cotangents[k]
+                k += 1
                 if ct is None:
                     continue
                 if ct.shape != parent.shape or ct.dtype is not parent.dtype:
                     ct = fitted(ct, parent, node)
                 if parent not in pending:
                     pending[parent] = ct
-                    if parent.__class__ is Leaf and ct is not g and not tracked and fresh(ct, env):
+                    if parent.__class__ is Leaf and ct is not g and not self.tracked and fresh(ct, env):
                         ours.add(parent)
                 elif parent in ours:
                     before = pending[parent]
@@ -114,6 +108,31 @@ class Walk:
                     if total.__class__ is np.ndarray:
                         ours.add(parent)
         return found
+
+    def picked(self, node: Pick, g: Any, pending: dict, found: dict) -> None:
+        """Hand the cotangent of one result to the node that has several."""
+        if node in self.wanted:
+            found[node] = g
+        if self.needed is None or node.parents[0] in self.needed:
+            pending.setdefault(node.parents[0], {})[node.k] = g
+
+    def watched(self, node: Node, g: Any, env: list, careful: bool, found: dict) -> tuple[Sequence, Sequence]:
+        """One step of a walk that is after some nodes only, or is itself recorded, or observed."""
+        plan, parents = node.plan, node.parents
+        if node in self.wanted:
+            found[node] = g
+        if self.needed is not None:
+            keep = [p in self.needed for p in parents]
+            if not any(keep):
+                return (), ()
+            if not all(keep):
+                plan, parents = plan.restricted(keep), [p for p, k in zip(parents, keep) if k]
+        if self.tracked:
+            env = self.lifted(node, env)
+        cotangents = plan.careful(g, env) if careful else plan.fast(g, env)
+        if current().observers:
+            observe(node, (g,), {}, cotangents)
+        return parents, cotangents
 
     def lifted(self, node: Node, env: list) -> list:
         """What a node kept, as tensors of its graph, so that a rule that runs on it is itself recorded."""
@@ -297,7 +316,7 @@ def _seed(y: Tensor, gradient: Any, who: str) -> Any:
     if gradient is None:
         if y.dtype.kind == "c":
             raise RuntimeError(f"{who}: the result is complex; take abs() or real of it, or give the gradient explicitly")
-        if int(np.prod(y.shape)) != 1:
+        if y.numel() != 1:
             raise RuntimeError(f"{who}: the result has shape {y.shape}, not one element; reduce it (sum, mean) or give its gradient")
         return np.ones(y.shape, y.dtype)
     g = gradient if isinstance(gradient, Traced) else np.asarray(gradient, None if isinstance(gradient, np.ndarray) else y.dtype)

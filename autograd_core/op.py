@@ -33,12 +33,12 @@ class Rule:
     """A gradient rule, reduced to what it reads and to the source of its call."""
 
     def __init__(self, fn: Callable, op: Op, skip: int = 1):
-        parameters = list(inspect.signature(fn).parameters.values())[skip:]
-        named = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+        signature = Signature(fn)
+        named = [*signature.positional, *signature.keywords][skip:]
         unknown = [n for n in named if n not in op.slots and n != "i"]
         if unknown:
             raise TypeError(f"{op.name}: a rule asks for {unknown[0]!r}; it may ask for: {', '.join(op.slots)}")
-        takes_rest = len(named) < len(parameters)
+        takes_rest = signature.takes_rest
         rest = [n for n in op.defaults if n not in named] if takes_rest else []
         self.fn, self.reads = fn, frozenset(named + rest) - {"i"}
         self.arguments = [None if n == "i" else f"env[{op.slots[n]}]" for n in named]
@@ -184,10 +184,25 @@ def _parameters(forward: Callable, inputs: tuple[str, ...] | None) -> tuple[tupl
     """Array inputs, defaults of the static parameters, and whether the inputs are variadic."""
     if inputs is not None:
         return inputs, {}, False
-    parameters = inspect.signature(forward).parameters.values()
-    arrays = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
-    defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-    return arrays, defaults, any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    signature = Signature(forward)
+    defaults = {n: signature.defaults.get(n, REQUIRED) for n in signature.keywords}
+    return (*signature.positional, *signature.variadic), defaults, bool(signature.variadic)
+
+
+REQUIRED = inspect.Parameter.empty
+
+
+class Signature:
+    """The names of a function's parameters, read from its code: `inspect.signature` would double the time to import."""
+
+    def __init__(self, fn: Callable):
+        code = inspect.unwrap(fn).__code__
+        count = code.co_argcount + code.co_kwonlyargcount
+        self.positional = code.co_varnames[: code.co_argcount]
+        self.keywords = code.co_varnames[code.co_argcount : count]
+        self.variadic = code.co_varnames[count : count + 1] if code.co_flags & inspect.CO_VARARGS else ()
+        self.takes_rest = bool(code.co_flags & inspect.CO_VARKEYWORDS)
+        self.defaults = fn.__kwdefaults__ or {}
 
 
 SHORTCUTS: dict[int, Callable] = {}  # by number of inputs: a faster way to call, for the usual traced value

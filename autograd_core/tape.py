@@ -122,15 +122,24 @@ def current() -> Mode:
     return state.mode or ORDINARY
 
 
-def _enter(mode: Mode | None) -> None:
-    state.mode = None if mode == ORDINARY else mode
+NO_GRAD = Mode(grad=False)
+
+
+def _enter(**changes: Any) -> None:
+    """Change the mode of this thread; what every step does is prepared."""
+    before = state.mode
+    if before is None and changes == {"grad": False}:
+        state.mode = NO_GRAD
+    else:
+        mode = replace(before or ORDINARY, **changes)
+        state.mode = None if mode == ORDINARY else mode
 
 
 @contextmanager
 def using(**changes) -> Iterator[None]:
     """Change the mode for a block."""
     before = state.mode
-    _enter(replace(before or ORDINARY, **changes))
+    _enter(**changes)
     try:
         yield
     finally:
@@ -148,7 +157,7 @@ class _Switch(ContextDecorator):
 
     def __enter__(self):
         self.before = state.mode
-        _enter(replace(self.before or ORDINARY, **self.changes))
+        _enter(**self.changes)
 
     def __exit__(self, *exc):
         state.mode = self.before
@@ -183,7 +192,7 @@ class set_grad_enabled(ContextDecorator):  # noqa: N801
         self.__enter__()
 
     def __enter__(self):
-        _enter(replace(current(), grad=self.flag))
+        _enter(grad=self.flag)
 
     def __exit__(self, *exc):
         state.mode = self.before

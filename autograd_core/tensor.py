@@ -363,7 +363,9 @@ def binary(op: Op, general: Callable) -> Callable:
                 if b.node is not None:
                     parents, key = (*parents, b.node), key | 2
             elif b.__class__ is float and dtype.kind == "f":
-                y = _constant(b, dtype)
+                y = _constants.get(b) if dtype is _float32 else None
+                if y is None:
+                    y = _constant(b, dtype)
             elif b.__class__ is not int:
                 return general(a, b)
         elif b.__class__ is Tensor and b.view is None and (a.__class__ is float or a.__class__ is int):
@@ -401,7 +403,21 @@ def binary(op: Op, general: Callable) -> Callable:
     return call
 
 
-new, _constant = object.__new__, np.array  # NumPy is twice as fast with 0-d arrays as with Python numbers
+new = object.__new__
+_constants: dict[float, np.ndarray] = {}
+
+
+def _constant(b: float, dtype: np.dtype) -> np.ndarray:
+    """A Python number as an array: NumPy is twice as fast with these.  Those of float32 are kept for the next call."""
+    array = np.array(b, dtype)
+    if dtype is _float32 and b != 0:  # 0.0 and -0.0 are one key
+        if len(_constants) > 500:
+            _constants.clear()
+        array.flags.writeable = False
+        _constants[b] = array
+    return array
+
+
 SHORTCUTS |= {1: unary, 2: binary}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import tensor  # noqa: F401 - ops are compiled with the shortcuts that tensors offer
 from ..dtypes import as_dtype
-from ..op import Traced
+from ..op import SHORTCUTS, Traced
 from . import base, create, fft, index, linalg, math, products, reduce, scan, shape, sort, special
 from .axes import spelled
 
@@ -54,11 +54,13 @@ def operator(function: Any, reflected: bool = False) -> Any:
             return NotImplemented
         return function(other, self) if reflected else function(self, other)
 
-    return method
+    op = getattr(function, "op", None)
+    short = op is not None and not reflected and len(op.inputs) == 2 and op.elementwise and not op.defaults
+    return SHORTCUTS[2](op, method) if short else method
 
 
 OPERANDS = (Traced, int, float, complex, tensor.np.ndarray, tensor.np.generic)
-PUBLIC = {name: spelled(getattr(m, name)) for m in MODULES for name in names_of(m)}
+PUBLIC = {name: spelled(getattr(m, name)) for m in MODULES for name in names_of(m) if hasattr(m, name)}
 
 
 def install() -> None:
