@@ -164,7 +164,7 @@ class Walk:
 
     def free(self) -> None:
         """Let go of what the nodes kept."""
-        for node in self.order:
+        for node in self.order if self.needed is None else self.needed:
             if node.__class__ is Node and node.plan.keeps or node.__class__ is Packed:
                 node.env = None
 
@@ -254,7 +254,7 @@ def pullback(
         g = _root(g, level, tracked)
         roots[node] = roots[node] + g if node in roots else g
     walk = Walk(roots, order, leading_to(order, wanted) if only_wanted else None, wanted, level, tracked=tracked)
-    careful = bool(current().anomaly or level)
+    careful = bool(current().anomaly or level or (tape.user_code and any(map(_runs_user_code, order))))
     with np.errstate(all="ignore"), enable_grad() if tracked else no_grad():
         found = walk.run(careful)
         if not careful and _poisoned(found):
@@ -262,6 +262,10 @@ def pullback(
     if not retain:
         walk.free()
     return {node: (g, node in walk.ours) for node, g in found.items()}
+
+
+def _runs_user_code(node: Any) -> bool:
+    return bool(node.hooks) or (node.__class__ is Node and node.plan.__class__ is not Plan)
 
 
 def _root(g: Any, level: int, tracked: bool) -> Any:

@@ -14,7 +14,7 @@ from .backward import pullback
 from .forward import Dual
 from .functional import as_tensor
 from .op import REGISTRY, Traced
-from .tape import Leaf, Node, Pick, enable_grad, is_grad_enabled, no_grad, state
+from .tape import Leaf, Node, Pick, enable_grad, expect_user_code, is_grad_enabled, no_grad, state
 from .tensor import Tensor, at
 from .tree import flatten
 from .vmap import Batched
@@ -131,6 +131,7 @@ def _recorded(cls: type[Function], level: int, args: tuple) -> tuple[Any, Contex
     wrt = tuple(i for i, n in enumerate(nodes) if n is not None)
     if not wrt or not is_grad_enabled():
         return result, ctx
+    expect_user_code()
     plan = Call(Named(cls.__name__), wrt, lambda g, env: _pulled(cls, ctx, env[0], g, level))
     node = Node(plan, [nodes[i] for i in wrt], [ys_like(ys)], len(ys), None)
     ctx._node, ctx._outputs = weakref.ref(node), ys
@@ -186,20 +187,26 @@ def _pushed(cls: type[Function], level: int, args: tuple) -> Any:
     xs = [a.x if m else a for a, m in zip(args, mine)]
     ts = [a.t if m else None for a, m in zip(args, mine)]
     below = max((x.level for x in xs if isinstance(x, Tensor)), default=0)
-    stand_ins = [at(x.value, Leaf(x.shape, x.dtype), below) if m and isinstance(x, Tensor) and x.level == below and not x.requires_grad else x
-                 for x, m in zip(xs, mine)]  # fmt: skip
-    with enable_grad():
-        result, ctx = _recorded(cls, below, tuple(stand_ins))
-    ys = result if isinstance(result, tuple) else (result,)
     if cls.jvp is not None:
+        result, ctx = _recorded(cls, below, tuple(xs))
         tangents = cls.jvp(ctx, *ts)
         tangents = tangents if isinstance(tangents, tuple) else (tangents,)
     else:
+        stand_ins = [_stand_in(x, below) if m else x for x, m in zip(xs, mine)]
+        with enable_grad():
+            result, ctx = _recorded(cls, below, tuple(stand_ins))
         made = [s.node for s, x in zip(stand_ins, xs) if s is not x]
-        tangents = _transposed(ys, stand_ins, ts, below, made)
+        tangents = _transposed(result if isinstance(result, tuple) else (result,), stand_ins, ts, below, made)
+    ys = result if isinstance(result, tuple) else (result,)
     bare = [at(y.value, None, below) if isinstance(y, Tensor) and not any(isinstance(x, Tensor) and x.requires_grad for x in xs) else y for y in ys]
     duals = [Dual(y, as_tensor(np.zeros(y.shape, y.dtype)) if t is None else t, level) for y, t in zip(bare, tangents)]
     return tuple(duals) if isinstance(result, tuple) else duals[0]
+
+
+def _stand_in(x: Any, level: int) -> Any:
+    """A tensor equal to x with a node of its own, unless x has one or is being traced otherwise."""
+    plain = isinstance(x, Tensor) and x.level == level and not x.requires_grad
+    return at(x.value, Leaf(x.shape, x.dtype), level) if plain else x
 
 
 def _transposed(ys: tuple, xs: list, ts: list, level: int, aside: list) -> list:

@@ -141,10 +141,6 @@ def _like(t: Any, ct: Any) -> Any:
     return t if t.shape == ct.shape else REGISTRY["fit_shape"].call(t, shape=ct.shape)
 
 
-def _conj(t: Any) -> Any:
-    return REGISTRY["conj"].call(t) if t.dtype.kind == "c" else t
-
-
 def _constant(v: Any) -> Any:
     return v if isinstance(v, Traced) else at(_entry(v))
 

@@ -287,7 +287,8 @@ def weights_along(w: Any, shape: tuple, axis: Any) -> Any:
         raise TypeError(f"average: weights of shape {w.shape} for an array of shape {shape} need axis")
     axes = normalize_axis_tuple(axis, len(shape))
     if tuple(w.shape) != tuple(shape[i] for i in axes):
-        raise ValueError(f"average: weights have shape {w.shape}, but the array has {tuple(shape[i] for i in axes)} along axis {axis}")
+        along = tuple(shape[i] for i in axes)
+        raise ValueError(f"average: weights have shape {w.shape}, but the array has {along} along axis {axis}")
     w = F.permute(w, tuple(int(i) for i in np.argsort(axes)))
     return w.reshape(tuple(n if i in axes else 1 for i, n in enumerate(shape)))
 
@@ -572,7 +573,8 @@ def choose(a, choices, mode="raise"):
 
 def piecewise(x, condlist, funclist, *args, **kw):
     x = operand(x)
-    masks = [spread(m, x.shape) for m in ([condlist] if np.ndim(stand_in(condlist)) == x.ndim and not isinstance(condlist, list) else condlist)]
+    single = not isinstance(condlist, (list, tuple)) and operand(condlist).ndim == x.ndim
+    masks = [spread(m, x.shape) for m in ([condlist] if single else condlist)]
     if len(funclist) == len(masks) + 1:
         masks.append(~functools.reduce(operator.or_, masks))
     if len(funclist) != len(masks):
@@ -888,7 +890,9 @@ def trapezoid(y, x=None, dx=1.0, axis=-1):
 def gradient(f, *varargs, axis=None, edge_order=1):
     f = inexact(f)
     axes = tuple(range(f.ndim)) if axis is None else normalize_axis_tuple(axis, f.ndim)
-    steps = varargs * len(axes) if len(varargs) == 1 and np.ndim(stand_in(varargs[0])) == 0 else varargs or (1.0,) * len(axes)
+    steps = varargs or (1.0,)
+    if len(steps) == 1 and np.ndim(stand_in(steps[0])) == 0:
+        steps = steps * len(axes)
     if len(steps) != len(axes):
         raise TypeError(f"gradient: {len(steps)} spacings for {len(axes)} axes")
     results = tuple(slope_along(f, step, i, edge_order) for step, i in zip(steps, axes))
@@ -899,23 +903,21 @@ def slope_along(f: Any, step: Any, axis: int, edge_order: int) -> Any:
     """Second-order differences inside, differences of the given order at the edges, for even or uneven steps."""
     n = f.shape[axis]
     if n < edge_order + 1:
-        raise ValueError(f"gradient: {n} entries along axis {axis} are too few; edge_order={edge_order} needs {edge_order + 1}")
+        raise ValueError(f"gradient: {n} entries along axis {axis}; edge_order={edge_order} needs {edge_order + 1}")
     step = step if type(step) in NUMBERS else operand(step)
     even = np.ndim(stand_in(step)) == 0
     if not even and step.shape[0] != n:
         raise ValueError(f"gradient: {step.shape[0]} coordinates for {n} entries along axis {axis}")
     widths = spread(step, (n - 1,)) if even else step[1:] - step[:-1]
     widths = cast(widths.reshape((-1,) + (1,) * (f.ndim - axis - 1)), f.dtype)
-    entry = lambda i: cut(f, axis, i, i + 1 or None)
-    width = lambda i: widths[i]
     slopes = (cut(f, axis, 1) - cut(f, axis, None, -1)) / widths
     h, k = widths[:-1], widths[1:]
     inside = (cut(slopes, axis, None, -1) * k + cut(slopes, axis, 1) * h) / (h + k)
     first, last = cut(slopes, axis, 0, 1), cut(slopes, axis, -1)
     if edge_order == 2:
-        h, k = width(0), width(1)
+        h, k = widths[0], widths[1]
         first = first + (first - cut(slopes, axis, 1, 2)) * (h / (h + k))
-        h, k = width(-2), width(-1)
+        h, k = widths[-2], widths[-1]
         last = last + (last - entry_of(slopes, axis, -2)) * (k / (h + k))
     return F.cat([first, inside, last], axis)
 
@@ -1061,7 +1063,8 @@ def polyder(p, m=1):
 
 def polyint(p, m=1, k=None):
     p = inexact(p)
-    k = np.zeros(m) if k is None else spread(k, (m,)) if operand(k).ndim == 0 or operand(k).shape[0] == 1 else operand(k)
+    k = ravel(0.0 if k is None else k)
+    k = spread(k, (m,)) if k.shape[0] == 1 else k
     for i in range(m):
         p = concatenate((p / cast(np.arange(p.shape[0], 0, -1), p.dtype), k[i : i + 1]))
     return p
@@ -1155,7 +1158,7 @@ def array_split(ary, indices_or_sections, axis=0):
 def split(ary, indices_or_sections, axis=0):
     n = operand(ary).shape[axis]
     if not np.ndim(indices_or_sections) and n % indices_or_sections:
-        raise ValueError(f"split: {n} entries along axis {axis} do not divide into {indices_or_sections} equal parts; use array_split")
+        raise ValueError(f"split: {n} entries do not divide into {indices_or_sections} equal parts; use array_split")
     return array_split(ary, indices_or_sections, axis)
 
 
@@ -1257,7 +1260,8 @@ def atleast_2d(*arys):
 
 
 def atleast_3d(*arys):
-    return at_least(arys, lambda *shape: shape if len(shape) > 2 else ((1, 1) + shape + (1,))[-3:] if len(shape) != 2 else shape + (1,))
+    deep = {0: lambda: (1, 1, 1), 1: lambda n: (1, n, 1), 2: lambda n, m: (n, m, 1)}
+    return at_least(arys, lambda *shape: shape if len(shape) > 2 else deep[len(shape)](*shape))
 
 
 def tile(A, reps):
@@ -1336,7 +1340,8 @@ def pad(array, pad_width, mode="constant", **options):
             x = F.cat([edge(before, low), x, edge(after, high)], axis) if before or after else x
         return x
     if mode not in ("edge", "reflect", "symmetric", "wrap") or options:
-        raise TypeError(f"numpy.pad with mode={mode!r} and {options} is not covered for {type(array).__name__}; use t.detach().numpy() to leave the tape")
+        what = f"mode={mode!r}" + "".join(f" and {name}" for name in options)
+        raise TypeError(f"numpy.pad with {what} is not covered for Tensor; use t.detach().numpy() to leave the tape")
     for axis, width in enumerate(widths):
         if any(np.asarray(width)):
             x = pick(x, np.pad(np.arange(x.shape[axis]), width, mode), axis)
@@ -1348,8 +1353,8 @@ def pairs_for(ndim: int, spec: Any, rows_of_objects: bool = False) -> list:
     if isinstance(spec, dict):
         return [pairs_for(1, next((spec[k] for k in (i, i - ndim) if k in spec), 0))[0] for i in range(ndim)]
     if rows_of_objects and traced_in(spec):
-        spec = [[spec, spec]] * ndim if isinstance(spec, Traced) else spec
-        return [tuple(p) if isinstance(p, (list, tuple)) else tuple(spec) for p in (spec if isinstance(spec[0], (list, tuple)) else [spec] * ndim)]
+        spec = [spec, spec] if isinstance(spec, Traced) else spec
+        return list(map(tuple, spec)) if isinstance(spec[0], (list, tuple)) else [tuple(spec)] * ndim
     return [tuple(p) for p in np.broadcast_to(np.asarray(spec), (ndim, 2)).tolist()]
 
 
@@ -1390,7 +1395,7 @@ def astype(x, dtype, copy=True, device=None):
 
 
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, device=None):
-    start, stop = common(*(inexact(v) if type(v) not in NUMBERS else float(v) if isinstance(v, int) else v for v in (start, stop)))
+    start, stop = common(*(v if type(v) in NUMBERS else inexact(v) for v in (start, stop)))
     num, parts = operator.index(num), operator.index(num) - bool(endpoint)
     if num < 0:
         raise ValueError(f"linspace: the number of samples must not be negative, got {num}")
@@ -1446,7 +1451,7 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
     ddof = (0 if bias else 1) if ddof is None else ddof
     parts = [operand(v) for v in (m, y) if v is not None]
     dtype = dtype or np.result_type(*(p.dtype for p in parts), np.float64)
-    rowed = lambda v: v.reshape((1, -1)) if v.ndim < 2 else v if rowvar or v.shape[0] == 1 and v.ndim < 2 else transpose(v)
+    rowed = lambda v: v.reshape((1, -1)) if v.ndim < 2 else v if rowvar else transpose(v)
     x = concatenate([rowed(cast(p, dtype)) for p in parts], 0)
     w = None if fweights is None else inexact(fweights)
     if aweights is not None:

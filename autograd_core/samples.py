@@ -103,6 +103,26 @@ def _complex(rng, shape, _):
     return rng.uniform(-1, 1, shape) + 1j * rng.uniform(-1, 1, shape)
 
 
+def _complex_well_conditioned(rng, shape, _):
+    return _complex(rng, shape, _) + (shape[-1] + 1) * np.eye(*shape[-2:])
+
+
+def _hermitian_spd(rng, shape, _):
+    a = _complex(rng, shape, _)
+    return a @ np.conj(np.swapaxes(a, -1, -2)) + np.eye(shape[-1]) * shape[-1]
+
+
+def _spread_spectrum(rng, shape, _):
+    """Matrices whose singular values, and eigenvalues, are real, well apart and away from zero."""
+    return rng.uniform(-0.2, 0.2, shape) + 1.5 * np.eye(*shape[-2:]) * np.arange(1, 1 + shape[-1])[::-1]
+
+
+def _singular(rng, shape, _):
+    """Square matrices of rank one less than full."""
+    n = shape[-1]
+    return rng.uniform(-1, 1, (*shape[:-1], n - 1)) @ rng.uniform(-1, 1, (*shape[:-2], n - 1, n))
+
+
 DOMAINS: dict[str, Callable] = {
     "": _uniform(-2, 2),
     "unit": _uniform(-0.9, 0.9),
@@ -119,4 +139,8 @@ DOMAINS: dict[str, Callable] = {
     "invertible": _well_conditioned,
     "spd": _spd,
     "symmetric": _symmetric,
+    "complex_invertible": _complex_well_conditioned,
+    "hermitian_spd": _hermitian_spd,
+    "spread": _spread_spectrum,
+    "singular": _singular,
 }

@@ -21,6 +21,7 @@ import numpy as np
 from .op import Plan, Traced
 
 clock = itertools.count(1)
+user_code = False  # whether a graph may hold hooks or backward functions of the user's, which must run just once
 
 
 class Leaf:
@@ -201,6 +202,12 @@ class set_grad_enabled(ContextDecorator):  # noqa: N801
 def is_grad_enabled() -> bool:
     """Whether calls on tensors are recorded now."""
     return current().grad
+
+
+def expect_user_code() -> None:
+    """From now on, walks look for code of the user's before they start."""
+    global user_code
+    user_code = True
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import dtypes
 from .op import SHORTCUTS, Op, Traced
-from .tape import Leaf, Mode, Node, Packed, Pick, clock, current, mark_written, memory, no_grad, observe, places, state, user_line, version
+from .tape import Leaf, Mode, Node, Packed, Pick, clock, current, expect_user_code, mark_written, memory, no_grad, observe, places, state, user_line, version
 from .views import View, overwrite, refresh
 
 _float32, _float64 = dtypes.float32, dtypes.float64
@@ -172,6 +172,7 @@ class Tensor(Traced):
         node = _node(self)
         if node is None:
             raise RuntimeError("register_hook: this tensor does not require gradients")
+        expect_user_code()
         node.hooks = [*(node.hooks or ()), hook]
         return Handle(node, "hooks", hook)
 

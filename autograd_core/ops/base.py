@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..op import elementwise, op
+from ..op import op
 from ..samples import shapes
 from ..views import follow
 
 __all__ = ["broadcast_to", "clone", "conj", "imag", "real"]
 
 
-def _masked(g, p):
+@op(
+    lambda ct, p: masked(ct, conj(p)),
+    lambda ct, g: masked(conj(g), ct),  # g, not ct, decides: what was not selected has no slope by p either
+    linear=True,
+    elementwise=True,
+    samples="n m:nonzero, n m | n m:nonzero, m | n:complex, n:complex",
+)
+def masked(g, p):
     """g * p in which a zero g means "not selected": the product is 0 whatever p is.  A p that is False does the same."""
     chosen = np.not_equal(g, 0)
     if getattr(p, "dtype", None) == np.bool_:
         chosen = chosen & p
     product = np.multiply(g, p)
     return np.where(chosen, product, np.zeros((), product.dtype))
-
-
-masked = elementwise(_masked, lambda p: p, lambda g: g, name="masked", inputs=("g", "p"), samples="n m:nonzero, m")
 
 
 @op(lambda g: conj(g), linear=True, elementwise=True, view=True, samples="n m | n:complex")
@@ -117,3 +121,9 @@ def put_view(x, v, *, path):
 def overwrite(x, v):
     """Write v into the memory of x: what every change in place ends with."""
     np.copyto(x, v, casting="same_kind")
+
+
+@op(lambda g: g, linear=True, elementwise=True, samples="n m")
+def compact(x):
+    """A copy with entries in order, last axis fastest."""
+    return np.array(x, order="C")

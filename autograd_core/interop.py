@@ -1,0 +1,398 @@
+"""NumPy's protocols: functions of NumPy called on traced values are computed by ours and recorded.
+
+NumPy hands every call over to `__array_ufunc__` or `__array_function__`.  There its types decide (integers divide to
+float64, mixed types go where NumPy sends them), its axes, its defaults.  What is not covered raises TypeError: nothing
+silently leaves the tape.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from . import numpy_functions as nf
+from . import numpy_linalg
+from .numpy_functions import NUMBERS, F, cast, common, needs_grad, operand, plain, stand_in, store
+from .op import Traced, elementwise, predicate
+from .ops import PUBLIC
+from .tape import current
+from .tensor import Tensor, at
+
+cbrt = elementwise(np.cbrt, lambda y: 1 / (3 * y * y), domain="nonzero", promotes="inexact")
+bit_count = predicate(np.bitwise_count, name="bitwise_count", promotes=False)
+
+
+def uncovered(name: str, value: Any) -> TypeError:
+    """The error for what NumPy can do and we cannot."""
+    return TypeError(f"numpy.{name} is not covered for {value}; use t.detach().numpy() to leave the tape")
+
+
+def kind_of(args: Any) -> str:
+    """The name of the traced type among some arguments."""
+    if isinstance(args, Traced):
+        return "Tensor" if isinstance(args, Tensor) else type(args).__name__
+    return next((kind_of(a) for a in args if nf.traced_in(a)), "Tensor")
+
+
+# --- ufuncs ----------------------------------------------------------------------------------------------------------
+
+# fmt: off
+RENAMED = {
+    "subtract": "sub", "multiply": "mul", "divide": "div", "negative": "neg", "absolute": "abs", "fabs": "abs",
+    "power": "pow", "conjugate": "conj", "sign": "sgn", "rint": "round", "invert": "bitwise_not",
+    "left_shift": "bitwise_left_shift", "right_shift": "bitwise_right_shift", "arccos": "acos", "arccosh": "acosh",
+    "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh",
+    "degrees": "rad2deg", "radians": "deg2rad", "equal": "eq", "not_equal": "ne", "less": "lt", "less_equal": "le",
+    "greater": "gt", "greater_equal": "ge",
+}
+WRITTEN: dict[str, Callable] = {  # ufuncs that are several of our functions
+    "divmod": lambda a, b: (F.floor_divide(a, b), F.remainder(a, b)),
+    "modf":   lambda x: (x - F.trunc(x), F.trunc(x)),
+    "vecdot": lambda a, b: F.sum(F.conj(a) * b, dim=-1),
+    "matvec": lambda a, b: F.matmul(a, nf.expand_dims(b, -1))[..., 0],
+    "vecmat": lambda a, b: F.matmul(nf.expand_dims(F.conj(a), -2), b)[..., 0, :],
+    "cbrt":   cbrt,
+    "bitwise_count": bit_count,
+}
+REDUCED = {
+    np.add: nf.sum, np.multiply: nf.prod, np.logical_and: nf.all, np.logical_or: nf.any,
+    np.maximum: nf.max, np.minimum: nf.min, np.fmax: nf.nanmax, np.fmin: nf.nanmin,
+}
+SCANNED = {
+    np.add: nf.cumsum, np.multiply: nf.cumprod,
+    np.maximum: lambda x, axis, dtype=None: F.cummax(x, axis)[0],
+    np.minimum: lambda x, axis, dtype=None: F.cummin(x, axis)[0],
+}
+# fmt: on
+IGNORED = ("order", "subok")  # of memory layout and subclasses: what NumPy may use and values do not show
+
+
+@functools.cache
+def ours(ufunc: np.ufunc) -> Callable | None:
+    """Our function for one of NumPy's, if there is one."""
+    name = ufunc.__name__
+    if getattr(np, name, None) is not ufunc:  # of another library
+        return None
+    return WRITTEN.get(name) or PUBLIC.get(RENAMED.get(name, name))
+
+
+@functools.cache
+def types(ufunc: np.ufunc, given: tuple, dtype: Any, casting: str) -> tuple:
+    """The types of inputs and outputs for which NumPy computes a ufunc of inputs of these types."""
+    signature = None if dtype is None else (None,) * ufunc.nin + (np.dtype(dtype),) * ufunc.nout
+    options = {} if signature is None else {"signature": signature}
+    return ufunc.resolve_dtypes(given + (None,) * ufunc.nout, casting=casting, **options)
+
+
+def called(ufunc: np.ufunc, *inputs, where: Any = True, dtype=None, casting="same_kind", base=None, **options) -> Any:
+    """A ufunc on inputs as NumPy would type them; entries that `where` leaves out are those of `base`, or 0."""
+    function = ours(ufunc)
+    if function is None:
+        raise uncovered(ufunc.__name__, kind_of(inputs))
+    inputs = tuple(x if type(x) in NUMBERS else operand(x) for x in inputs)
+    loop = types(ufunc, tuple(type(x) if type(x) in NUMBERS else x.dtype for x in inputs), dtype, casting)
+    values = [x if type(x) in (int, float) and t.kind == "f" else cast(x, t) for x, t in zip(inputs, loop)]
+    with np.errstate(**{} if where is True else {"all": "ignore"}):
+        results = on_axes(function, ufunc, values, options) if options else function(*values)
+    several = isinstance(results, tuple)
+    typed = [cast(y, t) for y, t in zip(results if several else (results,), loop[ufunc.nin :])]
+    if where is not True:
+        typed = [only_where(where, y, b) for y, b in zip(typed, base or (None,) * len(typed))]
+    return tuple(typed) if several else typed[0]
+
+
+def only_where(where: Any, y: Any, base: Any) -> Any:
+    return F.where(nf.truth(where), y, np.zeros((), y.dtype) if base is None else cast(base, y.dtype))
+
+
+def on_axes(function: Callable, ufunc: np.ufunc, values: list, options: dict) -> Any:
+    """A ufunc of vectors, along the axis that is asked for."""
+    axis = options.pop("axis", None)
+    if options or axis is None or ufunc is not np.vecdot:
+        raise uncovered(f"{ufunc.__name__} with {', '.join(options) or 'axis'}", kind_of(values))
+    return function(*[F.movedim(v, axis, -1) for v in values])
+
+
+def identity(ufunc: np.ufunc, x: Any) -> np.ndarray:
+    if ufunc.identity is None:
+        raise ValueError(f"numpy.{ufunc.__name__}.reduce: nothing to reduce, and {ufunc.__name__} has no identity")
+    return np.asarray(ufunc.identity, x.dtype)
+
+
+def folded(ufunc: np.ufunc, x: Any, axis: int, dtype: Any) -> list:
+    """The running results of a ufunc along an axis."""
+    parts = nf.unstack(x, axis)
+    results = [cast(parts[0], dtype)] if dtype is not None and parts else list(parts[:1])
+    for part in parts[1:]:
+        results.append(called(ufunc, results[-1], part, dtype=dtype))
+    return results
+
+
+def reduce(ufunc: np.ufunc, x: Any, axis: Any = 0, dtype=None, keepdims=False, initial=None, where: Any = True) -> Any:
+    """`ufunc.reduce`: by a reduction of ours, or else one entry after the other."""
+    x, function = operand(x), REDUCED.get(ufunc)
+    if function in (nf.sum, nf.prod):
+        return function(x, axis, dtype, keepdims, initial, where)
+    if function in (nf.all, nf.any):
+        return function(x, axis, keepdims, where)
+    if function is not None:
+        return function(x if dtype is None else cast(x, dtype), axis, keepdims, initial, where)
+    x, kept = nf.merged(x, axis)
+    if where is not True:
+        x = F.where(nf.truth(where), x, identity(ufunc, x))
+    results = folded(ufunc, x, -1, dtype)
+    y = results[-1] if results else nf.spread(identity(ufunc, x), x.shape[:-1])
+    y = y if initial is None else called(ufunc, initial, y)
+    return y.reshape(kept) if keepdims else y
+
+
+def accumulate(ufunc: np.ufunc, x: Any, axis: int = 0, dtype: Any = None) -> Any:
+    """`ufunc.accumulate`: by a scan of ours, or else one entry after the other."""
+    x = operand(x)
+    axis = normalize_axis_index(axis, x.ndim)
+    if ufunc in SCANNED:
+        return SCANNED[ufunc](x if dtype is None else cast(x, dtype), axis, dtype)
+    return F.stack(common(*folded(ufunc, x, axis, dtype)), axis)
+
+
+def reduceat(ufunc: np.ufunc, x: Any, indices: Any, axis: int = 0, dtype: Any = None) -> Any:
+    """`ufunc.reduceat`: the reductions of slices from each index to the next."""
+    x, starts = operand(x), nf.constant(indices, "reduceat: indices")
+    axis = normalize_axis_index(axis, x.ndim)
+    stops = [*starts[1:], x.shape[axis]]
+    pieces = [nf.cut(x, axis, int(i), int(max(i + 1, j))) for i, j in zip(starts, stops)]
+    return F.stack([reduce(ufunc, p, axis, dtype) for p in pieces], axis)
+
+
+def outer(ufunc: np.ufunc, a: Any, b: Any, **options: Any) -> Any:
+    """`ufunc.outer`: every entry of a with every entry of b."""
+    a, b = (x if type(x) in NUMBERS else operand(x) for x in (a, b))
+    if type(a) not in NUMBERS and type(b) not in NUMBERS:
+        a = a.reshape((*a.shape, *(1,) * b.ndim))
+    return called(ufunc, a, b, **options)
+
+
+def change_at(ufunc: np.ufunc, x: Any, index: Any, *values: Any) -> None:
+    """`np.add.at` and `np.subtract.at`: add in place, again where an index is repeated."""
+    if ufunc not in (np.add, np.subtract) or not isinstance(x, Traced):
+        raise uncovered(f"{ufunc.__name__}.at", f"{kind_of((x, *values))} this way")
+    see = lambda i: plain(i) if nf.traced_in(i) else i
+    index = tuple(map(see, index)) if isinstance(index, tuple) else see(index)
+    places = np.arange(math.prod(x.shape)).reshape(x.shape)[index]
+    change = nf.spread(cast(operand(values[0]), x.dtype), places.shape).reshape((-1,))
+    change = change if ufunc is np.add else -change
+    x.write(F.index_add(x.reshape((-1,)), 0, places.ravel(), change).reshape(tuple(x.shape)))
+
+
+METHODS = {
+    "__call__": called,
+    "reduce": reduce,
+    "accumulate": accumulate,
+    "reduceat": reduceat,
+    "outer": outer,
+    "at": change_at,
+}
+
+
+def understood(x: Any) -> bool:
+    """Whether an operand is ours to handle, rather than a type with NumPy protocols of its own."""
+    return isinstance(x, (Traced, np.ndarray)) or not hasattr(x, "__array_ufunc__") or isinstance(x, np.generic)
+
+
+def array_ufunc(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, out: tuple | None = None, **options: Any) -> Any:
+    """NumPy's ufuncs and their methods."""
+    if not all(map(understood, (*inputs, *(out or ())))):
+        return NotImplemented
+    if ours(ufunc) is None:
+        raise uncovered(ufunc.__name__, kind_of((*inputs, *(out or ()))))
+    options = {k: v for k, v in options.items() if k not in IGNORED and v is not np._NoValue}
+    if "signature" in options or "sig" in options:
+        raise uncovered(f"{ufunc.__name__} with signature", kind_of(inputs))
+    if out is not None and method == "__call__" and options.get("where", True) is not True:
+        options["base"] = out
+    result = METHODS[method](ufunc, *inputs, **options)
+    if out is None:
+        return wrapped(result)
+    name, casting = ufunc.__name__, options.get("casting", "same_kind")
+    results = result if isinstance(result, tuple) else (result,)
+    stored = tuple(wrapped(y) if o is None else stored_in(o, y, name, casting) for o, y in zip(out, results))
+    return stored if isinstance(result, tuple) else stored[0]
+
+
+def stored_in(out: Any, y: Any, name: str, casting: str = "same_kind") -> Any:
+    """`out` with the result in it; nothing is written where it does not fit."""
+    if not np.can_cast(y.dtype, out.dtype, casting):
+        raise TypeError(f"numpy.{name}: cannot store {y.dtype} in an out of {out.dtype} under casting={casting!r}")
+    if np.broadcast_shapes(tuple(y.shape), tuple(out.shape)) != tuple(out.shape):
+        raise ValueError(f"numpy.{name}: a result of shape {y.shape} does not fit an out of shape {out.shape}")
+    return store(out, cast(y, out.dtype), f"numpy.{name}")
+
+
+# --- functions -------------------------------------------------------------------------------------------------------
+
+
+def about_form(function: Callable, *args: Any, **options: Any) -> Any:
+    return function(*map(stand_in, args), **{k: stand_in(v) for k, v in options.items()})
+
+
+def about_values(function: Callable, *args: Any, **options: Any) -> Any:
+    return function(*map(seen, args), **{k: seen(v) for k, v in options.items()})
+
+
+def seen(x: Any) -> Any:
+    """x with arrays for traced values, in it or in a sequence of it."""
+    return x if not nf.traced_in(x) else plain(x) if isinstance(x, Traced) else tuple(map(seen, x))
+
+
+def table() -> dict[Callable, Callable]:
+    """What stands in for each of NumPy's functions."""
+    found: dict[Callable, Callable] = {}
+    for space, functions in ((np, vars(nf)), (np.linalg, vars(numpy_linalg)), (np.fft, numpy_linalg.FFT)):
+        for name in dir(space):
+            function = getattr(space, name)
+            if hasattr(function, "_implementation") and callable(functions.get(name)):
+                found[function] = functions[name]
+    for names, ask in ((nf.FORM, about_form), (nf.VALUES, about_values)):
+        found |= {getattr(np, name): functools.partial(ask, getattr(np, name)) for name in names}
+    return found | {getattr(np, name): functools.partial(like, getattr(np, name)) for name in LIKE}
+
+
+LIKE = "arange array asanyarray asarray ascontiguousarray empty eye full identity ones tri zeros".split()
+UNWRAPPED = {getattr(np, name) for name in nf.FORM} | {np.einsum_path}
+
+
+def like(function: Callable, *args: Any, **options: Any) -> Any:
+    """NumPy's way to make an array of the type of another one: `np.zeros(3, like=t)`."""
+    if not args or not nf.traced_in(args[0]):
+        return function(*args, **options)
+    dtype = args[1] if len(args) > 1 else options.get("dtype")
+    x = operand(args[0])
+    y = x if dtype is None else cast(x, dtype)
+    return F.clone(y) if function is np.array and options.get("copy", True) and y is args[0] else y
+
+
+@functools.cache
+def parameters(function: Callable, stand: Callable) -> inspect.Signature:
+    """How a function of NumPy is called; some versions of NumPy do not say, ours are called alike."""
+    try:
+        return inspect.signature(function)
+    except ValueError:
+        return inspect.signature(stand)
+
+
+def given(function: Callable, stand: Callable, args: tuple, options: dict) -> tuple[list, dict, Any]:
+    """The arguments that differ from NumPy's defaults: required ones by place, others by name; and `out`."""
+    signature = parameters(function, stand)
+    bound = signature.bind(*args, **options).arguments
+    out, places, names = bound.pop("out", None), [], {}
+    for name, value in bound.items():
+        parameter = signature.parameters[name]
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            places += value
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            names |= value
+        elif parameter.default is parameter.empty:
+            places.append(value)
+        elif value is not parameter.default and value is not np._NoValue:
+            names[name] = value
+    return places, names, out
+
+
+TABLE = table()
+
+
+def array_function(self: Any, function: Callable, kinds: Any, args: tuple, options: dict) -> Any:
+    """NumPy's functions that are not ufuncs."""
+    if not all(issubclass(t, (Traced, np.ndarray)) for t in kinds):
+        return NotImplemented
+    name = f"{function.__module__}.{function.__name__}".removeprefix("numpy.")
+    stand = TABLE.get(function)
+    if stand is None:
+        raise uncovered(name, kind_of((*args, *options.values())))
+    places, names, out = (args, options, None) if name in LIKE else given(function, stand, args, options)
+    if unknown := unknown_option(stand, names):
+        raise uncovered(f"{name} with {unknown}", kind_of((*args, *options.values())))
+    result = stand(*places, **names)
+    if out is not None:
+        return stored_in(out, result, name)
+    return result if function in UNWRAPPED else wrapped(result)
+
+
+@functools.cache
+def options_of(stand: Callable) -> tuple[frozenset, bool]:
+    kinds = inspect.signature(stand).parameters
+    return frozenset(kinds), any(p.kind is p.VAR_KEYWORD for p in kinds.values())
+
+
+def unknown_option(stand: Callable, names: dict) -> str:
+    """An option that the stand-in for a function of NumPy does not know."""
+    known, takes_all = options_of(stand)
+    return "" if takes_all else next((n for n in names if n not in known), "")
+
+
+def wrapped(result: Any) -> Any:
+    """A result with every array in it made a Tensor; what is no array stays as it is."""
+    if isinstance(result, (np.ndarray, np.generic)):
+        return at(np.asarray(result))
+    if isinstance(result, tuple):
+        parts = map(wrapped, result)
+        return result._make(parts) if hasattr(result, "_make") else tuple(parts)
+    return [wrapped(r) for r in result] if isinstance(result, list) else result
+
+
+# --- arrays out of tensors, and back ---------------------------------------------------------------------------------
+
+
+def array(self: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    """The values as an array, for functions that know nothing of tensors."""
+    if not isinstance(self, Tensor) or isinstance(self.value, Traced):
+        raise TypeError("np.asarray: a value inside jvp or vmap cannot become an array; call np or ag functions on it")
+    if self.requires_grad and current().grad:
+        raise TypeError("np.asarray: this tensor requires gradients, which an array would lose; use t.detach().numpy()")
+    value = self.value if dtype is None else self.value.astype(dtype, copy=False)
+    if copy is False and value is not self.value:
+        raise ValueError(f"np.asarray: {self.dtype} becomes {value.dtype} only by copying, and copy=False")
+    return value.copy() if copy and value is self.value else value
+
+
+def array_namespace(self: Any, /, *, api_version: str | None = None) -> Any:
+    """The module with the functions for this type, for code written against the array API standard."""
+    return sys.modules[__package__]
+
+
+def dlpack(self: Any, **options: Any) -> Any:
+    """The memory as a DLPack capsule."""
+    if needs_grad(self):
+        raise BufferError("__dlpack__: a tensor that requires gradients cannot be exported; use t.detach()")
+    return self.value.__dlpack__(**options)
+
+
+def dlpack_device(self: Any) -> tuple[int, int]:
+    """The CPU."""
+    return (1, 0)
+
+
+def from_dlpack(x: Any) -> Tensor:
+    """A tensor over the memory of another library's array."""
+    return at(np.from_dlpack(x))
+
+
+def install() -> None:
+    """Let every traced value take part in NumPy's protocols."""
+    Traced.__array_ufunc__ = array_ufunc
+    Traced.__array_function__ = array_function
+    Traced.__array__ = array
+    Traced.__array_priority__ = 1000
+    Traced.__array_namespace__ = array_namespace
+    Traced.__dlpack__ = dlpack
+    Traced.__dlpack_device__ = dlpack_device
+
+
+install()

@@ -1,0 +1,190 @@
+"""What holds the code together: imports that point one way, small files, short functions, names that are documented."""
+
+import ast
+import functools
+import inspect
+import io
+import statistics
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import autograd_core as ag
+
+ROOT = Path(__file__).parent.parent
+CORE = ROOT / "autograd_core"
+
+# Every module of autograd_core, from the ground up.  A module may import what stands before it, kernels only each other.
+ORDER = """
+    kernels.* samples
+    op dtypes tape views vmap tensor
+    ops.axes ops.base ops.shape ops.create ops.math ops.reduce ops.products ops.scan ops.sort ops.index
+    ops.linalg ops.fft ops.special ops
+    backward forward tree attributes functional random custom control
+    anomaly gradcheck testing
+    numpy_functions numpy_linalg interop
+    stubs
+""".split()
+
+# The few imports that point the other way; each is made inside a function, after everything is loaded.
+UPWARD = {
+    ("views", "tensor"): "an in-place change of a view gives its base a new history, which is recorded as tensors are",
+    ("ops.math", "ops.index"): "where(condition) with nothing to choose from is nonzero(condition)",
+}
+
+# The most lines of code (no comments, docstrings, blank lines) a file may have; where none is given, USUAL.
+USUAL = 330
+LINES = {
+    "tensor.py": 400,
+}
+ENGINE = "op tape dtypes views tensor backward forward vmap functional testing samples tree".split()
+ENGINE_LINES = 1950
+
+
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def modules() -> dict[str, Path]:
+    """Dotted names below autograd_core; a package under its own name, the root left out."""
+    paths = {p.relative_to(CORE).with_suffix(""): p for p in CORE.rglob("*.py")}
+    names = {".".join(r.parts).removesuffix("__init__").rstrip("."): p for r, p in paths.items()}
+    return {n: p for n, p in names.items() if n}
+
+
+def position(name: str) -> int:
+    """Where a module stands in ORDER."""
+    key = "kernels.*" if name.split(".")[0] == "kernels" else name
+    assert key in ORDER, f"autograd_core/{name} has no place in ORDER: decide what it may import"
+    return ORDER.index(key)
+
+
+def imports_of(path: Path, package: str) -> set[str]:
+    """The modules a file imports, wherever in the file, in full."""
+    found = set()
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            up = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
+            base = ".".join([*up, *filter(None, [node.module])])
+            submodules = {f"{base}.{a.name}" for a in node.names if is_module(f"{base}.{a.name}")}
+            found |= submodules | ({base} if len(submodules) < len(node.names) else set())
+    return found
+
+
+def is_module(dotted: str) -> bool:
+    path = ROOT.joinpath(*dotted.split("."))
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+def package_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).parent.parts)
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_imports_point_one_way(name):
+    path = modules()[name]
+    for target in imports_of(path, package_of(path)):
+        inner = target.removeprefix("autograd_core").lstrip(".")
+        if not target.startswith("autograd_core") or (name, inner) in UPWARD:
+            continue
+        assert inner, f"{name} imports the whole package"
+        same_kernels = name.startswith("kernels") and inner.startswith("kernels")
+        assert same_kernels or position(inner) < position(name), f"{name} imports {inner}, which stands above it"
+
+
+def test_the_table_names_only_what_exists_and_is_used():
+    found = modules()
+    assert not [n for n in ORDER if n != "kernels.*" and n not in found], "ORDER names modules that are gone"
+    assert not [f for f in LINES if not (CORE / f).exists()], "LINES names files that are gone"
+    for low, high in UPWARD:
+        assert f"autograd_core.{high}" in imports_of(found[low], package_of(found[low])), (low, high)
+
+
+def test_packages_know_only_those_below_them():
+    allowed = {"autograd_core": set(), "nn": {"autograd_core"}, "optim": {"autograd_core"}}
+    ours = {"nn", "optim", "benchmarks", "tests", "examples"}
+    for package, below in allowed.items():
+        for path in (ROOT / package).rglob("*.py"):
+            tops = {t.split(".")[0] for t in imports_of(path, package_of(path))}
+            assert not tops & (ours | {"autograd_core"}) - below - {package}, path
+
+
+def test_nothing_but_numpy_is_needed_outside_the_kernels():
+    for name, path in modules().items():
+        tops = {t.split(".")[0] for t in imports_of(path, package_of(path))} - {"autograd_core"} - set(sys.stdlib_module_names)
+        assert tops <= ({"numpy", "numba"} if name.startswith("kernels") else {"numpy"}), f"{name} imports {tops}"
+
+
+def test_importing_is_light():
+    code = "import sys, autograd_core, nn, optim; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    heavy = {"numba", "llvmlite", "scipy", "torch", "matplotlib", "pytest", "hypothesis", "graphviz"}
+    assert not heavy & {m.split(".")[0] for m in done.stdout.split()}
+
+
+def test_public_names_are_exported_sorted_and_documented():
+    names = ag.__all__
+    assert list(names) == sorted(set(names))
+    assert not [n for n in names if not hasattr(ag, n)], "exported but missing"
+    public = {n for n, v in vars(ag).items() if not n.startswith("_") and not inspect.ismodule(v)}
+    assert public <= set(names), f"public but not in __all__: {sorted(public - set(names))}"
+    things = {n: getattr(ag, n) for n in names if not isinstance(getattr(ag, n), (np.dtype, int, float, type(None)))}
+    assert not [n for n, v in things.items() if not inspect.getdoc(v)], "without a docstring"
+
+
+def documentation(tree: ast.AST) -> set[int]:
+    """The lines of docstrings."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False):
+            found |= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return found
+
+
+@functools.cache
+def code_lines(path: Path) -> frozenset[int]:
+    """The lines on which something other than a comment or a docstring stands."""
+    silent = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    tokens = tokenize.generate_tokens(io.StringIO(path.read_text()).readline)
+    lines = {n for t in tokens if t.type not in silent for n in range(t.start[0], t.end[0] + 1)}
+    return frozenset(lines - documentation(parsed(path)))
+
+
+def functions() -> dict[str, int]:
+    """The lines of code in the body of every function of autograd_core."""
+    lengths = {}
+    for name, path in modules().items():
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.FunctionDef):
+                body = range(node.body[0].lineno, node.body[-1].end_lineno + 1)
+                lengths[f"{name}:{node.lineno} {node.name}"] = len(code_lines(path) & set(body))
+    return lengths
+
+
+def test_files_are_small():
+    sizes = {p.relative_to(CORE).as_posix(): len(code_lines(p)) for p in modules().values()}
+    over = {f: f"{n} > {LINES.get(f, USUAL)}" for f, n in sizes.items() if n > LINES.get(f, USUAL)}
+    assert not over, f"split the file, or raise its budget in LINES: {over}"
+    engine = sum(sizes[f"{name}.py"] for name in ENGINE)
+    print(f"\nthe engine: {engine} lines of code; all of autograd_core: {sum(sizes.values())}")
+    assert engine <= ENGINE_LINES, f"the engine has {engine} lines of code"
+
+
+def test_functions_are_short():
+    lengths = functions()
+    longest = max(lengths, key=lengths.get)
+    print(f"\n{len(lengths)} functions, median {statistics.median(lengths.values())}, longest {longest}: {lengths[longest]}")
+    assert statistics.median(lengths.values()) <= 5
+    assert lengths[longest] <= 60, longest
+
+
+def test_nothing_is_called_utils():
+    assert not [p for p in ROOT.rglob("*util*.py") if not {".venv", "build", "site-packages"} & set(p.parts)]
