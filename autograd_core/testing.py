@@ -6,7 +6,6 @@ Each property takes an op, arrays to call it on and its static parameters, and r
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -60,12 +59,6 @@ def close(actual: Any, expected: Any, what: str, rtol: float = 1e-6, atol: float
         raise AssertionError(f"{what}:\n  got      {actual!r}\n  expected {expected!r}")
 
 
-def weigh(ys: Any, vs: list) -> Any:
-    """One real number, on the tape, of all the results of a call."""
-    terms = [(y * v).real.sum() if v.dtype.kind == "c" else (y * v).sum() for y, v in zip(outputs(ys), vs) if v is not None]
-    return reduce(lambda a, b: a + b, terms)
-
-
 class Case:
     """One op on one sample: its arrays, its static parameters, and weights that make its results one number."""
 
@@ -84,9 +77,11 @@ class Case:
         ys = outputs(self.op.call(*arrays, **self.params))
         return sum(inner(v, y) for y, v in zip(ys, self.vs) if v is not None)
 
-    def traced(self, *xs: Any) -> Any:
-        """The weighted results as one number, on traced values."""
-        return weigh(self.op.call(*xs, **self.params), [None if v is None else np.conj(v) for v in self.vs])
+    def pull(self, leaves: list, *, create_graph: bool = False) -> list:
+        """Gradients of the weighted results at the differentiable inputs, zero where there is none."""
+        ys = outputs(self.op.call(*leaves, **self.params))
+        pairs = [(y, at(v)) for y, v in zip(ys, self.vs) if v is not None and isinstance(y, Tensor) and y.requires_grad]
+        return pulled([y for y, _ in pairs], [v for _, v in pairs], [leaves[k] for k in self.where], create_graph)
 
     def leaves(self, arrays: list | None = None) -> list:
         """The arrays as tensors that ask for gradients where they can have them."""
@@ -97,11 +92,17 @@ class Case:
         return not self.op.differentiable or not self.where or all(v is None for v in self.vs)
 
 
+def pulled(ys: list, seeds: list, wanted: list, create_graph: bool = False) -> list:
+    """Gradients at the wanted tensors, zero where there is none."""
+    found = gradient(ys, wanted, seeds, create_graph=create_graph, allow_unused=True, retain_graph=True) if ys else [None] * len(wanted)
+    return [at(np.zeros_like(x.value)) if g is None else g for g, x in zip(found, wanted)]
+
+
 def reverse_matches_differences(case: Case) -> None:
     """<v, J u> by differences equals <Jᵀ v, u> by the tape."""
     if not case.skip():
         us = case.us()
-        gs = pulled(case.traced, case.leaves(), case.where)
+        gs = case.pull(case.leaves())
         close(paired(gs, us, case.where), slope(case.number, case.arrays, us), f"{case.op}: gradient")
 
 
@@ -110,25 +111,12 @@ def second_order_matches(case: Case) -> None:
     if case.skip():
         return
     us, ws = case.us(), case.us()
-
-    def along(*arrays: Any) -> Any:
-        return paired(pulled(case.traced, case.leaves(list(arrays)), case.where), us, case.where)
-
+    along = lambda *arrays: paired(case.pull(case.leaves(list(arrays))), us, case.where)
     leaves = case.leaves()
-    gs = pulled(case.traced, leaves, case.where, create_graph=True)
-    total = weigh(tuple(gs), [np.conj(us[k]) for k in case.where])
-    seconds = pulled(lambda *_: total, leaves, case.where)
+    gs = case.pull(leaves, create_graph=True)
+    pairs = [(g, at(us[k])) for g, k in zip(gs, case.where) if g.requires_grad]
+    seconds = pulled([g for g, _ in pairs], [u for _, u in pairs], [leaves[k] for k in case.where])
     close(paired(seconds, ws, case.where), slope(along, case.arrays, ws), f"{case.op}: second gradient", 1e-5, 1e-6)
-
-
-def pulled(f: Callable, leaves: list, where: list, create_graph: bool = False) -> list:
-    """Gradients of f at the leaves, zero where there is none."""
-    y = f(*leaves)
-    wanted = [leaves[k] for k in where]
-    if not isinstance(y, Tensor) or not y.requires_grad:
-        return [at(np.zeros_like(x.value)) for x in wanted]
-    gs = gradient(y, wanted, create_graph=create_graph, allow_unused=True, retain_graph=True)
-    return [at(np.zeros_like(x.value)) if g is None else g for g, x in zip(gs, wanted)]
 
 
 def paired(gs: list, us: list, where: list) -> Any:
@@ -139,8 +127,8 @@ def paired(gs: list, us: list, where: list) -> Any:
 def arrays_agree_with_tensors(case: Case) -> None:
     """A rule gives the same on arrays and on tensors."""
     if not case.skip():
-        plain = pulled(case.traced, case.leaves(), case.where)
-        recorded = pulled(case.traced, case.leaves(), case.where, create_graph=True)
+        plain = case.pull(case.leaves())
+        recorded = case.pull(case.leaves(), create_graph=True)
         for a, b in zip(plain, recorded):
             close(a.value, b.value, f"{case.op}: gradient on arrays and on tensors", 1e-9, 1e-12)
 
@@ -184,7 +172,8 @@ def jiggled(a: np.ndarray, k: int) -> np.ndarray:
 def inputs_untouched(case: Case) -> None:
     """Neither forward nor backward changes the arrays they are given."""
     before = [np.array(a) for a in case.arrays]
-    pulled(case.traced, [at(a) for a in case.arrays], []) if case.skip() else pulled(case.traced, case.leaves(), case.where)
+    if not case.skip():
+        case.pull(case.leaves())
     case.op.call(*case.arrays, **case.params)
     for a, b in zip(case.arrays, before):
         assert np.array_equal(a, b, equal_nan=differentiable(a)), f"{case.op}: an input was changed"

@@ -118,7 +118,11 @@ def test_packages_know_only_those_below_them():
 
 def test_nothing_but_numpy_is_needed_outside_the_kernels():
     for name, path in modules().items():
-        tops = {t.split(".")[0] for t in imports_of(path, package_of(path))} - {"autograd_core"} - set(sys.stdlib_module_names)
+        tops = (
+            {t.split(".")[0] for t in imports_of(path, package_of(path))}
+            - {"autograd_core"}
+            - set(sys.stdlib_module_names)
+        )
         assert tops <= ({"numpy", "numba"} if name.startswith("kernels") else {"numpy"}), f"{name} imports {tops}"
 
 
@@ -181,7 +185,9 @@ def test_files_are_small():
 def test_functions_are_short():
     lengths = functions()
     longest = max(lengths, key=lengths.get)
-    print(f"\n{len(lengths)} functions, median {statistics.median(lengths.values())}, longest {longest}: {lengths[longest]}")
+    print(
+        f"\n{len(lengths)} functions, median {statistics.median(lengths.values())}, longest {longest}: {lengths[longest]}"
+    )
     assert statistics.median(lengths.values()) <= 5
     assert lengths[longest] <= 60, longest
 

@@ -92,7 +92,7 @@ def scattered(shape, index, g):
 
 
 @given(CASES, st.booleans())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=4000, deadline=None)
 def test_getitem_is_numpys(case, tensors):
     shape, index = case
     a = np.random.default_rng(0).standard_normal(shape)
@@ -111,7 +111,7 @@ def test_getitem_is_numpys(case, tensors):
 
 
 @given(CASES, st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=4000, deadline=None)
 def test_setitem_is_numpys(case, data):
     shape, index = case
     rng = np.random.default_rng(0)
@@ -260,7 +260,7 @@ def views_of_views(y, v):
     z = y.T[1:]
     z[0] += v[:3]
     w = z[::-1, 1:]
-    w[...] = w * v[1]
+    w[...] = w.clone() * v[1]
     y[0, 0] = w.sum()
 
 
@@ -270,7 +270,7 @@ def repeated(y, v):
 
 def accumulated_in_a_loop(y, v):
     for k in range(3):
-        y[k] = y[k - 1] * v + k
+        y[k] = y[k - 1].clone() * v + k
         y[:, k] += 1
 
 
@@ -280,7 +280,7 @@ def integer_and_slice(y, v):
 
 
 def read_before_and_after(y, v):
-    before = y[1] * y[1]
+    before = y[1].clone() ** 2
     y[1] = v
     y[2] = before + y[1] * 3
 
@@ -352,7 +352,7 @@ def _views_of_views_without_negative_steps(y, v):
     z = y.T[1:]
     z[0] += v[:3]
     w = z[1:, 1:]
-    w[...] = w * v[1]
+    w[...] = w.clone() * v[1]
     y[0, 0] = w.sum()
 
 
@@ -454,6 +454,7 @@ def called(lib, make, name, args):
     return args, getattr(lib, name)(*args, **options)
 
 
+@pytest.mark.filterwarnings("ignore:index_reduce")
 @pytest.mark.parametrize("call", CALLS, ids=lambda c: c[0])
 def test_functions_are_pytorchs(call):
     torch = pytest.importorskip("torch")
@@ -484,7 +485,7 @@ def test_functions_to_second_order(call):
 @pytest.mark.parametrize("accumulate", [True, False])
 def test_index_put(accumulate):
     torch = pytest.importorskip("torch")
-    for indices in [(I4[:2].copy(),), (I4, I3[[0, 1, 0, 2]]), (M,), (None, np.array([0, 2]))]:
+    for indices in [(I4[:2].copy(),), (I4, np.array([2, 0, 1, 0])), (M,), (None, np.array([0, 2]))]:
         a, b = ag.tensor(X, requires_grad=True), torch.tensor(X, requires_grad=True)
         shape = X[tuple(slice(None) if i is None else i for i in indices)].shape
         v = R.standard_normal(shape)

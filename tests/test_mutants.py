@@ -51,7 +51,7 @@ def mutants() -> Iterator[tuple[Op, int, str]]:
             for i, rule in enumerate([op.together] if op.together else op.rules):
                 if rule is not None:
                     yield from ((op, i, name) for name in MUTATIONS)
-            if not op.together and len([r for r in op.rules if r]) == 2:
+            if not op.together and len(op.rules) == 2 and all(op.rules):
                 yield op, 0, "wrong operand"
 
 
@@ -81,7 +81,7 @@ def break_rule(op: Op, rules: list, i: int, mutation: str, others) -> None:
     rule, change = rules[i], MUTATIONS[mutation]
     if getattr(rule, "constant", None) is not None:
         value = rule.constant
-        rule.constant, rule.fn = None, lambda: change(np.float64(value))
+        rule.constant, rule.fn = None, lambda: change(np.float64(value)) if value else 0.01  # a slope where there is none
     else:
         rule.fn = wrapped(rule, change)
 
@@ -121,9 +121,9 @@ def test_broken_rules_are_noticed(capsys) -> None:
 
 
 def equivalent(op: Op, i: int, mutation: str) -> bool:
-    """Breaks that change nothing: exchanging two rules that are the same by symmetry."""
+    """Breaks that change nothing: exchanging equal rules, and all but one of the breaks of a zero."""
     rules = [op.together] if op.together else op.rules
+    constant = getattr(rules[i], "constant", None)
     if mutation == "wrong operand":
-        a, b = rules
-        return getattr(a, "constant", None) is not None and a.constant == getattr(b, "constant", None)
-    return False
+        return constant is not None and constant == getattr(rules[1], "constant", None)
+    return constant == 0 and mutation != "scale"
