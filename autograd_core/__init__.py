@@ -2,7 +2,7 @@
 
 from . import dtypes, testing
 from .anomaly import detect_anomaly, explain
-from .attributes import Device as device
+from . import attributes
 from .backward import gradient
 from .custom import Function, custom_jvp, custom_vjp
 from .dtypes import (

@@ -11,36 +11,10 @@ import numpy as np
 from . import dtypes
 from .op import REGISTRY, Traced
 from .ops import PUBLIC
+from .ops.create import CPU, as_device
+from .ops.create import device as device_type
 from .tape import current
 from .tensor import Boxed, Tensor
-
-
-class Device:
-    """Where a tensor lives.  There is one place."""
-
-    type, index = "cpu", None
-
-    def __repr__(self):
-        return "device(type='cpu')"
-
-    def __str__(self):
-        return "cpu"
-
-    def __eq__(self, other: object) -> bool:
-        return str(other) == "cpu"
-
-    def __hash__(self):
-        return hash("cpu")
-
-
-CPU = Device()
-
-
-def as_device(device: Any, who: str) -> Device:
-    """The device meant, or an error: there is only "cpu"."""
-    if device is not None and str(device).partition(":")[0] != "cpu":
-        raise ValueError(f'{who}: device {str(device)!r} is not known; tensors live on "cpu" here')
-    return CPU
 
 
 class Attributes(Traced):
@@ -119,7 +93,7 @@ class Attributes(Traced):
         for a in args:
             if isinstance(a, Traced):
                 dtype = a.dtype
-            elif isinstance(a, Device) or (isinstance(a, str) and not hasattr(np, a)):
+            elif isinstance(a, device_type) or (isinstance(a, str) and not hasattr(np, a)):
                 device = a
             elif not isinstance(a, bool):
                 dtype = a

@@ -114,7 +114,8 @@ class Walk:
         if node in self.wanted:
             found[node] = g
         if self.needed is None or node.parents[0] in self.needed:
-            pending.setdefault(node.parents[0], {})[node.k] = g
+            arrived = pending.setdefault(node.parents[0], {})  # a rule that reads the result has picked it anew
+            arrived[node.k] = arrived[node.k] + g if node.k in arrived else g
 
     def watched(self, node: Node, g: Any, env: list, careful: bool, found: dict) -> tuple[Sequence, Sequence]:
         """One step of a walk that is after some nodes only, or is itself recorded, or observed."""
@@ -330,7 +331,7 @@ def _seed(y: Tensor, gradient: Any, who: str) -> Any:
 
 
 def _several(x: Any) -> list:
-    return [x] if isinstance(x, Traced) else list(x)
+    return [x] if isinstance(x, (Traced, np.ndarray)) else list(x)
 
 
 def gradient(outputs, inputs, grad_outputs=None, *, create_graph=False, retain_graph=None, allow_unused=False) -> tuple:

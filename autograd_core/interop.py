@@ -173,10 +173,8 @@ def reduceat(ufunc: np.ufunc, x: Any, indices: Any, axis: int = 0, dtype: Any = 
 
 def outer(ufunc: np.ufunc, a: Any, b: Any, **options: Any) -> Any:
     """`ufunc.outer`: every entry of a with every entry of b."""
-    a, b = (x if type(x) in NUMBERS else operand(x) for x in (a, b))
-    if type(a) not in NUMBERS and type(b) not in NUMBERS:
-        a = a.reshape((*a.shape, *(1,) * b.ndim))
-    return called(ufunc, a, b, **options)
+    a, b = operand(a), operand(b)
+    return called(ufunc, a.reshape((*a.shape, *(1,) * b.ndim)), b, **options)
 
 
 def change_at(ufunc: np.ufunc, x: Any, index: Any, *values: Any) -> None:
@@ -206,12 +204,25 @@ def understood(x: Any) -> bool:
     return isinstance(x, (Traced, np.ndarray)) or not hasattr(x, "__array_ufunc__") or isinstance(x, np.generic)
 
 
+def plainly(ufunc: np.ufunc, inputs: tuple, dtype: np.dtype) -> Any:
+    """The usual case in a hurry: all inputs of one floating-point type, hence no types to settle."""
+    if dtype.kind != "f" or any(not isinstance(x, (Traced, np.ndarray)) or x.dtype is not dtype for x in inputs):
+        return None
+    y = function(*inputs) if (function := ours(ufunc)) else None
+    return y if isinstance(y, Traced) and (y.dtype is dtype or y.dtype == bool) else None
+
+
 def array_ufunc(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, out: tuple | None = None, **options: Any) -> Any:
     """NumPy's ufuncs and their methods."""
+    if method == "__call__" and out is None and not options:
+        if (y := plainly(ufunc, inputs, self.dtype)) is not None:
+            return y
     if not all(map(understood, (*inputs, *(out or ())))):
         return NotImplemented
     if ours(ufunc) is None:
         raise uncovered(ufunc.__name__, kind_of((*inputs, *(out or ()))))
+    if wrong := [o for o in out or () if o is not None and not isinstance(o, (Traced, np.ndarray))]:
+        raise TypeError(f"numpy.{ufunc.__name__}: out must be a Tensor or an array, got {type(wrong[0]).__name__}")
     options = {k: v for k, v in options.items() if k not in IGNORED and v is not np._NoValue}
     if "signature" in options or "sig" in options:
         raise uncovered(f"{ufunc.__name__} with signature", kind_of(inputs))
@@ -226,11 +237,16 @@ def array_ufunc(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, out: tupl
     return stored if isinstance(result, tuple) else stored[0]
 
 
+def fits(shape: tuple, room: tuple) -> bool:
+    """Whether a result of a shape can be spread over another."""
+    return len(shape) <= len(room) and all(n in (1, m) for n, m in zip(shape[::-1], room[::-1]))
+
+
 def stored_in(out: Any, y: Any, name: str, casting: str = "same_kind") -> Any:
     """`out` with the result in it; nothing is written where it does not fit."""
     if not np.can_cast(y.dtype, out.dtype, casting):
         raise TypeError(f"numpy.{name}: cannot store {y.dtype} in an out of {out.dtype} under casting={casting!r}")
-    if np.broadcast_shapes(tuple(y.shape), tuple(out.shape)) != tuple(out.shape):
+    if not fits(tuple(y.shape), tuple(out.shape)):
         raise ValueError(f"numpy.{name}: a result of shape {y.shape} does not fit an out of shape {out.shape}")
     return store(out, cast(y, out.dtype), f"numpy.{name}")
 
@@ -279,17 +295,23 @@ def like(function: Callable, *args: Any, **options: Any) -> Any:
 
 
 @functools.cache
-def parameters(function: Callable, stand: Callable) -> inspect.Signature:
-    """How a function of NumPy is called; some versions of NumPy do not say, ours are called alike."""
+def parameters(function: Callable, stand: Callable) -> tuple[inspect.Signature, int]:
+    """How a function of NumPy is called, and how many arguments it needs at least.
+
+    Some versions of NumPy do not say; ours are called alike.
+    """
     try:
-        return inspect.signature(function)
+        signature = inspect.signature(function)
     except ValueError:
-        return inspect.signature(stand)
+        signature = inspect.signature(stand)
+    return signature, sum(p.default is p.empty and p.kind < p.VAR_POSITIONAL for p in signature.parameters.values())
 
 
 def given(function: Callable, stand: Callable, args: tuple, options: dict) -> tuple[list, dict, Any]:
     """The arguments that differ from NumPy's defaults: required ones by place, others by name; and `out`."""
-    signature = parameters(function, stand)
+    signature, required = parameters(function, stand)
+    if len(args) == required and not options:
+        return list(args), {}, None
     bound = signature.bind(*args, **options).arguments
     out, places, names = bound.pop("out", None), [], {}
     for name, value in bound.items():
@@ -319,7 +341,10 @@ def array_function(self: Any, function: Callable, kinds: Any, args: tuple, optio
     places, names, out = (args, options, None) if name in LIKE else given(function, stand, args, options)
     if unknown := unknown_option(stand, names):
         raise uncovered(f"{name} with {unknown}", kind_of((*args, *options.values())))
-    result = stand(*places, **names)
+    try:
+        result = stand(*places, **names)
+    except nf.Unseen as error:
+        raise TypeError(f"numpy.{name}: {error}") from None
     if out is not None:
         return stored_in(out, result, name)
     return result if function in UNWRAPPED else wrapped(result)
@@ -355,7 +380,10 @@ def array(self: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
     if not isinstance(self, Tensor) or isinstance(self.value, Traced):
         raise TypeError("np.asarray: a value inside jvp or vmap cannot become an array; call np or ag functions on it")
     if self.requires_grad and current().grad:
-        raise TypeError("np.asarray: this tensor requires gradients, which an array would lose; use t.detach().numpy()")
+        raise TypeError(
+            "np.asarray: this tensor requires gradients, which an array would lose; use t.detach().numpy(), "
+            "or np.stack to make one tensor of several"
+        )
     value = self.value if dtype is None else self.value.astype(dtype, copy=False)
     if copy is False and value is not self.value:
         raise ValueError(f"np.asarray: {self.dtype} becomes {value.dtype} only by copying, and copy=False")
@@ -381,7 +409,7 @@ def dlpack_device(self: Any) -> tuple[int, int]:
 
 def from_dlpack(x: Any) -> Tensor:
     """A tensor over the memory of another library's array."""
-    return at(np.from_dlpack(x))
+    return at(x if isinstance(x, np.ndarray) else np.from_dlpack(x))
 
 
 def install() -> None:

@@ -54,9 +54,16 @@ def cast(x: Any, dtype: Any) -> Any:
 
 
 def common(*xs: Any, dtype: Any = None) -> list:
-    """Operands in the type that NumPy gives their combination, in which Python numbers have little say."""
+    """Operands in the type that NumPy gives their combination."""
+    xs = tuple(map(operand, xs))
+    dtype = dtype or np.result_type(*[x.dtype for x in xs])
+    return [cast(x, dtype) for x in xs]
+
+
+def yielding(*xs: Any) -> list:
+    """The same where Python numbers have little say in the type, as in ufuncs."""
     xs = tuple(x if type(x) in NUMBERS else operand(x) for x in xs)
-    dtype = dtype or np.result_type(*[x if type(x) in NUMBERS else x.dtype for x in xs])
+    dtype = np.result_type(*[x if type(x) in NUMBERS else x.dtype for x in xs])
     return [cast(x, dtype) for x in xs]
 
 
@@ -66,11 +73,15 @@ def inexact(x: Any) -> Any:
     return x if x.dtype.kind in "fc" else x.astype(np.dtype("float64"))
 
 
+class Unseen(TypeError):
+    """A decision about a shape or a branch needs values that differ from member to member of a batch."""
+
+
 def plain(x: Any) -> Any:
     """The array of values behind x, for decisions about shapes and branches."""
     while isinstance(x, Traced):
         if isinstance(x, Batched):
-            raise TypeError("this NumPy function needs to see values, which under vmap differ from member to member")
+            raise Unseen("its result depends on values in a way that differs from member to member under vmap")
         x = x.value if isinstance(x, Tensor) else x.x
     return np.asarray([plain(v) for v in x]) if traced_in(x) else np.asarray(x)
 
@@ -84,7 +95,9 @@ def constant(x: Any, what: str) -> np.ndarray:
 
 def stand_in(x: Any) -> Any:
     """An array of the shape and type of a traced value, for questions about these."""
-    return np.broadcast_to(np.zeros((), x.dtype), x.shape) if isinstance(x, Traced) else x
+    if isinstance(x, Traced):
+        return np.broadcast_to(np.zeros((), x.dtype), x.shape)
+    return list(map(stand_in, x)) if traced_in(x) else x
 
 
 def needs_grad(x: Any) -> bool:
@@ -174,13 +187,15 @@ def count(x: Any, axis: Any, keepdims: bool, where: Any = True) -> Any:
 
 def sum(a, axis=None, dtype=None, keepdims=False, initial=None, where=True):
     x = selected(operand(a), where, 0)
-    y = over(F.sum, cast(x, dtype or type_from(np.sum, x.dtype)), axis, keepdims)
+    dtype = dtype or type_from(np.sum, x.dtype)
+    y = cast(over(F.sum, cast(x, dtype), axis, keepdims), dtype)
     return y if initial is None else y + initial
 
 
 def prod(a, axis=None, dtype=None, keepdims=False, initial=None, where=True):
     x = selected(operand(a), where, 1)
-    y = along(F.prod, cast(x, dtype or type_from(np.prod, x.dtype)), axis, keepdims)
+    dtype = dtype or type_from(np.prod, x.dtype)
+    y = cast(along(F.prod, cast(x, dtype), axis, keepdims), dtype)
     return y if initial is None else y * initial
 
 
@@ -238,28 +253,12 @@ def min(a, axis=None, keepdims=False, initial=None, where=True):
     return extreme(F.amin, F.minimum, a, axis, keepdims, initial, where)
 
 
-def ptp(a, axis=None, keepdims=False):
-    return max(a, axis, keepdims) - min(a, axis, keepdims)
-
-
-def all(a, axis=None, keepdims=False, where=True):
-    return over(F.all, selected(operand(a), where, 1), axis, keepdims)
-
-
-def any(a, axis=None, keepdims=False, where=True):
-    return over(F.any, selected(operand(a), where, 0), axis, keepdims)
-
-
-def argmax(a, axis=None, keepdims=False):
-    return along(F.argmax, operand(a), axis, keepdims)
-
-
-def argmin(a, axis=None, keepdims=False):
-    return along(F.argmin, operand(a), axis, keepdims)
-
-
-def count_nonzero(a, axis=None, keepdims=False):
-    return sum(operand(a) != 0, axis, keepdims=keepdims)
+ptp = lambda a, axis=None, keepdims=False: max(a, axis, keepdims) - min(a, axis, keepdims)
+all = lambda a, axis=None, keepdims=False, where=True: over(F.all, selected(operand(a), where, 1), axis, keepdims)
+any = lambda a, axis=None, keepdims=False, where=True: over(F.any, selected(operand(a), where, 0), axis, keepdims)
+argmax = lambda a, axis=None, keepdims=False: along(F.argmax, operand(a), axis, keepdims)
+argmin = lambda a, axis=None, keepdims=False: along(F.argmin, operand(a), axis, keepdims)
+count_nonzero = lambda a, axis=None, keepdims=False: sum(operand(a) != 0, axis, keepdims=keepdims)
 
 
 def average(a, axis=None, weights=None, returned=False, keepdims=False):
@@ -273,7 +272,7 @@ def average(a, axis=None, weights=None, returned=False, keepdims=False):
             x = cast(x, np.result_type(x.dtype, w.dtype, np.float64))
         x, w = common(x, weights_along(w, x.shape, axis))
         total = sum(spread(w, x.shape), axis, keepdims=keepdims)
-        if (plain(total) == 0).any():
+        if not isinstance(total, Batched) and (plain(total) == 0).any():
             raise ZeroDivisionError("average: the weights sum to zero, so they cannot be normalised")
         y = sum(x * w, axis, keepdims=keepdims) / total
     return (y, spread(total, y.shape)) if returned else y
@@ -353,20 +352,10 @@ def nan_argument(argument, infinity, a, axis, keepdims):
     return argument(without_nan(x, infinity), axis, keepdims)
 
 
-def nanargmax(a, axis=None, keepdims=False):
-    return nan_argument(argmax, -np.inf, a, axis, keepdims)
-
-
-def nanargmin(a, axis=None, keepdims=False):
-    return nan_argument(argmin, np.inf, a, axis, keepdims)
-
-
-def nancumsum(a, axis=None, dtype=None):
-    return cumsum(without_nan(a, 0), axis, dtype)
-
-
-def nancumprod(a, axis=None, dtype=None):
-    return cumprod(without_nan(a, 1), axis, dtype)
+nanargmax = lambda a, axis=None, keepdims=False: nan_argument(argmax, -np.inf, a, axis, keepdims)
+nanargmin = lambda a, axis=None, keepdims=False: nan_argument(argmin, np.inf, a, axis, keepdims)
+nancumsum = lambda a, axis=None, dtype=None: cumsum(without_nan(a, 0), axis, dtype)
+nancumprod = lambda a, axis=None, dtype=None: cumprod(without_nan(a, 1), axis, dtype)
 
 
 # --- order statistics ------------------------------------------------------------------------------------------------
@@ -387,14 +376,11 @@ def order_statistics(x: Any, q: Any, axis: Any, method: str, keepdims: bool, ski
         return mean(x, -1)
     ordered = F.sort(x, -1)[0]
     place = lambda m: np.quantile(np.arange(builtins.max(m, 1), dtype=float), q, method=method).ravel()
-    if skip_nan:
-        places = np.stack([place(m) for m in range(n + 1)])[plain(sum(~F.isnan(x), -1))]
-    else:
-        places = np.broadcast_to(place(n), (*lead, math.prod(q_shape)))
+    places = np.stack([place(m) for m in (range(n + 1) if skip_nan else [n])])
     low = np.floor(places).astype(np.int64)
-    below = F.take_along_dim(ordered, low, -1)
-    above = F.take_along_dim(ordered, np.minimum(low + 1, n - 1), -1)
-    part = (places - low).astype(x.dtype)
+    which = sum(~F.isnan(x), -1) if skip_nan else np.zeros(lead, np.int64)  # row of `places` for each slice
+    low, high, part = (pick(v, which) for v in (low, np.minimum(low + 1, n - 1), (places - low).astype(x.dtype)))
+    below, above = F.take_along_dim(ordered, low, -1), F.take_along_dim(ordered, high, -1)
     y = F.where(part > 0, below + (above - below) * part, below)
     if not skip_nan:
         last = ordered[..., -1:]
@@ -423,8 +409,7 @@ def hundredth(q: Any) -> Any:
     return q / 100 if type(q) in NUMBERS else constant(q, "percentile: q") / 100
 
 
-def median(a, axis=None, overwrite_input=False, keepdims=False):
-    return order_statistics(a, 0.5, axis, "linear", keepdims)
+median = lambda a, axis=None, overwrite_input=False, keepdims=False: order_statistics(a, 0.5, axis, "linear", keepdims)
 
 
 def nanmedian(a, axis=None, overwrite_input=False, keepdims=False):
@@ -441,12 +426,8 @@ def argsort(a, axis=-1, kind=None, stable=None):
     return F.argsort(x.reshape((-1,)) if axis is None else x, -1 if axis is None else axis)
 
 
-def partition(a, kth, axis=-1, kind=None):
-    return sort(a, axis)
-
-
-def argpartition(a, kth, axis=-1, kind=None):
-    return argsort(a, axis)
+partition = lambda a, kth, axis=-1, kind=None: sort(a, axis)
+argpartition = lambda a, kth, axis=-1, kind=None: argsort(a, axis)
 
 
 def searchsorted(a, v, side="left", sorter=None):
@@ -478,8 +459,7 @@ def unique(ar, return_index=False, return_inverse=False, return_counts=False, ax
     return results if len(results) > 1 else values
 
 
-def unique_values(x):
-    return unique(x, equal_nan=False)
+unique_values = lambda x: unique(x, equal_nan=False)
 
 
 def unique_all(x):
@@ -487,12 +467,8 @@ def unique_all(x):
     return found._replace(values=pick(ravel(operand(x)), found.indices))
 
 
-def unique_counts(x):
-    return np.unique_counts(plain(x))._replace(values=unique_values(x))
-
-
-def unique_inverse(x):
-    return np.unique_inverse(plain(x))._replace(values=unique_values(x))
+unique_counts = lambda x: np.unique_counts(plain(x))._replace(values=unique_values(x))
+unique_inverse = lambda x: np.unique_inverse(plain(x))._replace(values=unique_values(x))
 
 
 def found_in(source: Any, values: np.ndarray) -> Any:
@@ -501,8 +477,7 @@ def found_in(source: Any, values: np.ndarray) -> Any:
     return pick(source, order[np.searchsorted(plain(source), values, sorter=order)])
 
 
-def union1d(ar1, ar2):
-    return unique(concatenate((ar1, ar2), None))
+union1d = lambda ar1, ar2: unique(concatenate((ar1, ar2), None))
 
 
 def intersect1d(ar1, ar2, assume_unique=False, return_indices=False):
@@ -538,25 +513,18 @@ def where(condition, x=None, y=None):
         return nonzero(condition)
     if x is None or y is None:
         raise ValueError("where: give both x and y, or neither")
-    return F.where(truth(condition), *common(x, y))
+    return F.where(truth(condition), *yielding(x, y))
 
 
-def nonzero(a):
-    return tuple(F.nonzero(operand(a), as_tuple=True))
-
-
-def argwhere(a):
-    return F.argwhere(operand(a))
-
-
-def flatnonzero(a):
-    return nonzero(ravel(a))[0]
+nonzero = lambda a: tuple(F.nonzero(operand(a), as_tuple=True))
+argwhere = lambda a: F.argwhere(operand(a))
+flatnonzero = lambda a: nonzero(ravel(a))[0]
 
 
 def select(condlist, choicelist, default=0):
     if len(condlist) != len(choicelist):
         raise ValueError(f"select: {len(condlist)} conditions for {len(choicelist)} choices")
-    *choices, y = common(*choicelist, default)
+    *choices, y = yielding(*choicelist, default)
     for condition, choice in reversed(list(zip(condlist, choices))):
         y = F.where(truth(condition), choice, y)
     return y
@@ -590,18 +558,14 @@ def piecewise(x, condlist, funclist, *args, **kw):
 
 def clip(a, a_min=None, a_max=None, min=None, max=None):
     low, high = (a_min if min is None else min), (a_max if max is None else max)
-    x, *bounds = common(a, *(b for b in (low, high) if b is not None))
+    x, *bounds = yielding(a, *(b for b in (low, high) if b is not None))
     if low is not None:
         x = F.clamp_min(x, bounds[0])
     return x if high is None else F.clamp_max(x, bounds[-1])
 
 
-def extract(condition, arr):
-    return compress(ravel(condition), arr)
-
-
-def compress(condition, a, axis=None):
-    return take(a, np.flatnonzero(plain(condition)), axis)
+extract = lambda condition, arr: compress(ravel(condition), arr)
+compress = lambda condition, a, axis=None: take(a, np.flatnonzero(plain(condition)), axis)
 
 
 def trim_zeros(filt, trim="fb", axis=None):
@@ -714,16 +678,9 @@ def ix_(*args):
 # --- elementwise -----------------------------------------------------------------------------------------------------
 
 
-def round(a, decimals=0):
-    return F.round(operand(a), decimals=decimals)
-
-
-def fix(x):
-    return F.trunc(operand(x))
-
-
-def real(val):
-    return F.real(operand(val))
+round = lambda a, decimals=0: F.round(operand(a), decimals=decimals)
+fix = lambda x: F.trunc(operand(x))
+real = lambda val: F.real(operand(val))
 
 
 def imag(val):
@@ -736,12 +693,8 @@ def angle(z, deg=False):
     return y * (180 / math.pi) if deg else y
 
 
-def isreal(x):
-    return imag(x) == 0
-
-
-def iscomplex(x):
-    return imag(x) != 0
+isreal = lambda x: imag(x) == 0
+iscomplex = lambda x: imag(x) != 0
 
 
 def real_if_close(a, tol=100):
@@ -757,8 +710,7 @@ def isclose(a, b, rtol=1e-5, atol=1e-8, equal_nan=False):
     return F.isclose(a, b, rtol=rtol, atol=atol, equal_nan=equal_nan)
 
 
-def allclose(a, b, rtol=1e-5, atol=1e-8, equal_nan=False):
-    return np.allclose(plain(a), plain(b), rtol, atol, equal_nan)
+allclose = lambda a, b, rtol=1e-5, atol=1e-8, equal_nan=False: np.allclose(plain(a), plain(b), rtol, atol, equal_nan)
 
 
 def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
@@ -769,26 +721,20 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     return y if copy else store(x, y, "nan_to_num")
 
 
-def isneginf(x):
-    return F.isneginf(inexact(x))
-
-
-def isposinf(x):
-    return F.isposinf(inexact(x))
-
-
-def sinc(x):
-    return F.sinc(inexact(x))
-
-
-def i0(x):
-    return F.i0(inexact(x))
+isneginf = lambda x: F.isneginf(inexact(x))
+isposinf = lambda x: F.isposinf(inexact(x))
+sinc = lambda x: F.sinc(inexact(x))
+i0 = lambda x: F.i0(inexact(x))
 
 
 def unwrap(p, discont=None, axis=-1, period=2 * math.pi):
     x = operand(p)
-    unwrapped = np.unwrap(plain(x), discont, axis, period=period)
-    return cast(x, unwrapped.dtype) + (unwrapped - plain(x))
+    x, half = cast(x, type_from(np.unwrap, x.dtype)), period / 2
+    step = diff(x, axis=axis)
+    short = (step + half) % period - half
+    short = F.where((short == -half) & (step > 0), np.asarray(half, x.dtype), short)
+    change = F.where(F.abs(step) < operand(half if discont is None else discont), np.zeros((), x.dtype), short - step)
+    return F.cat([cut(x, axis, 0, 1), cut(x, axis, 1) + F.cumsum(change, axis)], axis)
 
 
 def interp(x, xp, fp, left=None, right=None, period=None):
@@ -814,16 +760,13 @@ def interp(x, xp, fp, left=None, right=None, period=None):
 
 def scanned(function: Any, like: Any, a: Any, axis: Any, dtype: Any) -> Any:
     x = operand(a)
-    x = cast(x, dtype or type_from(like, x.dtype))
-    return function(x.reshape((-1,)), 0) if axis is None else function(x, axis)
+    dtype = dtype or type_from(like, x.dtype)
+    x = cast(x, dtype)
+    return cast(function(x.reshape((-1,)), 0) if axis is None else function(x, axis), dtype)
 
 
-def cumsum(a, axis=None, dtype=None):
-    return scanned(F.cumsum, np.cumsum, a, axis, dtype)
-
-
-def cumprod(a, axis=None, dtype=None):
-    return scanned(F.cumprod, np.cumprod, a, axis, dtype)
+cumsum = lambda a, axis=None, dtype=None: scanned(F.cumsum, np.cumsum, a, axis, dtype)
+cumprod = lambda a, axis=None, dtype=None: scanned(F.cumprod, np.cumprod, a, axis, dtype)
 
 
 def cumulative_sum(x, axis=None, dtype=None, include_initial=False):
@@ -883,7 +826,7 @@ def trapezoid(y, x=None, dx=1.0, axis=-1):
         if width.ndim == 1:
             width = width.reshape(tuple(-1 if i == normalize_axis_index(axis, y.ndim) else 1 for i in range(y.ndim)))
     y = inexact(y)
-    parts = common(width, (cut(y, axis, 1) + cut(y, axis, None, -1)) / 2)
+    parts = yielding(width, (cut(y, axis, 1) + cut(y, axis, None, -1)) / 2)
     return sum(parts[0] * parts[1], axis)
 
 
@@ -952,8 +895,7 @@ def outer(a, b):
     return a.reshape((-1, 1)) * b.reshape((1, -1))
 
 
-def kron(a, b):
-    return F.kron(*common(a, b))
+kron = lambda a, b: F.kron(*common(a, b))
 
 
 def tensordot(a, b, axes=2):
@@ -976,8 +918,7 @@ def lettered(operands: tuple) -> tuple:
     return (",".join(map(spell, axes)) + result, *arrays)
 
 
-def einsum_path(*operands, optimize="greedy"):
-    return np.einsum_path(*map(stand_in, operands), optimize=optimize)
+einsum_path = lambda *operands, optimize="greedy": np.einsum_path(*map(stand_in, operands), optimize=optimize)
 
 
 def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
@@ -991,8 +932,7 @@ def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     return F.movedim(F.stack(parts, -1), -1, axisc)
 
 
-def trace(a, offset=0, axis1=0, axis2=1, dtype=None):
-    return sum(diagonal(a, offset, axis1, axis2), -1, dtype)
+trace = lambda a, offset=0, axis1=0, axis2=1, dtype=None: sum(diagonal(a, offset, axis1, axis2), -1, dtype)
 
 
 def full_convolution(a: Any, v: Any) -> Any:
@@ -1019,12 +959,8 @@ def overlaps(a: Any, v: Any, mode: str, late: bool = False) -> Any:
     return y[start : start + (m - n + 1 if mode == "valid" else m)]
 
 
-def convolve(a, v, mode="full"):
-    return overlaps(a, v, mode)
-
-
-def correlate(a, v, mode="valid"):
-    return overlaps(a, F.flip(F.conj(operand(v)), (0,)), mode, late=True)
+convolve = lambda a, v, mode="full": overlaps(a, v, mode)
+correlate = lambda a, v, mode="valid": overlaps(a, F.flip(F.conj(operand(v)), (0,)), mode, late=True)
 
 
 # --- polynomials -----------------------------------------------------------------------------------------------------
@@ -1046,18 +982,15 @@ def polyadd(a1, a2):
     return lead(a) + lead(b)
 
 
-def polysub(a1, a2):
-    return polyadd(a1, -ravel(a2))
-
-
-def polymul(a1, a2):
-    return convolve(a1, a2)
+polysub = lambda a1, a2: polyadd(a1, -ravel(a2))
+polymul = lambda a1, a2: convolve(a1, a2)
 
 
 def polyder(p, m=1):
     p = operand(p)
     for _ in range(m):
-        p = p[:-1] * np.arange(p.shape[0] - 1, 0, -1)
+        p, powers = common(p[:-1], np.arange(p.shape[0] - 1, 0, -1))
+        p = p * powers
     return p
 
 
@@ -1066,14 +999,15 @@ def polyint(p, m=1, k=None):
     k = ravel(0.0 if k is None else k)
     k = spread(k, (m,)) if k.shape[0] == 1 else k
     for i in range(m):
-        p = concatenate((p / cast(np.arange(p.shape[0], 0, -1), p.dtype), k[i : i + 1]))
+        p, powers = common(p, np.arange(p.shape[0], 0, -1))
+        p = concatenate((p / powers, k[i : i + 1]))
     return p
 
 
 def vander(x, N=None, increasing=False):
     x = operand(x)
-    powers = np.arange(x.shape[0] if N is None else N)
-    y = F.pow(x.reshape((-1, 1)), powers.astype(x.dtype) if x.dtype.kind in "fc" else powers)
+    x, powers = common(x, np.arange(x.shape[0] if N is None else N))
+    y = F.pow(x.reshape((-1, 1)), powers)
     return y if increasing else F.flip(y, (1,))
 
 
@@ -1106,8 +1040,7 @@ def stack(arrays, axis=0, dtype=None, casting="same_kind"):
     return F.stack(common(*map(operand, rows(arrays)), dtype=dtype), axis)
 
 
-def vstack(tup, dtype=None, casting="same_kind"):
-    return concatenate([atleast_2d(a) for a in rows(tup)], 0, dtype=dtype)
+vstack = lambda tup, dtype=None, casting="same_kind": concatenate([atleast_2d(a) for a in rows(tup)], 0, dtype=dtype)
 
 
 def hstack(tup, dtype=None, casting="same_kind"):
@@ -1115,8 +1048,7 @@ def hstack(tup, dtype=None, casting="same_kind"):
     return concatenate(parts, 0 if parts[0].ndim == 1 else 1, dtype=dtype)
 
 
-def dstack(tup):
-    return concatenate([atleast_3d(a) for a in rows(tup)], 2)
+dstack = lambda tup: concatenate([atleast_3d(a) for a in rows(tup)], 2)
 
 
 def column_stack(tup):
@@ -1162,16 +1094,9 @@ def split(ary, indices_or_sections, axis=0):
     return array_split(ary, indices_or_sections, axis)
 
 
-def hsplit(ary, indices_or_sections):
-    return split(ary, indices_or_sections, 1 if operand(ary).ndim > 1 else 0)
-
-
-def vsplit(ary, indices_or_sections):
-    return split(ary, indices_or_sections, needs_axes("vsplit", ary, 2) and 0)
-
-
-def dsplit(ary, indices_or_sections):
-    return split(ary, indices_or_sections, needs_axes("dsplit", ary, 3) and 2)
+hsplit = lambda ary, indices_or_sections: split(ary, indices_or_sections, 1 if operand(ary).ndim > 1 else 0)
+vsplit = lambda ary, indices_or_sections: split(ary, indices_or_sections, needs_axes("vsplit", ary, 2) and 0)
+dsplit = lambda ary, indices_or_sections: split(ary, indices_or_sections, needs_axes("dsplit", ary, 3) and 2)
 
 
 def needs_axes(name: str, x: Any, least: int) -> int:
@@ -1200,16 +1125,9 @@ def transpose(a, axes=None):
     return F.permute(x, tuple(range(x.ndim))[::-1] if axes is None else tuple(int(i) for i in axes))
 
 
-def moveaxis(a, source, destination):
-    return F.movedim(operand(a), source, destination)
-
-
-def swapaxes(a, axis1, axis2):
-    return F.swapaxes(operand(a), axis1, axis2)
-
-
-def matrix_transpose(x):
-    return swapaxes(x, -1, -2)
+moveaxis = lambda a, source, destination: F.movedim(operand(a), source, destination)
+swapaxes = lambda a, axis1, axis2: F.swapaxes(operand(a), axis1, axis2)
+matrix_transpose = lambda x: swapaxes(x, -1, -2)
 
 
 def rollaxis(a, axis, start=0):
@@ -1235,8 +1153,7 @@ def expand_dims(a, axis):
     return x.reshape(tuple(1 if i in axes else next(lengths) for i in range(ndim)))
 
 
-def broadcast_to(array, shape, subok=False):
-    return spread(array, (shape,) if isinstance(shape, int) else shape)
+broadcast_to = lambda array, shape, subok=False: spread(array, (shape,) if isinstance(shape, int) else shape)
 
 
 def broadcast_arrays(*args, subok=False):
@@ -1251,12 +1168,8 @@ def at_least(args: tuple, shape_of: Any) -> Any:
     return results[0] if len(results) == 1 else results
 
 
-def atleast_1d(*arys):
-    return at_least(arys, lambda *shape: shape or (1,))
-
-
-def atleast_2d(*arys):
-    return at_least(arys, lambda *shape: (1,) * (2 - len(shape)) + shape)
+atleast_1d = lambda *arys: at_least(arys, lambda *shape: shape or (1,))
+atleast_2d = lambda *arys: at_least(arys, lambda *shape: (1,) * (2 - len(shape)) + shape)
 
 
 def atleast_3d(*arys):
@@ -1264,8 +1177,7 @@ def atleast_3d(*arys):
     return at_least(arys, lambda *shape: shape if len(shape) > 2 else deep[len(shape)](*shape))
 
 
-def tile(A, reps):
-    return F.tile(operand(A), (reps,) if np.ndim(reps) == 0 else tuple(int(r) for r in reps))
+tile = lambda A, reps: F.tile(operand(A), (reps,) if np.ndim(reps) == 0 else tuple(int(r) for r in reps))
 
 
 def repeat(a, repeats, axis=None):
@@ -1290,16 +1202,9 @@ def flip(m, axis=None):
     return F.flip(x, tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim))
 
 
-def fliplr(m):
-    return flip(m, needs_axes("fliplr", m, 2) - 1)
-
-
-def flipud(m):
-    return flip(m, needs_axes("flipud", m, 1) - 1)
-
-
-def rot90(m, k=1, axes=(0, 1)):
-    return F.rot90(operand(m), k, tuple(axes))
+fliplr = lambda m: flip(m, needs_axes("fliplr", m, 2) - 1)
+flipud = lambda m: flip(m, needs_axes("flipud", m, 1) - 1)
+rot90 = lambda m, k=1, axes=(0, 1): F.rot90(operand(m), k, tuple(axes))
 
 
 def diag(v, k=0):
@@ -1309,20 +1214,10 @@ def diag(v, k=0):
     return F.diag_embed(x, k) if x.ndim == 1 else diagonal(x, k)
 
 
-def diagflat(v, k=0):
-    return F.diag_embed(ravel(v), k)
-
-
-def diagonal(a, offset=0, axis1=0, axis2=1):
-    return F.diagonal(operand(a), offset, axis1, axis2)
-
-
-def tril(m, k=0):
-    return triangle(F.tril, m, k)
-
-
-def triu(m, k=0):
-    return triangle(F.triu, m, k)
+diagflat = lambda v, k=0: F.diag_embed(ravel(v), k)
+diagonal = lambda a, offset=0, axis1=0, axis2=1: F.diagonal(operand(a), offset, axis1, axis2)
+tril = lambda m, k=0: triangle(F.tril, m, k)
+triu = lambda m, k=0: triangle(F.triu, m, k)
 
 
 def triangle(function: Any, m: Any, k: int) -> Any:
@@ -1373,20 +1268,15 @@ def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, devi
     return y
 
 
-def zeros_like(a, dtype=None, order="K", subok=True, shape=None, device=None):
-    return full_like(a, 0, dtype, shape=shape)
-
-
-def ones_like(a, dtype=None, order="K", subok=True, shape=None, device=None):
-    return full_like(a, 1, dtype, shape=shape)
+zeros_like = lambda a, dtype=None, order="K", subok=True, shape=None, device=None: full_like(a, 0, dtype, shape=shape)
+ones_like = lambda a, dtype=None, order="K", subok=True, shape=None, device=None: full_like(a, 1, dtype, shape=shape)
 
 
 def empty_like(prototype, dtype=None, order="K", subok=True, shape=None, device=None):
     return full_like(prototype, 0, dtype, shape=shape)
 
 
-def copy(a, order="K", subok=False):
-    return F.clone(operand(a))
+copy = lambda a, order="K", subok=False: F.clone(operand(a))
 
 
 def astype(x, dtype, copy=True, device=None):
@@ -1395,7 +1285,7 @@ def astype(x, dtype, copy=True, device=None):
 
 
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, device=None):
-    start, stop = common(*(v if type(v) in NUMBERS else inexact(v) for v in (start, stop)))
+    start, stop = map(inexact, yielding(start, stop))
     num, parts = operator.index(num), operator.index(num) - bool(endpoint)
     if num < 0:
         raise ValueError(f"linspace: the number of samples must not be negative, got {num}")
@@ -1413,17 +1303,17 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
 
 def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
     exponents = linspace(start, stop, num, endpoint)
-    base = base if type(base) in NUMBERS else operand(base)
-    y = F.pow(*common(base, exponents))
+    y = F.pow(*yielding(base, exponents))
     y = y if dtype is None else cast(y, dtype)
     return F.movedim(y, 0, axis) if axis else y
 
 
 def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
     start, stop = common(inexact(start), inexact(stop))
-    if (plain(start) * plain(stop) <= 0).any() or start.dtype.kind == "c":
+    seen = not isinstance(start * stop, Batched)
+    if start.dtype.kind == "c" or seen and (plain(start) * plain(stop) <= 0).any():
         raise ValueError("geomspace: start and stop must be real, of one sign, and not zero")
-    sign = np.sign(plain(start))
+    sign = F.sgn(start)
     y = sign * F.exp(linspace(F.log(start * sign), F.log(stop * sign), num, endpoint))
     if num > 0:
         first = expand_dims(spread(start, y.shape[1:]), 0)

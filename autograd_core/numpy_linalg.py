@@ -41,11 +41,11 @@ def svdvals(x):
     return ours.svdvals(inexact(x))
 
 
-def eigh(a, UPLO="L"):  # noqa: N803 - NumPy's name
+def eigh(a, UPLO="L"):
     return np.linalg.eigh(np.ones((1, 1)))._make(ours.eigh(inexact(a), UPLO=UPLO.upper()))
 
 
-def eigvalsh(a, UPLO="L"):  # noqa: N803
+def eigvalsh(a, UPLO="L"):
     return ours.eigvalsh(inexact(a), UPLO=UPLO.upper())
 
 
@@ -136,7 +136,7 @@ def cond(x, p=None):
     return norm(x, p, (-2, -1)) * norm(ours.inv(x), p, (-2, -1))
 
 
-def matrix_rank(A, tol=None, hermitian=False, rtol=None):  # noqa: N803
+def matrix_rank(A, tol=None, hermitian=False, rtol=None):
     return np.linalg.matrix_rank(plain(A), tol, hermitian, rtol=rtol)
 
 

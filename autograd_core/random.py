@@ -28,7 +28,7 @@ from .dtypes import as_dtype, get_default_dtype, int64, promote_types
 from .kernels import random as kernel
 from .op import Traced, op
 from .ops.base import broadcast_to
-from .ops.create import CPU, as_device, as_size, ask_gradients, float_type, number
+from .ops.create import CPU, as_device, as_size, ask_gradients, float_type, number, require_differentiable
 from .ops.math import cos, exp, sin
 from .tape import observe
 from .tape import state as thread
@@ -191,7 +191,7 @@ def draw_multinomial(state, weights, *, num_samples, replacement):
     return kernel.multinomial(state, weights, num_samples, replacement)
 
 
-def drawn(draw: Callable, generator: Generator | None, *values: Any, **params: Any) -> Any:
+def drawn(draw: Any, generator: Generator | None, *values: Any, **params: Any) -> Any:
     """The tensor of a draw, of which whoever watches the thread is told."""
     if generator is None:
         generator = default_generator
@@ -248,6 +248,8 @@ def randint(low, high=None, size=None, *, generator=None, dtype=None, requires_g
         raise TypeError("randint: needs a size, as in randint(10, (2, 3)) or randint(5, 10, (2, 3))")
     dtype = int64 if dtype is None else as_dtype(dtype)
     as_device(device, "randint")
+    if requires_grad:
+        require_differentiable(dtype, "randint")
     low, high = _range(low, high, dtype, "randint")
     shape = as_size((), size, dtype, "randint")
     t = drawn(draw_integers, generator, low=low, high=high, shape=shape, dtype=dtype)
@@ -289,6 +291,8 @@ def randperm(n, *, generator=None, dtype=None, requires_grad=False, device=None)
     """The numbers from 0 to below n in random order."""
     dtype = int64 if dtype is None else as_dtype(dtype)
     as_device(device, "randperm")
+    if requires_grad:
+        require_differentiable(dtype, "randperm")
     (n,) = as_size((n,), None, int64, "randperm")
     if n and n - 1 > _bounds(dtype)[1]:
         raise ValueError(f"randperm: {n - 1} does not fit {dtype}")
@@ -338,7 +342,7 @@ def _moved(noise: Any, shift: Any, scale: Any) -> Any:
 
 def _raw(value: Any) -> np.ndarray:
     """The numbers of a value, inside however many transforms, to check them."""
-    while isinstance(value, Traced):
+    while hasattr(value, "innermost"):
         value = value.innermost()
     return np.asarray(value)
 
@@ -455,3 +459,5 @@ def random_(x, from_=None, to=None, *, generator=None):
 
 _fills = (bernoulli_, cauchy_, exponential_, log_normal_, normal_, random_, uniform_)
 METHODS = {f.__name__: f for f in (bernoulli, multinomial, *_fills)}
+for _name, _method in METHODS.items():
+    setattr(Traced, _name, _method)

@@ -8,19 +8,18 @@ included), a number is itself, `...` stands for any leading axes.  A suffix name
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 
-@dataclass(frozen=True)
 class Samples:
-    """One way to draw inputs: a pattern per array, and choices for each static parameter."""
+    """One way to draw inputs: a pattern per array, choices for each static parameter, the smallest size of a letter."""
 
-    pattern: str
-    params: dict[str, list] = field(default_factory=dict)
-    smallest: int = 0  # for letters; ops that need entries say 1
+    __slots__ = ("pattern", "params", "smallest")
+
+    def __init__(self, pattern: str, params: dict[str, list] | None = None, smallest: int = 0):
+        self.pattern, self.params, self.smallest = pattern, params or {}, smallest
 
     def draw(self, rng: np.random.Generator, sizes: Callable[[], int] | None = None) -> tuple[list[np.ndarray], dict]:
         """Arrays and static parameters; `sizes()` gives each letter its size."""

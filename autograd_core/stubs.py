@@ -39,11 +39,15 @@ PAIR, SEVERAL = "tuple[Tensor, Tensor]", "tuple[Tensor, ...]"
 RESULTS = {
     **dict.fromkeys(["aminmax", "cummax", "cummin", "kthvalue", "mode", "sort", "std_mean", "topk", "var_mean"], PAIR),
     **dict.fromkeys(["chunk", "dsplit", "hsplit", "split", "tensor_split", "unbind", "vsplit"], SEVERAL),
-    **dict.fromkeys(["item", "max", "median", "min", "nanmedian", "nonzero", "size", "stride", "tolist", "unique"], "Any"),
+    **dict.fromkeys(
+        ["item", "max", "median", "min", "nanmedian", "nonzero", "size", "stride", "tolist", "unique"], "Any"
+    ),
     **dict.fromkeys(["unique_consecutive", "real_if_close", "type", "get_device", "innermost", "memory"], "Any"),
     **dict.fromkeys(["__array_function__", "__array_namespace__", "__array_ufunc__", "__dlpack__"], "Any"),
     **dict.fromkeys(["allclose", "equal", "is_complex", "is_floating_point", "is_contiguous", "is_shared"], "bool"),
-    **dict.fromkeys(["__bool__", "__contains__", "is_leaf", "requires_grad", "is_cuda", "is_sparse", "is_meta"], "bool"),
+    **dict.fromkeys(
+        ["__bool__", "__contains__", "is_leaf", "requires_grad", "is_cuda", "is_sparse", "is_meta"], "bool"
+    ),
     **dict.fromkeys(["is_quantized", "is_signed", "is_same_size", "is_conj", "is_inference"], "bool"),
     **dict.fromkeys(["__int__", "__index__", "itemsize", "nbytes", "ndim", "_version"], "int"),
     **{"__float__": "float", "__complex__": "complex", "__iter__": "Iterator[Tensor]", "device": "Any"},
@@ -54,7 +58,7 @@ SLOTS = {
     "Boxed": {"level": "builtins.int"},
     "Handle": {"owner": "Any", "slot": "str", "hook": "Any"},
 }
-MUTABLE = ("bool", "complex", "dict", "float", "int", "list", "object", "str", "tuple", "type")  # as types in annotations
+BUILTINS = ("bool", "complex", "dict", "float", "int", "list", "object", "str", "tuple", "type")
 
 
 def generate() -> str:
@@ -79,7 +83,7 @@ def class_stub(cls: type) -> Iterator[str]:
 def members(cls: type) -> dict[str, Any]:
     """What a class defines, Tensor with all that traced values have in common; hidden names left out."""
     found = {**(vars(Traced) if cls is Tensor else {}), **vars(cls)}
-    hidden = {"__module__", "__doc__", "__slots__", "__weakref__", "__dict__", "__hash__", "__static_attributes__", "__firstlineno__"}
+    hidden = {f"__{n}__" for n in "module doc slots weakref dict hash static_attributes firstlineno".split()}
     special = lambda name: name.startswith("__") and name not in hidden
     kept = lambda name, value: special(name) or not name.startswith("_") or name in ("_version", "_base")
     return {n: v for n, v in found.items() if kept(n, v) and n not in SLOTS[cls.__name__]}
@@ -91,7 +95,8 @@ def member_stub(name: str, value: Any) -> Iterator[str]:
         result = RESULTS.get(name) or result_of(name, value.fget)
         yield from ["@property", f"def {name}(self) -> {clean(result)}: ..."]
         if value.fset:
-            yield from [f"@{name}.setter", f"def {name}(self, value: {'bool' if result == 'bool' else 'Any'}) -> None: ...".replace("bool)", "builtins.bool)")]
+            given = "builtins.bool" if result == "bool" else "Any"
+            yield from [f"@{name}.setter", f"def {name}(self, value: {given}) -> None: ..."]
         if value.fdel:
             yield from [f"@{name}.deleter", f"def {name}(self) -> None: ..."]
     elif isinstance(value, (staticmethod, classmethod)):
@@ -142,7 +147,8 @@ def generic(function: Callable) -> bool:
 def op_parameters(op: Any) -> list[str]:
     """Of an op: arrays by position, static parameters by name."""
     arrays = [f"*{op.inputs[0]}: Operand"] if op.variadic else [*(f"{n}: Operand" for n in op.inputs), "/"]
-    static = [f"{n}: Any = {shown(v)}" if v is not inspect.Parameter.empty else f"{n}: Any" for n, v in op.defaults.items()]
+    default = lambda v: "" if v is inspect.Parameter.empty else f" = {shown(v)}"
+    static = [f"{n}: Any{default(v)}" for n, v in op.defaults.items()]
     return arrays + (["*"] if static and not op.variadic else []) + static
 
 
@@ -193,13 +199,14 @@ def result_of(name: str, function: Callable) -> str:
 
 def clean(annotation: str) -> str:
     """An annotation in which Python's types are not mistaken for the methods `float`, `int` and `bool`."""
-    qualified = re.sub(rf"(?<![\w.])({'|'.join(MUTABLE)})(?=\W|$)", r"builtins.\1", annotation)
+    qualified = re.sub(rf"(?<![\w.])({'|'.join(BUILTINS)})(?=\W|$)", r"builtins.\1", annotation)
     return re.sub(r"(?<![\w.])NoneType", "None", qualified)
 
 
 def shown(default: Any) -> str:
     """A default, where it can be written down."""
-    simple = default is None or isinstance(default, (bool, int, float, str)) and repr(default)[-3:] not in ("inf", "nan")
+    finite = repr(default)[-3:] not in ("inf", "nan")
+    simple = default is None or isinstance(default, (bool, int, float, str)) and finite
     return repr(default) if simple or default == () else "..."
 
 
@@ -210,9 +217,10 @@ def first_line(thing: Any) -> str:
 
 def main() -> None:
     """Write the file, or with `--check` say whether it is current."""
-    if "--check" in sys.argv[1:]:
-        sys.exit(None if PATH.read_text() == generate() else "tensor.pyi is out of date: run python -m autograd_core.stubs")
-    PATH.write_text(generate())
+    if "--check" not in sys.argv[1:]:
+        PATH.write_text(generate())
+    elif PATH.read_text() != generate():
+        sys.exit("tensor.pyi is out of date: run python -m autograd_core.stubs")
 
 
 if __name__ == "__main__":

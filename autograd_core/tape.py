@@ -7,14 +7,13 @@ cycles, so a graph is freed the moment nobody holds its result.
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ContextDecorator, contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -96,8 +95,7 @@ places: weakref.WeakKeyDictionary[Node, str] = weakref.WeakKeyDictionary()  # th
 # --- modes -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Mode:
+class Mode(NamedTuple):
     """How calls on tensors are treated in this thread: recorded or not, watched by whom, saved how."""
 
     grad: bool = True
@@ -132,7 +130,7 @@ def _enter(**changes: Any) -> None:
     if before is None and changes == {"grad": False}:
         state.mode = NO_GRAD
     else:
-        mode = replace(before or ORDINARY, **changes)
+        mode = (before or ORDINARY)._replace(**changes)
         state.mode = None if mode == ORDINARY else mode
 
 
@@ -261,7 +259,7 @@ def version(value: Any) -> int:
     return entry[2] if entry else 0
 
 
-_HERE = str(Path(__file__).parent)
+_HERE = os.path.dirname(__file__)
 
 
 def user_line() -> str:

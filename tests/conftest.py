@@ -6,7 +6,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the processes already use every core
     for threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(threads, "1")
 
-from hypothesis import HealthCheck, settings  # noqa: E402
+from hypothesis import HealthCheck, settings
 
 usual = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("usual", usual)

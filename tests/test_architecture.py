@@ -18,11 +18,11 @@ import autograd_core as ag
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "autograd_core"
 
-# Every module of autograd_core, from the ground up.  A module may import what stands before it, kernels only each other.
+# Every module of autograd_core, from the ground up.  Each may import what stands before it, kernels only each other.
 ORDER = """
     kernels.* samples
     op dtypes tape views vmap tensor
-    ops.axes ops.base ops.shape ops.create ops.math ops.reduce ops.products ops.scan ops.sort ops.index
+    ops.axes ops.base ops.shape ops.create ops.math ops.index ops.reduce ops.products ops.sort ops.scan
     ops.linalg ops.fft ops.special ops
     backward forward tree attributes functional random custom control
     anomaly gradcheck testing
@@ -34,6 +34,7 @@ ORDER = """
 UPWARD = {
     ("views", "tensor"): "an in-place change of a view gives its base a new history, which is recorded as tensors are",
     ("ops.math", "ops.index"): "where(condition) with nothing to choose from is nonzero(condition)",
+    ("ops.reduce", "ops.linalg"): "norm of a matrix may be one that linalg computes",
 }
 
 # The most lines of code (no comments, docstrings, blank lines) a file may have; where none is given, USUAL.
@@ -185,10 +186,9 @@ def test_files_are_small():
 def test_functions_are_short():
     lengths = functions()
     longest = max(lengths, key=lengths.get)
-    print(
-        f"\n{len(lengths)} functions, median {statistics.median(lengths.values())}, longest {longest}: {lengths[longest]}"
-    )
-    assert statistics.median(lengths.values()) <= 5
+    median = statistics.median(lengths.values())
+    print(f"\n{len(lengths)} functions, median {median} lines, longest {longest}: {lengths[longest]}")
+    assert median <= 5
     assert lengths[longest] <= 60, longest
 
 

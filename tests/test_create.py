@@ -12,7 +12,7 @@ from autograd_core.vmap import Batched
 def same(ours, theirs, tolerance=1e-6):
     """Values, shape and type agree with a PyTorch tensor or an array."""
     theirs = np.asarray(theirs)
-    assert ours.shape == theirs.shape and ours.dtype == theirs.dtype, (ours.shape, ours.dtype, theirs.shape, theirs.dtype)
+    assert ours.shape == theirs.shape and ours.dtype == theirs.dtype
     np.testing.assert_allclose(ours.detach().numpy(), theirs, rtol=tolerance, atol=tolerance)
 
 
@@ -52,7 +52,8 @@ def test_tensor_of_a_type(data, dtype, expected):
 def test_default_type_decides_what_floats_become():
     ag.set_default_dtype(np.float64)
     try:
-        assert ag.tensor([1.0]).dtype == ag.zeros(1).dtype == ag.arange(1.0).dtype == ag.linspace(0, 1, 2).dtype == np.float64
+        for x in (ag.tensor([1.0]), ag.zeros(1), ag.arange(1.0), ag.linspace(0, 1, 2)):
+            assert x.dtype == np.float64
         assert ag.tensor(1j).dtype == np.complex128 and ag.hann_window(3).dtype == np.float64
     finally:
         ag.set_default_dtype(np.float32)
@@ -107,7 +108,10 @@ def test_foreign_arrays():
     same(ag.tensor(torch.ones(2, dtype=torch.float64)), np.ones(2))
 
 
-SIZES = [((2, 3), {}), (((2, 3),), {}), (([2, 0],), {}), (((),), {}), ((), {"size": (4,)}), ((np.int64(3),), {}), ((3, 1, 2), {})]
+SIZES = [
+    ((2, 3), {}), (((2, 3),), {}), (([2, 0],), {}), (((),), {}), ((), {"size": (4,)}), ((np.int64(3),), {}),
+    ((3, 1, 2), {}),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["zeros", "ones", "empty"])
@@ -167,8 +171,8 @@ def test_full(value, dtype):
 
 
 ARANGE = [
-    (5,), (0,), (5, 5), (2, 7), (7, 2, -2), (0, 7, 3), (1.0,), (0, 1, 0.1), (1, 2.5, 0.5), (5.0, -5.0, -1.3), (0, 1, 0.25),
-    (-3, 4), (0.1, 3), (2**40, 2**40 + 3),
+    (5,), (0,), (5, 5), (2, 7), (7, 2, -2), (0, 7, 3), (1.0,), (0, 1, 0.1), (1, 2.5, 0.5), (5.0, -5.0, -1.3),
+    (0, 1, 0.25), (-3, 4), (0.1, 3), (2**40, 2**40 + 3),
 ]  # fmt: skip
 
 
@@ -275,7 +279,8 @@ def test_window_parameters():
         lambda **k: ag.zeros(2, **k), lambda **k: ag.ones((2,), **k), lambda **k: ag.empty(2, **k),
         lambda **k: ag.full((2,), 1.0, **k), lambda **k: ag.eye(2, **k), lambda **k: ag.arange(2.0, **k),
         lambda **k: ag.linspace(0, 1, 2, **k), lambda **k: ag.logspace(0, 1, 2, **k), lambda **k: ag.tensor([1.0], **k),
-        lambda **k: ag.zeros_like(ag.ones(2), **k), lambda **k: ag.ones(2).new_ones(2, **k), lambda **k: ag.hann_window(3, **k),
+        lambda **k: ag.zeros_like(ag.ones(2), **k), lambda **k: ag.ones(2).new_ones(2, **k),
+        lambda **k: ag.hann_window(3, **k),
         lambda **k: ag.ones_like(np.ones(2), **k), lambda **k: ag.ones(1).new_tensor([2.0], **k),
     ],
 )  # fmt: skip
@@ -350,8 +355,8 @@ def test_whoever_watches_is_told_of_constants():
         (lambda: ag.linspace(0, 1, 2.5), TypeError, "linspace: sizes must be integers, got 2.5"),
         (lambda: ag.linspace(0, 1j, 2, dtype=float), TypeError, "linspace: from 0 to 1j needs a complex dtype"),
         (lambda: ag.tril_indices(-1, 2), ValueError, "tril_indices: sizes cannot be negative"),
-        (lambda: ag.meshgrid(ag.ones(2, 2)), ValueError, r"meshgrid: expected one-dimensional tensors, got shape \(2, 2\)"),
-        (lambda: ag.meshgrid(ag.ones(2), indexing="yx"), ValueError, "meshgrid: indexing must be 'ij' or 'xy', got 'yx'"),
+        (lambda: ag.meshgrid(ag.ones(2, 2)), ValueError, r"meshgrid: expected one-dim.* got shape \(2, 2\)"),
+        (lambda: ag.meshgrid(ag.ones(2), indexing="yx"), ValueError, "meshgrid: indexing must be 'ij' or 'xy'"),
         (lambda: ag.hann_window(5, dtype=int), TypeError, "hann_window: needs a floating-point dtype, got int64"),
         (lambda: ag.hann_window(-1), ValueError, "hann_window: sizes cannot be negative"),
         (lambda: ag.zeros(2, device="cuda:0"), ValueError, "zeros: device 'cuda:0' is not known"),

@@ -11,7 +11,7 @@ import autograd_core as ag
 from autograd_core.op import REGISTRY
 from autograd_core.testing import PROPERTIES, check
 
-PRIMITIVES = ["take_entries", "add_entries", "put_entries", "take_along", "add_along", "extreme_entries"]
+PRIMITIVES = ["take_entries", "add_entries", "put_entries", "take_along", "add_along", "extreme_entries", "repeated"]
 
 
 @pytest.mark.parametrize("prop", PROPERTIES, ids=lambda p: p.__name__)
@@ -40,7 +40,9 @@ def indices(draw, shape):
     items, axis, dots = [], 0, False
     while axis < len(shape) and len(items) < 6:
         n = shape[axis]
-        kind = draw(st.sampled_from(["int", "slice", "slice", "array", "array", "mask", "none", "dots", "bool", "stop"]))
+        kind = draw(
+            st.sampled_from(["int", "slice", "slice", "array", "array", "mask", "none", "dots", "bool", "stop"])
+        )
         if kind == "stop":
             break
         if kind == "none":
@@ -53,7 +55,9 @@ def indices(draw, shape):
                 axis, dots = draw(st.integers(axis, len(shape))), True
         elif kind == "int":
             if n:
-                items.append(draw(st.integers(-n, n - 1).flatmap(lambda k: st.sampled_from([k, np.int32(k), np.array(k)]))))
+                items.append(
+                    draw(st.integers(-n, n - 1).flatmap(lambda k: st.sampled_from([k, np.int32(k), np.array(k)])))
+                )
             axis += bool(n)
             if not n:
                 items.append(slice(None))
@@ -68,6 +72,8 @@ def indices(draw, shape):
         else:
             count = draw(st.integers(1, min(2, len(shape) - axis)))
             part = shape[axis : axis + count]
+            if dots and 0 in part:  # NumPy fits a mask of nothing to any axis
+                continue
             bits = draw(st.lists(st.booleans(), min_size=int(np.prod(part)), max_size=int(np.prod(part))))
             items.append(np.array(bits, bool).reshape(part))
             axis += count
@@ -92,7 +98,7 @@ def scattered(shape, index, g):
 
 
 @given(CASES, st.booleans())
-@settings(max_examples=4000, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_getitem_is_numpys(case, tensors):
     shape, index = case
     a = np.random.default_rng(0).standard_normal(shape)
@@ -111,7 +117,7 @@ def test_getitem_is_numpys(case, tensors):
 
 
 @given(CASES, st.data())
-@settings(max_examples=4000, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_setitem_is_numpys(case, data):
     shape, index = case
     rng = np.random.default_rng(0)
@@ -146,7 +152,19 @@ def test_setitem_is_numpys(case, data):
     np.testing.assert_allclose(gv.value if gv is not None else np.zeros(v.shape), ev.reshape(v.shape), atol=1e-12)
 
 
-BASIC = [0, -1, slice(1, None), slice(None, None, -1), (slice(None), 1), None, ..., (..., None, 2), (slice(2, 0, -1), -1), (1, 2), ()]
+BASIC = [
+    0,
+    -1,
+    slice(1, None),
+    slice(None, None, -1),
+    (slice(None), 1),
+    None,
+    ...,
+    (..., None, 2),
+    (slice(2, 0, -1), -1),
+    (1, 2),
+    (),
+]
 
 
 @pytest.mark.parametrize("index", BASIC, ids=str)
@@ -188,7 +206,11 @@ def test_indices_of_every_kind():
         ((..., ...), IndexError, r"getitem: .*ellipsis"),
         (1.5, IndexError, r"getitem: 1.5 is no index; a tensor of shape \(3, 4\)"),
         ("a", IndexError, r"getitem: 'a' is no index"),
-        ([0, 3], IndexError, r"getitem: index 3 is out of range for an axis of 3 entries; the tensor has shape \(3, 4\)"),
+        (
+            [0, 3],
+            IndexError,
+            r"getitem: index 3 is out of range for an axis of 3 entries; the tensor has shape \(3, 4\)",
+        ),
         (([0, 0], [0, -5]), IndexError, r"getitem: index -5 is out of range for an axis of 4"),
         (([0, 1], [0, 1, 2]), IndexError, r"getitem: .*broadcast"),
         (([0, 1], [0], 1), IndexError, r"getitem: 3 indices for a tensor with 2 axes"),
@@ -312,7 +334,10 @@ def changed(f, x, v):
 @pytest.mark.parametrize("f", FUNCTIONAL, ids=lambda f: f.__name__)
 def test_changes_in_place_are_functions(f):
     rng = np.random.default_rng(3)
-    x, v = ag.tensor(rng.standard_normal((3, 4)), requires_grad=True), ag.tensor(rng.standard_normal(4), requires_grad=True)
+    x, v = (
+        ag.tensor(rng.standard_normal((3, 4)), requires_grad=True),
+        ag.tensor(rng.standard_normal(4), requires_grad=True),
+    )
     w = rng.standard_normal((3, 4))
     a, b = changed(f, x, v), FUNCTIONAL[f](x, v)
     np.testing.assert_allclose(a.value, b.value)
@@ -326,12 +351,17 @@ IN_PLACE = [*FUNCTIONAL, views_of_views, accumulated_in_a_loop, integer_and_slic
 @pytest.mark.parametrize("f", IN_PLACE, ids=lambda f: f.__name__)
 def test_changes_in_place_by_differences(f):
     rng = np.random.default_rng(5)
-    xs = [ag.tensor(rng.standard_normal((3, 4)) + 0.01, requires_grad=True), ag.tensor(rng.standard_normal(4), requires_grad=True)]
+    xs = [
+        ag.tensor(rng.standard_normal((3, 4)) + 0.01, requires_grad=True),
+        ag.tensor(rng.standard_normal(4), requires_grad=True),
+    ]
     assert ag.gradcheck(lambda x, v: changed(f, x, v), xs)
     assert ag.gradgradcheck(lambda x, v: changed(f, x, v) ** 2, xs)
 
 
-@pytest.mark.parametrize("f", [f for f in IN_PLACE if f is not repeated and f is not through_view], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "f", [f for f in IN_PLACE if f is not repeated and f is not through_view], ids=lambda f: f.__name__
+)
 def test_changes_in_place_are_pytorchs(f):
     torch = pytest.importorskip("torch")
     if f is views_of_views:
@@ -380,7 +410,12 @@ def test_forward_mode_and_batches_through_assignment():
         return y
 
     rng = np.random.default_rng(0)
-    x, v, dx, dv = rng.standard_normal((3, 3)), rng.standard_normal(3), rng.standard_normal((3, 3)), rng.standard_normal(3)
+    x, v, dx, dv = (
+        rng.standard_normal((3, 3)),
+        rng.standard_normal(3),
+        rng.standard_normal((3, 3)),
+        rng.standard_normal(3),
+    )
     y, t = ag.jvp(f, (x, v), (dx, dv))
     h = 1e-6
     at = lambda s: np.asarray(f(ag.tensor(x + s * dx), ag.tensor(v + s * dv)).value)
@@ -393,7 +428,14 @@ def test_forward_mode_and_batches_through_assignment():
 
 @pytest.mark.parametrize("batched", [(True, True), (True, False), (False, True)])
 @pytest.mark.parametrize(
-    "index", [lambda i: i, lambda i: (slice(None), i), lambda i: (i, slice(None), i), lambda i: (0, slice(1, 3), i), lambda i: (..., i[0], None)]
+    "index",
+    [
+        lambda i: i,
+        lambda i: (slice(None), i),
+        lambda i: (i, slice(None), i),
+        lambda i: (0, slice(1, 3), i),
+        lambda i: (..., i[0], None),
+    ],
 )
 def test_batches_of_indices(index, batched):
     rng = np.random.default_rng(0)
@@ -421,28 +463,38 @@ X, V = R.standard_normal((4, 3)), R.standard_normal(12)
 D = R.permutation(12).reshape(4, 3) * 0.37
 P43, P23 = np.argsort(R.random((4, 3)), 0), np.argsort(R.random((2, 3)), 1)
 I43, I23, I3, I4 = R.integers(0, 4, (4, 3)), R.integers(0, 3, (2, 3)), np.array([2, 0, 2]), np.array([1, 2, 0, 1])
-S, S23, S33, S4 = R.standard_normal((5, 4)), R.standard_normal((2, 3)), R.standard_normal((3, 3)), R.standard_normal((4, 4))
+S, S23, S33, S4 = (
+    R.standard_normal((5, 4)),
+    R.standard_normal((2, 3)),
+    R.standard_normal((3, 3)),
+    R.standard_normal((4, 4)),
+)
 M = X > 0
 Z = np.where(R.random((4, 3)) < 0.4, 0.0, X)
+HOW = ["sum", "prod", "mean", "amax", "amin"]
 
 CALLS = [
     ("gather", X, 0, I43), ("gather", X, 1, I23), ("gather", X, 0, I23), ("gather", X, -1, np.zeros((0, 3), int)),
-    ("gather", np.array(2.0), 0, np.array(0)),
-    ("scatter", X, 0, P43, S[:4, :3].copy()), ("scatter", X, 1, P23, S23), ("scatter", X, 1, I23, 2.5), ("scatter", X, 0, P43[:0], S23[:0]),
-    ("scatter_add", X, 0, I43, S[:4, :3].copy()), ("scatter_add", X, -1, I23, S23), ("scatter_add", V, 0, I4, V[:4].copy()),
-    *[("scatter_reduce", x, 0, I43, D, how, {"include_self": s}) for x in (X, Z) for how in ("sum", "prod", "mean", "amax", "amin") for s in (True, False)],
-    *[("scatter_reduce", D, 1, I23, S23, how, {"include_self": s}) for how in ("sum", "prod", "mean", "amax", "amin") for s in (True, False)],
-    ("index_add", X, 0, I3, S33), ("index_add", X, 1, I3, S[:4, :3].copy(), {"alpha": 2}), ("index_add", V, 0, I4, V[:4].copy()),
-    ("index_copy", X, 0, np.array([3, 1]), S23), ("index_copy", X, 1, np.array([0, 2]), R.standard_normal((4, 2))),
-    ("index_fill", X, 0, I3, 1.5), ("index_fill", X, 1, np.array([0]), -1.0),
-    *[("index_reduce", X, 0, I3, S33, how, {"include_self": s}) for how in ("prod", "mean", "amax", "amin") for s in (True, False)],
-    ("index_select", X, 0, I3), ("index_select", X, 1, I3), ("index_select", X, 1, np.array(1)), ("index_select", V, 0, np.zeros(0, int)),
-    ("masked_fill", X, M, 3.0), ("masked_fill", X, M[0], -1.0), ("masked_fill", X[0], M, -1.0), ("masked_select", X, M), ("masked_select", X, M[:1]),
-    ("masked_select", X[0], M), ("masked_scatter", X, M, V), ("masked_scatter", X, M[0], V),
-    ("put", X, I4, V[:4].copy(), True), ("put", X, np.array([[0, -1]]), S23[:1, :2].copy()), ("take", X, I43), ("take", X, np.array([-1, 5])),
+    ("gather", np.array(2.0), 0, np.array(0)), ("scatter", X, 0, P43, S[:4, :3].copy()), ("scatter", X, 1, P23, S23),
+    ("scatter", X, 1, I23, 2.5), ("scatter", X, 0, P43[:0], S23[:0]), ("scatter_add", X, 0, I43, S[:4, :3].copy()),
+    ("scatter_add", X, -1, I23, S23), ("scatter_add", V, 0, I4, V[:4].copy()),
+    *[("scatter_reduce", X, 0, I43, D, how, {"include_self": s}) for how in HOW for s in (True, False)],
+    *[("scatter_reduce", Z, 0, I43, D, how, {"include_self": s}) for how in HOW for s in (True, False)],
+    *[("scatter_reduce", D, 1, I23, S23, how, {"include_self": s}) for how in HOW for s in (True, False)],
+    ("index_add", X, 0, I3, S33), ("index_add", X, 1, I3, S[:4, :3].copy(), {"alpha": 2}),
+    ("index_add", V, 0, I4, V[:4].copy()), ("index_copy", X, 0, np.array([3, 1]), S23),
+    ("index_copy", X, 1, np.array([0, 2]), R.standard_normal((4, 2))), ("index_fill", X, 0, I3, 1.5),
+    ("index_fill", X, 1, np.array([0]), -1.0),
+    *[("index_reduce", X, 0, I3, S33, how, {"include_self": s}) for how in HOW[1:] for s in (True, False)],
+    ("index_select", X, 0, I3), ("index_select", X, 1, I3), ("index_select", X, 1, np.array(1)),
+    ("index_select", V, 0, np.zeros(0, int)), ("masked_fill", X, M, 3.0), ("masked_fill", X, M[0], -1.0),
+    ("masked_fill", X[0], M, -1.0), ("masked_select", X, M), ("masked_select", X, M[:1]), ("masked_select", X[0], M),
+    ("masked_scatter", X, M, V), ("masked_scatter", X, M[0], V), ("put", X, I4, V[:4].copy(), True),
+    ("put", X, np.array([[0, -1]]), S23[:1, :2].copy()), ("take", X, I43), ("take", X, np.array([-1, 5])),
     ("take_along_dim", X, I43, 0), ("take_along_dim", X, I23[:1], 1), ("take_along_dim", X, np.array([3, 11])),
-    ("repeat_interleave", X, 2), ("repeat_interleave", X, 3, 1), ("repeat_interleave", X, np.array([1, 0, 2, 1]), 0), ("repeat_interleave", X, 0, 0),
-    ("combinations", V[:4].copy()), ("combinations", V[:4].copy(), 3), ("combinations", V[:3].copy(), 2, True), ("combinations", V[:2].copy(), 3),
+    ("repeat_interleave", X, 2), ("repeat_interleave", X, 3, 1), ("repeat_interleave", X, np.array([1, 0, 2, 1]), 0),
+    ("repeat_interleave", X, 0, 0), ("combinations", V[:4].copy()), ("combinations", V[:4].copy(), 3),
+    ("combinations", V[:3].copy(), 2, True), ("combinations", V[:2].copy(), 3),
 ]  # fmt: skip
 
 
@@ -494,7 +546,9 @@ def test_index_put(accumulate):
         where = tuple(slice(None) if i is None else torch.tensor(i) for i in indices)
         z = b * 1
         if accumulate:
-            z = torch.index_put(b, tuple(torch.arange(4)[:, None] if i is None else torch.tensor(i) for i in indices), t, True)
+            z = torch.index_put(
+                b, tuple(torch.arange(4)[:, None] if i is None else torch.tensor(i) for i in indices), t, True
+            )
         else:
             z[where] = t
         np.testing.assert_allclose(y.value, z.detach().numpy())
@@ -524,7 +578,9 @@ def test_nonzero():
     a = np.array([[0, 1], [2, 0]])
     assert ag.nonzero(ag.tensor(a)).value.tolist() == ag.argwhere(ag.tensor(a)).value.tolist() == [[0, 1], [1, 0]]
     assert [t.value.tolist() for t in ag.nonzero(ag.tensor(a), as_tuple=True)] == [[0, 1], [1, 0]]
-    assert ag.nonzero(ag.tensor(3.0)).shape == (1, 0) and [t.shape for t in ag.nonzero(ag.tensor(3.0), as_tuple=True)] == [(1,)]
+    assert ag.nonzero(ag.tensor(3.0)).shape == (1, 0) and [
+        t.shape for t in ag.nonzero(ag.tensor(3.0), as_tuple=True)
+    ] == [(1,)]
     assert ag.nonzero(ag.tensor(np.zeros(3))).shape == (0, 1)
 
 
@@ -532,7 +588,9 @@ def test_in_place_forms():
     x = ag.tensor(np.zeros((2, 3)))
     x.scatter_(0, ag.tensor([[1, 0, 1]]), ag.tensor(np.array([[1.0, 2.0, 3.0]])))
     assert x.value.tolist() == [[0, 2, 0], [1, 0, 3]]
-    x.index_add_(0, ag.tensor([0, 0]), ag.tensor(np.ones((2, 3)))).masked_fill_(x > 2.5, -1).index_fill_(1, ag.tensor([0]), 9.0)
+    x.index_add_(0, ag.tensor([0, 0]), ag.tensor(np.ones((2, 3)))).masked_fill_(x > 2.5, -1).index_fill_(
+        1, ag.tensor([0]), 9.0
+    )
     assert x.value.tolist() == [[9, -1, 2], [9, 0, -1]]
     x.put_(ag.tensor([0, 5]), ag.tensor(np.array([4.0, 5.0]))).index_copy_(0, ag.tensor([1]), x[:1])
     assert x.value.tolist() == [[4, -1, 2], [4, -1, 2]]
@@ -547,24 +605,52 @@ def test_in_place_forms():
         (lambda x: ag.gather(x, 0, ag.tensor([[9]])), IndexError, r"gather: index 9 is out of range for an axis of 2"),
         (lambda x: ag.gather(x, 0, ag.tensor([[0.5]])), TypeError, r"gather: index must hold integers, got float32"),
         (lambda x: ag.gather(x, 5, ag.tensor([[0]])), IndexError, r"gather: dim 5 is out of range"),
-        (lambda x: ag.scatter(x, 0, ag.tensor([[4]]), 1.0), IndexError, r"scatter: index 4 is out of range for an axis of 2"),
+        (
+            lambda x: ag.scatter(x, 0, ag.tensor([[4]]), 1.0),
+            IndexError,
+            r"scatter: index 4 is out of range for an axis of 2",
+        ),
         (lambda x: ag.scatter(x, 0, ag.tensor([[1, 1, 1, 1]]), 1.0), ValueError, r"scatter: index has shape \(1, 4\)"),
         (lambda x: ag.scatter(x, 0, ag.tensor([[1]])), TypeError, r"scatter: needs src"),
         (lambda x: ag.scatter(x, 0, ag.tensor([[1]]), 1.0, reduce="max"), ValueError, r"scatter: reduce must be"),
-        (lambda x: ag.scatter_reduce(x, 0, ag.tensor([[1]]), x, "max"), ValueError, r"scatter_reduce: reduce must be one of sum, prod"),
+        (
+            lambda x: ag.scatter_reduce(x, 0, ag.tensor([[1]]), x, "max"),
+            ValueError,
+            r"scatter_reduce: reduce must be one of sum, prod",
+        ),
         (lambda x: ag.scatter_add(x, 0, ag.tensor([[1, 1]]), x[:, :1]), ValueError, r"scatter_add: index has shape"),
-        (lambda x: ag.index_add(x, 0, ag.tensor([0]), x), ValueError, r"index_add: source has shape \(2, 3\), but 1 slices"),
+        (
+            lambda x: ag.index_add(x, 0, ag.tensor([0]), x),
+            ValueError,
+            r"index_add: source has shape \(2, 3\), but the 1 slices",
+        ),
         (lambda x: ag.index_add(x, 0, ag.tensor([0, 2]), x), IndexError, r"index_add: index 2 is out of range"),
         (lambda x: ag.index_select(x, 0, ag.tensor([[0]])), ValueError, r"index_select: index must be a vector"),
         (lambda x: ag.index_fill(x, 0, ag.tensor([0]), x), ValueError, r"index_fill: value must be one number"),
-        (lambda x: ag.masked_fill(x, ag.tensor([1, 0, 1]), 0.0), TypeError, r"masked_fill: mask must hold truth values"),
-        (lambda x: ag.masked_fill(x, ag.tensor([True, False]), 0.0), ValueError, r"masked_fill: shapes .* do not broadcast"),
-        (lambda x: ag.masked_scatter(x, x < 1, x[0]), ValueError, r"masked_scatter: mask has 6 true entries, but source only 3"),
+        (
+            lambda x: ag.masked_fill(x, ag.tensor([1, 0, 1]), 0.0),
+            TypeError,
+            r"masked_fill: mask must hold truth values",
+        ),
+        (
+            lambda x: ag.masked_fill(x, ag.tensor([True, False]), 0.0),
+            ValueError,
+            r"masked_fill: shapes .* do not broadcast",
+        ),
+        (
+            lambda x: ag.masked_scatter(x, x < 1, x[0]),
+            ValueError,
+            r"masked_scatter: mask has 6 true entries, but source only 3",
+        ),
         (lambda x: ag.take(x, ag.tensor([6])), IndexError, r"take: index 6 is out of range for an axis of 6"),
         (lambda x: ag.put(x, ag.tensor([0]), x), ValueError, r"put: index has 1 entries, source has 6"),
         (lambda x: ag.take_along_dim(x, ag.tensor([0]), 0), ValueError, r"take_along_dim: x has shape"),
         (lambda x: ag.index_put(x, (ag.tensor([0]), 1), x), TypeError, r"index_put: indices must be tensors"),
-        (lambda x: ag.repeat_interleave(x, ag.tensor([1, 2, 3]), 0), ValueError, r"repeat_interleave: repeats must be one number or 2"),
+        (
+            lambda x: ag.repeat_interleave(x, ag.tensor([1, 2, 3]), 0),
+            ValueError,
+            r"repeat_interleave: repeats must be one number or 2",
+        ),
         (lambda x: ag.combinations(x), ValueError, r"combinations: expected a vector"),
     ],
 )

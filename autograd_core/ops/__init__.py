@@ -82,6 +82,9 @@ def install() -> None:
             setattr(Traced, f"__i{dunder}__", in_place(name, direct[name]))
     for name, method in [item for m in MODULES for item in getattr(m, "METHODS", {}).items()]:
         setattr(Traced, name, method)
+    for module in NAMESPACES.values():
+        for name in names_of(module):
+            setattr(module, name, spelled(getattr(module, name)))
     for dunder, name in UNARY.items():
         if name in PUBLIC:
             setattr(Traced, f"__{dunder}__", PUBLIC[name])

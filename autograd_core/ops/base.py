@@ -80,7 +80,7 @@ def _batched_shape(size, values, batched, *, shape, call):
     lambda g: g,
     linear=True,
     view=True,
-    samples=[*shapes("m | 1 m | n m", shape=[(2, 3, 4)])] if False else [],
+    samples=[shapes("4 | ()", shape=[(4,), (3, 4), (0, 4)]), shapes("3 1 | 1 1 | 3 4", shape=[(3, 4), (2, 3, 4)])],
     batch=lambda *a, **p: _batched_shape(*a, call=broadcast_to, **p),
 )
 def broadcast_to(x, *, shape):
@@ -107,7 +107,7 @@ def fit_shape(x, *, shape):
 @op(
     lambda g, v_shape, path: put_view(g, np.zeros(v_shape, g.dtype), path=path),
     lambda g, path: follow(path, g),
-    linear=True,
+    jvp=lambda tangents, y, *xs, path: put_view(*[np.zeros(x.shape, y.dtype) if t is None else t for t, x in zip(tangents, xs)], path=path),
     samples=[],
 )
 def put_view(x, v, *, path):

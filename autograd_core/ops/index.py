@@ -1,5 +1,927 @@
-"""Indexing: reading and writing by slices, masks and integer arrays."""
+"""Indexing: reading and writing by slices, masks and integer arrays.
+
+Integers, slices, None and Ellipsis make views (`view_at`).  Everything else becomes one array of flat places: several
+index arrays, or a mask, that together address the axes `axes` of a tensor are turned into one index over all of these
+axes, C order.  The result has the axes of the index array in place of the addressed ones, before the last `after`
+others.  Hence three primitives (take, put, add) do all advanced indexing, and the family of gather and scatter with it.
+"""
 
 from __future__ import annotations
 
-__all__: list[str] = []
+import itertools
+import operator
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..op import Traced, op
+from ..samples import shapes
+from ..views import View
+from . import math
+from .axes import one_axis
+from .base import broadcast_to as spread_to
+from .base import fit_shape, masked
+from .shape import (
+    atleast_1d,
+    cat_along,
+    common_shape,
+    integer,
+    permuted,
+    ravel,
+    reshape_to,
+    sequence,
+    stack_along,
+    unbind,
+    view_at,
+    whole,
+)  # fmt: skip
+
+__all__ = [
+    "argwhere", "combinations", "gather", "index_add", "index_copy", "index_fill", "index_put", "index_reduce",
+    "index_select", "masked_fill", "masked_scatter", "masked_select", "nonzero", "put", "repeat_interleave",
+    "scatter", "scatter_add", "scatter_reduce", "take", "take_along_dim",
+]  # fmt: skip
+INPLACE = [
+    "index_add", "index_copy", "index_fill", "index_put", "index_reduce", "masked_fill", "masked_scatter", "put",
+    "scatter", "scatter_add", "scatter_reduce",
+]  # fmt: skip
+
+
+# --- places ----------------------------------------------------------------------------------------------------------
+
+
+@op(differentiable=False, elementwise=True)
+def flat_index(*indices, sizes):
+    """Indices of several axes as one index over all of them; negative ones count from the end."""
+    flat = np.zeros((), np.int64)
+    if any(i.size == 0 for i in indices):
+        return np.zeros(np.broadcast_shapes(*[i.shape for i in indices]), np.int64)
+    for i, n in zip(indices, sizes):
+        low, high = i.min(), i.max()
+        if low < -n or high >= n:
+            raise IndexError(f"index {low if low < -n else high} is out of bounds for axis with size {n}")
+        flat = flat * n + (np.where(i < 0, i + n, i) if low < 0 else i)
+    return flat
+
+
+def _refuse_batch(size, values, batched):
+    raise RuntimeError(
+        "a mask whose entries differ over the batch of vmap selects different numbers of entries; use where()"
+    )
+
+
+@op(differentiable=False, batch=_refuse_batch)
+def mask_places(mask):
+    """The flat places of the nonzero entries."""
+    return np.flatnonzero(mask)
+
+
+def _last_batch(size, values, batched, length):
+    flat = flat_index(_steps(size, values[0].ndim), values[0], sizes=(size, length))
+    return last_writers(flat, length=size * length)
+
+
+@op(differentiable=False, batch=_last_batch)
+def last_writers(index, *, length):
+    """Which entries of an index have the last word where places are repeated."""
+    flat, turns = index.reshape(-1), np.arange(index.size)
+    turn = np.zeros(length, np.int64)
+    turn[flat] = turns
+    return (turn[flat] == turns).reshape(index.shape)
+
+
+def _steps(size, rank):
+    """0, 1, 2, ... along the first of `rank` axes."""
+    return np.arange(size).reshape(size, *(1,) * (rank - 1))
+
+
+def shifted(y, start, count, to):
+    """`count` axes from `start` on moved so that `to` of the others are before them."""
+    if start == to or count == 0:
+        return y
+    block, rest = range(start, start + count), [k for k in range(y.ndim) if not start <= k < start + count]
+    return permuted(y, axes=tuple([k - y.ndim for k in (*rest[:to], *block, *rest[to:])]))
+
+
+def leading(axes, ndim):
+    """The order of axes that puts `axes` first, all counted from the end."""
+    return axes + tuple([a for a in range(-ndim, 0) if a not in axes])
+
+
+def region(x, index, axes, after):
+    """The shape of the part of x that an index addresses."""
+    rest = [n for a, n in zip(range(-x.ndim, 0), x.shape) if a not in axes]
+    return (*rest[: len(rest) - after], *index.shape, *rest[len(rest) - after :])
+
+
+# --- primitives ------------------------------------------------------------------------------------------------------
+
+_PLACES = (
+    shapes("4 2, 2 2:integers(-4;4)", axes=[(-2,)], after=[1])
+    + shapes("2 4, 3:integers(0;4) | 3 4, ():integers(0;4) | 4 4, 0:integers(0;4)", axes=[(-1,)], after=[0])
+    + shapes("2 3 2, 3:integers(0;6)", axes=[(-2, -1)], after=[0, 1])
+    + shapes("2 3 2, 3 1:integers(0;4)", axes=[(-3, -1)], after=[0, 1])
+    + shapes("2 3, 5:integers(0;6)", axes=[(-2, -1)], after=[0])
+)
+
+
+def _take_batch(size, values, batched, axes, after):
+    x, index = values
+    if not batched[1]:
+        return take_entries(x, index, axes=axes, after=after)
+    rank = index.ndim - 1
+    if not batched[0]:
+        return shifted(take_entries(x, index, axes=axes, after=after), x.ndim - len(axes) - after, 1, 0)
+    n, length = x.ndim, prod([x.shape[a] for a in axes])
+    flat = flat_index(_steps(size, index.ndim), index, sizes=(size, length))
+    y = take_entries(x, flat, axes=(-n, *axes), after=n - 1 - len(axes))
+    return shifted(y, 1, rank, y.ndim - rank - after)
+
+
+@op(
+    lambda g, x_shape, index, axes, after: add_entries(g, index, shape=x_shape, axes=axes, after=after),
+    None,
+    linear=True,
+    samples=_PLACES,
+    batch=_take_batch,
+)
+def take_entries(x, index, *, axes, after):
+    """The entries of x at flat places of some axes."""
+    sizes, first = [x.shape[a] for a in axes], x.ndim + axes[0]
+    if len(axes) == 1:
+        y = np.take(x, index, first)
+    elif x.flags.c_contiguous and axes == tuple(range(axes[0], axes[0] + len(axes))):
+        y = np.take(x.reshape(*x.shape[:first], prod(sizes), *x.shape[first + len(axes) :]), index, first)
+    else:
+        y, first = permuted(x, axes=leading(axes, x.ndim))[np.unravel_index(index, sizes)], 0
+    if y.size == 0 and index.size:
+        flat_index(index, sizes=(prod(sizes),))  # NumPy looks at no index where nothing is taken
+    return shifted(y, first, index.ndim, y.ndim - index.ndim - after)
+
+
+def _add_batch(size, values, batched, shape, axes, after):
+    g, index = values
+    if not batched[1]:
+        return add_entries(g, index, shape=(size, *shape), axes=axes, after=after)
+    g, rank, n = g if batched[0] else whole(size, [g], [False])[0], index.ndim - 1, len(shape) + 1
+    flat = flat_index(_steps(size, index.ndim), index, sizes=(size, prod([shape[a] for a in axes])))
+    g = shifted(g, g.ndim - rank - after, rank, 1)
+    return add_entries(g, flat, shape=(size, *shape), axes=(-n, *axes), after=n - 1 - len(axes))
+
+
+@op(
+    lambda g, index, axes, after: take_entries(g, index, axes=axes, after=after),
+    None,
+    linear=True,
+    samples=shapes("2 2 2, 2 2:integers(-4;4)", shape=[(4, 2)], axes=[(-2,)], after=[1])
+    + shapes("2 3, 3:integers(0;4) | 2, ():integers(0;4)", shape=[(2, 4)], axes=[(-1,)], after=[0])
+    + shapes("3 5, 5:integers(0;4)", shape=[(2, 3, 2)], axes=[(-3, -1)], after=[0]),
+    batch=_add_batch,
+)
+def add_entries(x, index, *, shape, axes, after):
+    """Zeros of a shape with the entries of x added at flat places of some axes; what meets adds up."""
+    order = leading(axes, len(shape))
+    x = shifted(x, x.ndim - index.ndim - after, index.ndim, 0)
+    width, flat = prod([shape[a] for a in order[len(axes) :]]), index.reshape(-1)
+    if width != 1:
+        flat = (flat[:, None] * np.int64(width) + np.arange(width)).reshape(-1)
+    y = np.zeros(prod(shape), x.dtype)
+    np.add.at(y, flat, x.reshape(-1))
+    return permuted(y.reshape([shape[a] for a in order]), axes=restored(order))
+
+
+def restored(order):
+    """The order that undoes `leading`."""
+    return tuple([order.index(a) - len(order) for a in range(-len(order), 0)])
+
+
+def _put_batch(size, values, batched, axes, after):
+    x, v, index = values
+    x, v = whole(size, [x, v], batched[:2])
+    if not batched[2]:
+        return put_entries(x, v, index, axes=axes, after=after)
+    n, rank = x.ndim, index.ndim - 1
+    flat = flat_index(_steps(size, index.ndim), index, sizes=(size, prod([x.shape[a] for a in axes])))
+    return put_entries(x, shifted(v, v.ndim - rank - after, rank, 1), flat, axes=(-n, *axes), after=n - 1 - len(axes))
+
+
+def nothing(shape, like):
+    """Zeros without memory."""
+    return np.broadcast_to(np.zeros((), like.dtype), shape)
+
+
+def _kept(g, x_shape, index, axes, after):
+    """The part of the cotangent of an assignment that belongs to the entries that won."""
+    won = last_writers(index, length=prod([x_shape[a] for a in axes]))
+    return masked(take_entries(g, index, axes=axes, after=after), reshape_to(won, shape=(*won.shape, *(1,) * after)))
+
+
+def _put_tangent(tangents, y, x, v, index, axes, after):
+    dx, dv, _ = tangents
+    zeros = lambda like: nothing(like.shape, y)
+    return put_entries(zeros(x) if dx is None else dx, zeros(v) if dv is None else dv, index, axes=axes, after=after)
+
+
+@op(
+    lambda g, v_shape, index, axes, after: put_entries(g, nothing(v_shape, g), index, axes=axes, after=after),
+    lambda g, x_shape, index, axes, after: _kept(g, x_shape, index, axes, after),
+    None,
+    samples=shapes("4 2, 2 2 2, 2 2:integers(-4;4)", axes=[(-2,)], after=[1])
+    + shapes("2 4, 2 3, 3:integers(0;4) | 2 4, 2, ():integers(0;4)", axes=[(-1,)], after=[0])
+    + shapes("2 3 2, 3 5, 5:integers(0;4)", axes=[(-3, -1)], after=[0])
+    + shapes("2 3, 0, 0:integers(0;6)", axes=[(-2, -1)], after=[0]),
+    jvp=_put_tangent,
+    batch=_put_batch,
+)
+def put_entries(x, v, index, *, axes, after):
+    """x with the entries at flat places of some axes replaced; where places are repeated the last value stays."""
+    y, order = np.array(x), leading(axes, x.ndim)
+    sizes, flat = [x.shape[a] for a in axes], index.reshape(-1)
+    v = shifted(v, v.ndim - index.ndim - after, index.ndim, 0)
+    places = (flat,) if len(axes) == 1 else np.unravel_index(flat, sizes)
+    permuted(y, axes=order)[places] = v.reshape(flat.size, *v.shape[index.ndim :])
+    return y
+
+
+@op(
+    lambda g, x_shape, indices, axis: add_along(g, indices, size=x_shape[axis], axis=axis),
+    None,
+    linear=True,
+    trailing=True,
+    samples=shapes("2 4, 2 3:integers(-4;4) | 1 4, 2 1:integers(0;4) | 2 4, 2 0:integers(0;4)", axis=[-1])
+    + shapes("4 2, 3 2:integers(0;4) | 2 4 2, 2 5 2:integers(0;4)", axis=[-2]),
+)
+def take_along(x, indices, *, axis):
+    """The entries of x at places of one axis that are given for each entry of the others."""
+    return np.take_along_axis(x, indices, axis)
+
+
+@op(
+    lambda g, indices, axis: take_along(g, indices, axis=axis),
+    None,
+    linear=True,
+    trailing=True,
+    samples=shapes("2 3, 2 3:integers(-4;4)", size=[4], axis=[-1])
+    + shapes("3 2, 3 2:integers(0;4)", size=[4], axis=[-2]),
+)
+def add_along(x, indices, *, size, axis):
+    """Zeros with the entries of x added at places of one axis, which is to have a size."""
+    x, indices = np.moveaxis(x, axis, -1), np.moveaxis(np.broadcast_to(indices, x.shape), axis, -1)
+    rows, n = x.shape[:-1], x.shape[-1]
+    y = np.zeros(prod(rows) * size, x.dtype)
+    flat = np.where(indices < 0, indices + size, indices).reshape(prod(rows), n) + size * np.arange(prod(rows))[:, None]
+    np.add.at(y, flat.reshape(-1), x.reshape(-1))
+    return np.moveaxis(y.reshape(*rows, size), -1, axis)
+
+
+def _extreme_rule(g, x, v, y, index, axes, after):
+    """The cotangent of the largest (or smallest) goes to all that equal it, in equal shares."""
+    at = lambda a: take_entries(a, index, axes=axes, after=after)
+    in_x, in_v = math.eq(x, y), math.eq(v, at(y))
+    count = add_entries(in_v.astype(g.dtype), index, shape=y.shape, axes=axes, after=after) + in_x
+    share = g / math.maximum(count, 1)
+    return masked(share, in_x), masked(at(share), in_v), None
+
+
+@op(
+    together=_extreme_rule,
+    samples=shapes("4 2:distinct, 2 2 2:large, 2 2:integers(0;4)", axes=[(-2,)], after=[1], largest=[True, False])
+    + shapes("2 4:distinct, 2 3:distinct, 3:integers(0;4)", axes=[(-1,)], after=[0], largest=[True, False])
+    + shapes("2 3 2:distinct, 3 5:distinct, 5:integers(0;4)", axes=[(-3, -1)], after=[0], largest=[True]),
+)
+def extreme_entries(x, v, index, *, axes, after, largest):
+    """x with each addressed entry replaced by the largest (smallest) of itself and of the values that go there."""
+    order = leading(axes, x.ndim)
+    moved = permuted(x, axes=order)
+    v = shifted(v, v.ndim - index.ndim - after, index.ndim, 0)
+    y = np.array(moved, order="C").reshape(-1, *moved.shape[len(axes) :])
+    (np.maximum if largest else np.minimum).at(y, index.reshape(-1), v.reshape(index.size, *y.shape[1:]))
+    return permuted(y.reshape(moved.shape), axes=restored(order))
+
+
+@op(differentiable=False)
+def argwhere(x):
+    """The indices of the nonzero entries, as rows."""
+    return np.argwhere(x)
+
+
+# --- reading an index ------------------------------------------------------------------------------------------------
+
+_BASIC = frozenset({int, type(None), type(Ellipsis)})
+_LIMITS = frozenset({int, type(None)})
+_ALL = slice(None)
+
+
+def getitem(x, index):
+    """x[index], as in NumPy: a view unless the index holds arrays or masks."""
+    items = index if index.__class__ is tuple else (index,)
+    if _plain(items):
+        return view_at(x, index=items)
+    with explaining("getitem", x):
+        spot = located(x, items, "getitem")
+        part = x if spot.basic is None else view_at(x, index=spot.basic)
+        return part if spot.index is None else take_entries(part, spot.index, axes=spot.axes, after=spot.after)
+
+
+def assign(x, index, value):
+    """x[index] = value, in place and recorded."""
+    items = index if index.__class__ is tuple else (index,)
+    with explaining("setitem", x):
+        spot = Spot(items) if _plain(items) else located(x, items, "setitem")
+        part = x if spot.basic is None else view_at(x, index=spot.basic)
+        if spot.index is None:
+            if not _is_same_view(part, value):
+                part.write(suited(value, part.shape, x.dtype, "setitem"))
+            return
+        value = suited(value, region(part, spot.index, spot.axes, spot.after), x.dtype, "setitem")
+        changed = put_entries(part, value, spot.index, axes=spot.axes, after=spot.after)
+    part.write(changed)
+
+
+def _plain(items: tuple) -> bool:
+    """Whether an index is made only of what a view is made of, and needs no reading."""
+    for i in items:
+        kind = i.__class__
+        if kind is slice:
+            if i.start.__class__ not in _LIMITS or i.stop.__class__ not in _LIMITS or i.step.__class__ not in _LIMITS:
+                return False
+        elif kind not in _BASIC:
+            return False
+    return True
+
+
+def _is_same_view(part: Any, value: Any) -> bool:
+    """Whether a value is the very part it is to be assigned to, as at the end of `x[i] += 1`."""
+    a, b = getattr(part, "view", None), getattr(value, "view", None)
+    return isinstance(a, View) and isinstance(b, View) and a.base is b.base and a.path == b.path
+
+
+@contextmanager
+def explaining(name: str, x: Any) -> Iterator[None]:
+    """Say in an IndexError what was indexed, and by which function."""
+    try:
+        yield
+    except IndexError as error:
+        text = str(error)
+        if text.startswith(f"{name}: "):
+            raise
+        if found := re.search(r"index (-?\d+) is out of bounds .*?size (\d+)", text):
+            text = f"index {found[1]} is out of range for an axis of {found[2]} entries"
+        raise IndexError(
+            f"{name}: {text.rpartition(' (x is')[0] or text}; the tensor has shape {tuple(x.shape)}"
+        ) from None
+
+
+class Spot(NamedTuple):
+    """Where an index points: first at a view, then at flat places of some of its axes."""
+
+    basic: tuple | None
+    index: Any = None
+    axes: tuple[int, ...] = ()
+    after: int = 0
+
+
+def located(x: Any, items: tuple, name: str) -> Spot:
+    """What an index means for x."""
+    tokens = completed_index(x, [_token(i, x, name) for i in items], name)
+    if not any(_is_advanced(i) for i in tokens):
+        return Spot(tuple(tokens))
+    basic, groups, layout = (
+        [],
+        [],
+        [],
+    )  # layout: for each token, whether it takes part in advanced indexing (None: it only separates)
+    axis = rank = 0  # axes of x used up, axes of the view made
+    for i in tokens:
+        layout.append(None if i is Ellipsis else _is_advanced(i) or i.__class__ is int)
+        if i is Ellipsis:
+            continue
+        if i.__class__ is bool:
+            groups.append((np.zeros(int(i), np.int64), 1, (rank,)))
+            basic.append(None)
+            rank += 1
+        elif _is_advanced(i):
+            index, length, count = _places(i, x.shape[axis:], name)
+            groups.append((index, length, tuple(range(rank, rank + count))))
+            basic += [_ALL] * count
+            axis, rank = axis + count, rank + count
+        else:
+            basic.append(i)
+            axis, rank = axis + (i is not None), rank + (i.__class__ is not int)
+    axes = tuple([a - rank for _, _, group in groups for a in group])
+    index = groups[0][0] if len(groups) == 1 else _one_index([g[0] for g in groups], tuple(g[1] for g in groups), name)
+    return Spot(None if all(i is not None and i == _ALL for i in basic) else tuple(basic), index, axes, _after(layout))
+
+
+def _one_index(indices: list, sizes: tuple, name: str) -> Any:
+    """Index arrays that go together as one."""
+    try:
+        return flat_index(*indices, sizes=sizes)
+    except ValueError:
+        given = ", ".join(str(tuple(i.shape)) for i in indices)
+        raise IndexError(f"{name}: index arrays of shapes {given} do not broadcast together") from None
+
+
+def _after(layout: list) -> int:
+    """How many axes come after those of the index arrays: as in NumPy, all, if these are not neighbours."""
+    first, last = layout.index(True), len(layout) - layout[::-1].index(True)
+    return (layout[last:] if all(layout[first:last]) else layout).count(False)
+
+
+def _is_advanced(token: Any) -> bool:
+    return token.__class__ is bool or isinstance(token, (Traced, np.ndarray))
+
+
+def _places(i: Any, shape: tuple, name: str) -> tuple[Any, int, int]:
+    """Flat places, the number of places there are, and the number of axes they address."""
+    if i.dtype.kind != "b":
+        return (i if i.dtype.kind == "i" else i.astype(np.dtype("int64"))), shape[0], 1
+    if tuple(i.shape) != tuple(shape[: i.ndim]):
+        raise IndexError(
+            f"{name}: a mask of shape {tuple(i.shape)} does not fit the axes {tuple(shape[: i.ndim])} it selects from"
+        )
+    return mask_places(i), prod(i.shape), i.ndim
+
+
+def completed_index(x: Any, tokens: list, name: str) -> list:
+    """An index with slices in place of the Ellipsis, so that it mentions every axis; one that stands for none stays."""
+    used = sum(
+        i.ndim
+        if getattr(i, "dtype", None) == np.bool_
+        else i is not None and i is not Ellipsis and i.__class__ is not bool
+        for i in tokens
+    )
+    if used > x.ndim:
+        raise IndexError(f"{name}: {used} indices for a tensor with {x.ndim} axes, of shape {tuple(x.shape)}")
+    dots = [k for k, i in enumerate(tokens) if i is Ellipsis] or [len(tokens)]
+    if len(dots) > 1:
+        raise IndexError(f"{name}: an index can have only one ellipsis (...)")
+    between = [_ALL] * (x.ndim - used) or tokens[dots[0] : dots[0] + 1]
+    return [*tokens[: dots[0]], *between, *tokens[dots[0] + 1 :]]
+
+
+def _token(i: Any, x: Any, name: str) -> Any:
+    """One part of an index: an int, bool, slice, None, Ellipsis, or an array of integers or truth values."""
+    if i.__class__ in _BASIC or i.__class__ is bool:
+        return i
+    if isinstance(i, slice):
+        return slice(*[_limit(n, name) for n in (i.start, i.stop, i.step)])
+    if isinstance(i, (list, tuple)):
+        i = _listed(i, name)
+    if isinstance(i, (Traced, np.ndarray, np.generic)):
+        if i.dtype.kind not in "biu":
+            raise IndexError(f"{name}: an array of {i.dtype} is no index; use integers or a mask (t.long(), t > 0)")
+        if i.ndim or differs(i):
+            return i
+        return bool(i) if i.dtype.kind == "b" else operator.index(i)
+    try:
+        return operator.index(i)
+    except TypeError:
+        kinds = "integers, slices, None, ..., masks and integer arrays"
+        raise IndexError(f"{name}: {i!r:.60} is no index; a tensor of shape {tuple(x.shape)} takes {kinds}") from None
+
+
+def _listed(i: Any, name: str) -> Any:
+    """A list as an index array."""
+    if any(isinstance(n, Traced) for n in i):
+        return stack_along(*sequence(i, name), axis=-1)
+    try:
+        i = np.asarray(i)
+    except ValueError:
+        raise IndexError(f"{name}: {i!r:.60} is no index; its rows have different lengths") from None
+    return i if i.size else i.astype(np.int64)
+
+
+def _limit(n: Any, name: str) -> int | None:
+    """Where a slice starts, stops, or its step."""
+    if n is None:
+        return None
+    try:
+        return operator.index(n)
+    except TypeError:
+        raise TypeError(f"{name}: slices are made of integers, not {n!r:.60}") from None
+
+
+def differs(i: Any) -> bool:
+    """Whether a value differs over the batch of a `vmap` around."""
+    while isinstance(i, Traced):
+        if hasattr(i, "batch"):
+            return True
+        i = i.innermost()
+    return False
+
+
+def suited(value: Any, shape: tuple, dtype: np.dtype, name: str) -> Any:
+    """A value in the shape and type of the place it goes to, or an error."""
+    if not isinstance(value, (Traced, np.ndarray, np.generic)):
+        value = np.asarray(value, None if np.iscomplexobj(value) else dtype)
+    if not np.can_cast(value.dtype, dtype, "same_kind"):
+        raise TypeError(f"{name}: a value of {value.dtype} cannot be stored in a tensor of {dtype}; convert it first")
+    value = value if value.dtype == dtype else value.astype(dtype)
+    if value.shape == shape:
+        return value
+    extra = value.ndim - len(shape)
+    if extra > 0 and value.shape[:extra] == (1,) * extra:
+        value = reshape_to(value, shape=tuple(value.shape[extra:]))
+    if value.ndim > len(shape) or any(m not in (1, n) for m, n in zip(value.shape[::-1], shape[::-1])):
+        raise ValueError(
+            f"{name}: a value of shape {tuple(value.shape)} does not fit the part it goes to, of shape {tuple(shape)}"
+        )
+    return spread_to(value, shape=shape)
+
+
+Traced.__getitem__ = getitem
+Traced.__setitem__ = assign
+
+
+# --- along one axis --------------------------------------------------------------------------------------------------
+
+
+def whole_numbers(index: Any, name: str, what: str = "index") -> Any:
+    """An index as an array of integers."""
+    index = (
+        index
+        if isinstance(index, (Traced, np.ndarray))
+        else _listed(index, name)
+        if isinstance(index, (list, tuple))
+        else np.asarray(index)
+    )
+    if index.dtype.kind not in "iu":
+        raise TypeError(f"{name}: {what} must hold integers, got {index.dtype}")
+    return index if index.dtype.kind == "i" else index.astype(np.dtype("int64"))
+
+
+def as_vector(index: Any, name: str) -> Any:
+    """An index of one axis as a vector; a number is a vector of one."""
+    index = whole_numbers(index, name)
+    if index.ndim > 1:
+        raise ValueError(f"{name}: index must be a vector, got shape {tuple(index.shape)}")
+    return index if index.ndim else reshape_to(index, shape=(1,))
+
+
+def index_select(x, dim, index):
+    """The slices of an axis at the places listed."""
+    axis, index = one_axis(x.ndim, dim, "index_select"), as_vector(index, "index_select")
+    with explaining("index_select", x):
+        return take_entries(x, index, axes=(axis,), after=-axis - 1) if x.ndim else x
+
+
+def take_along_dim(x, indices, dim=None):
+    """Entries at places of one axis (without dim: of all as one) given for each entry of the others."""
+    indices = whole_numbers(indices, "take_along_dim", "indices")
+    if dim is None:
+        x, indices, dim = ravel(x), ravel(indices), 0
+    axis = one_axis(x.ndim, dim, "take_along_dim")
+    if x.ndim != indices.ndim:
+        raise ValueError(
+            f"take_along_dim: x has shape {tuple(x.shape)} and indices {tuple(indices.shape)}; they need as many axes"
+        )
+    others = [[n for a, n in zip(range(-x.ndim, 0), v.shape) if a != axis] for v in (x, indices)]
+    common_shape(others, "take_along_dim")
+    with explaining("take_along_dim", x):
+        return take_along(x, indices, axis=axis)
+
+
+def gather(x, dim, index, *, sparse_grad=False):
+    """y[i, j, k] = x[index[i, j, k], j, k] for dim 0, and so on."""
+    axis, index = one_axis(x.ndim, dim, "gather"), whole_numbers(index, "gather")
+    if x.ndim == 0 or index.ndim == 0:
+        return reshape_to(gather(atleast_1d(x), 0, atleast_1d(index)), shape=tuple(index.shape))
+    _fits_beside(index.shape, x.shape, axis, "gather", "index", "x")
+    if any(m < n for a, m, n in zip(range(-x.ndim, 0), index.shape, x.shape) if a != axis):
+        x = view_at(x, index=tuple([_ALL if a == axis else slice(n) for a, n in zip(range(-x.ndim, 0), index.shape)]))
+    with explaining("gather", x):
+        return take_along(x, index, axis=axis)
+
+
+def _fits_beside(small: tuple, large: tuple, axis: int | None, name: str, what: str, other: str) -> None:
+    """Raise unless one shape is within another, but for an axis."""
+    if len(small) != len(large) or any(m > n for a, m, n in zip(range(-len(small), 0), small, large) if a != axis):
+        but = "" if axis is None else f", except along axis {axis}"
+        raise ValueError(
+            f"{name}: {what} has shape {tuple(small)}; it needs as many axes as {other} {tuple(large)}, none longer{but}"
+        )
+
+
+class Target(NamedTuple):
+    """A tensor, the values that go into it, and where."""
+
+    x: Any
+    v: Any
+    index: Any
+    axes: tuple[int, ...]
+    after: int
+
+    @property
+    def place(self) -> dict:
+        return {"axes": self.axes, "after": self.after}
+
+    def put(self) -> Any:
+        """x with the values put in."""
+        return put_entries(self.x, self.v, self.index, **self.place)
+
+    def sum(self, v: Any = None) -> Any:
+        """Zeros in the shape of x with the values added."""
+        return add_entries(self.v if v is None else v, self.index, shape=tuple(self.x.shape), **self.place)
+
+
+def _scattered(x: Any, dim: Any, index: Any, src: Any, name: str) -> Target:
+    """Where the entries of src go."""
+    axis, index = one_axis(x.ndim, dim, name), whole_numbers(index, name)
+    if not isinstance(src, (Traced, np.ndarray)):
+        src = suited(src, tuple(index.shape), x.dtype, name)
+    if x.ndim == 0:
+        raise ValueError(f"{name}: needs a tensor with at least one axis")
+    _fits_beside(index.shape, x.shape, axis, name, "index", "x")
+    _fits_beside(index.shape, src.shape, None, name, "index", "src")
+    if src.shape != index.shape:
+        src = view_at(src, index=tuple(map(slice, index.shape)))
+    src = suited(src, tuple(index.shape), x.dtype, name)
+    grid = [np.arange(n).reshape(-1, *(1,) * (x.ndim - k - 1)) for k, n in enumerate(index.shape)]
+    grid[axis] = index
+    with explaining(name, x):
+        flat = flat_index(*grid, sizes=tuple(x.shape))
+    return Target(x, src, flat, tuple(range(-x.ndim, 0)), 0)
+
+
+def _slices(x: Any, dim: Any, index: Any, source: Any, name: str) -> Target:
+    """Where the slices of source along an axis go."""
+    if x.ndim == 0:
+        raise ValueError(f"{name}: needs a tensor with at least one axis")
+    axis, index = one_axis(x.ndim, dim, name), as_vector(index, name)
+    wanted = tuple(index.shape[0] if a == axis else n for a, n in zip(range(-x.ndim, 0), x.shape))
+    if isinstance(source, (Traced, np.ndarray)) and source.ndim == 0 and wanted == (1,):
+        source = reshape_to(source, shape=(1,))
+    if isinstance(source, (Traced, np.ndarray)) and tuple(source.shape) != wanted:
+        raise ValueError(
+            f"{name}: source has shape {tuple(source.shape)}, but the {index.shape[0]} slices it goes to have shape {wanted}"
+        )
+    with explaining(name, x):
+        index = flat_index(index, sizes=(x.shape[axis],))
+    return Target(x, suited(source, wanted, x.dtype, name), index, (axis,), -axis - 1)
+
+
+def scatter(x, dim, index, src=None, *, value=None, reduce=None):
+    """A copy of x with y[index[i, j], j] = src[i, j] for dim 0, and so on; src may be one number."""
+    if (src is None) == (value is None):
+        raise TypeError("scatter: needs src, a tensor or a number, or value")
+    names = {None: None, "add": "sum", "multiply": "prod"}
+    if reduce not in names:
+        raise ValueError(f"scatter: reduce must be 'add' or 'multiply', got {reduce!r}; scatter_reduce knows more")
+    target = _scattered(x, dim, index, value if src is None else src, "scatter")
+    return target.put() if reduce is None else reduced(target, names[reduce], True, "scatter")
+
+
+def scatter_add(x, dim, index, src):
+    """A copy of x with src[i, j] added at [index[i, j], j] for dim 0, and so on."""
+    target = _scattered(x, dim, index, src, "scatter_add")
+    return x + target.sum()
+
+
+def scatter_reduce(x, dim, index, src, reduce, *, include_self=True):
+    """A copy of x with the sum, prod, mean, amax or amin of what src sends to each entry that index mentions."""
+    return reduced(_scattered(x, dim, index, src, "scatter_reduce"), reduce, include_self, "scatter_reduce")
+
+
+def index_add(x, dim, index, source, *, alpha=1):
+    """A copy of x with alpha times the slices of source added to those at the places listed."""
+    target = _slices(x, dim, index, source, "index_add")
+    return x + (target.sum() if alpha == 1 else target.sum(target.v * alpha))
+
+
+def index_copy(x, dim, index, source):
+    """A copy of x with the slices at the places listed replaced by those of source."""
+    return _slices(x, dim, index, source, "index_copy").put()
+
+
+def index_fill(x, dim, index, value):
+    """A copy of x with the slices at the places listed filled with one number."""
+    _needs_number(value, "index_fill")
+    if isinstance(value, Traced):
+        index = as_vector(index, "index_fill")
+        axis = one_axis(x.ndim, dim, "index_fill")
+        value = spread_to(
+            value, shape=tuple(index.shape[0] if a == axis else n for a, n in zip(range(-x.ndim, 0), x.shape))
+        )
+    return _slices(x, dim, index, value if isinstance(value, Traced) else np.asarray(value).item(), "index_fill").put()
+
+
+def _needs_number(value: Any, name: str) -> None:
+    if np.ndim(value) != 0:
+        raise ValueError(f"{name}: value must be one number, got shape {tuple(value.shape)}")
+
+
+def index_reduce(x, dim, index, source, reduce, *, include_self=True):
+    """A copy of x in which each slice listed is the prod, mean, amax or amin of what source sends there."""
+    return reduced(_slices(x, dim, index, source, "index_reduce"), reduce, include_self, "index_reduce")
+
+
+# --- reductions ------------------------------------------------------------------------------------------------------
+
+
+def reduced(target: Target, how: str, include_self: bool, name: str) -> Any:
+    """x with each addressed entry reduced with the values that go there, or replaced by their reduction."""
+    neutral = {"sum": 0, "prod": 1, "mean": 0, "amax": _least(target.x.dtype), "amin": _greatest(target.x.dtype)}
+    if how not in neutral:
+        raise ValueError(f"{name}: reduce must be one of {', '.join(neutral)}, got {how!r}")
+    x = target.x
+    if not include_self:
+        x = put_entries(
+            x, np.broadcast_to(np.asarray(neutral[how], x.dtype), target.v.shape), target.index, **target.place
+        )
+    if how in ("amax", "amin"):
+        return extreme_entries(x, target.v, target.index, largest=how == "amax", **target.place)
+    if how == "prod":
+        return _multiplied(target._replace(x=x))
+    total = x + target.sum()
+    return total if how == "sum" else _shared(total, target, include_self)
+
+
+def _shared(total: Any, target: Target, include_self: bool) -> Any:
+    """Sums divided by the number of terms."""
+    count = target.sum(np.ones(target.v.shape, total.dtype)) + int(include_self)
+    count = count if include_self else math.maximum(count, 1)
+    return math.floor_divide(total, count) if total.dtype.kind in "iu" else total / count
+
+
+def _least(dtype: np.dtype) -> Any:
+    return -np.inf if dtype.kind in "fc" else False if dtype.kind == "b" else np.iinfo(dtype).min
+
+
+def _greatest(dtype: np.dtype) -> Any:
+    return np.inf if dtype.kind in "fc" else True if dtype.kind == "b" else np.iinfo(dtype).max
+
+
+def _multiplied(target: Target) -> Any:
+    """Each addressed entry times all values that go there, which are multiplied in pairs until one is left.
+
+    Products of pairs keep gradients right where values are zero.
+    """
+    x, v, index, axes, after = target
+    if differs(index):
+        raise RuntimeError("reduce='prod' with an index that differs over the batch of vmap is not supported")
+    if not prod(index.shape):
+        return x
+    flat, rank = _innermost(index).reshape(-1), index.ndim
+    v = shifted(v, v.ndim - rank - after, rank, 0)
+    v = reshape_to(v, shape=(flat.size, *v.shape[rank:]))
+    order = np.argsort(flat, kind="stable")
+    v, flat = take_entries(v, order, axes=(-v.ndim,), after=v.ndim - 1), flat[order]
+    while (starts := np.flatnonzero(np.diff(flat, prepend=flat[0] - 1))).size < flat.size:
+        turn = np.arange(flat.size) - np.repeat(starts, np.diff(starts, append=flat.size))
+        left = np.flatnonzero(turn % 2 == 0)
+        paired = (left + 1 < flat.size) & (flat[np.minimum(left + 1, flat.size - 1)] == flat[left])
+        right = np.where(paired, left + 1, flat.size)  # the last row, of ones, for those without a partner
+        v = cat_along(v, np.ones((1, *v.shape[1:]), v.dtype), axis=-v.ndim)
+        pick = lambda rows, v=v: take_entries(v, rows, axes=(-v.ndim,), after=v.ndim - 1)
+        v, flat = pick(left) * pick(right), flat[left]
+    v = shifted(v, 0, 1, v.ndim - 1 - after)
+    return put_entries(x, take_entries(x, flat, axes=axes, after=after) * v, flat, axes=axes, after=after)
+
+
+def _innermost(index: Any) -> np.ndarray:
+    while isinstance(index, Traced):
+        index = index.innermost()
+    return index
+
+
+# --- by masks and by flat places -------------------------------------------------------------------------------------
+
+
+def truth_values(mask: Any, name: str) -> Any:
+    """A mask as an array of truth values."""
+    mask = mask if isinstance(mask, (Traced, np.ndarray)) else np.asarray(mask)
+    if mask.dtype.kind != "b":
+        raise TypeError(f"{name}: mask must hold truth values, got {mask.dtype}; write mask > 0 or mask.bool()")
+    return mask
+
+
+def masked_fill(x, mask, value):
+    """x with one number wherever mask is true."""
+    mask = truth_values(mask, "masked_fill")
+    _needs_number(value, "masked_fill")
+    common_shape([x.shape, mask.shape], "masked_fill")
+    return math.where(mask, suited(value, (), x.dtype, "masked_fill"), x)
+
+
+def masked_select(x, mask):
+    """The entries where mask is true, as a vector."""
+    x, mask = _aligned(x, mask, "masked_select")
+    with explaining("masked_select", x):
+        return take_entries(x, mask_places(mask), axes=tuple(range(-x.ndim, 0)), after=0)
+
+
+def masked_scatter(x, mask, source):
+    """x with the entries where mask is true replaced by those of source, in order."""
+    x, mask = _aligned(x, mask, "masked_scatter")
+    places = mask_places(mask)
+    if prod(source.shape) < places.shape[0]:
+        raise ValueError(
+            f"masked_scatter: mask has {places.shape[0]} true entries, but source only {prod(source.shape)}"
+        )
+    v = suited(view_at(ravel(source), index=(slice(places.shape[0]),)), tuple(places.shape), x.dtype, "masked_scatter")
+    return put_entries(x, v, places, axes=tuple(range(-x.ndim, 0)), after=0)
+
+
+def _aligned(x: Any, mask: Any, name: str) -> tuple[Any, Any]:
+    """A tensor and a mask in their common shape, with one axis at least."""
+    mask = truth_values(mask, name)
+    shape = common_shape([x.shape, mask.shape], name) or (1,)
+    return tuple(a if a.shape == shape else spread_to(a, shape=shape) for a in (x, mask))
+
+
+def nonzero(x, *, as_tuple=False):
+    """The indices of the nonzero entries as rows, or as one vector for each axis."""
+    if as_tuple:
+        return unbind(argwhere(atleast_1d(x)), 1)
+    return argwhere(x)
+
+
+def index_put(x, indices, values, accumulate=False):
+    """x with x[indices] = values, or with values added there; None stands for a whole axis."""
+    if not isinstance(indices, (tuple, list)):
+        raise TypeError(f"index_put: indices must be a tuple of tensors, got {type(indices).__name__}")
+    indices = tuple(_ALL if i is None else i for i in indices)
+    with explaining("index_put", x):
+        spot = located(x, indices, "index_put")
+        if spot.basic is not None and any(i.__class__ is not slice for i in spot.basic) or spot.index is None:
+            raise TypeError("index_put: indices must be tensors (or None)")
+        values = suited(values, region(x, spot.index, spot.axes, spot.after), x.dtype, "index_put")
+        target = Target(x, values, spot.index, spot.axes, spot.after)
+        return x + target.sum() if accumulate else target.put()
+
+
+def put(x, index, source, accumulate=False):
+    """x with entries replaced (or added to) at places counted through all its axes."""
+    index = whole_numbers(index, "put")
+    if prod(index.shape) != prod(source.shape):
+        raise ValueError(
+            f"put: index has {prod(index.shape)} entries, source has {prod(source.shape)}; they need as many"
+        )
+    with explaining("put", x):
+        flat = flat_index(ravel(index), sizes=(prod(x.shape),))
+    lifted = atleast_1d(x)
+    target = Target(lifted, suited(ravel(source), flat.shape, x.dtype, "put"), flat, tuple(range(-lifted.ndim, 0)), 0)
+    changed = lifted + target.sum() if accumulate else target.put()
+    return changed if x.ndim else reshape_to(changed, shape=())
+
+
+def take(x, index):
+    """The entries at places counted through all axes."""
+    index = whole_numbers(index, "take")
+    with explaining("take", x):
+        flat, x = flat_index(index, sizes=(prod(x.shape),)), atleast_1d(x)
+        return take_entries(x, flat, axes=tuple(range(-x.ndim, 0)), after=0)
+
+
+@op(
+    lambda g, x_shape, repeats, axis: reshape_to(_unrepeated(g, x_shape, repeats, axis), shape=x_shape),
+    linear=True,
+    trailing=True,
+    samples=shapes("2 n", repeats=[3, 1, 0], axis=[-1, -2]),
+)
+def repeated(x, *, repeats, axis):
+    """Each slice of an axis so many times in a row."""
+    return np.repeat(x, repeats, axis)
+
+
+def _unrepeated(g, shape, repeats, axis):
+    """The sum over the copies of each slice, their axis left at length one."""
+    n, rest = len(shape) + axis + 1, shape[len(shape) + axis + 1 :]
+    return fit_shape(reshape_to(g, shape=(*shape[:n], repeats, *rest)), shape=(*shape[:n], 1, *rest))
+
+
+# --- choices ---------------------------------------------------------------------------------------------------------
+
+
+def repeat_interleave(x, repeats, dim=None, *, output_size=None):
+    """Each entry (each slice along dim) so many times in a row; `repeats` is a number, or one number for each."""
+    if dim is None:
+        x, dim = ravel(x), 0
+    x = atleast_1d(x)
+    axis, repeats = one_axis(x.ndim, dim, "repeat_interleave"), whole_numbers(repeats, "repeat_interleave", "repeats")
+    counts, n = np.asarray(_innermost(repeats)).reshape(-1), x.shape[axis]
+    if differs(repeats) or counts.size not in (1, n) or (counts < 0).any():
+        raise ValueError(f"repeat_interleave: repeats must be one number or {n}, none negative, got {repeats!r:.60}")
+    if counts.size == 1:
+        result = repeated(x, repeats=int(counts[0]), axis=axis)
+    else:
+        result = take_entries(x, np.repeat(np.arange(n), counts), axes=(axis,), after=-axis - 1)
+    if output_size is not None and output_size != result.shape[axis]:
+        raise ValueError(f"repeat_interleave: output_size is {output_size}, but the result has {result.shape[axis]}")
+    return result
+
+
+def combinations(x, r=2, with_replacement=False):
+    """All choices of r entries of a vector, as rows."""
+    if x.ndim != 1:
+        raise ValueError(f"combinations: expected a vector, got shape {tuple(x.shape)}")
+    if (r := integer(r, "combinations", "r")) < 0:
+        raise ValueError(f"combinations: r must not be negative, got {r}")
+    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    rows = np.array(list(choose(range(x.shape[0]), r)), np.int64).reshape(-1, r)
+    return take_entries(x, rows, axes=(-1,), after=0)

@@ -1,5 +1,428 @@
-"""Sorting, searching and counting."""
+"""What depends on the order of entries: extremes along an axis, sorting, quantiles, searching and counting.
+
+Functions that choose entries find their places with an op on integers and then take them with `take_along`, which
+carries the gradient.  NaN counts as larger than any number.
+"""
 
 from __future__ import annotations
 
-__all__: list[str] = []
+import builtins
+from math import nan
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..op import Traced, op
+from ..samples import shapes
+from .axes import one_axis
+from .base import clone
+from .index import take_along
+from .math import ceil, floor, lerp, maximum, minimum, where
+from .math import round as rounded
+from .reduce import EVERY, amax, amin, count, demand_entries, reduce_sum, shared
+from .shape import along, permuted, reshape_to, view_at
+
+__all__ = [
+    "argmax", "argmin", "argsort", "bincount", "bucketize", "histc", "histogram", "kthvalue", "max", "median", "min", "mode", "msort",
+    "nanmedian", "nanquantile", "quantile", "searchsorted", "sort", "topk", "unique", "unique_consecutive",
+]  # fmt: skip
+
+
+class Chosen(NamedTuple):
+    """Entries of a tensor and where along the axis they are."""
+
+    values: Any
+    indices: Any
+
+
+# --- places ----------------------------------------------------------------------------------------------------------
+
+choices = {"differentiable": False, "trailing": True}
+
+
+@op(**choices, samples=shapes("n m | 3 4:integers(0;3)", axis=[-1, -2], descending=[True, False]))
+def arg_sort(x, *, axis, descending=False):
+    """The places of the entries in order; equal ones stay in the order they had."""
+    if not descending:
+        return np.argsort(x, axis, kind="stable")
+    return x.shape[axis] - 1 - np.flip(np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
+
+
+@op(**choices, samples=shapes("n m | 3 4:integers(0;3)", smallest=1, axis=[-1, -2], largest=[True, False]))
+def arg_extreme(x, *, axis, largest=True):
+    """The place of the first largest (or smallest) entry, or of the first NaN."""
+    return (np.argmax if largest else np.argmin)(x, axis, keepdims=True)
+
+
+@op(**choices, samples=shapes("3 4 | 9 9:integers(0;5)", k=[0, 1, 3], axis=[-1, -2], largest=[True, False]))
+def arg_topk(x, *, k, axis, largest=True):
+    """The places of the k largest (or smallest) entries, best first; of equal ones that are taken, the earlier first."""
+    n = x.shape[axis]
+    if not 0 < 8 * k < n:
+        return arg_sort.op.forward(x, axis=axis, descending=largest)[along(axis, slice(k))]
+    parts = np.argpartition(x, n - k if largest else k - 1, axis)
+    some = np.sort(parts[along(axis, slice(n - k, None) if largest else slice(k))], axis)
+    order = arg_sort.op.forward(np.take_along_axis(x, some, axis), axis=axis, descending=largest)
+    return np.take_along_axis(some, order, axis)
+
+
+@op(**choices, samples=shapes("3 4 | 3 5:integers(0;3)", axis=[-1, -2], k=[1, 3]))
+def arg_kth(x, *, k, axis):
+    """The place of the k-th smallest entry."""
+    return np.argsort(x, axis, kind="stable")[along(axis, slice(k - 1, k))]
+
+
+@op(**choices, samples=shapes("3 4 | 3 5:integers(0;3)", axis=[-1, -2], skip=[True, False]))
+def arg_median(x, *, axis, skip=False):
+    """The place of the median, the lower of two; NaN is the median of what contains it, unless it is to be skipped."""
+    numbers = np.add.reduce(x == x, axis=axis, keepdims=True)
+    half = np.maximum(numbers - 1, 0) // 2
+    rank = half if skip else np.where(numbers < x.shape[axis], numbers, half)
+    return np.take_along_axis(np.argsort(x, axis, kind="stable"), rank, axis)
+
+
+@op(**choices, samples=shapes("3 4:integers(0;3) | 1 5:integers(0;3)", axis=[-1, -2]))
+def arg_mode(x, *, axis):
+    """The place of the last of the most frequent entries; of several as frequent, of the smallest."""
+    order = np.argsort(x, axis, kind="stable")
+    ordered = np.take_along_axis(x, order, axis)
+    place = np.arange(x.shape[axis]).reshape(-1, *(1,) * (-axis - 1))
+    upper, lower = along(axis, slice(1, None)), along(axis, slice(None, -1))
+    starts = np.zeros(x.shape, np.int64)
+    starts[upper] = np.where(ordered[upper] != ordered[lower], place[1:], 0)
+    return np.take_along_axis(order, np.argmax(place - np.maximum.accumulate(starts, axis), axis, keepdims=True), axis)
+
+
+def taken(x: Any, places: Any, dim: Any) -> Any:
+    """The entries at places along dim; a tensor without axes is its own only entry."""
+    return take_along(x, places, axis=one_axis(x.ndim, dim, "taken")) if x.ndim else clone(x)
+
+
+def with_axis(x: Any) -> Any:
+    """x, as a vector if it has no axes."""
+    return x if x.ndim else reshape_to(x, shape=(1,))
+
+
+def squeezed(x: Any, axis: int) -> Any:
+    """x without an axis of length one."""
+    return reshape_to(x, shape=(*x.shape[:axis], *x.shape[x.ndim + axis + 1 :]))
+
+
+def chosen(primitive: Any, x: Any, dim: Any, keepdim: bool, name: str, **params: Any) -> Chosen:
+    """The one entry of each row whose place the primitive finds."""
+    axis, rows = one_axis(x.ndim, dim, name), with_axis(x)
+    demand_entries(rows, (axis,), name)
+    places = primitive(rows, axis=axis, **params)
+    both = take_along(rows, places, axis=axis), places
+    return Chosen(*(both if keepdim and x.ndim else [squeezed(v, axis) for v in both]))
+
+
+# --- extremes --------------------------------------------------------------------------------------------------------
+
+
+def max(x, dim=None, keepdim=False, *, other=None):
+    """The largest entry; along `dim`, also where it is; with another tensor, the larger of two at each place."""
+    return _extreme(x, dim, keepdim, other, "max", amax, maximum)
+
+
+def min(x, dim=None, keepdim=False, *, other=None):
+    """The smallest entry; along `dim`, also where it is; with another tensor, the smaller of two at each place."""
+    return _extreme(x, dim, keepdim, other, "min", amin, minimum)
+
+
+def _extreme(x: Any, dim: Any, keepdim: bool, other: Any, name: str, reduction: Any, between: Any) -> Any:
+    if other is not None or isinstance(dim, (Traced, np.ndarray)):
+        return between(x, dim if other is None else other)
+    if dim is None:
+        demand_entries(x, EVERY[x.ndim], name)
+        return reduction(x)
+    if isinstance(dim, (tuple, list)):
+        raise TypeError(f"{name}: dim must be one axis, got {dim}; a{name}(x, {dim}) takes several, without the indices")
+    return chosen(arg_extreme, x, dim, keepdim, name, largest=name == "max")
+
+
+def argmax(x, dim=None, keepdim=False):
+    """Where the largest entry is: among all, counted through, or along `dim`.  The first of equal ones."""
+    return _place(x, dim, keepdim, "argmax")
+
+
+def argmin(x, dim=None, keepdim=False):
+    """Where the smallest entry is: among all, counted through, or along `dim`.  The first of equal ones."""
+    return _place(x, dim, keepdim, "argmin")
+
+
+def _place(x: Any, dim: Any, keepdim: bool, name: str) -> Any:
+    axis = -1 if dim is None else one_axis(x.ndim, dim, name)
+    demand_entries(x, EVERY[x.ndim] if dim is None or not x.ndim else (axis,), name)
+    rows = reshape_to(x, shape=(count(x, EVERY[x.ndim]),)) if dim is None else with_axis(x)
+    places = arg_extreme(rows, axis=axis, largest=name == "argmax")
+    if dim is None:
+        return reshape_to(places, shape=(1,) * x.ndim if keepdim else ())
+    return places if keepdim and x.ndim else squeezed(places, axis)
+
+
+# --- sorting ---------------------------------------------------------------------------------------------------------
+
+
+def argsort(x, dim=-1, descending=False, stable=False):
+    """The places of the entries along `dim` in order; equal ones stay in the order they had."""
+    places = arg_sort(with_axis(x), axis=one_axis(x.ndim, dim, "argsort"), descending=bool(descending))
+    return places if x.ndim else reshape_to(places, shape=())
+
+
+def sort(x, dim=-1, descending=False, stable=False):
+    """The entries along `dim` in order and the places where they were; equal ones stay in the order they had."""
+    one_axis(x.ndim, dim, "sort")
+    places = argsort(x, dim, descending)
+    return Chosen(taken(x, places, dim), places)
+
+
+def msort(x):
+    """The entries sorted along the first axis."""
+    return sort(x, 0).values
+
+
+def topk(x, k, dim=-1, largest=True, sorted=True):
+    """The k largest (or smallest) entries along `dim`, best first, and where they are."""
+    axis, rows = one_axis(x.ndim, dim, "topk"), with_axis(x)
+    if not 0 <= k <= rows.shape[axis]:
+        raise ValueError(f"topk: k must be from 0 to {rows.shape[axis]}, the length of axis {dim} of shape {x.shape}, got {k}")
+    places = arg_topk(rows, k=int(k), axis=axis, largest=bool(largest))
+    both = take_along(rows, places, axis=axis), places
+    return Chosen(*(both if x.ndim or not k else [reshape_to(v, shape=()) for v in both]))
+
+
+def kthvalue(x, k, dim=-1, keepdim=False):
+    """The k-th smallest entry along `dim`, counted from 1, and where it is."""
+    n = with_axis(x).shape[one_axis(x.ndim, dim, "kthvalue")]
+    if not 1 <= k <= n:
+        raise ValueError(f"kthvalue: k must be from 1 to {n}, the length of axis {dim} of shape {x.shape}, got {k}")
+    return chosen(arg_kth, x, dim, keepdim, "kthvalue", k=int(k))
+
+
+def mode(x, dim=-1, keepdim=False):
+    """The most frequent entry along `dim` (the smallest of several) and where it is last."""
+    return chosen(arg_mode, x, dim, keepdim, "mode")
+
+
+# --- medians and quantiles -------------------------------------------------------------------------------------------
+
+
+@op(shared, trailing=True, samples=shapes("3 5:distinct | 4:distinct", axis=[(-1,)], keepdims=[True, False], skip=[True, False]))
+def reduce_median(x, *, axis, keepdims=False, skip=False):
+    """The lower median along one axis; equal entries share the gradient."""
+    y = np.take_along_axis(x, arg_median.op.forward(x, axis=axis[0], skip=skip), axis[0])
+    return y if keepdims else y[along(axis[0], 0)]
+
+
+def median(x, dim=None, keepdim=False):
+    """The median of all entries, the lower of two; along `dim`, also where it is.  NaN if there is one among them."""
+    return _median(x, dim, keepdim, "median", False)
+
+
+def nanmedian(x, dim=None, keepdim=False):
+    """The median of the entries that are not NaN, the lower of two; along `dim`, also where it is."""
+    return _median(x, dim, keepdim, "nanmedian", True)
+
+
+def _median(x: Any, dim: Any, keepdim: bool, name: str, skip: bool) -> Any:
+    if dim is not None:
+        return chosen(arg_median, x, dim, keepdim, name, skip=skip)
+    flat = reshape_to(x, shape=(count(x, EVERY[x.ndim]),))
+    return reduce_median(flat, axis=(-1,), skip=skip) if flat.shape[0] else reduce_sum(flat, axis=(-1,)) * nan
+
+
+INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+def quantile(x, q, dim=None, keepdim=False, *, interpolation="linear"):
+    """The value below which a fraction q of the entries lie; several q give a new first axis."""
+    return _quantile(x, q, dim, keepdim, interpolation, "quantile", False)
+
+
+def nanquantile(x, q, dim=None, keepdim=False, *, interpolation="linear"):
+    """`quantile` of the entries that are not NaN."""
+    return _quantile(x, q, dim, keepdim, interpolation, "nanquantile", True)
+
+
+def _quantile(x: Any, q: Any, dim: Any, keepdim: bool, interpolation: str, name: str, skip: bool) -> Any:
+    q = _fractions(x, q, interpolation, name)
+    rank = builtins.max(x.ndim, 1)
+    axis = EVERY[x.ndim] if dim is None or not x.ndim else (one_axis(x.ndim, dim, name),)
+    demand_entries(x, axis, name)
+    rest = tuple(a for a in EVERY[x.ndim] if a not in axis)
+    rows = permuted(x, axes=rest + axis)
+    rows = reshape_to(rows, shape=(*rows.shape[: len(rest)], count(x, axis)))
+    y = _at_ranks(taken(rows, arg_sort(rows, axis=-1), -1), _ranks(rows, with_axis(q), interpolation, skip), interpolation)
+    if keepdim and x.ndim:
+        y = reshape_to(y, shape=(*[1 if a in axis else n for a, n in zip(EVERY[rank], x.shape)], y.shape[-1]))
+    return permuted(y, axes=(-1, *range(-y.ndim, -1))) if q.ndim else view_at(y, index=(..., 0))
+
+
+def _fractions(x: Any, q: Any, interpolation: str, name: str) -> Any:
+    """q as an array of x's type, if everything is as it should be."""
+    if x.dtype.kind != "f":
+        raise TypeError(f"{name}: x must be of a floating-point type, got {x.dtype}; use {name}(x.float(), q)")
+    if interpolation not in INTERPOLATIONS:
+        raise ValueError(f"{name}: interpolation must be one of {', '.join(INTERPOLATIONS)}, got {interpolation!r}")
+    q = q if isinstance(q, (Traced, np.ndarray)) else np.asarray(q)
+    if q.ndim > 1:
+        raise ValueError(f"{name}: q must be a number or a vector of numbers, got shape {q.shape}")
+    if isinstance(q, np.ndarray) and not ((q >= 0) & (q <= 1)).all():
+        raise ValueError(f"{name}: q must be from 0 to 1, got {q.tolist()}")
+    return q if q.dtype == x.dtype else q.astype(x.dtype)
+
+
+def _ranks(rows: Any, q: Any, interpolation: str, skip: bool) -> Any:
+    """Where in sorted rows the quantiles are; in rows with a NaN that is not to be skipped, at the last entry, a NaN."""
+    n = rows.shape[-1]
+    numbers = reduce_sum(rows == rows, axis=(-1,), keepdims=True)
+    ranks = q * where(numbers > 0, numbers - 1, 0).astype(rows.dtype)
+    ranks = ranks if skip else where(numbers < n, n - 1, ranks)
+    return {"nearest": rounded, "lower": floor, "higher": ceil}.get(interpolation, lambda r: r)(ranks)
+
+
+def _at_ranks(ordered: Any, ranks: Any, interpolation: str) -> Any:
+    """Entries of sorted rows at ranks that may lie between two."""
+    low, high = floor(ranks), ceil(ranks)
+    below = take_along(ordered, low.astype(np.int64), axis=-1)
+    if interpolation in ("lower", "higher", "nearest"):
+        return below
+    above = take_along(ordered, high.astype(np.int64), axis=-1)
+    way = ranks - low
+    return (below + above) / 2 if interpolation == "midpoint" else where(way < 0.5, below + way * (above - below), above - (1 - way) * (above - below))
+
+
+# --- searching -------------------------------------------------------------------------------------------------------
+
+
+@op(differentiable=False, samples=shapes("5:distinct, 3 | 5:distinct, 2 3 | 0, 3", right=[True, False]))
+def insertion(sequence, values, *, right=False):
+    """Where values would have to be put into sorted sequences, one or one for each row of values."""
+    side = "right" if right else "left"
+    if sequence.ndim == 1:
+        return np.searchsorted(sequence, values, side)
+    y = np.empty(values.shape, np.int64)
+    for row in np.ndindex(sequence.shape[:-1]):
+        y[row] = np.searchsorted(sequence[row], values[row], side)
+    return y
+
+
+def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None):
+    """Where each value would have to be put into a sorted sequence to keep it sorted: before equal ones, or after if `right`."""
+    if side not in (None, "left", "right") or side == "left" and right:
+        raise ValueError(f"searchsorted: side must be 'left' or 'right' and agree with right, got side={side!r}, right={right}")
+    rows = sorted_sequence if sorter is None else taken(sorted_sequence, sorter, -1)
+    values = input if isinstance(input, (Traced, np.ndarray)) else np.asarray(input)
+    if rows.ndim == 0 or rows.ndim > 1 and rows.shape[:-1] != values.shape[:-1]:
+        raise ValueError(
+            f"searchsorted: sequences of shape {rows.shape} and values of shape {values.shape} do not go together; "
+            "give one sequence, or one for each row of values"
+        )
+    places = insertion(rows, values, right=bool(right) or side == "right")
+    return places.astype(np.int32) if out_int32 else places
+
+
+def bucketize(input, boundaries, *, out_int32=False, right=False):
+    """The number of the bucket between sorted boundaries that each entry falls into."""
+    if boundaries.ndim != 1:
+        raise ValueError(f"bucketize: boundaries must be a vector, got shape {boundaries.shape}")
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+
+
+# --- different values ------------------------------------------------------------------------------------------------
+
+
+@op(differentiable=False, outputs=3, samples=shapes("3 4:integers(0;3)", axis=[None, -1, -2]))
+def distinct(x, *, axis=None):
+    """The different entries (or slices of an axis) in order, which of them each was, and how often each was there."""
+    y, inverse, counts = np.unique(x, return_inverse=True, return_counts=True, axis=axis, equal_nan=False)
+    return y, inverse.reshape(x.shape if axis is None else -1), counts
+
+
+@op(differentiable=False, outputs=3, samples=shapes("3 4:integers(0;2)", axis=[None, -1, -2]))
+def distinct_runs(x, *, axis=None):
+    """The entries (or slices of an axis) that differ from the one before, which run each is in, and how long each run is."""
+    slices = x.reshape(-1, 1) if axis is None else np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1)
+    new = np.ones(len(slices), bool)
+    new[1:] = (slices[1:] != slices[:-1]).any(axis=1)
+    run = np.cumsum(new) - 1
+    y = x.reshape(-1)[new] if axis is None else np.compress(new, x, axis)
+    return y, run.reshape(x.shape) if axis is None else run, np.bincount(run, minlength=new.sum())
+
+
+def unique(x, sorted=True, return_inverse=False, return_counts=False, dim=None):
+    """The different entries in order (or the different slices of `dim`); also which each entry was, and how many there were."""
+    return _distinct(distinct, x, return_inverse, return_counts, dim, "unique")
+
+
+def unique_consecutive(x, return_inverse=False, return_counts=False, dim=None):
+    """The entries (or slices of `dim`) that differ from the one before; also the run of each entry, and the lengths of runs."""
+    return _distinct(distinct_runs, x, return_inverse, return_counts, dim, "unique_consecutive")
+
+
+def _distinct(primitive: Any, x: Any, return_inverse: bool, return_counts: bool, dim: Any, name: str) -> Any:
+    axis = None if dim is None or not x.ndim else one_axis(x.ndim, dim, name)
+    y, inverse, counts = primitive(x, axis=axis)
+    results = (y, *([inverse] if return_inverse else []), *([counts] if return_counts else []))
+    return results if len(results) > 1 else y
+
+
+# --- counting --------------------------------------------------------------------------------------------------------
+
+
+@op(differentiable=False, samples=shapes("5:integers(0;4), 5 | 0:integers(0;4), 0", minlength=[0, 6]))
+def tally(x, weights, *, minlength=0):
+    """How often each number from 0 on occurs, or the sum of the weights of those that are it."""
+    y = np.bincount(x, weights, minlength)
+    return y if weights is None or weights.dtype != np.float32 else y.astype(np.float32)
+
+
+def bincount(x, weights=None, minlength=0):
+    """How often each number from 0 on occurs in x, or the sum of the weights there."""
+    if x.ndim != 1 or x.dtype.kind not in "iu":
+        raise (ValueError if x.ndim != 1 else TypeError)(f"bincount: x must be a vector of integers, got shape {x.shape} of {x.dtype}")
+    if weights is not None and weights.shape != x.shape:
+        raise ValueError(f"bincount: weights must have the shape of x, {x.shape}, got {weights.shape}")
+    if minlength < 0:
+        raise ValueError(f"bincount: minlength must not be negative, got {minlength}")
+    return tally(x, weights, minlength=int(minlength))
+
+
+@op(differentiable=False, samples=shapes("7 | 3 4", bins=[1, 5], low=[-1, 0], high=[1, 0.5]))
+def bin_counts(x, *, bins, low, high):
+    """How many entries lie in each of equal bins; those outside are left out."""
+    if low == high:
+        low, high = (x.min(), x.max()) if x.size else (0, 1)
+    if low == high:
+        low, high = low - 1, high + 1
+    return np.histogram(x[x == x], bins, (low, high))[0].astype(x.dtype)
+
+
+def histc(x, bins=100, min=0, max=0):
+    """How many entries lie in each of `bins` equal bins from min to max, by default from the smallest entry to the largest."""
+    if bins < 1 or min > max:
+        raise ValueError(f"histc: needs bins >= 1 and min <= max, got bins={bins}, min={min}, max={max}")
+    return bin_counts(x, bins=int(bins), low=float(min), high=float(max))
+
+
+class Histogram(NamedTuple):
+    """Counts, and the edges of the bins they are of."""
+
+    hist: Any
+    bin_edges: Any
+
+
+@op(differentiable=False, outputs=2, samples=[])
+def bin_counts_and_edges(x, weight, edges, *, bins, range, density):
+    """A histogram and its edges."""
+    hist, edges = np.histogram(x, bins if edges is None else edges, range, density, weight)
+    return hist.astype(x.dtype), edges.astype(x.dtype)
+
+
+def histogram(x, bins, *, range=None, weight=None, density=False):
+    """How many entries lie in each bin (of equal width, or with the edges given), and the edges."""
+    edges = bins if isinstance(bins, (Traced, np.ndarray)) and bins.ndim else None
+    many = None if edges is not None else int(bins)
+    span = None if range is None else (float(range[0]), float(range[1]))
+    return Histogram(*bin_counts_and_edges(x, weight, edges, bins=many, range=span, density=bool(density)))

@@ -1,0 +1,387 @@
+"""Reductions against PyTorch: values, types, gradients, second gradients; and what they must be on their own."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import autograd_core as ag
+
+
+def weighted(results, lib, constant):
+    """One real number of all results that have gradients; the same on either side."""
+    total = 0
+    for k, y in enumerate(results):
+        if y.requires_grad:
+            rng = np.random.default_rng(k)
+            w = rng.standard_normal(tuple(y.shape))
+            if "complex" in str(y.dtype):
+                total = total + (lib.real(y) * constant(w)).sum() + (lib.imag(y) * constant(w + 1)).sum()
+            else:
+                total = total + (y * constant(w)).sum()
+    return total
+
+
+def stages(function, xs, gradient, lib, constant, order):
+    """Results, gradients and second gradients of a function, zero where there are none."""
+    y = function(*xs)
+    found = [list(y) if isinstance(y, tuple) else [y]]
+    wanted = [x for x in xs if x.requires_grad]
+    for _ in range(order if wanted else 0):
+        total = weighted(found[-1], lib, constant)
+        if getattr(total, "requires_grad", False):
+            gs = gradient(total, wanted)
+        else:
+            gs = [None] * len(wanted)
+        found.append([x * 0 if g is None else g for g, x in zip(gs, wanted, strict=True)])
+    return found
+
+
+def agree(ours, theirs, *arrays, order=2, rtol=1e-9, atol=1e-10):
+    """Both functions give the same results, gradients and second gradients on these arrays."""
+    torch = pytest.importorskip("torch")
+    inexact = [a.dtype.kind in "fc" for a in arrays]
+    mine = stages(
+        ours,
+        [ag.Tensor(a, requires_grad=d) for a, d in zip(arrays, inexact, strict=True)],
+        lambda y, xs: ag.gradient(y, xs, create_graph=True, allow_unused=True),
+        ag,
+        ag.Tensor,
+        order,
+    )
+    other = stages(
+        theirs,
+        [torch.tensor(a, requires_grad=d) for a, d in zip(arrays, inexact, strict=True)],
+        lambda y, xs: torch.autograd.grad(y, xs, create_graph=True, allow_unused=True),
+        torch,
+        torch.tensor,
+        order,
+    )
+    for stage, (xs, ys) in enumerate(zip(mine, other, strict=True)):
+        for x, y in zip(xs, ys, strict=True):
+            y = (y.detach() + 0 if stage else y.detach()).resolve_conj().numpy()  # + 0 makes PyTorch's zeros real
+            x = x.detach().numpy()
+            assert (x.shape, x.dtype) == (y.shape, y.dtype), f"derivative {stage}"
+            np.testing.assert_allclose(x, y, rtol=rtol, atol=atol, err_msg=f"derivative {stage}")
+
+
+def both(name, *arguments, **options):
+    """The function of that name on either side, with arguments after the tensors."""
+    torch = pytest.importorskip("torch")
+    return [lambda *xs, lib=lib: getattr(lib, name)(*xs, *arguments, **options) for lib in (ag, torch)]
+
+
+def real(*shape, seed=0):
+    return np.random.default_rng([seed, *shape]).standard_normal(shape)
+
+
+def cplx(*shape, seed=0):
+    return real(*shape, seed=seed) + 1j * real(*shape, seed=seed + 1)
+
+
+def leaf(values):
+    return ag.Tensor(np.array(values, dtype=float), requires_grad=True)
+
+
+def pulled(y, x, second=False):
+    """The gradient of y's sum, or that of a weighted sum of the gradient, as an array."""
+    (g,) = ag.gradient(y.sum(), [x], create_graph=second)
+    if second:
+        total = (g * np.arange(1.0, math.prod(x.shape) + 1).reshape(x.shape)).sum()
+        if not total.requires_grad:
+            return np.zeros(x.shape)
+        (g,) = ag.gradient(total, [x], allow_unused=True)
+    return np.zeros(x.shape) if g is None else g.detach().numpy()
+
+
+SHAPES = [(), (1,), (4,), (2, 3), (3, 1, 2)]
+DIMS = [None, 0, -1, (0, -1), (1,), ()]
+SUMS = ["sum", "mean", "nansum", "nanmean"]
+SPREADS = ["var", "std"]
+
+
+def valid(shape, dim):
+    axes = range(len(shape)) if dim is None else dim if isinstance(dim, tuple) else (dim,)
+    rank = max(len(shape), 1)
+    wide = [a for a in axes if -rank <= a < rank]
+    return len(wide) == len(axes) and len({a % rank for a in wide}) == len(wide)
+
+
+CASES = [(s, d) for s in SHAPES for d in DIMS if valid(s, d) and not (s == () and isinstance(d, tuple) and d)]
+
+
+@pytest.mark.parametrize("keepdim", [False, True])
+@pytest.mark.parametrize("shape, dim", CASES)
+@pytest.mark.parametrize("name", [*SUMS, *SPREADS, "amax", "amin", "logsumexp", "norm"])
+def test_reductions(name, shape, dim, keepdim):
+    if name == "logsumexp" and dim in (None, ()):
+        dim = tuple(range(len(shape)))
+        if dim == ():
+            return
+    if name in SPREADS and (dim == () or reduced(shape, dim) < 2):
+        return  # PyTorch's gradient for dim=() divides by zero; nothing to deviate is tested below
+    options = {"p": 2} if name == "norm" else {}
+    agree(*both(name, dim=dim, keepdim=keepdim, **options), real(*shape), rtol=1e-7, atol=1e-8)
+
+
+def reduced(shape, dim):
+    axes = range(len(shape)) if dim in (None, ()) else dim if isinstance(dim, tuple) else (dim,)
+    return math.prod(shape[a] for a in axes) if shape else 1
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "var", "logsumexp"])
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_complex_reductions(name, dim):
+
+    agree(*both(name, dim), cplx(3, 4))
+
+
+@pytest.mark.parametrize("correction", [0, 1, 2, 0.5])
+def test_corrections(correction):
+    for name in ("var", "std", "var_mean", "std_mean"):
+        agree(*both(name, 1, correction=correction), real(2, 4))
+        agree(*both(name, correction=correction, keepdim=True), real(2, 4))
+
+
+def test_spreads_take_unbiased_as_well():
+    for name in ("var", "std", "var_mean", "std_mean"):
+        agree(*both(name, False), real(5))
+        agree(*both(name, 0, False, True), real(5, 2))
+
+
+EMPTY = [("sum", 0.0), ("mean", math.nan), ("nansum", 0.0), ("nanmean", math.nan), ("prod", 1.0), ("std", math.nan), ("var", math.nan)]
+
+
+@pytest.mark.parametrize("name, value", EMPTY)
+def test_of_nothing(name, value):
+    y = getattr(ag, name)(leaf(np.zeros((0, 2))), 0)
+    assert np.array_equal(y.numpy() if not y.requires_grad else y.detach().numpy(), np.full(2, value), equal_nan=True)
+    assert np.array_equal(getattr(ag, name)(np.zeros(0)), value, equal_nan=True)
+
+
+def test_one_entry_has_no_sample_deviation():
+    assert math.isnan(ag.std(np.ones(1))) and math.isnan(ag.var(np.ones((1, 1)), 0)[0])
+    assert ag.std(np.ones(1), correction=0) == 0
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "int64", "float16", "float32", "float64"])
+@pytest.mark.parametrize("name", ["sum", "prod", "nansum", "all", "any", "amax", "amin", "count_nonzero"])
+def test_result_types(name, dtype):
+    agree(*both(name), np.array([[1, 0], [2, 3]]).astype(dtype), order=0)
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "nansum", "mean"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_dtype(name, dtype):
+    torch = pytest.importorskip("torch")
+    if name == "mean" and dtype == "int64":
+        return
+    x = np.array([[1, 2], [3, 4]], np.int32)
+    y = getattr(ag, name)(ag.Tensor(x), 0, dtype=getattr(ag, dtype))
+    other = getattr(torch, name)(torch.tensor(x), 0, dtype=getattr(torch, dtype)).numpy()
+    assert y.dtype == other.dtype and np.array_equal(y.numpy(), other)
+
+
+def test_integers_become_floats_where_they_must():
+    torch = pytest.importorskip("torch")
+    y, other = ag.logsumexp(ag.Tensor([1, 2]), 0), torch.logsumexp(torch.tensor([1, 2]), 0)
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y.numpy(), other.numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["all", "any"])
+@pytest.mark.parametrize("dim", [None, 0, (0, 1), -1])
+def test_logic(name, dim):
+    x = np.array([[True, False], [True, True]])
+    agree(*both(name, **({} if dim is None else {"dim": dim})), x, order=0)
+    agree(*both(name), np.zeros((0, 2), bool), order=0)
+    agree(*both(name), np.array([1 + 1j, 0]), order=0)
+
+
+def test_equal_extremes_share_the_gradient():
+    for name in ("amax", "amin"):
+        agree(*both(name, (0,)), np.array([[1.0, 2, 2], [1, 3, 2], [0, 2, 2]]))
+    agree(*both("max"), np.array([1.0, 3, 3, 0]))
+    agree(*both("min"), np.array([1.0, 3, 3, 1]))
+    agree(*both("aminmax", dim=1), np.array([[1.0, 3, 3, 1], [0, 1, 2, 3]]))
+    agree(*both("max"), np.array([1.0, np.nan, 3]))
+
+
+def test_a_nan_extreme_hands_its_gradient_to_the_nans():
+    x = leaf([1, np.nan, 3, np.nan])
+    y = ag.amax(x)
+    assert math.isnan(y.item())
+    assert pulled(y, x).tolist() == [0, 0.5, 0, 0.5]
+
+
+@pytest.mark.parametrize("p", [0.5, 1, 1.5, 2, 2.5, 3, 4, math.inf, -math.inf, -1, -2])
+@pytest.mark.parametrize("dim", [None, 1, (0, 2)])
+def test_norms(p, dim):
+    agree(*both("norm", p=p, dim=dim), real(2, 3, 2), rtol=1e-7)
+
+
+@pytest.mark.parametrize("p", [1, 2, 3, math.inf])
+def test_norms_of_complex_numbers(p):
+    agree(*both("norm", p=p, dim=1), cplx(2, 3), rtol=1e-7)
+
+
+@pytest.mark.parametrize("p", [0.5, 1, 1.5, 2, 3, math.inf, -1])
+def test_zeros_do_no_harm_to_the_gradients_of_norms(p):
+    for values in ([0, 0, 0], [1, -2, 0], [0, 0, 3]):
+        for make in (lambda v: ag.norm(v, p), lambda v: ag.dist(v, np.zeros(3), p)):
+            x = leaf(values)
+            assert np.isfinite(pulled(make(x), x)).all()
+            assert pulled(make(x), x)[np.array(values) == 0].tolist() == [0] * values.count(0)
+            assert np.isfinite(pulled(make(x), x, second=True)).all()
+
+
+def test_the_number_of_nonzero_entries_has_gradient_zero():
+    x = leaf([1, 0, 2])
+    assert ag.norm(x, 0).item() == 2 and pulled(ag.norm(x, 0), x).tolist() == [0, 0, 0]
+
+
+def test_points_that_coincide_have_distance_zero_with_gradient_zero():
+    a, b = leaf([1, 2]), leaf([1, 2])
+    y = ag.dist(a, b)
+    assert y.item() == 0
+    assert [g.tolist() for g in (pulled(y, a), pulled(ag.dist(a, b), b))] == [[0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -3.7, 1e6 + 0.1])
+@pytest.mark.parametrize("n", [2, 3, 7, 1000])
+def test_the_deviation_of_equal_entries_is_zero_and_so_are_its_gradients(value, n):
+    for name in ("std", "var"):
+        x = leaf([[value] * n, [value] * n])
+        y = getattr(ag, name)(x, 1)
+        assert y.detach().numpy().tolist() == [0, 0]
+        assert not pulled(y, x).any()
+        if name == "std":
+            assert not pulled(ag.std(x, 1), x, second=True).any()
+
+
+def test_the_variance_of_large_equal_offsets_is_not_lost():
+    x = real(1000)
+    assert ag.var(x + 1e9) == pytest.approx(x.var(ddof=1), rel=1e-5)
+
+
+EXTREME_ROWS = [[-np.inf, -np.inf], [np.inf, 1.0], [np.inf, np.inf], [-np.inf, 1.0], [1000.0, 1001.0], [-1000.0, -1001.0]]
+
+
+@pytest.mark.parametrize("row", EXTREME_ROWS)
+def test_logsumexp_of_extremes(row):
+    x = leaf(row)
+    y = ag.logsumexp(x, 0)
+    assert y.item() == np.logaddexp(*row)
+    g = pulled(y, x)
+    assert np.isfinite(g).all() and np.isfinite(pulled(ag.logsumexp(x, 0), x, second=True)).all()
+    if math.isinf(y.item()):
+        assert not g.any()
+    else:
+        np.testing.assert_allclose(g, np.exp(np.array(row) - y.item()))
+
+
+def test_logsumexp_of_nothing_is_that_of_zero():
+    assert ag.logsumexp(np.zeros((2, 0)), 1).tolist() == [-np.inf] * 2
+
+
+def test_nan_is_left_out():
+    x = np.array([[1.0, np.nan, 3], [np.nan, np.nan, np.nan]])
+    agree(*both("nansum", 1), x)
+    agree(*both("nanmean", 1), x[:1])
+    assert np.isnan(ag.nanmean(x, 1)[1])
+
+
+@pytest.mark.parametrize("dim", [0, 1, -1])
+@pytest.mark.parametrize("p", [1, 2, 3])
+def test_renorm(dim, p):
+    agree(*both("renorm", p, dim, 1.0), real(3, 4), rtol=1e-7)
+
+
+def test_renorm_in_place():
+    t = ag.Tensor(np.array([[3.0, 4.0], [0.3, 0.4]]))
+    assert t.renorm_(2, 0, 1) is t
+    np.testing.assert_allclose(t.numpy(), [[0.6, 0.8], [0.3, 0.4]], rtol=1e-6)
+
+
+def test_cov():
+    agree(*both("cov"), real(3, 5))
+    agree(*both("cov", correction=0), real(5))
+    agree(*both("cov"), cplx(2, 4))
+    agree(*both("cov"), np.array(2.0)[None].repeat(3))
+    counts, scales = np.array([1, 2, 1, 3]), np.array([0.5, 1, 2, 0.1])
+    f = lambda **o: both("cov", **o)
+    for correction in (0, 1):
+        ours, theirs = f(correction=correction)
+        for fw, aw in [(counts, None), (None, scales), (counts, scales)]:
+            torch = pytest.importorskip("torch")
+            given = lambda make, fw=fw, aw=aw: {
+                **({} if fw is None else {"fweights": make(fw)}),
+                **({} if aw is None else {"aweights": make(aw)}),
+            }
+            agree(
+                lambda x, c=correction, w=given(ag.Tensor): ag.cov(x, correction=c, **w),
+                lambda x, c=correction, w=given(torch.tensor): torch.cov(x, correction=c, **w),
+                real(2, 4),
+            )
+
+
+def test_corrcoef():
+    agree(*both("corrcoef"), real(3, 6), rtol=1e-7, atol=1e-7)
+    agree(*both("corrcoef"), real(4), order=1)
+    assert ag.corrcoef(real(3, 6)).max() <= 1
+
+
+def test_trace():
+    agree(*both("trace"), real(3, 4))
+    agree(*both("trace"), cplx(2, 2))
+    agree(*both("trace"), np.arange(6).reshape(2, 3).astype(np.int32), order=0)
+
+
+def test_methods_and_spellings():
+    t = ag.Tensor(real(2, 3))
+    assert t.sum(axis=1, keepdims=True).shape == (2, 1)
+    assert t.mean((0, 1)).shape == () and t.std(0).shape == (3,) and t.amax(-1).shape == (2,)
+    assert t.norm(dim=0).shape == (3,) and t.aminmax(dim=0).max.shape == (3,)
+
+
+def test_arrays_give_arrays():
+    x = real(2, 3)
+    for name in ("sum", "mean", "std", "amax", "norm"):
+        assert isinstance(getattr(ag, name)(x, dim=1), np.ndarray), name
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=20))
+def test_numpy_agrees(values):
+    x = np.array(values)
+    np.testing.assert_allclose(ag.sum(x), x.sum(), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(ag.var(x, correction=0), x.var(), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(ag.norm(x), np.linalg.norm(x), rtol=1e-9)
+    np.testing.assert_allclose(ag.logsumexp(x, 0), np.logaddexp.reduce(x), rtol=1e-9, atol=1e-9)
+
+
+ERRORS = [
+    (lambda: ag.mean(ag.Tensor([1, 2])), TypeError, r"mean: x has type int64.*x.float\(\)"),
+    (lambda: ag.std(ag.Tensor([1, 2])), TypeError, "std: x has type int64"),
+    (lambda: ag.norm(ag.Tensor([1, 2])), TypeError, "norm: x has type int64"),
+    (lambda: ag.amax(np.zeros((0, 3))), ValueError, r"amax: x has shape \(0, 3\), with no entries along axis 0"),
+    (lambda: ag.amin(np.zeros((2, 0)), 1), ValueError, "amin: .*axis 1"),
+    (lambda: ag.sum(np.zeros((2, 3)), 2), IndexError, "sum: dim 2 is out of range"),
+    (lambda: ag.sum(np.zeros((2, 3)), (0, 0)), ValueError, r"sum: dim \(0, 0\) names an axis twice"),
+    (lambda: ag.sum(np.zeros((2, 3)), 1.5), TypeError, "sum: dim must be an integer"),
+    (lambda: ag.std(np.zeros(3), unbiased=True, correction=1), ValueError, "std: unbiased=True and correction=1"),
+    (lambda: ag.norm(np.zeros(3), "two"), ValueError, "norm: p must be a number, 'fro' or 'nuc', got 'two'"),
+    (lambda: ag.norm(np.zeros(0), math.inf), ValueError, "norm: x has shape"),
+    (lambda: ag.trace(np.zeros(3)), ValueError, r"trace: needs a matrix, got shape \(3,\)"),
+    (lambda: ag.cov(np.zeros((2, 2, 2))), ValueError, "cov: expected a row or a matrix"),
+    (lambda: ag.cov(np.zeros((2, 3)), aweights=np.ones(2)), ValueError, r"cov: aweights has shape \(2,\)"),
+    (lambda: ag.cov(np.zeros((2, 3)), fweights=np.ones(3)), TypeError, "cov: fweights count observations"),
+    (lambda: ag.renorm(np.zeros(3), 2, 0, 1.0), ValueError, "renorm: needs two axes"),
+]
+
+
+@pytest.mark.parametrize("call, kind, message", ERRORS)
+def test_errors(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()
