@@ -209,20 +209,20 @@ class TensorAttributes:
 
     def is_shared(self) -> bool:
         """Whether it is a view of another tensor's memory."""
-        return self.view is not None
+        return self.origin is not None
 
     def _is_view(self) -> bool:
         """Whether it is a view of another tensor."""
-        return self.view is not None
+        return self.origin is not None
 
     @property
     def _base(self) -> Tensor | None:
         """The tensor of which it is a view."""
-        return self.view and self.view.base
+        return self.origin and self.origin.base
 
     def detach_(self) -> Tensor:
         """Cut it off from its history; returns the tensor."""
-        if self.view is not None:
+        if self.origin is not None:
             raise RuntimeError("detach_: a view cannot be detached in place; use detach()")
         self.node = None
         return self

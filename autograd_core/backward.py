@@ -100,13 +100,15 @@ class Walk:
                     pending[parent] = ct
                     if parent.__class__ is Leaf and ct is not g and not self.tracked and fresh(ct, env):
                         ours.add(parent)
-                elif parent in ours:
+                elif parent in ours and ct.__class__ is np.ndarray:
                     before = pending[parent]
                     before += ct
                 else:
                     pending[parent] = total = pending[parent] + ct
                     if total.__class__ is np.ndarray:
                         ours.add(parent)
+                    else:
+                        ours.discard(parent)
         return found
 
     def picked(self, node: Pick, g: Any, pending: dict, found: dict) -> None:

@@ -79,7 +79,7 @@ def pushforward(op: Op, xs: list, ts: dict, y: Any, params: dict) -> Any:
     """The tangent of y = op(*xs), given tangents of some inputs; for several results, a tuple."""
     if op.jvp is not None:
         return op.jvp([ts.get(i) for i in range(len(xs))], y, *xs, **params)
-    if op.linear and len(ts) == 1 or op.linear and not op.variadic:
+    if op.linear and (not op.variadic or len(xs) == 1):
         return _linear(op, xs, ts, params)
     if op.elementwise and not op.together and all(hasattr(r, "constant") for r in op.rules if r):
         return _diagonal(op, xs, ts, y, params)

@@ -271,10 +271,9 @@ def table() -> dict[Callable, Callable]:
     """What stands in for each of NumPy's functions."""
     found: dict[Callable, Callable] = {}
     for space, functions in ((np, vars(nf)), (np.linalg, vars(numpy_linalg)), (np.fft, numpy_linalg.FFT)):
-        for name in dir(space):
-            function = getattr(space, name)
-            if hasattr(function, "_implementation") and callable(functions.get(name)):
-                found[function] = functions[name]
+        for name, stand in functions.items():
+            if callable(stand) and hasattr(function := vars(space).get(name), "_implementation"):
+                found[function] = stand
     for names, ask in ((nf.FORM, about_form), (nf.VALUES, about_values)):
         found |= {getattr(np, name): functools.partial(ask, getattr(np, name)) for name in names}
     return found | {getattr(np, name): functools.partial(like, getattr(np, name)) for name in LIKE}

@@ -20,13 +20,13 @@ class Tensor(Traced):
     """An array that remembers how it was made, so that gradients can flow back through it.
 
     `value` is the array (inside nested transforms, the traced value of the level below); `node` is where its gradient
-    goes, None if it needs none; `leaf` holds the gradient that has arrived; `view` says of what it is a view.
+    goes, None if it needs none; `leaf` holds the gradient that has arrived; `origin` says of what it is a view.
     """
 
-    __slots__ = ("value", "node", "leaf", "view", "__weakref__")
+    __slots__ = ("value", "node", "leaf", "origin", "__weakref__")
 
     def __init__(self, data: Any = (), requires_grad: bool = False):
-        self.value, self.node, self.leaf, self.view = _array(data, None, copy=True), None, None, None
+        self.value, self.node, self.leaf, self.origin = _array(data, None, copy=True), None, None, None
         if requires_grad:
             self.requires_grad = True
 
@@ -41,7 +41,7 @@ class Tensor(Traced):
                 if a.level > level:
                     return a.apply(op, args, params)
                 if a.level == level:
-                    if a.view is not None:
+                    if a.origin is not None:
                         refresh(a)
                     if a.node is not None:
                         needs |= bit
@@ -142,7 +142,7 @@ class Tensor(Traced):
         value = other.value if isinstance(other, Tensor) else _array(other, None)
         if self.leaf is not None and (value.shape, value.dtype) != (self.shape, self.dtype):
             self.leaf.shape, self.leaf.dtype = value.shape, value.dtype
-        self.value, self.view = value, None
+        self.value, self.origin = value, None
 
     def detach(self) -> Tensor:
         """The same memory, cut off from its history."""
@@ -198,7 +198,7 @@ class Tensor(Traced):
         return _blank, (type(self),), (self.value, self.requires_grad, self.grad)
 
     def __setstate__(self, saved: tuple) -> None:
-        self.value, self.node, self.leaf, self.view = saved[0], None, None, None
+        self.value, self.node, self.leaf, self.origin = saved[0], None, None, None
         self.requires_grad = saved[1]
         if saved[2] is not None:
             self.grad = saved[2]
@@ -237,7 +237,7 @@ def at(value: Any, node: Leaf | Node | Pick | None = None, level: int = 0) -> Te
         t.level = level
     else:
         t = Tensor.__new__(Tensor)
-    t.value, t.node, t.leaf, t.view = value, node, None, None
+    t.value, t.node, t.leaf, t.origin = value, node, None, None
     if node.__class__ is Leaf:
         t.leaf = node
     return t
@@ -258,7 +258,7 @@ def _entry(y: Any) -> Any:
 
 
 def _node(t: Tensor) -> Any:
-    if t.view is not None:
+    if t.origin is not None:
         refresh(t)
     return t.node
 
@@ -317,7 +317,7 @@ def unary(op: Op, general: Callable) -> Callable:
     forward, plans, promotes = op.forward, op.plans, bool(op.promotes)
 
     def call(x, /):
-        if x.__class__ is not Tensor or x.view is not None or state.mode is not None:
+        if x.__class__ is not Tensor or x.origin is not None or state.mode is not None:
             return general(x)
         value = x.value
         y = forward(value)
@@ -325,7 +325,7 @@ def unary(op: Op, general: Callable) -> Callable:
             return general(x)
         t = new(Tensor)
         t.value = y
-        t.leaf = t.view = t.node = None
+        t.leaf = t.origin = t.node = None
         if x.node is not None:
             dtype = y.dtype
             if (plan := plans.get(3)) is None or not (dtype is _float32 or dtype is _float64):
@@ -352,12 +352,12 @@ def binary(op: Op, general: Callable) -> Callable:
         if state.mode is not None:
             return general(a, b)
         x, y, parents, key = a, b, (), 4
-        if a.__class__ is Tensor and a.view is None:
+        if a.__class__ is Tensor and a.origin is None:
             x = a.value
             if a.node is not None:
                 parents, key = (a.node,), 5
             dtype = x.dtype
-            if b.__class__ is Tensor and b.view is None:
+            if b.__class__ is Tensor and b.origin is None:
                 y = b.value
                 if y.dtype is not dtype:
                     return general(a, b)
@@ -369,7 +369,7 @@ def binary(op: Op, general: Callable) -> Callable:
                     y = _constant(b, dtype)
             elif b.__class__ is not int:
                 return general(a, b)
-        elif b.__class__ is Tensor and b.view is None and (a.__class__ is float or a.__class__ is int):
+        elif b.__class__ is Tensor and b.origin is None and (a.__class__ is float or a.__class__ is int):
             y = b.value
             dtype = y.dtype
             if a.__class__ is float and dtype.kind == "f":
@@ -387,7 +387,7 @@ def binary(op: Op, general: Callable) -> Callable:
         dtype = value.dtype
         t = new(Tensor)
         t.value = value
-        t.leaf = t.view = t.node = None
+        t.leaf = t.origin = t.node = None
         if parents:
             if (plan := plans.get(key)) is None or not (dtype is _float32 or dtype is _float64):
                 t.node = record(op, value, [x, y], {}, list(parents), key)
@@ -450,7 +450,7 @@ def _several(tensor: Tensor, op: Op, args, params, y, values, parents, key) -> t
 def _link(result: Tensor, source: Tensor, op: Op, params: dict, k: int | None = None) -> None:
     """Note that a result shares the memory of its source."""
     if not current().inference and memory(result.value) is memory(source.value):
-        result.view = View.of(source, op, params, k)
+        result.origin = View.of(source, op, params, k)
 
 
 def explained(op: Op, args: tuple, error: Exception) -> Exception:

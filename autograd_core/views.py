@@ -27,9 +27,9 @@ class View:
     def of(cls, source: Any, op: Op, params: dict, k: int | None) -> View:
         """The link of a result to the tensor whose memory it shares, through the source if that is itself a view."""
         step = ((op, params, k),)
-        if source.view is None:
+        if source.origin is None:
             return cls(source, step, source.node)
-        return cls(source.view.base, source.view.path + step, source.view.base.node)
+        return cls(source.origin.base, source.origin.path + step, source.origin.base.node)
 
 
 def follow(path: tuple, x: Any) -> Any:
@@ -41,10 +41,10 @@ def follow(path: tuple, x: Any) -> Any:
 
 def refresh(t: Any) -> None:
     """Give a view the history its base has gained by a change in place."""
-    if t.view.base.node is not t.view.seen:
-        t.view.seen = t.view.base.node
+    if t.origin.base.node is not t.origin.seen:
+        t.origin.seen = t.origin.base.node
         with enable_grad():
-            t.node = follow(t.view.path, t.view.base).node
+            t.node = follow(t.origin.path, t.origin.base).node
 
 
 def write(target: Any, new: Any) -> None:
@@ -57,7 +57,7 @@ def write(target: Any, new: Any) -> None:
 
 def overwrite(t: Any, new: Any) -> None:
     """Let tensor t take on the value and the history of `new`; nothing changes if it cannot."""
-    base = t if t.view is None else t.view.base
+    base = t if t.origin is None else t.origin.base
     recording = current().grad
     if recording and isinstance(base.node, Leaf):
         what = "a leaf that requires gradients" if base is t else "a view of a leaf that requires gradients"
@@ -110,6 +110,6 @@ def _rebase(t: Any, base: Any, new: Any, node: Any) -> None:
         part = at(new.value if isinstance(new, Traced) and new.level == t.level else new, node, t.level)
         parents = [n for n in (base.node, node) if n is not None]
         key = 4 | (base.node is not None) | (node is not None) << 1
-        base.node = record(REGISTRY["put_view"], base.value, [base.value, part.value], {"path": t.view.path}, parents, key)
-        t.view.seen = base.node
+        base.node = record(REGISTRY["put_view"], base.value, [base.value, part.value], {"path": t.origin.path}, parents, key)
+        t.origin.seen = base.node
     t.node = node

@@ -38,12 +38,19 @@ UPWARD = {
 }
 
 # The most lines of code (no comments, docstrings, blank lines) a file may have; where none is given, USUAL.
-USUAL = 330
+USUAL = 345
 LINES = {
-    "tensor.py": 400,
+    "kernels/special.py": 520,
+    "numpy_functions.py": 1000,
+    "ops/index.py": 700,
+    "ops/linalg.py": 780,
+    "ops/math.py": 400,
+    "ops/products.py": 450,
+    "ops/shape.py": 720,
+    "tensor.py": 390,
 }
 ENGINE = "op tape dtypes views tensor backward forward vmap functional testing samples tree".split()
-ENGINE_LINES = 1950
+ENGINE_LINES = 1950  # all of ENGINE together
 
 
 @functools.cache
@@ -139,7 +146,8 @@ def test_public_names_are_exported_sorted_and_documented():
     names = ag.__all__
     assert list(names) == sorted(set(names))
     assert not [n for n in names if not hasattr(ag, n)], "exported but missing"
-    public = {n for n, v in vars(ag).items() if not n.startswith("_") and not inspect.ismodule(v)}
+    tables = {"NAMESPACES", "PUBLIC"}
+    public = {n for n, v in vars(ag).items() if not n.startswith("_") and not inspect.ismodule(v)} - tables
     assert public <= set(names), f"public but not in __all__: {sorted(public - set(names))}"
     things = {n: getattr(ag, n) for n in names if not isinstance(getattr(ag, n), (np.dtype, int, float, type(None)))}
     assert not [n for n, v in things.items() if not inspect.getdoc(v)], "without a docstring"

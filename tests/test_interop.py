@@ -734,7 +734,7 @@ WRITTEN_WITH_NP = [
 @pytest.mark.parametrize("f", numbered(WRITTEN_WITH_NP))
 def test_np_code_in_transforms(f) -> None:
     gradient = ag.grad(f)(M)
-    u = direction(M.shape, rng=RNG)
+    u = direction(M.shape, M.dtype, RNG)
     rate = slope(f, [M], [u], 1e-4)
     close(np.vdot(np.asarray(gradient), u), rate, "grad", 1e-6)
     close(np.asarray(ag.jvp(f, (M,), (u,))[1]), rate, "jvp", 1e-6)

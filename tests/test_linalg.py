@@ -58,9 +58,16 @@ DIRECT = {
     "lu": (lambda la, a: tuple(la.lu(a))[1:], ["nn", "nm", "mn"]),
     "lu_factor": (lambda la, a: la.lu_factor(a)[0], ["nn", "nm", "mn"]),
     "diagonal": (lambda la, a: la.diagonal(a, offset=1), ["nn", "nm"]),
-    "qr gram": (lambda la, a: [m.conj().mT @ m if k else m @ m.conj().mT for k, m in enumerate(la.qr(a))], ["nn", "mn"]),
+    "qr gram": (
+        lambda la, a: [m.conj().mT @ m if k else m @ m.conj().mT for k, m in enumerate(la.qr(a))],
+        ["nn", "mn"],
+    ),
 }
-SHAPES = {"nn": [(3, 3), (2, 3, 3), (0, 3, 3), (2, 2, 1, 1)], "nm": [(2, 4), (3, 2, 4), (0, 2, 4)], "mn": [(4, 2), (3, 4, 2)]}
+SHAPES = {
+    "nn": [(3, 3), (2, 3, 3), (0, 3, 3), (2, 2, 1, 1)],
+    "nm": [(2, 4), (3, 2, 4), (0, 2, 4)],
+    "mn": [(4, 2), (3, 4, 2)],
+}
 
 
 @MAKERS
@@ -137,11 +144,15 @@ def test_the_space_that_full_svd_and_complete_qr_add_has_a_gradient(make):
     number = lambda m: (m * ag.Tensor(w)).real.sum()
     for f in (lambda x: ag.linalg.svd(x).U, lambda x: ag.linalg.qr(x, "complete").Q):
         by_gradient = slope(lambda x, f=f: number(rest(f(x))), a, u)
-        assert by_gradient == pytest.approx(differences(lambda x, f=f: float(number(rest(f(ag.Tensor(x)))).detach().numpy()), a, u), rel=1e-6)
+        assert by_gradient == pytest.approx(
+            differences(lambda x, f=f: float(number(rest(f(ag.Tensor(x)))).detach().numpy()), a, u), rel=1e-6
+        )
 
 
 @MAKERS
-@pytest.mark.parametrize("mode, shapes", [("reduced", [(3, 3), (4, 2), (2, 4), (2, 3, 2)]), ("complete", [(3, 3), (2, 4)])])
+@pytest.mark.parametrize(
+    "mode, shapes", [("reduced", [(3, 3), (4, 2), (2, 4), (2, 3, 2)]), ("complete", [(3, 3), (2, 4)])]
+)
 def test_qr(mode, shapes, make):
     """The diagonal of R is real on both sides; its signs, which LAPACK chooses, are taken out."""
 
@@ -177,7 +188,18 @@ RIGHT = {
 
 
 @MAKERS
-@pytest.mark.parametrize("a, b", [((3, 3), (3, 2)), ((2, 3, 3), (2, 3, 1)), ((2, 3, 3), (3, 2)), ((4, 1, 3, 3), (2, 3, 2)), ((3, 3), (2, 3, 2)), ((0, 3, 3), (0, 3, 2)), ((0, 0), (0, 2))])
+@pytest.mark.parametrize(
+    "a, b",
+    [
+        ((3, 3), (3, 2)),
+        ((2, 3, 3), (2, 3, 1)),
+        ((2, 3, 3), (3, 2)),
+        ((4, 1, 3, 3), (2, 3, 2)),
+        ((3, 3), (2, 3, 2)),
+        ((0, 3, 3), (0, 3, 2)),
+        ((0, 0), (0, 2)),
+    ],
+)
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_systems(name, a, b, make):
     agree(*linalg(SYSTEMS[name]), square(*a[:-1], make=make), make(*b, seed=3), rtol=1e-7)
@@ -209,14 +231,22 @@ def test_lstsq(a, b, make):
 def test_what_else_lstsq_returns(driver):
     torch = pytest.importorskip("torch")
     a, b = real(5, 2), real(5, 3)
-    mine, other = ag.linalg.lstsq(ag.Tensor(a), ag.Tensor(b), driver=driver), torch.linalg.lstsq(*map(torch.tensor, (a, b)), driver=driver)
+    mine, other = (
+        ag.linalg.lstsq(ag.Tensor(a), ag.Tensor(b), driver=driver),
+        torch.linalg.lstsq(*map(torch.tensor, (a, b)), driver=driver),
+    )
     for x, y in zip(mine, other):
         assert x.shape == tuple(y.shape)
         np.testing.assert_allclose(x.detach().numpy(), y.detach().numpy())
     assert ag.linalg.lstsq(ag.Tensor(real(2, 5)), ag.Tensor(real(2, 1))).residuals.shape == (0,)
 
 
-NORMS = [(o, (-2, -1)) for o in ("fro", "nuc", inf, -inf, 1, -1, 2, -2)] + [(2, (0, 2)), ("fro", (1, 0)), (1, (1, 0)), ("nuc", (0, 1))]
+NORMS = [(o, (-2, -1)) for o in ("fro", "nuc", inf, -inf, 1, -1, 2, -2)] + [
+    (2, (0, 2)),
+    ("fro", (1, 0)),
+    (1, (1, 0)),
+    ("nuc", (0, 1)),
+]
 
 
 @MAKERS
@@ -234,7 +264,9 @@ def test_vector_norm(order, dim, make):
         agree(*linalg(lambda la, a, k=keepdim: la.vector_norm(a, order, dim, k)), make(2, 3, 2), rtol=1e-7)
 
 
-@pytest.mark.parametrize("options", [{}, {"ord": 3, "dim": 1}, {"ord": "nuc", "dim": (0, 1)}, {"dim": (0, 2)}, {"ord": 1, "dim": (-1, 0)}])
+@pytest.mark.parametrize(
+    "options", [{}, {"ord": 3, "dim": 1}, {"ord": "nuc", "dim": (0, 1)}, {"dim": (0, 2)}, {"ord": 1, "dim": (-1, 0)}]
+)
 def test_norm(options):
     agree(*linalg(lambda la, a: la.norm(a, **options)), real(2, 3, 4), rtol=1e-7)
     agree(*linalg(lambda la, a: la.norm(a, 2)), real(3, 2))
@@ -296,7 +328,9 @@ def test_matrix_rank(options):
     a = np.stack([real(3, 3), np.diag([2.0, 1.0, 0.0]), np.zeros((3, 3))])
     a = a + a.mT
     mine = ag.linalg.matrix_rank(ag.Tensor(a), **options)
-    assert mine.dtype == np.int64 and np.array_equal(mine.detach().numpy(), torch.linalg.matrix_rank(torch.tensor(a), **options).detach().numpy())
+    assert mine.dtype == np.int64 and np.array_equal(
+        mine.detach().numpy(), torch.linalg.matrix_rank(torch.tensor(a), **options).detach().numpy()
+    )
 
 
 @pytest.mark.parametrize("options", [{"atol": 0.5}, {"rtol": 0.5}, {"hermitian": True}])
@@ -312,7 +346,9 @@ def test_only_one_triangle_is_read(upper_is_read):
     spoiled = np.where(np.tri(3, dtype=bool) if upper_is_read == "L" else np.tri(3, dtype=bool).T, a, 99)
     np.testing.assert_allclose(ag.linalg.eigvalsh(spoiled, upper_is_read), np.linalg.eigvalsh(a))
     np.testing.assert_allclose(ag.linalg.cholesky(np.tril(positive(a)), upper=False), np.linalg.cholesky(positive(a)))
-    np.testing.assert_allclose(ag.linalg.cholesky(np.triu(positive(a)), upper=True), np.linalg.cholesky(positive(a)).conj().mT)
+    np.testing.assert_allclose(
+        ag.linalg.cholesky(np.triu(positive(a)), upper=True), np.linalg.cholesky(positive(a)).conj().mT
+    )
 
 
 # --- what must hold by itself ----------------------------------------------------------------------------------------
@@ -401,7 +437,11 @@ def test_an_unselected_singular_member_has_gradient_zero_in_logdet():
 
 
 def test_equal_eigenvalues_do_no_harm_where_only_values_are_used():
-    for f in (lambda x: ag.linalg.eigvalsh(x).sum(), lambda x: ag.linalg.svdvals(x).sum(), lambda x: ag.linalg.eigvals(x).real.sum()):
+    for f in (
+        lambda x: ag.linalg.eigvalsh(x).sum(),
+        lambda x: ag.linalg.svdvals(x).sum(),
+        lambda x: ag.linalg.eigvals(x).real.sum(),
+    ):
         x = ag.Tensor(np.eye(3), requires_grad=True)
         (g,) = ag.gradient(f(x), [x])
         np.testing.assert_allclose(g.detach().numpy(), np.eye(3), atol=1e-12)
@@ -424,7 +464,9 @@ def test_equal_eigenvalues_do_no_harm_to_other_vectors(which):
 
     where = 2 if which == "eigh" else 0
     loss = lambda x, k: (vectors(x)[:, k, None] * vectors(x)[None, :, k] * ag.Tensor(u)).sum()
-    assert slope(lambda x: loss(x, where), a, w) == pytest.approx(differences(lambda m: float(loss(ag.Tensor(m), where).numpy()), a, w), rel=1e-6)
+    assert slope(lambda x: loss(x, where), a, w) == pytest.approx(
+        differences(lambda m: float(loss(ag.Tensor(m), where).numpy()), a, w), rel=1e-6
+    )
     x = ag.Tensor(np.diag([4.0, 2.0, 2.0]), requires_grad=True)
     (g,) = ag.gradient(loss(x, 1), [x])
     assert np.isnan(g.numpy()).any()
@@ -448,7 +490,9 @@ def test_matrix_exp_of_a_sum_of_commuting_matrices():
 def test_logdet():
     torch = pytest.importorskip("torch")
     a = np.stack([np.diag([2.0, 3]), np.diag([-2.0, 3])])
-    np.testing.assert_allclose(ag.linalg.logdet(ag.Tensor(a)).detach().numpy(), torch.logdet(torch.tensor(a)).detach().numpy())
+    np.testing.assert_allclose(
+        ag.linalg.logdet(ag.Tensor(a)).detach().numpy(), torch.logdet(torch.tensor(a)).detach().numpy()
+    )
     agree(lambda x: ag.linalg.logdet(x), lambda x: torch.logdet(x), positive(real(2, 3, 3)))
     agree(lambda x: ag.linalg.logdet(x), lambda x: torch.logdet(x), square(3, make=cplx))
 
@@ -493,7 +537,13 @@ def test_under_vmap(name):
 
 def test_results_keep_single_precision_and_names():
     a = ag.Tensor(positive(real(3, 3)).astype(np.float32), requires_grad=True)
-    for name, fields in {"slogdet": "sign logabsdet", "eigh": "eigenvalues eigenvectors", "svd": "U S Vh", "qr": "Q R", "lu": "P L U"}.items():
+    for name, fields in {
+        "slogdet": "sign logabsdet",
+        "eigh": "eigenvalues eigenvectors",
+        "svd": "U S Vh",
+        "qr": "Q R",
+        "lu": "P L U",
+    }.items():
         y = getattr(ag.linalg, name)(a)
         assert y._fields == tuple(fields.split())
         assert all(v.dtype == np.float32 for v in y), name
@@ -507,30 +557,58 @@ def test_results_keep_single_precision_and_names():
 LinAlgError = np.linalg.LinAlgError
 SINGULAR = np.stack([np.eye(2), np.zeros((2, 2))])
 MISTAKES = [
-    (lambda: ag.linalg.inv(real(2, 3)), ValueError, r"inv: A must be a square matrix or a batch of them, got shape \(2, 3\); lstsq and pinv"),
-    (lambda: ag.linalg.inv(SINGULAR), LinAlgError, r"inv: the matrix is singular \(batch member 1\); lstsq and pinv take singular"),
+    (
+        lambda: ag.linalg.inv(real(2, 3)),
+        ValueError,
+        r"inv: A must be a square matrix or a batch of them, got shape \(2, 3\); lstsq and pinv",
+    ),
+    (
+        lambda: ag.linalg.inv(SINGULAR),
+        LinAlgError,
+        r"inv: the matrix is singular \(batch member 1\); lstsq and pinv take singular",
+    ),
     (lambda: ag.linalg.inv(ag.Tensor(SINGULAR)), LinAlgError, r"inv: the matrix is singular \(batch member 1\)"),
     (lambda: ag.linalg.inv(np.zeros((2, 3, 1, 1))), LinAlgError, r"batch member \(0, 0\)"),
     (lambda: ag.linalg.inv(np.zeros((2, 2))), LinAlgError, "inv: the matrix is singular; lstsq"),
-    (lambda: ag.linalg.inv(np.eye(2, dtype=int)), TypeError, "inv: A must be float32, float64 or complex, got int64; use .float()"),
+    (
+        lambda: ag.linalg.inv(np.eye(2, dtype=int)),
+        TypeError,
+        "inv: A must be float32, float64 or complex, got int64; use .float()",
+    ),
     (lambda: ag.linalg.inv([[1.0]]), TypeError, "inv: A must be a tensor or an array, got list"),
     (lambda: ag.linalg.det(real(3)), ValueError, "det: A must be a square matrix"),
     (lambda: ag.linalg.solve(SINGULAR, real(2, 2)), LinAlgError, r"solve: the matrix is singular \(batch member 1\)"),
-    (lambda: ag.linalg.solve(square(3), real(2, 2)), ValueError, r"solve: B must have 3 rows as A has: A is \(3, 3\), B is \(2, 2\)"),
+    (
+        lambda: ag.linalg.solve(square(3), real(2, 2)),
+        ValueError,
+        r"solve: B must have 3 rows as A has: A is \(3, 3\), B is \(2, 2\)",
+    ),
     (lambda: ag.linalg.solve(square(3), real(2, 2), left=False), ValueError, "solve: B must have 3 columns"),
     (lambda: ag.linalg.solve(square(3), real(3), left=False), ValueError, "solve: with left=False, B must be matrices"),
     (lambda: ag.linalg.solve(square(2, 3), real(3, 3, 1)), ValueError, "solve: the batches do not broadcast"),
-    (lambda: ag.linalg.cholesky(np.stack([np.eye(2), -np.eye(2)])), LinAlgError, r"cholesky: the matrix is not positive definite \(batch member 1\)"),
+    (
+        lambda: ag.linalg.cholesky(np.stack([np.eye(2), -np.eye(2)])),
+        LinAlgError,
+        r"cholesky: the matrix is not positive definite \(batch member 1\)",
+    ),
     (lambda: ag.linalg.eigh(np.eye(2), "X"), ValueError, "eigh: UPLO must be 'L' or 'U'"),
     (lambda: ag.linalg.qr(np.eye(2), "full"), ValueError, "qr: mode must be 'reduced', 'complete' or 'r', got 'full'"),
     (lambda: ag.linalg.lu(np.eye(2), pivot=False), ValueError, "lu: pivot=False is not supported"),
     (lambda: ag.linalg.matrix_power(np.eye(2), 0.5), TypeError, "matrix_power: n must be an integer"),
     (lambda: ag.linalg.multi_dot([real(2, 3)]), ValueError, "multi_dot: needs at least two tensors"),
-    (lambda: ag.linalg.multi_dot([real(2, 3), real(2, 3)]), ValueError, "multi_dot: shapes .* cannot be multiplied in a row"),
+    (
+        lambda: ag.linalg.multi_dot([real(2, 3), real(2, 3)]),
+        ValueError,
+        "multi_dot: shapes .* cannot be multiplied in a row",
+    ),
     (lambda: ag.linalg.matrix_norm(real(2, 2), 3), ValueError, "matrix_norm: ord must be one of"),
     (lambda: ag.linalg.matrix_norm(real(2), "fro"), ValueError, "matrix_norm: needs two different axes"),
     (lambda: ag.linalg.vector_norm(real(2), "fro"), TypeError, "vector_norm: ord must be a number"),
-    (lambda: ag.linalg.vector_norm(real(0), inf), ValueError, "vector_norm: there is no norm of order inf of no entries"),
+    (
+        lambda: ag.linalg.vector_norm(real(0), inf),
+        ValueError,
+        "vector_norm: there is no norm of order inf of no entries",
+    ),
     (lambda: ag.linalg.norm(real(2, 2, 2), 2), ValueError, "norm: with ord and without dim"),
     (lambda: ag.linalg.norm(real(2, 2, 2), "nuc"), ValueError, "norm: ord 'nuc' is for matrices"),
     (lambda: ag.linalg.cond(real(2, 2), 5), ValueError, "cond: p must be"),
@@ -549,3 +627,18 @@ MISTAKES = [
 def test_mistakes_are_explained(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.filterwarnings("ignore:.*torch")
+@pytest.mark.parametrize(
+    "name", ["cholesky", "det", "inverse", "logdet", "matrix_exp", "matrix_power", "pinverse", "slogdet", "qr", "svd"]
+)
+def test_names_outside_the_namespace(name):
+    torch = pytest.importorskip("torch")
+    from autograd_core.ops.linalg import TOP_LEVEL
+
+    a, more = positive(real(3, 3)), (2,) if name == "matrix_power" else ()
+    mine, other = TOP_LEVEL[name](ag.Tensor(a), *more), getattr(torch, name)(torch.tensor(a), *more)
+    assert getattr(mine, "_fields", None) in (None, *[("U", "S", "V"), ("Q", "R"), ("sign", "logabsdet")])
+    for x, y in zip(mine if isinstance(mine, tuple) else [mine], other if isinstance(mine, tuple) else [other]):
+        np.testing.assert_allclose(np.abs(x.numpy()), np.abs(y.numpy()), atol=1e-10)

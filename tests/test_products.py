@@ -66,7 +66,9 @@ def agree(ours, theirs, *arrays, order=2, rtol=1e-8, atol=1e-9):
         assert len(xs) == len(ys)
         for x, y in zip(xs, ys):
             y = y.detach().resolve_conj().resolve_neg().numpy(force=True)
-            assert x.shape == y.shape and x.dtype == y.dtype, f"stage {stage}: {x.shape} {x.dtype}, not {y.shape} {y.dtype}"
+            assert x.shape == y.shape and x.dtype == y.dtype, (
+                f"stage {stage}: {x.shape} {x.dtype}, not {y.shape} {y.dtype}"
+            )
             np.testing.assert_allclose(x.detach().numpy(), y, rtol=rtol, atol=atol, err_msg=f"derivative {stage}")
 
 
@@ -86,7 +88,13 @@ def both(name, *arguments, **options):
 
 MATMUL = [
     *[((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)), ((5, 2, 3), (3, 4)), ((5, 2, 3), (3,))],
-    *[((3,), (5, 3, 2)), ((5, 2, 3), (5, 3, 4)), ((4, 1, 2, 3), (5, 3, 2)), ((2, 3), (5, 3, 4)), ((1, 2, 3), (5, 3, 4))],
+    *[
+        ((3,), (5, 3, 2)),
+        ((5, 2, 3), (5, 3, 4)),
+        ((4, 1, 2, 3), (5, 3, 2)),
+        ((2, 3), (5, 3, 4)),
+        ((1, 2, 3), (5, 3, 4)),
+    ],
     *[((0, 3), (3, 2)), ((2, 0), (0, 3)), ((0, 2, 3), (3, 4)), ((0, 2, 3), (0, 3, 4)), ((1, 1), (1, 1)), ((0,), (0,))],
 ]
 
@@ -238,7 +246,9 @@ def test_a_permuting_einsum_does_not_share_memory_with_its_operand():
     assert np.array_equal(x.detach().numpy(), before)
 
 
-@pytest.mark.parametrize("equation, shapes", [("ij,jk->ik", [(2, 3), (3, 2)]), ("ii,i->i", [(3, 3), (3,)]), ("i->", [(3,)])])
+@pytest.mark.parametrize(
+    "equation, shapes", [("ij,jk->ik", [(2, 3), (3, 2)]), ("ii,i->i", [(3, 3), (3,)]), ("i->", [(3,)])]
+)
 @pytest.mark.parametrize("batched", [(0, 0), (0, None), (None, 0)])
 def test_einsum_under_vmap(equation, shapes, batched):
     batched = batched[: len(shapes)]
@@ -289,10 +299,18 @@ def test_coincident_points_pull_nowhere(p):
 
 
 MISTAKES = [
-    (lambda: ag.matmul(real(64, 784), real(10, 784)), ValueError, r"matmul: inner dimensions differ: a is \(64, 784\), b is \(10, 784\); did you mean a @ b.mT\?"),
+    (
+        lambda: ag.matmul(real(64, 784), real(10, 784)),
+        ValueError,
+        r"matmul: inner dimensions differ: a is \(64, 784\), b is \(10, 784\); did you mean a @ b.mT\?",
+    ),
     (lambda: ag.matmul(real(3, 2), real(3, 4)), ValueError, r"did you mean a.mT @ b\?"),
     (lambda: ag.matmul(real(3, 2), real(4, 3)), ValueError, r"did you mean b @ a\?"),
-    (lambda: ag.matmul(real(3, 2), real(5, 4)), ValueError, r"matmul: inner dimensions differ: a is \(3, 2\), b is \(5, 4\)$"),
+    (
+        lambda: ag.matmul(real(3, 2), real(5, 4)),
+        ValueError,
+        r"matmul: inner dimensions differ: a is \(3, 2\), b is \(5, 4\)$",
+    ),
     (lambda: ag.Tensor(real(2, 3)) @ ag.Tensor(real(2)), ValueError, r"matmul: inner dimensions differ.*did you mean"),
     (lambda: ag.matmul(real(2, 2, 3), real(3, 3, 2)), ValueError, "matmul: the leading axes do not broadcast"),
     (lambda: ag.matmul(real(2), real()), ValueError, "matmul: both need at least one axis.*multiply by a number"),
@@ -304,7 +322,11 @@ MISTAKES = [
     (lambda: ag.dot(real(2), [1.0]), TypeError, "dot: tensor must be a tensor or an array, got list"),
     (lambda: ag.addmm(real(3, 3), real(2, 3), real(3, 2)), ValueError, r"addmm: x of shape \(3, 3\) cannot be added"),
     (lambda: ag.einsum("ij,jk", real(2, 3)), ValueError, "einsum: 'ij,jk' has 2 operands, but 1 were given"),
-    (lambda: ag.einsum("ij,jk", real(2, 3), real(4, 5)), ValueError, r"einsum: index 'j' has sizes 3 and 4: 'ij' \(2, 3\) and 'jk' \(4, 5\)"),
+    (
+        lambda: ag.einsum("ij,jk", real(2, 3), real(4, 5)),
+        ValueError,
+        r"einsum: index 'j' has sizes 3 and 4: 'ij' \(2, 3\) and 'jk' \(4, 5\)",
+    ),
     (lambda: ag.einsum("ij->k", real(2, 3)), ValueError, "einsum: index 'k' is in the result but in no operand"),
     (lambda: ag.einsum("ij->ii", real(2, 3)), ValueError, "einsum: index 'i' is twice in the result"),
     (lambda: ag.einsum("ijk", real(2, 3)), ValueError, "einsum: 'ijk' in 'ijk' names 3 axes"),

@@ -24,6 +24,10 @@ def weighted(results, lib, constant):
     return total
 
 
+def numpy_type(x):
+    return str(x.dtype).removeprefix("torch.")
+
+
 def stages(function, xs, gradient, lib, constant, order):
     """Results, gradients and second gradients of a function, zero where there are none."""
     y = function(*xs)
@@ -35,7 +39,9 @@ def stages(function, xs, gradient, lib, constant, order):
             gs = gradient(total, wanted)
         else:
             gs = [None] * len(wanted)
-        found.append([x * 0 if g is None else g for g, x in zip(gs, wanted, strict=True)])
+        found.append(
+            [constant(np.zeros(x.shape, numpy_type(x))) if g is None else g for g, x in zip(gs, wanted, strict=True)]
+        )
     return found
 
 
@@ -151,7 +157,15 @@ def test_spreads_take_unbiased_as_well():
         agree(*both(name, 0, False, True), real(5, 2))
 
 
-EMPTY = [("sum", 0.0), ("mean", math.nan), ("nansum", 0.0), ("nanmean", math.nan), ("prod", 1.0), ("std", math.nan), ("var", math.nan)]
+EMPTY = [
+    ("sum", 0.0),
+    ("mean", math.nan),
+    ("nansum", 0.0),
+    ("nanmean", math.nan),
+    ("prod", 1.0),
+    ("std", math.nan),
+    ("var", math.nan),
+]
 
 
 @pytest.mark.parametrize("name, value", EMPTY)
@@ -227,6 +241,15 @@ def test_norms_of_complex_numbers(p):
     agree(*both("norm", p=p, dim=1), cplx(2, 3), rtol=1e-7)
 
 
+def test_norms_by_name():
+    agree(*both("norm", "fro", dim=(0, 1)), real(3, 4))
+    agree(*both("norm"), np.arange(4).astype(np.float32) + 1, order=1, rtol=1e-6)
+    agree(*both("norm", "nuc"), real(3, 4), rtol=1e-6, atol=1e-8)
+    agree(*both("norm", "nuc", dim=(0, 2), keepdim=True), real(2, 2, 3), order=1, rtol=1e-6)
+    y = ag.norm(ag.Tensor([3, 4]), dtype=ag.float64)
+    assert y.item() == 5 and y.dtype == np.float64
+
+
 @pytest.mark.parametrize("p", [0.5, 1, 1.5, 2, 3, math.inf, -1])
 def test_zeros_do_no_harm_to_the_gradients_of_norms(p):
     for values in ([0, 0, 0], [1, -2, 0], [0, 0, 3]):
@@ -266,7 +289,14 @@ def test_the_variance_of_large_equal_offsets_is_not_lost():
     assert ag.var(x + 1e9) == pytest.approx(x.var(ddof=1), rel=1e-5)
 
 
-EXTREME_ROWS = [[-np.inf, -np.inf], [np.inf, 1.0], [np.inf, np.inf], [-np.inf, 1.0], [1000.0, 1001.0], [-1000.0, -1001.0]]
+EXTREME_ROWS = [
+    [-np.inf, -np.inf],
+    [np.inf, 1.0],
+    [np.inf, np.inf],
+    [-np.inf, 1.0],
+    [1000.0, 1001.0],
+    [-1000.0, -1001.0],
+]
 
 
 @pytest.mark.parametrize("row", EXTREME_ROWS)
@@ -311,20 +341,13 @@ def test_cov():
     agree(*both("cov"), cplx(2, 4))
     agree(*both("cov"), np.array(2.0)[None].repeat(3))
     counts, scales = np.array([1, 2, 1, 3]), np.array([0.5, 1, 2, 0.1])
-    f = lambda **o: both("cov", **o)
+    torch = pytest.importorskip("torch")
     for correction in (0, 1):
-        ours, theirs = f(correction=correction)
-        for fw, aw in [(counts, None), (None, scales), (counts, scales)]:
-            torch = pytest.importorskip("torch")
-            given = lambda make, fw=fw, aw=aw: {
-                **({} if fw is None else {"fweights": make(fw)}),
-                **({} if aw is None else {"aweights": make(aw)}),
-            }
-            agree(
-                lambda x, c=correction, w=given(ag.Tensor): ag.cov(x, correction=c, **w),
-                lambda x, c=correction, w=given(torch.tensor): torch.cov(x, correction=c, **w),
-                real(2, 4),
+        for weights in [{"fweights": counts}, {"aweights": scales}, {"fweights": counts, "aweights": scales}]:
+            f = lambda lib, make, w=weights, c=correction: (
+                lambda x: lib.cov(x, correction=c, **{k: make(v) for k, v in w.items()})
             )
+            agree(f(ag, ag.Tensor), f(torch, torch.tensor), real(2, 4))
 
 
 def test_corrcoef():
@@ -359,6 +382,72 @@ def test_numpy_agrees(values):
     np.testing.assert_allclose(ag.var(x, correction=0), x.var(), rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(ag.norm(x), np.linalg.norm(x), rtol=1e-9)
     np.testing.assert_allclose(ag.logsumexp(x, 0), np.logaddexp.reduce(x), rtol=1e-9, atol=1e-9)
+
+
+FUNCTIONS = {
+    "sum": lambda x: x.sum(1),
+    "mean": lambda x: x.mean(),
+    "std": lambda x: ag.std(x, 0),
+    "var": lambda x: ag.var(x, keepdim=True),
+    "amax": lambda x: x.amax((0, 1)),
+    "max": lambda x: x.max(1).values,
+    "all": lambda x: ag.all(x > -1, 1),
+    "norm": lambda x: x.norm(3, 0),
+    "dist": lambda x: ag.dist(x, 2 * x),
+    "logsumexp": lambda x: x.logsumexp(0),
+    "nanmean": lambda x: x.nanmean(1),
+    "renorm": lambda x: x.renorm(2, 0, 0.5),
+    "cov": ag.cov,
+    "corrcoef": ag.corrcoef,
+    "trace": ag.trace,
+    "prod": lambda x: ag.prod(x),
+    "cumsum": lambda x: x.cumsum(0),
+    "cumprod": lambda x: x.cumprod(-1),
+    "logcumsumexp": lambda x: x.logcumsumexp(1),
+    "cummin": lambda x: x.cummin(1).values,
+    "diff": lambda x: x.diff(dim=0, prepend=x[:1]),
+    "trapezoid": lambda x: ag.trapezoid(x, x[0], dim=1),
+    "sort": lambda x: x.sort(0, descending=True).values,
+    "topk": lambda x: x.topk(2).values,
+    "argmax": lambda x: x.argmax(1),
+    "median": lambda x: x.median() + x.median(0).values,
+    "mode": lambda x: x.mode(0).values,
+    "quantile": lambda x: x.quantile(np.array([0.2, 0.7]), 0).astype(x.dtype),
+    "searchsorted": lambda x: ag.searchsorted(x.sort(1).values, x),
+    "bucketize": lambda x: ag.bucketize(x, np.array([-1.0, 0, 1])),
+    "histc": lambda x: x.histc(3, -1, 1),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_batches_are_mapped_as_one_by_one(name):
+    f, x = FUNCTIONS[name], real(3, 2, 4)
+    whole = ag.vmap(f)(ag.Tensor(x))
+    np.testing.assert_allclose(whole.numpy(), np.stack([f(ag.Tensor(v)).numpy() for v in x]), rtol=1e-12, atol=1e-14)
+    if whole.dtype.kind == "f" and name != "histc":
+        grad = ag.grad(lambda v: (f(v) * f(v)).sum())
+        one_by_one = np.stack([grad(ag.Tensor(v)).numpy() for v in x])
+        np.testing.assert_allclose(ag.vmap(grad)(ag.Tensor(x)).numpy(), one_by_one, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_forward_mode_agrees_with_reverse_mode(name):
+    f, x, v = FUNCTIONS[name], real(2, 4), real(2, 4, seed=1)
+    y, tangent = ag.jvp(f, (ag.Tensor(x),), (ag.Tensor(v),))
+    if y.dtype.kind == "f" and name != "histc":
+        t = leaf(x)
+        w = np.random.default_rng(0).standard_normal(y.shape)
+        (g,) = ag.gradient((f(t) * w).sum(), [t])
+        np.testing.assert_allclose((tangent.numpy() * w).sum(), (g.numpy() * v).sum(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_float32_is_kept(name):
+    t = ag.Tensor(real(2, 4).astype(np.float32), requires_grad=True)
+    y = FUNCTIONS[name](t)
+    assert y.dtype in (np.float32, np.int64, np.bool_)
+    if y.requires_grad:
+        assert ag.gradient(y.sum(), [t])[0].dtype == np.float32
 
 
 ERRORS = [

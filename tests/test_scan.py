@@ -1,4 +1,4 @@
-"""Cumulative functions and products against PyTorch; and what they must be on their own, zeros and infinities included."""
+"""Cumulative functions and products against PyTorch; and what they must be by themselves, zeros included."""
 
 import itertools
 import math
@@ -81,7 +81,14 @@ def test_what_is_not_selected_of_an_infinite_product_is_no_gradient():
         assert pulled(ag.cumprod(big, 0)[:1], big).tolist() == [1, 0, 0]
 
 
-EXTREMES = [[-np.inf, -np.inf, 1], [-np.inf, 1, -np.inf], [1, np.inf, 2], [-np.inf] * 3, [900, 1000, -1000], [-1000, 0, 1000]]
+EXTREMES = [
+    [-np.inf, -np.inf, 1],
+    [-np.inf, 1, -np.inf],
+    [1, np.inf, 2],
+    [-np.inf] * 3,
+    [900, 1000, -1000],
+    [-1000, 0, 1000],
+]
 
 
 @pytest.mark.parametrize("row", EXTREMES)
@@ -131,8 +138,14 @@ def test_integrals(name):
     for options in STEPS:
         agree(*both(name, **options), real(5))
         agree(*both(name, dim=0, **options), real(3, 4))
-    for y, x, dim in [((5,), (5,), -1), ((3, 4), (3,), 0), ((3, 4), (3, 4), 1), ((2, 3, 4), (3, 4), 1), ((2, 3), (1, 3), -1)]:
-        f = lambda lib, dim=dim: lambda y, x: getattr(lib, name)(y, x, dim=dim)
+    for y, x, dim in [
+        ((5,), (5,), -1),
+        ((3, 4), (3,), 0),
+        ((3, 4), (3, 4), 1),
+        ((2, 3, 4), (3, 4), 1),
+        ((2, 3), (1, 3), -1),
+    ]:
+        f = lambda lib, dim=dim: lambda *samples: getattr(lib, name)(*samples, dim=dim)
         agree(f(ag), f(torch), real(*y), real(*x, seed=1))
     if name != "trapz":
         agree(*both(name), np.array([1, 2, 4]), order=0)

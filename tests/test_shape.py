@@ -190,11 +190,11 @@ VIEWS = {
     "ravel": lambda x: x.ravel(), "squeeze": lambda x: x.squeeze(), "unsqueeze": lambda x: x.unsqueeze(1),
     "permute": lambda x: x.permute(2, 0, 1), "transpose": lambda x: x.transpose(0, 2), "T": lambda x: x.T,
     "mT": lambda x: x.mT, "swapaxes": lambda x: x.swapaxes(0, 1), "movedim": lambda x: x.movedim(0, 1),
-    "flip": lambda x: x.flip(0), "rot90": lambda x: x.rot90(), "narrow": lambda x: x.narrow(1, 0, 2),
+    "narrow": lambda x: x.narrow(1, 0, 2),
     "select": lambda x: x.select(0, 1), "unbind": lambda x: x.unbind(1)[2], "split": lambda x: x.split(2, 2)[1],
     "chunk": lambda x: x.chunk(2)[0], "tensor_split": lambda x: x.tensor_split((3, 1), 2)[2],
     "diagonal": lambda x: x.diagonal(0, 1, 2), "unflatten": lambda x: x.unflatten(2, (2, 2)),
-    "chain": lambda x: x[1:].mT.flip(-1).unbind(0)[0].diagonal(),
+    "chain": lambda x: x[1:].mT[..., ::-1].unbind(0)[0].diagonal(),
 }  # fmt: skip
 
 

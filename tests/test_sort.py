@@ -1,4 +1,4 @@
-"""Sorting, selecting, searching and counting against PyTorch; and what they must be on their own, ties and NaN included."""
+"""Sorting, selecting, searching and counting against PyTorch; and what they must be by themselves, ties included."""
 
 import math
 from collections import Counter
@@ -132,14 +132,15 @@ QS = [0.0, 0.3, 0.5, 1.0, np.array([0.25, 0.6]), np.array([0.5]), np.array(0.1),
 @pytest.mark.parametrize("interpolation", ["linear", "lower", "higher", "midpoint", "nearest"])
 @pytest.mark.parametrize("q", QS, ids=str)
 @pytest.mark.parametrize("dim", [None, 0, -1])
-def test_quantile(q, dim, interpolation):
+@pytest.mark.parametrize("name", ["quantile", "nanquantile"])
+def test_quantile(name, dim, q, interpolation):
     torch = pytest.importorskip("torch")
-    for name in ("quantile", "nanquantile"):
-        for keepdim in (False, True):
-            f = lambda lib, make: lambda x: getattr(lib, name)(x, make(q), dim, keepdim, interpolation=interpolation)
-            a, b = f(ag, lambda q: q), f(torch, lambda q: torch.tensor(q) if isinstance(q, np.ndarray) else q)
-            agree(a, b, real(3, 4))
-            agree(a, b, TIES[2:3] if name == "nanquantile" else TIES[:3], order=1)
+    p = torch.tensor(q) if isinstance(q, np.ndarray) else q
+    for keepdim in (False, True):
+        options = {"dim": dim, "keepdim": keepdim, "interpolation": interpolation}
+        ours, theirs = both(name, q, **options)[0], both(name, p, **options)[1]
+        agree(ours, theirs, real(3, 4))
+        agree(ours, theirs, TIES[2:3] if name == "nanquantile" else TIES[:3], order=1)
 
 
 def test_quantile_of_a_number_and_by_its_fraction():
@@ -210,7 +211,8 @@ def test_histograms():
     agree(*both("histogram", 4, range=(-1, 1), density=True), x, order=0)
     hist, edges = ag.histogram(ag.Tensor([0.5, 1.5, 1.6]), ag.Tensor([0.0, 1, 2]), weight=ag.Tensor([1.0, 2, 3]))
     assert hist.tolist() == [1, 5] and edges.tolist() == [0, 1, 2]
-    assert ag.histc(ag.Tensor(np.array([0, np.nan, 1], np.float32)), 2).dtype == np.float32
+    y = ag.histc(ag.Tensor(np.array([0, np.nan, 1], np.float32)), 2, 0, 1)
+    assert y.dtype == np.float32 and y.tolist() == [1, 1]
 
 
 def test_gradients_go_to_the_entries_chosen():
@@ -249,6 +251,7 @@ ERRORS = [
     (lambda: ag.bincount(np.zeros((2, 2), int)), ValueError, "bincount: x must be a vector of integers"),
     (lambda: ag.bincount(np.array([-1])), ValueError, "bincount"),
     (lambda: ag.bincount(np.array([1]), np.ones(2)), ValueError, "bincount: weights must have the shape of x"),
+    (lambda: ag.histc(np.array([np.nan])), ValueError, "histc: the entries of x range from nan to nan"),
     (lambda: ag.histc(np.zeros(3), 0), ValueError, "histc: needs bins >= 1"),
     (lambda: ag.unique(np.zeros(3), dim=1), IndexError, "unique: dim 1 is out of range"),
 ]

@@ -47,7 +47,9 @@ def lu(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             pivot = a[:, j, j, None]
             a[:, j + 1 :, j] /= np.where(pivot == 0, 1, pivot)
             a[:, j + 1 :, j + 1 : stop] -= a[:, j + 1 :, j, None] * a[:, None, j, j + 1 : stop]
-        a[:, start:stop, stop:] = substitute(a[:, start:stop, start:stop], a[:, start:stop, stop:], upper=False, unit=True)
+        a[:, start:stop, stop:] = substitute(
+            a[:, start:stop, start:stop], a[:, start:stop, stop:], upper=False, unit=True
+        )
         a[:, stop:, stop:] -= a[:, stop:, start:stop] @ a[:, start:stop, stop:]
     if not a.size:
         pivots = np.broadcast_to(np.arange(steps, dtype=np.int32), (*shape[:-2], steps)).copy()
@@ -65,11 +67,15 @@ def row_order(pivots: np.ndarray, size: int) -> np.ndarray:
     order, members = np.tile(np.arange(size), (len(flat), 1)), np.arange(len(flat))
     for j in range(flat.shape[-1]):
         order[members, j], order[members, flat[:, j] - 1] = order[members, flat[:, j] - 1], order[members, j]
-    return order.reshape(*pivots.shape[:-1], size) if pivots.size else np.broadcast_to(np.arange(size), (*pivots.shape[:-1], size))
+    return (
+        order.reshape(*pivots.shape[:-1], size)
+        if pivots.size
+        else np.broadcast_to(np.arange(size), (*pivots.shape[:-1], size))
+    )
 
 
 def substitute(a: np.ndarray, b: np.ndarray, upper: bool, unit: bool) -> np.ndarray:
-    """Solve a x = b where a is triangular, halving it until the halves are small; what lies beyond the triangle is not read."""
+    """Solve a x = b, reading only a triangle of a, by halves until these are small."""
     n = a.shape[-1]
     if n <= PANEL:
         return _substitute_rows(a, b, upper, unit)

@@ -7,6 +7,7 @@ and turns their words into numbers, one after the other; number i of a draw depe
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from collections.abc import Callable
@@ -19,8 +20,13 @@ WORDS = 4  # in a block
 CHUNK = 1 << 15  # numbers made at a time, so that what is between bits and numbers stays in cache
 
 _lock = threading.Lock()
-_shared = np.random.Philox(0)  # making one costs more than a small draw, so there is one that is moved about
-_place: Any = _shared.state
+
+
+@functools.cache
+def _shared() -> tuple[np.random.Philox, Any]:
+    """Making a source of bits costs more than a small draw, so there is one that is moved about, and its place."""
+    source = np.random.Philox(0)
+    return source, source.state
 
 
 def reserve(state: np.ndarray, blocks: int) -> tuple[int, int, int]:
@@ -38,9 +44,10 @@ def words(place: tuple[int, int, int], count: int) -> np.ndarray:
     if count > 1024:
         return _bits(place[:2], counter).random_raw(count)
     with _lock:
-        _place["state"]["key"], _place["state"]["counter"] = (key0, key1), counter
-        _shared.state = _place
-        return _shared.random_raw(count)
+        source, place = _shared()
+        place["state"]["key"], place["state"]["counter"] = (key0, key1), counter
+        source.state = place
+        return source.random_raw(count)
 
 
 def _bits(key: tuple, counter: tuple) -> np.random.Philox:

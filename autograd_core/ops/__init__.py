@@ -83,7 +83,7 @@ def install() -> None:
     for name, method in [item for m in MODULES for item in getattr(m, "METHODS", {}).items()]:
         setattr(Traced, name, method)
     for module in NAMESPACES.values():
-        for name in names_of(module):
+        for name in getattr(module, "NAMESPACE", None) or names_of(module):
             setattr(module, name, spelled(getattr(module, name)))
     for dunder, name in UNARY.items():
         if name in PUBLIC:

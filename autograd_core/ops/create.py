@@ -12,7 +12,6 @@ import operator
 import os
 from collections.abc import Callable
 from functools import reduce
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -142,7 +141,8 @@ def memory_limit() -> float:
     except (AttributeError, ValueError, OSError):
         return math.inf
     try:
-        return min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+        with open("/sys/fs/cgroup/memory.max") as limit:
+            return min(total, int(limit.read()))
     except (OSError, ValueError):
         return total
 

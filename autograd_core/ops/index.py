@@ -356,7 +356,7 @@ def _plain(items: tuple) -> bool:
 
 def _is_same_view(part: Any, value: Any) -> bool:
     """Whether a value is the very part it is to be assigned to, as at the end of `x[i] += 1`."""
-    a, b = getattr(part, "view", None), getattr(value, "view", None)
+    a, b = getattr(part, "origin", None), getattr(value, "origin", None)
     return isinstance(a, View) and isinstance(b, View) and a.base is b.base and a.path == b.path
 
 
@@ -603,7 +603,7 @@ def _fits_beside(small: tuple, large: tuple, axis: int | None, name: str, what: 
     if len(small) != len(large) or any(m > n for a, m, n in zip(range(-len(small), 0), small, large) if a != axis):
         but = "" if axis is None else f", except along axis {axis}"
         raise ValueError(
-            f"{name}: {what} has shape {tuple(small)}; it needs as many axes as {other} {tuple(large)}, none longer{but}"
+            f"{name}: {what} has shape {tuple(small)}; it must fit within {other} {tuple(large)}, axis by axis{but}"
         )
 
 
@@ -658,7 +658,7 @@ def _slices(x: Any, dim: Any, index: Any, source: Any, name: str) -> Target:
         source = reshape_to(source, shape=(1,))
     if isinstance(source, (Traced, np.ndarray)) and tuple(source.shape) != wanted:
         raise ValueError(
-            f"{name}: source has shape {tuple(source.shape)}, but the {index.shape[0]} slices it goes to have shape {wanted}"
+            f"{name}: source has shape {tuple(source.shape)}, but the {index.shape[0]} slices have shape {wanted}"
         )
     with explaining(name, x):
         index = flat_index(index, sizes=(x.shape[axis],))

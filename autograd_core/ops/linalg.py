@@ -2,7 +2,7 @@
 
 The rules are written with g as the gradient in PyTorch's convention: the first-order change of the result is
 Re sum(conj(g) * change).  Where a factorisation is not unique (signs and phases of vectors, bases of eigenspaces) only
-functions of it that do not depend on the choice have a gradient, and the terms that could not matter to those are left out.
+functions of it that do not depend on the choice have a gradient; terms that cannot matter to those are left out.
 """
 
 from __future__ import annotations
@@ -18,18 +18,53 @@ from ..op import op
 from ..samples import shapes
 from ..vmap import aligned
 from .axes import all_axes, one_axis
-from .base import broadcast_to, cast, conj, imag, masked, real
+from .base import conj, imag, masked, real
 from .math import angle, eq, logical_and, ne, where
-from .products import adjoint, crossed, inverse_or_zero, matmul, power_norm, product
+from .products import adjoint, crossed, inverse_or_zero, power_norm, product
 from .reduce import reduce_sum
-from .shape import cat_along, diagonal_of, expand_dims, put_diagonal, reshape_to, stack_along, swapaxes, triangle, view_at
+from .shape import cat_along, diagonal_of, expand_dims, put_diagonal, reshape_to, stack_along, triangle, view_at
 from .shape import diagonal as _diagonal
 from .shape import movedim as _movedim
 
 __all__ = [
-    *("cholesky", "cond", "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh", "householder_product", "inv"),
-    *("inverse", "logdet", "lstsq", "lu", "lu_factor", "lu_solve", "matrix_exp", "matrix_norm", "matrix_power", "matrix_rank"),
-    *("multi_dot", "norm", "pinv", "pinverse", "qr", "slogdet", "solve", "solve_triangular", "svd", "svdvals", "tensorinv"),
+    *(
+        "cholesky",
+        "cond",
+        "cross",
+        "det",
+        "diagonal",
+        "eig",
+        "eigh",
+        "eigvals",
+        "eigvalsh",
+        "householder_product",
+        "inv",
+    ),
+    *(
+        "inverse",
+        "logdet",
+        "lstsq",
+        "lu",
+        "lu_factor",
+        "lu_solve",
+        "matrix_exp",
+        "matrix_norm",
+        "matrix_power",
+        "matrix_rank",
+    ),
+    *(
+        "multi_dot",
+        "norm",
+        "pinv",
+        "pinverse",
+        "qr",
+        "slogdet",
+        "solve",
+        "solve_triangular",
+        "svd",
+        "svdvals",
+        "tensorinv",
+    ),
     *("tensorsolve", "vander", "vecdot", "vector_norm"),
 ]
 
@@ -89,7 +124,7 @@ def plus(a: Any, b: Any) -> Any:
 
 
 def over(x: Any, d: Any) -> Any:
-    """x / d, and 0 where both are zero: nobody has asked for that entry; NaN where somebody has and there is no answer."""
+    """x / d, with 0 / 0 = 0: nobody has asked for that entry; NaN where only d is zero: there is no answer."""
     return x * where(logical_and(eq(d, 0), ne(x, 0)), math.nan, inverse_or_zero(d))
 
 
@@ -118,7 +153,9 @@ def matrices(name: str, square: bool = False, **given: Any) -> None:
 def numbers(name: str, argument: str, x: Any) -> None:
     """Raise unless x has a type that LAPACK knows."""
     if x.dtype.kind not in "fc" or x.dtype.itemsize < 4:
-        raise TypeError(f"{name}: {argument} must be float32, float64 or complex, got {x.dtype}; use .float() or .double()")
+        raise TypeError(
+            f"{name}: {argument} must be float32, float64 or complex, got {x.dtype}; use .float() or .double()"
+        )
 
 
 def failed(name: str, what: str, place: tuple | None, advice: str = "") -> Exception:
@@ -209,7 +246,7 @@ def inverse(x):
 
 
 def solve(A, B, *, left=True):
-    """The X with A @ X = B, or X @ A = B unless `left`; B is a vector, matrices, or a batch of vectors that A is for."""
+    """The X with A @ X = B, or X @ A = B unless `left`; B is a vector, matrices, or one vector for each of A."""
     matrices("solve", square=True, A=A)
     return _solved("solve", A, B, left, lambda a, b: solution(a, b) if left else solution(a.mT, b.mT).mT)
 
@@ -226,7 +263,9 @@ def _solved(name: str, A: Any, B: Any, left: bool, solver: Callable) -> Any:
     axis = -2 if left else -1
     if b.ndim < 2 or b.shape[axis] != A.shape[-1]:
         side = "rows" if left else "columns"
-        raise ValueError(f"{name}: B must have {A.shape[-1]} {side} as A has: A is {tuple(A.shape)}, B is {tuple(B.shape)}")
+        raise ValueError(
+            f"{name}: B must have {A.shape[-1]} {side} as A has: A is {tuple(A.shape)}, B is {tuple(B.shape)}"
+        )
     _leads(name, A, b, B)
     x = solver(A, b)
     return reshape_to(x, shape=x.shape[:-1]) if vector else x
@@ -236,7 +275,9 @@ def _leads(name: str, A: Any, b: Any, B: Any) -> None:
     try:
         np.broadcast_shapes(tuple(A.shape[:-2]), tuple(b.shape[:-2]))
     except ValueError:
-        raise ValueError(f"{name}: the batches do not broadcast: A is {tuple(A.shape)}, B is {tuple(B.shape)}") from None
+        raise ValueError(
+            f"{name}: the batches do not broadcast: A is {tuple(A.shape)}, B is {tuple(B.shape)}"
+        ) from None
 
 
 def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
@@ -260,7 +301,11 @@ def _of_pseudoinverse(g, y, x):
 @op(
     _of_pseudoinverse,
     trailing=True,
-    samples=shapes("3 2:spread | 2 3:spread | b 3 2:spread | n n:invertible | 3 2:complex_invertible | 0 2", atol=[0.0], rtol=[None]),
+    samples=shapes(
+        "3 2:spread | 2 3:spread | b 3 2:spread | n n:invertible | 3 2:complex_invertible | 0 2",
+        atol=[0.0],
+        rtol=[None],
+    ),
 )
 def pseudoinverse(x, *, atol, rtol):
     """The pseudoinverse, in which singular values up to max(atol, rtol times the largest) count as zero."""
@@ -279,7 +324,7 @@ def _cutoff(s: np.ndarray, shape: Sequence[int], atol: Any, rtol: Any) -> np.nda
 
 def _tolerances(name: str, atol: Any, rtol: Any) -> tuple:
     """Tolerances as numbers or arrays."""
-    plain = lambda t: t.numpy() if hasattr(t, "numpy") else t
+    plain = lambda t: t.detach().numpy() if hasattr(t, "detach") else t
     if any(t is not None and np.any(np.asarray(plain(t)) < 0) for t in (atol, rtol)):
         raise ValueError(f"{name}: tolerances must not be negative, got atol={atol}, rtol={rtol}")
     return (0.0 if atol is None else plain(atol)), plain(rtol)
@@ -311,7 +356,11 @@ class LstsqResult(NamedTuple):
 
 
 def lstsq(A, B, rcond=None, *, driver=None):
-    """The X that makes A @ X - B shortest, and among those the shortest; with other drivers than the usual "gelsy" also squared residuals (if A has full column rank) and, by "gelsd" and "gelss", singular values."""
+    """The X that makes A @ X - B shortest, and among those the shortest.
+
+    As in PyTorch the driver says what else is returned: the rank unless it is "gels"; the squared residuals (if A has
+    full column rank and fewer columns than rows) unless it is "gelsy", the default; singular values if "gelsd", "gelss".
+    """
     matrices("lstsq", A=A)
     if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
         raise ValueError(f"lstsq: driver must be one of 'gels', 'gelsy', 'gelsd', 'gelss', got {driver!r}")
@@ -322,38 +371,26 @@ def lstsq(A, B, rcond=None, *, driver=None):
     if b.ndim < 2 or b.shape[-2] != m:
         raise ValueError(f"lstsq: B must have {m} rows as A has: A is {tuple(A.shape)}, B is {tuple(B.shape)}")
     _leads("lstsq", A, b, B)
-    x = product(pinv(A, rtol=rtol), b)
-    s, none = svdvals(A), np.zeros(0, A.dtype)
-    rank = _count_above(s, A.shape, 0.0, rtol)
-    full = m > n and driver in ("gels", "gelsd", "gelss") and bool((rank == n).all())
-    difference = product(A, x) - b if full else none
-    residuals = reduce_sum(real(difference * conj(difference)), axis=(-2,)) if full else none
+    x, rank = product(pinv(A, rtol=rtol), b), rank_of(A, atol=0.0, rtol=rtol)
+    residuals = empty(A)
+    if m > n and driver in ("gels", "gelsd", "gelss") and bool((rank == n).all()):
+        difference = product(A, x) - b
+        residuals = reduce_sum(real(difference * conj(difference)), axis=(-2,))
     x = reshape_to(x, shape=x.shape[:-1]) if vector else x
-    none_real = np.zeros(0, s.dtype)
-    return LstsqResult(
-        x,
-        _like(residuals, A),
-        _like(np.zeros(0, np.int64), A) if driver == "gels" else rank,
-        s if driver in ("gelsd", "gelss") else _like(none_real, A),
-    )
+    rank = empty(A).astype(np.int64) if driver == "gels" else rank
+    return LstsqResult(x, residuals, rank, svdvals(A) if driver in ("gelsd", "gelss") else real(empty(A)))
 
 
-def _like(x: Any, other: Any) -> Any:
-    """A constant as what `other` is: an array among arrays, a tensor among tensors."""
-    return x if isinstance(other, np.ndarray) or not isinstance(x, np.ndarray) else constant(other, value=_Fixed(x))
+def empty(x: Any) -> Any:
+    """No entries, of the type of x."""
+    return reshape_to(view_at(x, index=(..., slice(0))), shape=(0,))
 
 
-class _Fixed:
-    """An array as a static parameter."""
-
-    def __init__(self, array: np.ndarray):
-        self.array = array
-
-
-@op(differentiable=False)
-def constant(x, *, value):
-    """A constant of the same kind as x: a tensor if x is one."""
-    return value.array
+@op(differentiable=False, trailing=True)
+def rank_of(x, *, atol, rtol):
+    """How many singular values exceed the cutoff."""
+    s = np.linalg.svd(x, compute_uv=False)
+    return (s > _cutoff(s, x.shape, atol, rtol)[..., None]).sum(-1)
 
 
 # --- determinants ----------------------------------------------------------------------------------------------------
@@ -365,7 +402,9 @@ def _third_derivative(a: Any, e: Any, g: Any) -> Any:
     x, y = product(inverse, e), product(inverse, g)
     trace = lambda m: per_matrix(reduce_sum(diag_of(m), axis=(-1,)))
     xy, yx = product(x, y), product(y, x)
-    inside = (trace(x) * trace(y) - trace(xy)) * inverse - trace(x) * product(y, inverse) - trace(y) * product(x, inverse)
+    inside = (
+        (trace(x) * trace(y) - trace(xy)) * inverse - trace(x) * product(y, inverse) - trace(y) * product(x, inverse)
+    )
     return per_matrix(determinant(a)) * (inside + product(xy + yx, inverse)).mT
 
 
@@ -450,7 +489,9 @@ def logdet(x):
 
 def _of_cholesky(g, y):
     middle = adjoint(half_upper(product(adjoint(g), y)))
-    inner = triangular(adjoint(y), adjoint(triangular(adjoint(y), adjoint(middle), upper=True, unit=False)), upper=True, unit=False)
+    inner = triangular(
+        adjoint(y), adjoint(triangular(adjoint(y), adjoint(middle), upper=True, unit=False)), upper=True, unit=False
+    )
     return (inner + adjoint(inner)) / 2
 
 
@@ -468,6 +509,21 @@ def cholesky(A, *, upper=False):
     return adjoint(cholesky_factor(adjoint(A))) if upper else cholesky_factor(A)
 
 
+def steady(vectors: Callable, pattern: str, **params: Any) -> Callable:
+    """Samples around which LAPACK does not change the signs of the vectors it finds, so that differences make sense."""
+    alternatives = shapes(pattern, **params)
+
+    def draw(rng: np.random.Generator) -> tuple[list, dict]:
+        while True:
+            (x,), chosen = alternatives[rng.integers(len(alternatives))].draw(rng)
+            v = vectors(x)
+            near = (vectors(x + 0.004 * rng.standard_normal(x.shape)) for _ in range(20))
+            if all(((v * w).sum(-2) > 0).all() for w in near):
+                return [x], chosen
+
+    return draw
+
+
 def _of_eigh(g, y):
     gw, gv = g
     w, v = y
@@ -477,10 +533,26 @@ def _of_eigh(g, y):
     return (x + adjoint(x)) / 2
 
 
-@op(_of_eigh, trailing=True, outputs=2, samples=shapes("n n:symmetric | b n n:symmetric", read=["LU"]))
+@op(
+    _of_eigh,
+    trailing=True,
+    outputs=2,
+    samples=steady(lambda x: np.linalg.eigh(x + x.mT)[1], "n n:symmetric | b n n:symmetric", read=["LU"]),
+)
 def hermitian_eigen(x, *, read="L"):
     """Eigenvalues in ascending order and orthonormal eigenvectors of Hermitian matrices."""
     return tuple(np.linalg.eigh((x + kernels.adjoint(x)) / 2 if read == "LU" else x, UPLO=read[0]))
+
+
+def _of_hermitian_values(g, x, read):
+    v = hermitian_eigen(x, read=read)[1]
+    return product(v * by_columns(g), adjoint(v))
+
+
+@op(_of_hermitian_values, trailing=True, samples=shapes("n n:symmetric | b n n:symmetric", read=["LU"]))
+def hermitian_values(x, *, read):
+    """Eigenvalues of Hermitian matrices: without the vectors they cost a fraction."""
+    return np.linalg.eigvalsh((x + kernels.adjoint(x)) / 2 if read == "LU" else x, UPLO=read[0])
 
 
 class EigResult(NamedTuple):
@@ -488,17 +560,22 @@ class EigResult(NamedTuple):
     eigenvectors: Any
 
 
-def eigh(A, UPLO="L"):  # noqa: N803
-    """Eigenvalues in ascending order and orthonormal eigenvectors of Hermitian matrices, of which one triangle is read."""
-    matrices("eigh", square=True, A=A)
-    if str(UPLO).upper() not in ("L", "U"):
-        raise ValueError(f"eigh: UPLO must be 'L' or 'U', got {UPLO!r}")
-    return EigResult(*hermitian_eigen(A, read=UPLO.upper()))
+def eigh(A, UPLO="L"):
+    """Eigenvalues in ascending order and orthonormal eigenvectors of Hermitian matrices; one triangle is read."""
+    return EigResult(*hermitian_eigen(A, read=_triangle_read("eigh", A, UPLO)))
 
 
-def eigvalsh(A, UPLO="L"):  # noqa: N803
+def eigvalsh(A, UPLO="L"):
     """Eigenvalues of Hermitian matrices in ascending order."""
-    return eigh(A, UPLO).eigenvalues
+    return hermitian_values(A, read=_triangle_read("eigvalsh", A, UPLO))
+
+
+def _triangle_read(name: str, A: Any, UPLO: str) -> str:
+    """The triangle to read, "L" or "U"."""
+    matrices(name, square=True, A=A)
+    if str(UPLO).upper() not in ("L", "U"):
+        raise ValueError(f"{name}: UPLO must be 'L' or 'U', got {UPLO!r}")
+    return UPLO.upper()
 
 
 def _of_eigen(g, y):
@@ -514,7 +591,9 @@ def _of_eigen(g, y):
 
 
 # Samples with real eigenvalues: the phases of complex vectors are LAPACK's choice, which no rule can know.
-@op(_of_eigen, trailing=True, outputs=2, samples="n n:spread | b n n:spread")
+@op(
+    _of_eigen, trailing=True, outputs=2, samples=steady(lambda x: np.linalg.eig(x)[1].real, "n n:spread | b n n:spread")
+)
 def eigen(x):
     """Eigenvalues and eigenvectors of length one, always complex."""
     w, v = np.linalg.eig(x)
@@ -540,7 +619,7 @@ def _of_svd(g, y, x_shape, full_matrices):
     k = min(x_shape[-2:])
     gv, v = None if gvh is None else adjoint(gvh), adjoint(vh)
     if full_matrices:
-        u, gu, v, gv = *_leading(u, gu, k), *_leading(v, gv, k)
+        (u, gu), (v, gv) = _leading(u, gu, k), _leading(v, gv, k)
     inner, outside = None if gs is None else diag(gs), None
     gap = gaps(s) * (by_columns(s) + by_rows(s))
     for vectors, grad, is_left in ((u, gu, True), (v, gv, False)):
@@ -574,11 +653,30 @@ def _leading(u: Any, gu: Any, k: int) -> tuple[Any, Any]:
     _of_svd,
     trailing=True,
     outputs=3,
-    samples=shapes("3 2:spread | 2 3:spread | b 2 2:spread | 3 3:spread | 1 3:nonzero | 3 1:nonzero | 0 2 | 0 3 2", full_matrices=[False]),
+    samples=steady(
+        lambda x: np.linalg.svd(x, full_matrices=False)[0],
+        "3 2:spread | 2 3:spread | b 2 2:spread | 3 3:spread | 1 3:nonzero | 3 1:nonzero | 0 2 | 0 3 2",
+        full_matrices=[False],
+    ),
 )
 def singular(x, *, full_matrices=False):
     """Singular values in descending order, with left and right vectors."""
     return tuple(np.linalg.svd(x, full_matrices=full_matrices))
+
+
+def _of_singular_values(g, x):
+    u, _, vh = singular(x, full_matrices=False)
+    return product(u * by_columns(g), vh)
+
+
+@op(
+    _of_singular_values,
+    trailing=True,
+    samples="3 2:spread | 2 3:spread | b 2 2:spread | 1 3:nonzero | 0 2 | n n:complex_invertible",
+)
+def singular_values(x):
+    """Singular values in descending order: without the vectors they cost a fraction."""
+    return np.linalg.svd(x, compute_uv=False)
 
 
 class SVDResult(NamedTuple):
@@ -596,7 +694,7 @@ def svd(A, full_matrices=True, *, driver=None):
 def svdvals(A, *, driver=None):
     """Singular values in descending order."""
     matrices("svdvals", A=A)
-    return singular(A, full_matrices=False)[1]
+    return singular_values(A)
 
 
 def _of_qr(g, y, x_shape, mode):
@@ -609,7 +707,11 @@ def _of_qr(g, y, x_shape, mode):
     r, gr = part(r, slice(k), slice(None)), None if gr is None else part(gr, slice(k), slice(None))
     tail = None
     if n > k and gr is not None:
-        r2, gr2, gr = part(r, slice(None), slice(k, None)), part(gr, slice(None), slice(k, None)), part(gr, slice(None), slice(k))
+        r2, gr2, gr = (
+            part(r, slice(None), slice(k, None)),
+            part(gr, slice(None), slice(k, None)),
+            part(gr, slice(None), slice(k)),
+        )
         tail, gq = product(q, gr2), plus(gq, product(product(q, r2), adjoint(gr2)))
     r = part(r, slice(None), slice(k))
     of_r = None if gr is None else product(triu(gr), adjoint(r))
@@ -626,7 +728,10 @@ def _of_qr(g, y, x_shape, mode):
     trailing=True,
     outputs=2,
     samples=[
-        shapes("3 2:spread | 2 3:spread | b 2 2:spread | n n:invertible | 1 3:nonzero | 3 1:nonzero | 0 2", mode=["reduced"]),
+        shapes(
+            "3 2:spread | 2 3:spread | b 2 2:spread | n n:invertible | 1 3:nonzero | 3 1:nonzero | 0 2",
+            mode=["reduced"],
+        ),
         shapes("2 3:complex_invertible | 3 2:complex_invertible", mode=["reduced"]),
     ],
 )
@@ -641,12 +746,12 @@ class QRResult(NamedTuple):
 
 
 def qr(A, mode="reduced"):
-    """Q with orthonormal columns and upper triangular R with Q @ R = A; mode "complete" makes Q square, "r" leaves it out."""
+    """Orthonormal columns Q and upper triangular R with Q @ R = A; "complete" makes Q square, "r" leaves it out."""
     matrices("qr", A=A)
     if mode not in ("reduced", "complete", "r"):
         raise ValueError(f"qr: mode must be 'reduced', 'complete' or 'r', got {mode!r}")
     q, r = orthogonal_triangular(A, mode="complete" if mode == "complete" else "reduced")
-    return QRResult(_like(np.zeros(0, A.dtype), A) if mode == "r" else q, r)
+    return QRResult(empty(A) if mode == "r" else q, r)
 
 
 def _of_lu(g, y, x_shape):
@@ -702,7 +807,7 @@ class LUFactorResult(NamedTuple):
 
 
 def lu_factor(A, *, pivot=True):
-    """L (below the diagonal, which is 1) and U of P.mT @ A in one matrix, and the row exchanges as LAPACK counts them."""
+    """L (below its diagonal of ones) and U of P.mT @ A in one matrix, and the row exchanges as LAPACK counts them."""
     matrices("lu_factor", A=A)
     if not pivot:
         raise ValueError("lu_factor: pivot=False is not supported: rows are always exchanged")
@@ -721,7 +826,7 @@ def lu(A, *, pivot=True):
     return LUResult(permutation(pivots, size=m, dtype=A.dtype), low, triu(part(both, slice(k), slice(None))))
 
 
-def lu_solve(LU, pivots, B, *, left=True, adjoint=False):  # noqa: N803
+def lu_solve(LU, pivots, B, *, left=True, adjoint=False):
     """Solve with what `lu_factor` gave: A @ X = B, X @ A = B unless `left`, with A.mH for A if `adjoint`."""
     matrices("lu_solve", square=True, LU=LU)
     matrices("lu_solve", B=B)
@@ -739,17 +844,20 @@ def _lu_solved(a: Any, pivots: Any, b: Any, left: bool, conjugate: bool) -> Any:
 
 
 def householder_product(A, tau):
-    """The first columns of the product of the reflections whose vectors are below the diagonal of A, with factors tau."""
+    """The first columns of the product of reflections, with factors tau and vectors from below the diagonal of A."""
     matrices("householder_product", A=A)
     m, n = A.shape[-2:]
     k = tau.shape[-1]
     if m < n or k > n or tuple(tau.shape[:-1]) != tuple(A.shape[:-2]):
-        raise ValueError(f"householder_product: needs A (..., m, n) and tau (..., k) with m >= n >= k, got {tuple(A.shape)} and {tuple(tau.shape)}")
+        raise ValueError(
+            "householder_product: needs A (..., m, n) and tau (..., k) with m >= n >= k, "
+            f"got {tuple(A.shape)} and {tuple(tau.shape)}"
+        )
     vectors, q = tril(A, -1) + np.eye(m, n, dtype=A.dtype), np.eye(m, n, dtype=A.dtype)
     for i in reversed(range(k)):
         v = part(vectors, slice(None), slice(i, i + 1))
         q = q - per_matrix(view_at(tau, index=(..., i))) * product(v, product(adjoint(v), q))
-    return q + 0 * A if k == 0 else q
+    return masked(A, np.False_) + q
 
 
 # --- functions of matrices -------------------------------------------------------------------------------------------
@@ -780,7 +888,7 @@ def matrix_power(A, n):
     if not isinstance(n, int):
         raise TypeError(f"matrix_power: n must be an integer, got {n!r}")
     if n == 0:
-        return 0 * A + np.eye(A.shape[-1], dtype=A.dtype)
+        return masked(A, np.False_) + np.eye(A.shape[-1], dtype=A.dtype)
     base, n, result = (inv(A) if n < 0 else A), abs(n), None
     while n:
         if n & 1:
@@ -796,7 +904,10 @@ def multi_dot(tensors):
     if len(tensors) < 2:
         raise ValueError(f"multi_dot: needs at least two tensors, got {len(tensors)}")
     first, last = tensors[0].ndim == 1, tensors[-1].ndim == 1
-    chain = [by_columns(t) if k == 0 and first else by_rows(t) if k == len(tensors) - 1 and last else t for k, t in enumerate(tensors)]
+    chain = [
+        by_columns(t) if k == 0 and first else by_rows(t) if k == len(tensors) - 1 and last else t
+        for k, t in enumerate(tensors)
+    ]
     for k, t in enumerate(chain):
         if t.ndim != 2 or (k and t.shape[0] != chain[k - 1].shape[1]):
             raise ValueError(f"multi_dot: shapes {[tuple(t.shape) for t in tensors]} cannot be multiplied in a row")
@@ -829,17 +940,7 @@ def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None):
     if tol is not None:
         atol, rtol = tol, 0.0
     atol, rtol = _tolerances("matrix_rank", atol, rtol)
-    return _count_above(singular(_hermitian(A, "L") if hermitian else A)[1], A.shape, atol, rtol)
-
-
-@op(differentiable=False, trailing=True)
-def counted(s, *, shape, atol, rtol):
-    """How many entries of each row exceed the cutoff."""
-    return (s > _cutoff(s, shape, atol, rtol)[..., None]).sum(-1)
-
-
-def _count_above(s: Any, shape: Sequence[int], atol: Any, rtol: Any) -> Any:
-    return counted(s, shape=tuple(shape[-2:]), atol=atol, rtol=rtol)
+    return rank_of(_hermitian(A, "L") if hermitian else A, atol=atol, rtol=rtol)
 
 
 # --- norms -----------------------------------------------------------------------------------------------------------
@@ -853,7 +954,9 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     x = x if dtype is None else x.astype(dtype)
     axis = all_axes(x.ndim, None if dim == () else dim, "vector_norm")
     if (ord < 0 or ord == math.inf) and any(x.shape[a] == 0 for a in axis):
-        raise ValueError(f"vector_norm: there is no norm of order {ord} of no entries; x is {tuple(x.shape)}, dim is {dim}")
+        raise ValueError(
+            f"vector_norm: there is no norm of order {ord} of no entries; x is {tuple(x.shape)}, dim is {dim}"
+        )
     return power_norm(x, p=float(ord), axis=axis, keepdims=bool(keepdim))
 
 
@@ -861,14 +964,14 @@ _MATRIX_ORDERS = ("fro", "nuc", math.inf, -math.inf, 1, -1, 2, -2)
 
 
 def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
-    """The norm of matrices: Frobenius, nuclear, or by the largest or smallest (-) column sum (1), row sum (inf), singular value (2)."""
+    """The norm of matrices: Frobenius, nuclear, or largest (-: smallest) column sum (1), row sum (inf), stretch (2)."""
     if ord not in _MATRIX_ORDERS:
         raise ValueError(f"matrix_norm: ord must be one of 'fro', 'nuc', inf, -inf, 1, -1, 2, -2, got {ord!r}")
     axes = all_axes(A.ndim, dim, "matrix_norm") if A.ndim > 1 else ()
     if len(axes) != 2:
         raise ValueError(f"matrix_norm: needs two different axes, got dim={dim} for shape {tuple(A.shape)}")
     numbers("matrix_norm", "A", A)
-    A = A if dtype is None else A.astype(dtype)  # noqa: N806
+    A = A if dtype is None else A.astype(dtype)
     if ord == "fro":
         return power_norm(A, p=2.0, axis=axes, keepdims=bool(keepdim))
     y = _norm_of(_movedim(A, axes, (-2, -1)), ord)
@@ -926,23 +1029,26 @@ def diagonal(A, *, offset=0, dim1=-2, dim2=-1):
 
 def vecdot(x, y, *, dim=-1):
     """The inner products along an axis; x is conjugated."""
-    shape = np.broadcast_shapes(tuple(x.shape), tuple(y.shape))
-    return reduce_sum(conj(x) * y, axis=(one_axis(len(shape), dim, "vecdot"),))
+    try:
+        ndim = len(np.broadcast_shapes(tuple(x.shape), tuple(y.shape)))
+    except ValueError:
+        raise ValueError(f"vecdot: the shapes do not broadcast: x is {tuple(x.shape)}, y is {tuple(y.shape)}") from None
+    return reduce_sum(conj(x) * y, axis=(one_axis(ndim, dim, "vecdot"),))
 
 
-def vander(x, N=None):  # noqa: N803
+def vander(x, N=None):
     """The powers 0 to N - 1 of each entry, along a new last axis; N is the number of entries by default."""
     count = x.shape[-1] if N is None else N
     if x.ndim == 0 or count < 1:
         raise ValueError(f"vander: needs at least one axis and N > 0, got shape {tuple(x.shape)} and N={N}")
-    powers = [x * 0 + 1]
+    powers = [masked(x, np.False_) + 1]
     for _ in range(count - 1):
         powers.append(powers[-1] * x)
     return stack_along(*powers, axis=-1)
 
 
 def tensorinv(A, ind=2):
-    """The inverse of the map that tensordot(A, b, b.ndim) is, where the first `ind` axes of A are those of the result."""
+    """The inverse of the map b -> tensordot(A, b, b.ndim), where the first `ind` axes of A are those of the result."""
     rows, columns = math.prod(A.shape[:ind]), math.prod(A.shape[ind:])
     if ind <= 0 or rows != columns:
         raise ValueError(f"tensorinv: the axes before and after ind={ind} need equal products, A is {tuple(A.shape)}")
@@ -951,9 +1057,40 @@ def tensorinv(A, ind=2):
 
 def tensorsolve(A, B, dims=None):
     """The X with tensordot(A, X, X.ndim) = B; `dims` are axes of A to be moved to its end first."""
-    A = A if dims is None else _movedim(A, tuple(dims), tuple(range(A.ndim - len(dims), A.ndim)))  # noqa: N806
+    A = A if dims is None else _movedim(A, tuple(dims), tuple(range(A.ndim - len(dims), A.ndim)))
     shape = tuple(A.shape[B.ndim :])
     if math.prod(shape) != math.prod(B.shape) or tuple(A.shape[: B.ndim]) != tuple(B.shape):
-        raise ValueError(f"tensorsolve: A must begin with B's axes, and the others have as many entries: A is {tuple(A.shape)}, B is {tuple(B.shape)}")
+        raise ValueError(
+            "tensorsolve: A must begin with B's axes, and its others must have as many entries: "
+            f"A is {tuple(A.shape)}, B is {tuple(B.shape)}"
+        )
     size = math.prod(shape)
     return reshape_to(solve(reshape_to(A, shape=(size, size)), reshape_to(B, shape=(size,))), shape=shape)
+
+
+# --- the older names outside the namespace ---------------------------------------------------------------------------
+
+
+class OldSVDResult(NamedTuple):
+    U: Any
+    S: Any
+    V: Any
+
+
+def _old_svd(x, some=True, compute_uv=True):
+    """U, S, V with x = U diag(S) V.mH: `linalg.svd` under its older name, with V itself."""
+    u, s, vh = svd(x, full_matrices=not some)
+    keep = (lambda m: m) if compute_uv else (lambda m: masked(m, np.False_))
+    return OldSVDResult(keep(u), s, keep(adjoint(vh)))
+
+
+def _old_qr(x, some=True):
+    """Q and R with Q @ R = x; Q is square unless `some`."""
+    return qr(x, "reduced" if some else "complete")
+
+
+TOP_LEVEL = {
+    **{f.__name__: f for f in (cholesky, det, inverse, logdet, matrix_exp, matrix_power, pinverse, slogdet)},
+    "qr": _old_qr,
+    "svd": _old_svd,
+}

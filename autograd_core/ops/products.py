@@ -49,7 +49,8 @@ def _of_right(g, a, b_shape):
     linear=True,
     promotes=True,
     batch=lambda size, values, batched: product(*aligned(values, batched)),
-    samples="n k, k m | b n k, k m | b n k, b k m | n k, b k m | b 1 n k, c k m | n k:complex, k m:complex | b n k, k m:complex",
+    samples="n k, k m | b n k, k m | b n k, b k m | n k, b k m | b 1 n k, c k m "
+    "| n k:complex, k m:complex | b n k, k m:complex",
 )
 def product(a, b):
     """The products of matrices; the leading axes broadcast."""
@@ -126,7 +127,9 @@ def bmm(x, mat2):
     """The products of two batches of matrices, one by one."""
     _with_axes("bmm", x=(x, 3), mat2=(mat2, 3))
     if x.shape[0] != mat2.shape[0]:
-        raise ValueError(f"bmm: batches of different lengths: x is {tuple(x.shape)}, mat2 is {tuple(mat2.shape)}; matmul broadcasts")
+        raise ValueError(
+            f"bmm: batches of different lengths: x is {tuple(x.shape)}, mat2 is {tuple(mat2.shape)}; matmul broadcasts"
+        )
     return _fitting("bmm", x, mat2)
 
 
@@ -243,7 +246,9 @@ def _split(spec: str) -> tuple[list[str], str]:
 
 def _contractions(*specs: str) -> list:
     """Samples: in each, an index has one size throughout."""
-    return [shapes(", ".join(" ".join(labels) or "()" for labels in _split(spec)[0]), spec=[spec]) for spec in specs] + [
+    return [
+        shapes(", ".join(" ".join(labels) or "()" for labels in _split(spec)[0]), spec=[spec]) for spec in specs
+    ] + [
         shapes("i j:complex, j k:complex", spec=["ij,jk->ik", "ij,jk->k", "ij,jk->ijk"]),
         shapes("i i:complex, i:complex", spec=["ii,i->i", "ii,i->"]),
     ]
@@ -255,7 +260,19 @@ def _contractions(*specs: str) -> list:
     promotes=True,
     batch=_batched,
     samples=_contractions(
-        *("ij->ji", "ij->", "ii->i", "ii->", "iij->ji", "ij,jk->ik", "ij,jk->ki", "ij,kj->", "bij,bjk->bik", "ij,ij->i", "i,j->ij"),
+        *(
+            "ij->ji",
+            "ij->",
+            "ii->i",
+            "ii->",
+            "iij->ji",
+            "ij,jk->ik",
+            "ij,jk->ki",
+            "ij,kj->",
+            "bij,bjk->bik",
+            "ij,ij->i",
+            "i,j->ij",
+        ),
         *("ii,ij->j", "ij,k->k", "i,i,i->", "ij,jk,kl->il", "ij,jk,ki->", "i,,j->ji", "abc,cd,be->ade"),
     ),
 )
@@ -311,7 +328,10 @@ def _pair(x: np.ndarray, a: str, y: np.ndarray, b: str, needed: set) -> tuple[np
 
 
 def einsum(equation, *operands):
-    """Sums of products by index notation: "ij,jk->ik", with `...`, repeated and omitted indices; or x, [0, 1], y, [1, 2], [0, 2]."""
+    """Sums of products by index notation: "ij,jk->ik", with `...`, repeated and omitted indices.
+
+    Or with lists of numbers, each after its operand, and the result's last: einsum(x, [0, 1], y, [1, 2], [0, 2]).
+    """
     if not isinstance(equation, str):
         equation, operands = _from_sublists((equation, *operands))
     elif len(operands) == 1 and isinstance(operands[0], (list, tuple)):
@@ -327,7 +347,9 @@ def _from_sublists(arguments: tuple) -> tuple[str, tuple]:
     def text(labels: Any) -> str:
         for k in labels:
             if k is not Ellipsis and not (isinstance(k, int) and 0 <= k < len(ascii_letters)):
-                raise ValueError(f"einsum: an index in a list must be an integer from 0 to {len(ascii_letters) - 1} or ..., got {k!r}")
+                raise ValueError(
+                    f"einsum: an index in a list must be ... or an integer from 0 to {len(_SORTED) - 1}, got {k!r}"
+                )
         return "".join("..." if k is Ellipsis else _SORTED[k] for k in labels)
 
     pairs, rest = arguments[: len(arguments) // 2 * 2], arguments[len(arguments) // 2 * 2 :]
@@ -370,7 +392,9 @@ def _hidden_axes(equation: str, term: str, x: Any) -> int:
         raise TypeError(f"einsum: operands must be tensors or arrays, got {type(x).__name__}")
     named = len(term.replace("...", ""))
     if term.count("...") > 1 or x.ndim < named or ("..." not in term and x.ndim > named):
-        raise ValueError(f"einsum: {term!r} in {equation!r} names {named} axes, but the operand has shape {tuple(x.shape)}")
+        raise ValueError(
+            f"einsum: {term!r} in {equation!r} names {named} axes, but the operand has shape {tuple(x.shape)}"
+        )
     return x.ndim - named
 
 
@@ -402,7 +426,9 @@ def tensordot(a, b, dims=2):
     labels = [list(ascii_letters[: a.ndim]), list(ascii_letters[a.ndim : a.ndim + b.ndim])]
     for i, j in zip(first, second):
         if a.shape[i] != b.shape[j]:
-            raise ValueError(f"tensordot: axis {i} of a {tuple(a.shape)} and axis {j} of b {tuple(b.shape)} differ in length")
+            raise ValueError(
+                f"tensordot: axis {i} of a {tuple(a.shape)} and axis {j} of b {tuple(b.shape)} differ in length"
+            )
         labels[1][j] = labels[0][i]
     shared = {labels[0][i] for i in first}
     left, right = ("".join(side) for side in labels)
@@ -427,7 +453,10 @@ def inner(x, other):
     linear=True,
     promotes=True,
     batch=lambda size, values, batched, axis: cross_product(*aligned(values, batched), axis=axis),
-    samples=[shapes("n 3, n 3 | n 3, 1 3 | 3, 3 | 3:complex, 3:complex", axis=[-1]), shapes("n 3 m, n 3 m | 3 1, 3 m", axis=[-2])],
+    samples=[
+        shapes("n 3, n 3 | n 3, 1 3 | 3, 3 | 3:complex, 3:complex", axis=[-1]),
+        shapes("n 3 m, n 3 m | 3 1, 3 m", axis=[-2]),
+    ],
 )
 def cross_product(a, b, *, axis):
     """The cross product of vectors along an axis."""
@@ -449,7 +478,9 @@ def cross(x, other, dim=None):
 def crossed(x: Any, other: Any, dim: int) -> Any:
     """The cross product along one axis, counted alike in both."""
     if x.ndim != other.ndim:
-        raise ValueError(f"cross: both need the same number of axes, x is {tuple(x.shape)}, other is {tuple(other.shape)}")
+        raise ValueError(
+            f"cross: both need the same number of axes, x is {tuple(x.shape)}, other is {tuple(other.shape)}"
+        )
     axis = one_axis(x.ndim, dim, "cross")
     if x.ndim == 0 or x.shape[axis] != 3 or other.shape[axis] != 3:
         raise ValueError(f"cross: axis {dim} must have length 3, x is {tuple(x.shape)}, other is {tuple(other.shape)}")
@@ -461,7 +492,9 @@ def _inverse_or_zero(x):
         return np.where(x == 0, np.zeros((), x.dtype), 1 / x)
 
 
-inverse_or_zero = elementwise(_inverse_or_zero, lambda y: -y * y, name="inverse_or_zero", inputs=("x",), samples="n m:nonzero")
+inverse_or_zero = elementwise(
+    _inverse_or_zero, lambda y: -y * y, name="inverse_or_zero", inputs=("x",), samples="n m:nonzero"
+)
 
 
 def _of_power_norm(g, y, x, p, axis, keepdims):
@@ -482,13 +515,23 @@ def _of_power_norm(g, y, x, p, axis, keepdims):
 def _of_distinct_size(rng):
     """Samples for the largest and the smallest of absolute values that are well apart."""
     x = (rng.permutation(6) + rng.uniform(1, 1.5, 6)) * rng.choice([-1.0, 1.0], 6)
-    return [x.reshape(2, 3)], {"p": rng.choice([math.inf, -math.inf]), "axis": [(-1,), (-2, -1)][rng.integers(2)], "keepdims": True}
+    return [x.reshape(2, 3)], {
+        "p": rng.choice([math.inf, -math.inf]),
+        "axis": [(-1,), (-2, -1)][rng.integers(2)],
+        "keepdims": True,
+    }
 
 
 @op(
     _of_power_norm,
     trailing=True,
-    samples=shapes("n m:nonzero", p=[2.0, 1.0, 3.0, 1.5, 0.5, -1.0, 0.0], axis=[(-1,), (-2, -1)], keepdims=[False, True], smallest=1)
+    samples=shapes(
+        "n m:nonzero",
+        p=[2.0, 1.0, 3.0, 1.5, 0.5, -1.0, 0.0],
+        axis=[(-1,), (-2, -1)],
+        keepdims=[False, True],
+        smallest=1,
+    )
     + shapes("n m:complex", p=[2.0, 3.0], axis=[(-1,)], keepdims=[False, True], smallest=1)
     + [_of_distinct_size],
 )
@@ -496,7 +539,9 @@ def power_norm(x, *, p, axis, keepdims):
     """The p-norm over some axes."""
     size = np.abs(x)
     if math.isinf(p):
-        return (np.maximum if p > 0 else np.minimum).reduce(size, axis=axis, keepdims=keepdims, **({"initial": 0} if p > 0 else {}))
+        return (np.maximum if p > 0 else np.minimum).reduce(
+            size, axis=axis, keepdims=keepdims, **({"initial": 0} if p > 0 else {})
+        )
     if p == 0:
         return np.add.reduce((size != 0).astype(size.dtype), axis=axis, keepdims=keepdims)
     if p == 1:
@@ -517,7 +562,9 @@ def _pull(g, y, a, b):
     lambda g, y, a, b: _pull(g.mT, y.mT, b, a),
     promotes=True,
     batch=lambda size, values, batched, by_product: euclidean(*aligned(values, batched), by_product=by_product),
-    samples=shapes("n k:small, m k:large | b n k:small, b m k:large | b n k:small, m k:large", by_product=[False, True], smallest=1),
+    samples=shapes(
+        "n k:small, m k:large | b n k:small, b m k:large | b n k:small, m k:large", by_product=[False, True], smallest=1
+    ),
 )
 def euclidean(a, b, *, by_product):
     """The distances between all rows of a and all rows of b; by a product of matrices it is faster and less exact."""

@@ -7,6 +7,7 @@ cumulative products, is in `scan`.
 from __future__ import annotations
 
 from math import inf, nan
+from math import prod as product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,8 +21,8 @@ from .math import abs, exp, isinf, sgn, sqrt, where
 from .shape import expand_dims, reshape_to
 
 __all__ = [
-    "all", "amax", "amin", "aminmax", "any", "corrcoef", "count_nonzero", "cov", "dist", "logsumexp", "mean", "nanmean", "nansum",
-    "norm", "renorm", "std", "std_mean", "sum", "trace", "var", "var_mean",
+    "all", "amax", "amin", "aminmax", "any", "corrcoef", "count_nonzero", "cov", "dist", "logsumexp", "mean", "nanmean",
+    "nansum", "norm", "renorm", "std", "std_mean", "sum", "trace", "var", "var_mean",
 ]  # fmt: skip
 INPLACE = ["renorm"]
 EVERY = [tuple(range(-n, 0)) for n in range(65)]  # all axes of a tensor with n of them
@@ -39,7 +40,8 @@ def axes_of(x: Any, dim: Any, name: str) -> tuple[int, ...]:
 
 def count(x: Any, axis: tuple) -> int:
     """How many entries make one result."""
-    return int(np.prod([x.shape[a] for a in axis], dtype=int))
+    shape = x.shape
+    return product([shape[a] for a in axis])
 
 
 def typed(x: Any, dtype: Any) -> Any:
@@ -61,12 +63,14 @@ def demand_inexact(x: Any, name: str, meaning: str) -> None:
 def demand_entries(x: Any, axis: tuple, name: str) -> None:
     """Refuse to choose among no entries."""
     if empty := [a + x.ndim for a in axis if x.shape[a] == 0]:
-        raise ValueError(f"{name}: x has shape {x.shape}, with no entries along axis {empty[0]} to choose from; it needs at least one")
+        raise ValueError(
+            f"{name}: x has shape {x.shape}, with no entries along axis {empty[0]} to choose from: it needs one"
+        )
 
 
 def kept_shape(x: Any, axis: tuple) -> tuple:
     """The lengths of the axes that a reduction leaves."""
-    return tuple(n for a, n in zip(EVERY[x.ndim], x.shape) if a not in axis)
+    return tuple(x.shape[a] for a in EVERY[x.ndim] if a not in axis)
 
 
 # --- sums ------------------------------------------------------------------------------------------------------------
@@ -147,13 +151,19 @@ def shared(g, x, y, axis, keepdims):
         shapes("n m:distinct | 3 1 2:distinct", axis=[(-1,), (-2, -1), (-2,)], keepdims=[True, False], smallest=1),
         shapes("0 2", axis=[(-1,), ()], keepdims=[False]),
     ],
+    name="amax",
 )
 def reduce_max(x, *, axis, keepdims=False):
     """The largest entry over some axes; equal ones share the gradient."""
     return np.maximum.reduce(x, axis=axis, keepdims=keepdims)
 
 
-@op(shared, trailing=True, samples=shapes("n m:distinct", axis=[(-1,), (-2, -1), (-2,)], keepdims=[True, False], smallest=1))
+@op(
+    shared,
+    trailing=True,
+    name="amin",
+    samples=shapes("n m:distinct", axis=[(-1,), (-2, -1), (-2,)], keepdims=[True, False], smallest=1),
+)
 def reduce_min(x, *, axis, keepdims=False):
     """The smallest entry over some axes; equal ones share the gradient."""
     return np.minimum.reduce(x, axis=axis, keepdims=keepdims)
@@ -184,7 +194,9 @@ def amin(x, dim=(), keepdim=False):
 
 def aminmax(x, *, dim=None, keepdim=False):
     """The smallest and the largest entry, of all or along `dim`."""
-    return Extremes(_extreme(reduce_min, x, dim, keepdim, "aminmax"), _extreme(reduce_max, x, dim, keepdim, "aminmax"))
+    axis = axes_of(x, dim, "aminmax")
+    demand_entries(x, axis, "aminmax")
+    return Extremes(reduce_min(x, axis=axis, keepdims=keepdim), reduce_max(x, axis=axis, keepdims=keepdim))
 
 
 @op(
@@ -192,9 +204,10 @@ def aminmax(x, *, dim=None, keepdim=False):
     trailing=True,
     promotes="inexact",
     samples=[
-        shapes("n m | 3 2", axis=[(-1,), (-2, -1), (-2,)], keepdims=[True, False]),
+        shapes("n m | 3 2", axis=[(-1,), (-2, -1), (-2,)], keepdims=[True, False], smallest=1),
         shapes("3 2:complex", axis=[(-1,), (-2, -1)], keepdims=[True, False]),
     ],
+    name="logsumexp",
 )
 def reduce_logsumexp(x, *, axis, keepdims=False):
     """log(sum(exp(x))) over some axes, safe from overflow."""
@@ -218,14 +231,24 @@ def logsumexp(x, dim, keepdim=False):
 # --- logic -----------------------------------------------------------------------------------------------------------
 
 
-@op(trailing=True, differentiable=False, samples=shapes("n m:bool", axis=[(-1,), (-2, -1), ()], keepdims=[True, False]))
+@op(
+    trailing=True,
+    differentiable=False,
+    name="all",
+    samples=shapes("n m:bool", axis=[(-1,), (-2, -1), ()], keepdims=[True, False]),
+)
 def reduce_all(x, *, axis, keepdims=False):
     """Whether all entries over some axes are true."""
     y = np.logical_and.reduce(x, axis=axis, keepdims=keepdims)
     return y.astype(x.dtype) if x.dtype == np.uint8 else y
 
 
-@op(trailing=True, differentiable=False, samples=shapes("n m:bool", axis=[(-1,), (-2, -1), ()], keepdims=[True, False]))
+@op(
+    trailing=True,
+    differentiable=False,
+    name="any",
+    samples=shapes("n m:bool", axis=[(-1,), (-2, -1), ()], keepdims=[True, False]),
+)
 def reduce_any(x, *, axis, keepdims=False):
     """Whether any entry over some axes is true."""
     y = np.logical_or.reduce(x, axis=axis, keepdims=keepdims)
@@ -268,14 +291,16 @@ def _deviations(x: Any, dim: Any, unbiased: Any, correction: Any, name: str) -> 
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     if unbiased is not None and correction is not None:
-        raise ValueError(f"{name}: unbiased={unbiased} and correction={correction} say the same thing twice; give correction only")
+        raise ValueError(
+            f"{name}: unbiased={unbiased} and correction={correction} say the same twice; give correction only"
+        )
     axis = axes_of(x, dim, name)
     correction = (1 if unbiased is None else int(unbiased)) if correction is None else correction
     return centered(x, axis=axis), axis, max(count(x, axis) - correction, 0)
 
 
 def var(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
-    """The variance of all entries, or along `dim`: squared deviations over their number less `correction`, by default 1."""
+    """The variance of all entries, or along `dim`: squared deviations over their number less `correction` (1)."""
     d, axis, n = _deviations(x, dim, unbiased, correction, "var")
     square = d * d if d.dtype.kind == "f" else real(d * conj(d))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -291,23 +316,26 @@ def std(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
 
 def var_mean(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The variance and the mean."""
-    return var(x, dim, unbiased, keepdim, correction=correction), mean(x, None if isinstance(dim, bool) else dim, keepdim)
+    y = var(x, dim, unbiased, keepdim, correction=correction)
+    return y, mean(x, None if isinstance(dim, bool) else dim, keepdim)
 
 
 def std_mean(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The standard deviation and the mean."""
-    return std(x, dim, unbiased, keepdim, correction=correction), mean(x, None if isinstance(dim, bool) else dim, keepdim)
+    y = std(x, dim, unbiased, keepdim, correction=correction)
+    return y, mean(x, None if isinstance(dim, bool) else dim, keepdim)
 
 
 def cov(x, *, correction=1, fweights=None, aweights=None):
-    """The covariances of the rows of x; columns are observations, repeated `fweights` and weighed `aweights` times."""
+    """The covariances of the rows of x; columns are observations, `fweights` times each, weighed by `aweights`."""
     if x.ndim > 2:
         raise ValueError(f"cov: expected a row or a matrix of rows, got shape {x.shape}")
     rows = inexact(x if x.ndim == 2 else x.reshape(1, -1))
     given = {n: w for n, w in (("fweights", fweights), ("aweights", aweights)) if w is not None}
     for name, w in given.items():
         if w.shape != rows.shape[1:]:
-            raise ValueError(f"cov: {name} has shape {w.shape}, but x of shape {x.shape} has {rows.shape[1]} observations")
+            n = rows.shape[1]
+            raise ValueError(f"cov: {name} has shape {w.shape}, but x of shape {x.shape} has {n} observations")
     if fweights is not None and fweights.dtype.kind not in "iu":
         raise TypeError(f"cov: fweights count observations, so they must be integers, not {fweights.dtype}")
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -358,10 +386,13 @@ def norm_rule(g, x, y, p, axis, keepdims):
     norm_rule,
     trailing=True,
     samples=[
-        shapes("n m:nonzero | 3 2:distinct", p=[2, 1, 3, 2.5, 0], axis=[(-1,), (-2, -1), (-2,), ()], keepdims=[True, False]),
+        shapes(
+            "n m:nonzero | 3 2:distinct", p=[2, 1, 3, 2.5, 0], axis=[(-1,), (-2, -1), (-2,), ()], keepdims=[True, False]
+        ),
         shapes("2 3:distinct", p=[inf, -inf, -1, 0.5], axis=[(-1,), (-2, -1)], keepdims=[True, False]),
         shapes("2 3:complex", p=[2, 1, 3, inf, 0.5], axis=[(-1,), (-2, -1)], keepdims=[False]),
     ],
+    name="norm",
 )
 def reduce_norm(x, *, p, axis, keepdims=False):
     """The p-norm over some axes."""
@@ -378,7 +409,7 @@ def reduce_norm(x, *, p, axis, keepdims=False):
 
 
 def norm(x, p="fro", dim=None, keepdim=False, dtype=None):
-    """The p-norm of all entries, or along `dim`: p is a number, inf, -inf, "fro" (which is 2) or "nuc" (of matrices)."""
+    """The p-norm of all entries, or along `dim`: p is a number, inf, -inf, "fro" (that is 2) or "nuc" (of matrices)."""
     x = typed(x, dtype)
     demand_inexact(x, "norm", "a norm")
     if p == "nuc":
@@ -403,6 +434,7 @@ def renorm(x, p, dim, maxnorm):
     axis = one_axis(x.ndim, dim, "renorm")
     demand_inexact(x, "renorm", "a norm")
     if x.ndim < 2 or p <= 0 or maxnorm < 0:
-        raise ValueError(f"renorm: needs two axes or more, p > 0 and maxnorm >= 0, got shape {x.shape}, p={p}, maxnorm={maxnorm}")
+        given = f"shape {x.shape}, p={p}, maxnorm={maxnorm}"
+        raise ValueError(f"renorm: needs two axes or more, p > 0 and maxnorm >= 0, got {given}")
     size = reduce_norm(x, p=p, axis=tuple(a for a in EVERY[x.ndim] if a != axis), keepdims=True)
     return x * where(size > maxnorm, maxnorm / (size + 1e-7), 1)

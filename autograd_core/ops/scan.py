@@ -20,7 +20,8 @@ from .shape import along, cat, cat_along, expand_dims, reshape_to, view_at
 from .sort import Chosen, taken
 
 __all__ = [
-    "cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "logcumsumexp", "prod", "trapezoid", "trapz",
+    "cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "logcumsumexp", "prod", "trapezoid",
+    "trapz",
 ]  # fmt: skip
 INPLACE = ["cumprod", "cumsum"]
 
@@ -34,8 +35,10 @@ def shifted(x: Any, axis: int, value: float, reverse: bool) -> Any:
     """x one place further along the axis (back, if `reverse`), with a value in the free place."""
     if x.shape[axis] == 0:
         return x
-    edge = np.full(tuple(1 if a == axis else n for a, n in zip(EVERY[x.ndim], x.shape)), value, x.dtype)
-    return cat_along(part(x, axis, 1, None), edge, axis=axis) if reverse else cat_along(edge, part(x, axis, None, -1), axis=axis)
+    edge = np.full(tuple(1 if a == axis else x.shape[a] for a in EVERY[x.ndim]), value, x.dtype)
+    if reverse:
+        return cat_along(part(x, axis, 1, None), edge, axis=axis)
+    return cat_along(edge, part(x, axis, None, -1), axis=axis)
 
 
 def running(accumulate: Any, x: np.ndarray, axis: int, reverse: bool) -> np.ndarray:
@@ -52,6 +55,7 @@ def running(accumulate: Any, x: np.ndarray, axis: int, reverse: bool) -> np.ndar
     linear=True,
     trailing=True,
     samples=shapes("n m | 3 4:complex", axis=[-1, -2], reverse=[False, True]),
+    name="cumsum",
 )
 def cumsum_along(x, *, axis, reverse=False):
     """Sums of the entries up to each place of an axis, or from each place on."""
@@ -75,7 +79,7 @@ def recurrence_rules(g, a, y, axis, reverse):
     samples=shapes("n m, n m | 3 4:complex, 3 4:complex", axis=[-1, -2], reverse=[False, True]),
 )
 def recurrence(a, b, *, axis, reverse=False):
-    """y[k] = a[k] y[k-1] + b[k] along an axis, from y[-1] = 0; with `reverse` from the far end.  Zero times infinity is 0."""
+    """y[k] = a[k] y[k-1] + b[k] along an axis, from the far end if `reverse`; a zero times infinity is zero."""
     y = np.array(b, np.result_type(a, b))
     factors, rows = (np.moveaxis(np.flip(v, axis) if reverse else v, axis, 0) for v in (a, y))
     finite = np.isfinite(a).all()
@@ -96,8 +100,12 @@ def with_zeros(rng, shape):
     trailing=True,
     samples=[
         shapes("n m | 3 4:complex", axis=[-1, -2], reverse=[False, True]),
-        lambda rng: ([with_zeros(rng, (4, 5))], {"axis": int(rng.choice([-1, -2])), "reverse": bool(rng.random() < 0.5)}),
+        lambda rng: (
+            [with_zeros(rng, (4, 5))],
+            {"axis": int(rng.choice([-1, -2])), "reverse": bool(rng.random() < 0.5)},
+        ),
     ],
+    name="cumprod",
 )
 def cumprod_along(x, *, axis, reverse=False):
     """Products of the entries up to each place of an axis, or from each place on."""
@@ -113,6 +121,7 @@ def cumprod_along(x, *, axis, reverse=False):
         lambda rng: ([with_zeros(rng, (5, 3))], {"axis": -1, "keepdims": False}),
         lambda rng: ([with_zeros(rng, (4, 2))], {"axis": -2, "keepdims": True}),
     ],
+    name="prod",
 )
 def reduce_prod(x, *, axis, keepdims=False):
     """The product along an axis."""
@@ -122,7 +131,8 @@ def reduce_prod(x, *, axis, keepdims=False):
 
 def product_of_others(x, axis):
     """For each entry the product of the others along the axis: of those before it and of those after it."""
-    return shifted(cumprod_along(x, axis=axis), axis, 1, False) * shifted(cumprod_along(x, axis=axis, reverse=True), axis, 1, True)
+    before, after = cumprod_along(x, axis=axis), cumprod_along(x, axis=axis, reverse=True)
+    return shifted(before, axis, 1, False) * shifted(after, axis, 1, True)
 
 
 def logcumsumexp_rule(g, x, y, axis):
@@ -131,13 +141,21 @@ def logcumsumexp_rule(g, x, y, axis):
     return exp_gap(x, y) * recurrence(factors, g, axis=axis, reverse=True)
 
 
-@op(logcumsumexp_rule, trailing=True, promotes="inexact", samples=shapes("n m | 3 4", axis=[-1, -2]))
+@op(
+    logcumsumexp_rule,
+    trailing=True,
+    promotes="inexact",
+    name="logcumsumexp",
+    samples=shapes("n m | 3 4", axis=[-1, -2]),
+)
 def logcumsumexp_along(x, *, axis):
     """log(sum(exp(x))) of the entries up to each place of an axis."""
     return np.logaddexp.accumulate(x, axis)
 
 
-@op(differentiable=False, trailing=True, samples=shapes("n m | 3 4:integers(0;3)", axis=[-1, -2], largest=[True, False]))
+@op(
+    differentiable=False, trailing=True, samples=shapes("n m | 3 4:integers(0;3)", axis=[-1, -2], largest=[True, False])
+)
 def arg_running(x, *, axis, largest=True):
     """Where the largest (or smallest) entry up to each place of an axis is: the last of equal ones, or NaN."""
     best = (np.maximum if largest else np.minimum).accumulate(x, axis)
@@ -219,7 +237,8 @@ def _areas(y: Any, x: Any, dx: Any, dim: Any, name: str) -> tuple:
         return pairs if dx is None else pairs * dx, axis
     at = -1 if x.ndim == 1 else axis
     if x.ndim < -at or x.shape[at] != y.shape[axis]:
-        raise ValueError(f"{name}: y has {y.shape[axis]} samples along axis {dim} (shape {y.shape}), but x has shape {x.shape}")
+        given = f"y has {y.shape[axis]} samples along axis {dim} (shape {y.shape}), but x has shape {x.shape}"
+        raise ValueError(f"{name}: {given}; it needs as many there")
     step = part(x, at, 1, None) - part(x, at, None, -1)
     return pairs * (expand_dims(step, axis=tuple(range(axis + 1, 0))) if x.ndim == 1 else step), axis
 

@@ -20,7 +20,7 @@ from ..samples import shapes
 from ..views import memory
 from .axes import all_axes, one_axis
 from .base import broadcast_to as spread_to
-from .base import conj, fit_shape, put_view
+from .base import clone, conj, fit_shape, put_view
 
 __all__ = [
     "adjoint", "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_tensors", "broadcast_to",
@@ -654,21 +654,21 @@ def moved(x: Any, source: Any, destination: Any, name: str) -> Any:
 
 
 def flip(x, *dims):
-    """The entries along some axes in reverse order, as a view."""
+    """A copy with the entries along some axes in reverse order; x[::-1] is the view."""
     axes = all_axes(x.ndim, integers(dims, "flip", "an axis"), "flip")
-    return view_at(x, index=tuple(slice(None, None, -1) if a in axes else slice(None) for a in range(-x.ndim, 0)))
+    return clone(view_at(x, index=tuple(slice(None, None, -1) if a in axes else slice(None) for a in range(-x.ndim, 0))))
 
 
 def fliplr(x):
-    """Columns in reverse order."""
+    """A copy with columns in reverse order."""
     needs_axes(x, 2, "fliplr")
-    return view_at(x, index=(slice(None), slice(None, None, -1)))
+    return flip(x, 1)
 
 
 def flipud(x):
-    """Rows in reverse order."""
+    """A copy with rows in reverse order."""
     needs_axes(x, 1, "flipud")
-    return view_at(x, index=(slice(None, None, -1),))
+    return flip(x, 0)
 
 
 def rot90(x, k=1, dims=(0, 1)):
@@ -680,7 +680,7 @@ def rot90(x, k=1, dims=(0, 1)):
     k = integer(k, "rot90", "k") % 4
     if k == 2:
         return flip(x, axes)
-    return x if k == 0 else flip(exchanged(x, *axes, "rot90"), axes[0] if k == 1 else axes[1])
+    return clone(x) if k == 0 else flip(exchanged(x, *axes, "rot90"), axes[0] if k == 1 else axes[1])
 
 
 def roll(x, shifts, dims=None):
@@ -1033,7 +1033,7 @@ def diag(x, diagonal=0):
         raise ValueError(
             f"diag: expected a vector or a matrix, got shape {x.shape}; use diagonal or diag_embed for batches"
         )
-    return diag_embed(x, diagonal) if x.ndim == 1 else diagonal_of(x, offset=diagonal, axis1=-2, axis2=-1)
+    return diag_embed(x, diagonal) if x.ndim == 1 else clone(diagonal_of(x, offset=diagonal, axis1=-2, axis2=-1))
 
 
 def diagflat(x, offset=0):

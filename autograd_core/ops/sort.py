@@ -6,7 +6,6 @@ carries the gradient.  NaN counts as larger than any number.
 
 from __future__ import annotations
 
-import builtins
 from math import nan
 from typing import Any, NamedTuple
 
@@ -17,14 +16,15 @@ from ..samples import shapes
 from .axes import one_axis
 from .base import clone
 from .index import take_along
-from .math import ceil, floor, lerp, maximum, minimum, where
+from .math import ceil, floor, maximum, minimum, where
 from .math import round as rounded
 from .reduce import EVERY, amax, amin, count, demand_entries, reduce_sum, shared
 from .shape import along, permuted, reshape_to, view_at
 
 __all__ = [
-    "argmax", "argmin", "argsort", "bincount", "bucketize", "histc", "histogram", "kthvalue", "max", "median", "min", "mode", "msort",
-    "nanmedian", "nanquantile", "quantile", "searchsorted", "sort", "topk", "unique", "unique_consecutive",
+    "argmax", "argmin", "argsort", "bincount", "bucketize", "histc", "histogram", "kthvalue", "max", "median", "min",
+    "mode", "msort", "nanmedian", "nanquantile", "quantile", "searchsorted", "sort", "topk", "unique",
+    "unique_consecutive",
 ]  # fmt: skip
 
 
@@ -40,7 +40,7 @@ class Chosen(NamedTuple):
 choices = {"differentiable": False, "trailing": True}
 
 
-@op(**choices, samples=shapes("n m | 3 4:integers(0;3)", axis=[-1, -2], descending=[True, False]))
+@op(**choices, name="argsort", samples=shapes("n m | 3 4:integers(0;3)", axis=[-1, -2], descending=[True, False]))
 def arg_sort(x, *, axis, descending=False):
     """The places of the entries in order; equal ones stay in the order they had."""
     if not descending:
@@ -56,7 +56,7 @@ def arg_extreme(x, *, axis, largest=True):
 
 @op(**choices, samples=shapes("3 4 | 9 9:integers(0;5)", k=[0, 1, 3], axis=[-1, -2], largest=[True, False]))
 def arg_topk(x, *, k, axis, largest=True):
-    """The places of the k largest (or smallest) entries, best first; of equal ones that are taken, the earlier first."""
+    """The places of the k largest (or smallest) entries, best first, of equal ones the earlier first."""
     n = x.shape[axis]
     if not 0 < 8 * k < n:
         return arg_sort.op.forward(x, axis=axis, descending=largest)[along(axis, slice(k))]
@@ -137,7 +137,9 @@ def _extreme(x: Any, dim: Any, keepdim: bool, other: Any, name: str, reduction: 
         demand_entries(x, EVERY[x.ndim], name)
         return reduction(x)
     if isinstance(dim, (tuple, list)):
-        raise TypeError(f"{name}: dim must be one axis, got {dim}; a{name}(x, {dim}) takes several, without the indices")
+        raise TypeError(
+            f"{name}: dim must be one axis, got {dim}; a{name}(x, {dim}) takes several, without the indices"
+        )
     return chosen(arg_extreme, x, dim, keepdim, name, largest=name == "max")
 
 
@@ -186,7 +188,8 @@ def topk(x, k, dim=-1, largest=True, sorted=True):
     """The k largest (or smallest) entries along `dim`, best first, and where they are."""
     axis, rows = one_axis(x.ndim, dim, "topk"), with_axis(x)
     if not 0 <= k <= rows.shape[axis]:
-        raise ValueError(f"topk: k must be from 0 to {rows.shape[axis]}, the length of axis {dim} of shape {x.shape}, got {k}")
+        n = rows.shape[axis]
+        raise ValueError(f"topk: k must be from 0 to {n}, the length of axis {dim} of shape {x.shape}, got {k}")
     places = arg_topk(rows, k=int(k), axis=axis, largest=bool(largest))
     both = take_along(rows, places, axis=axis), places
     return Chosen(*(both if x.ndim or not k else [reshape_to(v, shape=()) for v in both]))
@@ -208,7 +211,12 @@ def mode(x, dim=-1, keepdim=False):
 # --- medians and quantiles -------------------------------------------------------------------------------------------
 
 
-@op(shared, trailing=True, samples=shapes("3 5:distinct | 4:distinct", axis=[(-1,)], keepdims=[True, False], skip=[True, False]))
+@op(
+    shared,
+    trailing=True,
+    name="median",
+    samples=shapes("3 5:distinct | 4:distinct", axis=[(-1,)], keepdims=[True, False], skip=[True, False]),
+)
 def reduce_median(x, *, axis, keepdims=False, skip=False):
     """The lower median along one axis; equal entries share the gradient."""
     y = np.take_along_axis(x, arg_median.op.forward(x, axis=axis[0], skip=skip), axis[0])
@@ -216,7 +224,7 @@ def reduce_median(x, *, axis, keepdims=False, skip=False):
 
 
 def median(x, dim=None, keepdim=False):
-    """The median of all entries, the lower of two; along `dim`, also where it is.  NaN if there is one among them."""
+    """The median of all entries, the lower of two; along `dim`, also where it is.  NaN if there is one."""
     return _median(x, dim, keepdim, "median", False)
 
 
@@ -247,15 +255,16 @@ def nanquantile(x, q, dim=None, keepdim=False, *, interpolation="linear"):
 
 def _quantile(x: Any, q: Any, dim: Any, keepdim: bool, interpolation: str, name: str, skip: bool) -> Any:
     q = _fractions(x, q, interpolation, name)
-    rank = builtins.max(x.ndim, 1)
     axis = EVERY[x.ndim] if dim is None or not x.ndim else (one_axis(x.ndim, dim, name),)
     demand_entries(x, axis, name)
     rest = tuple(a for a in EVERY[x.ndim] if a not in axis)
     rows = permuted(x, axes=rest + axis)
     rows = reshape_to(rows, shape=(*rows.shape[: len(rest)], count(x, axis)))
-    y = _at_ranks(taken(rows, arg_sort(rows, axis=-1), -1), _ranks(rows, with_axis(q), interpolation, skip), interpolation)
-    if keepdim and x.ndim:
-        y = reshape_to(y, shape=(*[1 if a in axis else n for a, n in zip(EVERY[rank], x.shape)], y.shape[-1]))
+    ranks = _ranks(rows, with_axis(q), interpolation, skip)
+    y = _at_ranks(taken(rows, arg_sort(rows, axis=-1), -1), ranks, interpolation)
+    if keepdim:
+        kept = [1 if a in axis else x.shape[a] for a in EVERY[x.ndim]]
+        y = reshape_to(y, shape=(*kept, y.shape[-1]))
     return permuted(y, axes=(-1, *range(-y.ndim, -1))) if q.ndim else view_at(y, index=(..., 0))
 
 
@@ -274,7 +283,7 @@ def _fractions(x: Any, q: Any, interpolation: str, name: str) -> Any:
 
 
 def _ranks(rows: Any, q: Any, interpolation: str, skip: bool) -> Any:
-    """Where in sorted rows the quantiles are; in rows with a NaN that is not to be skipped, at the last entry, a NaN."""
+    """Where in sorted rows the quantiles are; in rows with a NaN not to be skipped, at the last entry, a NaN."""
     n = rows.shape[-1]
     numbers = reduce_sum(rows == rows, axis=(-1,), keepdims=True)
     ranks = q * where(numbers > 0, numbers - 1, 0).astype(rows.dtype)
@@ -289,14 +298,20 @@ def _at_ranks(ordered: Any, ranks: Any, interpolation: str) -> Any:
     if interpolation in ("lower", "higher", "nearest"):
         return below
     above = take_along(ordered, high.astype(np.int64), axis=-1)
-    way = ranks - low
-    return (below + above) / 2 if interpolation == "midpoint" else where(way < 0.5, below + way * (above - below), above - (1 - way) * (above - below))
+    if interpolation == "midpoint":
+        return (below + above) / 2
+    way, step = ranks - low, above - below
+    return where(way < 0.5, below + way * step, above - (1 - way) * step)
 
 
 # --- searching -------------------------------------------------------------------------------------------------------
 
 
-@op(differentiable=False, samples=shapes("5:distinct, 3 | 5:distinct, 2 3 | 0, 3", right=[True, False]))
+@op(
+    differentiable=False,
+    name="searchsorted",
+    samples=shapes("5:distinct, 3 | 5:distinct, 2 3 | 0, 3", right=[True, False]),
+)
 def insertion(sequence, values, *, right=False):
     """Where values would have to be put into sorted sequences, one or one for each row of values."""
     side = "right" if right else "left"
@@ -309,9 +324,11 @@ def insertion(sequence, values, *, right=False):
 
 
 def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None):
-    """Where each value would have to be put into a sorted sequence to keep it sorted: before equal ones, or after if `right`."""
+    """Where values belong in a sorted sequence: before entries equal to them, or after if `right`."""
     if side not in (None, "left", "right") or side == "left" and right:
-        raise ValueError(f"searchsorted: side must be 'left' or 'right' and agree with right, got side={side!r}, right={right}")
+        raise ValueError(
+            f"searchsorted: side must be 'left' or 'right' and agree with right, got side={side!r}, right={right}"
+        )
     rows = sorted_sequence if sorter is None else taken(sorted_sequence, sorter, -1)
     values = input if isinstance(input, (Traced, np.ndarray)) else np.asarray(input)
     if rows.ndim == 0 or rows.ndim > 1 and rows.shape[:-1] != values.shape[:-1]:
@@ -333,16 +350,18 @@ def bucketize(input, boundaries, *, out_int32=False, right=False):
 # --- different values ------------------------------------------------------------------------------------------------
 
 
-@op(differentiable=False, outputs=3, samples=shapes("3 4:integers(0;3)", axis=[None, -1, -2]))
+@op(differentiable=False, outputs=3, name="unique", samples=shapes("3 4:integers(0;3)", axis=[None, -1, -2]))
 def distinct(x, *, axis=None):
-    """The different entries (or slices of an axis) in order, which of them each was, and how often each was there."""
+    """The different entries (or slices of an axis) in order, which of them each was, and how often."""
     y, inverse, counts = np.unique(x, return_inverse=True, return_counts=True, axis=axis, equal_nan=False)
     return y, inverse.reshape(x.shape if axis is None else -1), counts
 
 
-@op(differentiable=False, outputs=3, samples=shapes("3 4:integers(0;2)", axis=[None, -1, -2]))
+@op(
+    differentiable=False, outputs=3, name="unique_consecutive", samples=shapes("3 4:integers(0;2)", axis=[None, -1, -2])
+)
 def distinct_runs(x, *, axis=None):
-    """The entries (or slices of an axis) that differ from the one before, which run each is in, and how long each run is."""
+    """The entries (or slices of an axis) that differ from the one before, the run of each, and how long it is."""
     slices = x.reshape(-1, 1) if axis is None else np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1)
     new = np.ones(len(slices), bool)
     new[1:] = (slices[1:] != slices[:-1]).any(axis=1)
@@ -352,12 +371,12 @@ def distinct_runs(x, *, axis=None):
 
 
 def unique(x, sorted=True, return_inverse=False, return_counts=False, dim=None):
-    """The different entries in order (or the different slices of `dim`); also which each entry was, and how many there were."""
+    """The different entries (or slices of `dim`) in order; also which of them each was, and how often."""
     return _distinct(distinct, x, return_inverse, return_counts, dim, "unique")
 
 
 def unique_consecutive(x, return_inverse=False, return_counts=False, dim=None):
-    """The entries (or slices of `dim`) that differ from the one before; also the run of each entry, and the lengths of runs."""
+    """The entries (or slices of `dim`) that differ from the one before; also the run of each, and how long it is."""
     return _distinct(distinct_runs, x, return_inverse, return_counts, dim, "unique_consecutive")
 
 
@@ -371,9 +390,11 @@ def _distinct(primitive: Any, x: Any, return_inverse: bool, return_counts: bool,
 # --- counting --------------------------------------------------------------------------------------------------------
 
 
-@op(differentiable=False, samples=shapes("5:integers(0;4), 5 | 0:integers(0;4), 0", minlength=[0, 6]))
+@op(differentiable=False, name="bincount", samples=shapes("5:integers(0;4), 5 | 0:integers(0;4), 0", minlength=[0, 6]))
 def tally(x, weights, *, minlength=0):
     """How often each number from 0 on occurs, or the sum of the weights of those that are it."""
+    if x.size and x.min() < 0:
+        raise ValueError(f"bincount: x must not be negative, but has {x.min()} in it")
     y = np.bincount(x, weights, minlength)
     return y if weights is None or weights.dtype != np.float32 else y.astype(np.float32)
 
@@ -381,7 +402,8 @@ def tally(x, weights, *, minlength=0):
 def bincount(x, weights=None, minlength=0):
     """How often each number from 0 on occurs in x, or the sum of the weights there."""
     if x.ndim != 1 or x.dtype.kind not in "iu":
-        raise (ValueError if x.ndim != 1 else TypeError)(f"bincount: x must be a vector of integers, got shape {x.shape} of {x.dtype}")
+        kind = ValueError if x.ndim != 1 else TypeError
+        raise kind(f"bincount: x must be a vector of integers, got shape {x.shape} of {x.dtype}")
     if weights is not None and weights.shape != x.shape:
         raise ValueError(f"bincount: weights must have the shape of x, {x.shape}, got {weights.shape}")
     if minlength < 0:
@@ -389,18 +411,20 @@ def bincount(x, weights=None, minlength=0):
     return tally(x, weights, minlength=int(minlength))
 
 
-@op(differentiable=False, samples=shapes("7 | 3 4", bins=[1, 5], low=[-1, 0], high=[1, 0.5]))
+@op(differentiable=False, name="histc", samples=shapes("7 | 3 4", bins=[1, 5], low=[-1, 0], high=[1, 0.5]))
 def bin_counts(x, *, bins, low, high):
     """How many entries lie in each of equal bins; those outside are left out."""
     if low == high:
-        low, high = (x.min(), x.max()) if x.size else (0, 1)
+        low, high = (float(x.min()), float(x.max())) if x.size else (0.0, 1.0)
     if low == high:
         low, high = low - 1, high + 1
+    if not np.isfinite([low, high]).all():
+        raise ValueError(f"histc: the entries of x range from {low} to {high}; give a finite min and max")
     return np.histogram(x[x == x], bins, (low, high))[0].astype(x.dtype)
 
 
 def histc(x, bins=100, min=0, max=0):
-    """How many entries lie in each of `bins` equal bins from min to max, by default from the smallest entry to the largest."""
+    """How many entries lie in each of `bins` equal bins from min to max, by default those of the entries."""
     if bins < 1 or min > max:
         raise ValueError(f"histc: needs bins >= 1 and min <= max, got bins={bins}, min={min}, max={max}")
     return bin_counts(x, bins=int(bins), low=float(min), high=float(max))
@@ -413,7 +437,7 @@ class Histogram(NamedTuple):
     bin_edges: Any
 
 
-@op(differentiable=False, outputs=2, samples=[])
+@op(differentiable=False, outputs=2, name="histogram", samples=[])
 def bin_counts_and_edges(x, weight, edges, *, bins, range, density):
     """A histogram and its edges."""
     hist, edges = np.histogram(x, bins if edges is None else edges, range, density, weight)

@@ -222,3 +222,11 @@ def softmax(x, dim, dtype=None):
 def log_softmax(x, dim, dtype=None):
     """log(softmax(x)) along `dim`; an entry that is -inf stays so, with gradient 0."""
     return _along(log_softmax_along, x, dim, dtype, "log_softmax")
+
+
+def _polygamma_method(x, n):
+    """The n-th derivative of digamma."""
+    return polygamma(n, x)
+
+
+METHODS = {"polygamma": _polygamma_method}
