@@ -131,7 +131,8 @@ def amin(x: Any, dim: Any = (), keepdim: builtins.bool = False, *, axis: Axes = 
     """The smallest entry of all, or along `dim`; equal entries share the gradient."""
 def aminmax(x: Any, *, dim: Any = None, keepdim: builtins.bool = False, axis: Axes = ..., keepdims: builtins.bool = ...) -> builtins.tuple[Tensor, Tensor]:
     """The smallest and the largest entry, of all or along `dim`."""
-def angle(x: Operand, /) -> Tensor: ...
+def angle(x: Operand, /) -> Tensor:
+    """angle, elementwise."""
 def any(x: Any, dim: Any = None, keepdim: builtins.bool = False, *, axis: Axes = ..., keepdims: builtins.bool = ...) -> Tensor:
     """Whether any entry is true (not zero)."""
 def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
@@ -214,7 +215,8 @@ def cat(tensors: Any, dim: Any = 0, *, axis: Axes = ...) -> Tensor:
     """Tensors one after the other along an axis; they differ at most in its length."""
 def cdist(x1: Any, x2: Any, p: Any = 2.0, compute_mode: Any = 'use_mm_for_euclid_dist_if_necessary') -> Tensor:
     """The p-norm distances between all rows of x1 and all rows of x2; the gradient is 0 where two coincide."""
-def ceil(x: Operand, /) -> Tensor: ...
+def ceil(x: Operand, /) -> Tensor:
+    """ceil, elementwise."""
 def chunk(x: Any, chunks: Any, dim: Any = 0, *, axis: Axes = ...) -> builtins.tuple[Tensor, ...]:
     """At most `chunks` parts of equal size (the last may be smaller), as views."""
 def clamp(x: Any, min: Any = None, max: Any = None) -> Tensor:
@@ -231,7 +233,8 @@ def column_stack(tensors: Any) -> Tensor:
     """Tensors side by side; vectors and numbers are columns."""
 def combinations(x: Any, r: Any = 2, with_replacement: Any = False) -> Tensor:
     """All choices of r entries of a vector, as rows."""
-def complex(real: Operand, imag: Operand, /) -> Tensor: ...
+def complex(real: Operand, imag: Operand, /) -> Tensor:
+    """complex, elementwise."""
 def concat(tensors: Any, dim: Any = 0, *, axis: Axes = ...) -> Tensor:
     """Tensors one after the other along an axis."""
 def concatenate(tensors: Any, dim: Any = 0, *, axis: Axes = ...) -> Tensor:
@@ -324,7 +327,8 @@ def expm1(x: Operand, /) -> Tensor:
     """expm1, elementwise."""
 def eye(n: Any, m: Any = None, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
     """Ones on the diagonal of an n x m matrix, zeros elsewhere."""
-def fix(x: Operand, /) -> Tensor: ...
+def fix(x: Operand, /) -> Tensor:
+    """trunc, elementwise."""
 def flatten(x: Any, start_dim: Any = 0, end_dim: Any = -1) -> Tensor:
     """Axes start_dim to end_dim as one."""
 def flip(x: Any, *dims: Any) -> Tensor:
@@ -335,7 +339,8 @@ def flipud(x: Any) -> Tensor:
     """A copy with rows in reverse order."""
 def float_power(x: Any, exponent: Any) -> Tensor:
     """x to a power, in float64 or complex128."""
-def floor(x: Operand, /) -> Tensor: ...
+def floor(x: Operand, /) -> Tensor:
+    """floor, elementwise."""
 def floor_divide(a: Operand, b: Operand, /) -> Tensor:
     """floor_divide, elementwise."""
 def fmax(a: Operand, b: Operand, /) -> Tensor:
@@ -372,7 +377,8 @@ def hamming_window(window_length: Any, periodic: Any = True, alpha: Any = 0.54, 
     """alpha - beta cos: with the defaults, Hamming's."""
 def hann_window(window_length: Any, periodic: Any = True, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
     """One period of a raised cosine."""
-def heaviside(x: Operand, values: Operand, /) -> Tensor: ...
+def heaviside(x: Operand, values: Operand, /) -> Tensor:
+    """heaviside, elementwise."""
 def histc(x: Any, bins: Any = 100, min: Any = 0, max: Any = 0) -> Tensor:
     """How many entries lie in each of `bins` equal bins from min to max, by default those of the entries."""
 def histogram(x: Any, bins: Any, *, range: Any = None, weight: Any = None, density: Any = False) -> Any:
@@ -419,9 +425,12 @@ def isinf(x: Operand, /) -> Tensor:
     """isinf, elementwise."""
 def isnan(x: Operand, /) -> Tensor:
     """isnan, elementwise."""
-def isneginf(x: Operand, /) -> Tensor: ...
-def isposinf(x: Operand, /) -> Tensor: ...
-def isreal(x: Operand, /) -> Tensor: ...
+def isneginf(x: Operand, /) -> Tensor:
+    """isneginf, elementwise."""
+def isposinf(x: Operand, /) -> Tensor:
+    """isposinf, elementwise."""
+def isreal(x: Operand, /) -> Tensor:
+    """isreal, elementwise."""
 def kaiser_window(window_length: Any, periodic: Any = True, beta: Any = 12.0, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
     """Bessel's I0 of a half circle, nearly the best concentrated of all windows."""
 def kron(x: Any, other: Any) -> Tensor:
@@ -570,8 +579,10 @@ def ravel(x: Any) -> Tensor:
     """All entries as one axis."""
 def real(x: Operand, /) -> Tensor:
     """The real part, as a view; a real tensor is its own."""
-def reciprocal(x: Operand, /) -> Tensor: ...
-def relu(x: Operand, /) -> Tensor: ...
+def reciprocal(x: Operand, /) -> Tensor:
+    """reciprocal, elementwise."""
+def relu(x: Operand, /) -> Tensor:
+    """relu, elementwise."""
 def remainder(a: Operand, b: Operand, /) -> Tensor:
     """remainder, elementwise."""
 def renorm(x: Any, p: Any, dim: Any = ..., maxnorm: Any = ..., *, axis: Axes = ...) -> Tensor:
@@ -592,7 +603,8 @@ def round(x: Any, decimals: Any = 0) -> Tensor:
     """The nearest whole numbers, ties to the even one; or to that many decimals, which may be negative."""
 def row_stack(tensors: Any) -> Tensor:
     """Tensors on top of each other; vectors are rows."""
-def rsqrt(x: Operand, /) -> Tensor: ...
+def rsqrt(x: Operand, /) -> Tensor:
+    """rsqrt, elementwise."""
 def scatter(x: Any, dim: Any = ..., index: Any = ..., src: Any = None, *, value: Any = None, reduce: Any = None, axis: Axes = ...) -> Tensor:
     """A copy of x with y[index[i, j], j] = src[i, j] for dim 0, and so on; src may be one number."""
 def scatter_add(x: Any, dim: Any = ..., index: Any = ..., src: Any = ..., *, axis: Axes = ...) -> Tensor:
@@ -605,10 +617,14 @@ def select(x: Any, dim: Any = ..., index: Any = ..., *, axis: Axes = ...) -> Ten
     """The entries at one place of an axis, as a view."""
 def select_scatter(x: Any, src: Any, dim: Any = ..., index: Any = ..., *, axis: Axes = ...) -> Tensor:
     """A copy of x with the entries at one place of an axis replaced."""
-def sgn(x: Operand, /) -> Tensor: ...
-def sigmoid(x: Operand, /) -> Tensor: ...
-def sign(x: Operand, /) -> Tensor: ...
-def signbit(x: Operand, /) -> Tensor: ...
+def sgn(x: Operand, /) -> Tensor:
+    """sgn, elementwise."""
+def sigmoid(x: Operand, /) -> Tensor:
+    """sigmoid, elementwise."""
+def sign(x: Operand, /) -> Tensor:
+    """sgn, elementwise."""
+def signbit(x: Operand, /) -> Tensor:
+    """signbit, elementwise."""
 def sin(x: Operand, /) -> Tensor:
     """sin, elementwise."""
 def sinc(x: Any) -> Tensor:
@@ -687,7 +703,8 @@ def triu_indices(row: Any, col: Any, offset: Any = 0, *, dtype: Any = None, devi
     """Rows and columns of the entries on and above a diagonal."""
 def true_divide(x: Any, other: Any, *, rounding_mode: Any = None) -> Tensor:
     """x / other, or the quotient rounded: "floor" rounds down, "trunc" towards zero."""
-def trunc(x: Operand, /) -> Tensor: ...
+def trunc(x: Operand, /) -> Tensor:
+    """trunc, elementwise."""
 def unbind(x: Any, dim: Any = 0, *, axis: Axes = ...) -> builtins.tuple[Tensor, ...]:
     """The slices along an axis, as views."""
 def unflatten(x: Any, dim: Any = ..., sizes: Any = ..., *, axis: Axes = ...) -> Tensor:
@@ -720,7 +737,8 @@ def vstack(tensors: Any) -> Tensor:
     """Tensors on top of each other; vectors are rows."""
 def where(condition: Any, a: Any = None, b: Any = None) -> Tensor:
     """a where the condition holds, b elsewhere; of a condition alone, the indices where it holds, a tensor per axis."""
-def xlogy(a: Operand, b: Operand, /) -> Tensor: ...
+def xlogy(a: Operand, b: Operand, /) -> Tensor:
+    """xlogy, elementwise."""
 def zeros(*sizes: Any, size: Any = None, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
     """Zeros: zeros(2, 3) or zeros((2, 3))."""
 def zeros_like(input: Any, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:

@@ -222,7 +222,8 @@ def _caller(op: Op) -> Callable:
         call = SHORTCUTS[len(op.inputs)](op, call)
     call.op = op
     call.__name__ = call.__qualname__ = op.name
-    call.__doc__ = forward.__doc__ if inspect.isfunction(forward) else f"{op.name}, elementwise."
+    stated = forward.__doc__ if inspect.isfunction(forward) else None
+    call.__doc__ = stated or (f"{op.name}, elementwise." if op.elementwise else None)
     return call
 
 

@@ -78,7 +78,8 @@ class Tensor(Traced):
         """The smallest entry of all, or along `dim`; equal entries share the gradient."""
     def aminmax(self, *, dim: Any = None, keepdim: builtins.bool = False, axis: Axes = ..., keepdims: builtins.bool = ...) -> builtins.tuple[Tensor, Tensor]:
         """The smallest and the largest entry, of all or along `dim`."""
-    def angle(self, /) -> Tensor: ...
+    def angle(self, /) -> Tensor:
+        """angle, elementwise."""
     def angle_(self, /) -> Self:
         """`angle` in place; returns the tensor."""
     def any(self, dim: Any = None, keepdim: builtins.bool = False, *, axis: Axes = ..., keepdims: builtins.bool = ...) -> Tensor:
@@ -184,7 +185,8 @@ class Tensor(Traced):
         """x spread to a shape, without copying."""
     def cauchy_(self, median: Any = 0.0, sigma: Any = 1.0, *, generator: Any = None) -> Tensor:
         """Fill with Cauchy-distributed numbers."""
-    def ceil(self, /) -> Tensor: ...
+    def ceil(self, /) -> Tensor:
+        """ceil, elementwise."""
     def ceil_(self, /) -> Self:
         """`ceil` in place; returns the tensor."""
     def chunk(self, chunks: Any, dim: Any = 0, *, axis: Axes = ...) -> builtins.tuple[Tensor, ...]:
@@ -347,7 +349,8 @@ class Tensor(Traced):
         """Fill with exponentially distributed numbers of rate lambd."""
     def fill_(self, value: Any) -> Tensor:
         """Set every entry to one number, in place."""
-    def fix(self, /) -> Tensor: ...
+    def fix(self, /) -> Tensor:
+        """trunc, elementwise."""
     def fix_(self, /) -> Self:
         """`fix` in place; returns the tensor."""
     def flatten(self, start_dim: Any = 0, end_dim: Any = -1) -> Tensor:
@@ -364,7 +367,8 @@ class Tensor(Traced):
         """x to a power, in float64 or complex128."""
     def float_power_(self, exponent: Any) -> Self:
         """`float_power` in place; returns the tensor."""
-    def floor(self, /) -> Tensor: ...
+    def floor(self, /) -> Tensor:
+        """floor, elementwise."""
     def floor_(self, /) -> Self:
         """`floor` in place; returns the tensor."""
     def floor_divide(self, b: Operand, /) -> Tensor:
@@ -425,7 +429,8 @@ class Tensor(Traced):
         """`gt` in place; returns the tensor."""
     def half(self) -> Tensor:
         """As float16."""
-    def heaviside(self, values: Operand, /) -> Tensor: ...
+    def heaviside(self, values: Operand, /) -> Tensor:
+        """heaviside, elementwise."""
     def heaviside_(self, values: Operand, /) -> Self:
         """`heaviside` in place; returns the tensor."""
     def histc(self, bins: Any = 100, min: Any = 0, max: Any = 0) -> Tensor:
@@ -508,13 +513,16 @@ class Tensor(Traced):
         """isnan, elementwise."""
     def isnan_(self, /) -> Self:
         """`isnan` in place; returns the tensor."""
-    def isneginf(self, /) -> Tensor: ...
+    def isneginf(self, /) -> Tensor:
+        """isneginf, elementwise."""
     def isneginf_(self, /) -> Self:
         """`isneginf` in place; returns the tensor."""
-    def isposinf(self, /) -> Tensor: ...
+    def isposinf(self, /) -> Tensor:
+        """isposinf, elementwise."""
     def isposinf_(self, /) -> Self:
         """`isposinf` in place; returns the tensor."""
-    def isreal(self, /) -> Tensor: ...
+    def isreal(self, /) -> Tensor:
+        """isreal, elementwise."""
     def isreal_(self, /) -> Self:
         """`isreal` in place; returns the tensor."""
     def item(self) -> Any:
@@ -765,14 +773,16 @@ class Tensor(Traced):
         """All entries as one axis."""
     @property
     def real(self) -> Tensor: ...
-    def reciprocal(self, /) -> Tensor: ...
+    def reciprocal(self, /) -> Tensor:
+        """reciprocal, elementwise."""
     def reciprocal_(self, /) -> Self:
         """`reciprocal` in place; returns the tensor."""
     def register_hook(self, hook: Callable) -> Handle:
         """Call `hook(grad)` when its gradient is known; what the hook returns, if anything, replaces the gradient."""
     def register_post_accumulate_grad_hook(self, hook: Callable) -> Handle:
         """Call `hook(tensor)` after a backward has added to this leaf's `.grad`."""
-    def relu(self, /) -> Tensor: ...
+    def relu(self, /) -> Tensor:
+        """relu, elementwise."""
     def relu_(self, /) -> Self:
         """`relu` in place; returns the tensor."""
     def remainder(self, b: Operand, /) -> Tensor:
@@ -809,7 +819,8 @@ class Tensor(Traced):
         """The nearest whole numbers, ties to the even one; or to that many decimals, which may be negative."""
     def round_(self, decimals: Any = 0) -> Self:
         """`round` in place; returns the tensor."""
-    def rsqrt(self, /) -> Tensor: ...
+    def rsqrt(self, /) -> Tensor:
+        """rsqrt, elementwise."""
     def rsqrt_(self, /) -> Self:
         """`rsqrt` in place; returns the tensor."""
     def scatter(self, dim: Any = ..., index: Any = ..., src: Any = None, *, value: Any = None, reduce: Any = None, axis: Axes = ...) -> Tensor:
@@ -828,20 +839,24 @@ class Tensor(Traced):
         """The entries at one place of an axis, as a view."""
     def select_scatter(self, src: Any, dim: Any = ..., index: Any = ..., *, axis: Axes = ...) -> Tensor:
         """A copy of x with the entries at one place of an axis replaced."""
-    def sgn(self, /) -> Tensor: ...
+    def sgn(self, /) -> Tensor:
+        """sgn, elementwise."""
     def sgn_(self, /) -> Self:
         """`sgn` in place; returns the tensor."""
     @property
     def shape(self) -> builtins.tuple[builtins.int, ...]: ...
     def short(self) -> Tensor:
         """As int16."""
-    def sigmoid(self, /) -> Tensor: ...
+    def sigmoid(self, /) -> Tensor:
+        """sigmoid, elementwise."""
     def sigmoid_(self, /) -> Self:
         """`sigmoid` in place; returns the tensor."""
-    def sign(self, /) -> Tensor: ...
+    def sign(self, /) -> Tensor:
+        """sgn, elementwise."""
     def sign_(self, /) -> Self:
         """`sign` in place; returns the tensor."""
-    def signbit(self, /) -> Tensor: ...
+    def signbit(self, /) -> Tensor:
+        """signbit, elementwise."""
     def signbit_(self, /) -> Self:
         """`signbit` in place; returns the tensor."""
     def sin(self, /) -> Tensor:
@@ -942,7 +957,8 @@ class Tensor(Traced):
         """x / other, or the quotient rounded: "floor" rounds down, "trunc" towards zero."""
     def true_divide_(self, other: Any, *, rounding_mode: Any = None) -> Self:
         """`true_divide` in place; returns the tensor."""
-    def trunc(self, /) -> Tensor: ...
+    def trunc(self, /) -> Tensor:
+        """trunc, elementwise."""
     def trunc_(self, /) -> Self:
         """`trunc` in place; returns the tensor."""
     def type_as(self, other: Any) -> Tensor:
@@ -981,7 +997,8 @@ class Tensor(Traced):
         """x where the condition holds, and `other` elsewhere."""
     def write(self, new: Any) -> None:
         """Take on another value in place, in memory and in history."""
-    def xlogy(self, b: Operand, /) -> Tensor: ...
+    def xlogy(self, b: Operand, /) -> Tensor:
+        """xlogy, elementwise."""
     def xlogy_(self, b: Operand, /) -> Self:
         """`xlogy` in place; returns the tensor."""
     def zero_(self) -> Tensor:

@@ -20,8 +20,8 @@ from ..vmap import aligned
 from .axes import all_axes, one_axis
 from .base import conj, imag, masked, real
 from .math import angle, eq, logical_and, ne, where
-from .products import adjoint, crossed, inverse_or_zero, power_norm, product
-from .reduce import reduce_sum
+from .products import adjoint, crossed, inverse_or_zero, product
+from .reduce import reduce_norm, reduce_sum
 from .shape import cat_along, diagonal_of, expand_dims, put_diagonal, reshape_to, stack_along, triangle, view_at
 from .shape import diagonal as _diagonal
 from .shape import movedim as _movedim
@@ -359,7 +359,7 @@ def lstsq(A, B, rcond=None, *, driver=None):
     """The X that makes A @ X - B shortest, and among those the shortest.
 
     As in PyTorch the driver says what else is returned: the rank unless it is "gels"; the squared residuals (if A has
-    full column rank and fewer columns than rows) unless it is "gelsy", the default; singular values if "gelsd", "gelss".
+    full column rank and fewer columns than rows) unless it is the usual "gelsy"; singular values by "gelsd", "gelss".
     """
     matrices("lstsq", A=A)
     if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
@@ -957,7 +957,7 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
         raise ValueError(
             f"vector_norm: there is no norm of order {ord} of no entries; x is {tuple(x.shape)}, dim is {dim}"
         )
-    return power_norm(x, p=float(ord), axis=axis, keepdims=bool(keepdim))
+    return reduce_norm(x, p=float(ord), axis=axis, keepdims=bool(keepdim))
 
 
 _MATRIX_ORDERS = ("fro", "nuc", math.inf, -math.inf, 1, -1, 2, -2)
@@ -973,7 +973,7 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     numbers("matrix_norm", "A", A)
     A = A if dtype is None else A.astype(dtype)
     if ord == "fro":
-        return power_norm(A, p=2.0, axis=axes, keepdims=bool(keepdim))
+        return reduce_norm(A, p=2.0, axis=axes, keepdims=bool(keepdim))
     y = _norm_of(_movedim(A, axes, (-2, -1)), ord)
     return expand_dims(y, axis=tuple(sorted(axes))) if keepdim else y
 
@@ -987,7 +987,7 @@ def _norm_of(x: Any, order: Any) -> Any:
     extreme = amin if order < 0 else amax
     if abs(order) == 2:
         return extreme(svdvals(x), -1)
-    return extreme(power_norm(x, p=1.0, axis=(-2,) if abs(order) == 1 else (-1,), keepdims=False), -1)
+    return extreme(reduce_norm(x, p=1.0, axis=(-2,) if abs(order) == 1 else (-1,), keepdims=False), -1)
 
 
 def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):

@@ -404,7 +404,8 @@ rint      = staircase("round", np.rint)
 copysign  = elementwise(np.copysign, lambda a, y: sgn(a) * sgn(y), flat, domain="nonzero,nonzero", promotes="inexact")
 nextafter = elementwise(np.nextafter, 1, flat)
 heaviside = elementwise(lambda x, values: np.where(np.equal(x, 0), values, np.greater(x, 0)), flat, lambda x: x == 0,
-                        name="heaviside", inputs=("x", "values"), domain="nonzero,")
+                        name="heaviside", inputs=("x", "values"),
+                        samples=shapes("n m:nonzero, m | n m:integers(-1;2), n m | 3 4:integers(-1;2), 3 4"))
 finite    = elementwise(_nan_to_num, lambda x: isfinite(x), name="nan_to_num",
                         samples=shapes("n m | n:complex", nan=[0.0], posinf=[None], neginf=[None]))
 # fmt: on

@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..op import elementwise, op
+from ..op import SHORTCUTS, elementwise, op
 from ..samples import shapes
 from ..vmap import aligned
 from .axes import one_axis
 from .base import conj
-from .math import abs as absolute
-from .math import eq, sgn, where
-from .reduce import reduce_sum, spread
+from .reduce import reduce_norm, reduce_sum
 from .shape import expand_dims, reshape_to
 
 __all__ = [
@@ -60,11 +58,14 @@ def product(a, b):
     return np.matmul(a, b)
 
 
+_quick = SHORTCUTS[2](product.op, product)  # the usual call, of two plain tensors
+
+
 def matmul(a, b):
     """The product of matrices, of a matrix and a vector, or of two vectors; axes in front are batches and broadcast."""
     try:
         if a.ndim > 1 and b.ndim > 1:
-            return product(a, b)
+            return _quick(a, b)
         if a.ndim == 1 == b.ndim:
             return reshape_to(product(reshape_to(a, shape=(1, *a.shape)), expand_dims(b, axis=-1)), shape=())
         if b.ndim == 1:
@@ -497,60 +498,6 @@ inverse_or_zero = elementwise(
 )
 
 
-def _of_power_norm(g, y, x, p, axis, keepdims):
-    """At zero the norm has no slope to speak of: the gradient there is zero, as is that of entries that are zero."""
-    g, y = spread(g, axis, keepdims), spread(y, axis, keepdims)
-    if p == 2:
-        return g * x * inverse_or_zero(y)
-    if p in (0, 1):
-        return g * sgn(x) if p else g * 0
-    if math.isinf(p):
-        chosen = eq(absolute(x), y).astype(y.dtype)
-        return g * sgn(x) * (chosen / reduce_sum(chosen, axis=axis, keepdims=True))
-    size, zero, flat = absolute(x), eq(x, 0), eq(y, 0)
-    ratio = where(flat, 0, where(flat, 1, y) ** (1 - p)) * where(zero, 0, where(zero, 1, size) ** (p - 1))
-    return g * sgn(x) * ratio
-
-
-def _of_distinct_size(rng):
-    """Samples for the largest and the smallest of absolute values that are well apart."""
-    x = (rng.permutation(6) + rng.uniform(1, 1.5, 6)) * rng.choice([-1.0, 1.0], 6)
-    return [x.reshape(2, 3)], {
-        "p": rng.choice([math.inf, -math.inf]),
-        "axis": [(-1,), (-2, -1)][rng.integers(2)],
-        "keepdims": True,
-    }
-
-
-@op(
-    _of_power_norm,
-    trailing=True,
-    samples=shapes(
-        "n m:nonzero",
-        p=[2.0, 1.0, 3.0, 1.5, 0.5, -1.0, 0.0],
-        axis=[(-1,), (-2, -1)],
-        keepdims=[False, True],
-        smallest=1,
-    )
-    + shapes("n m:complex", p=[2.0, 3.0], axis=[(-1,)], keepdims=[False, True], smallest=1)
-    + [_of_distinct_size],
-)
-def power_norm(x, *, p, axis, keepdims):
-    """The p-norm over some axes."""
-    size = np.abs(x)
-    if math.isinf(p):
-        return (np.maximum if p > 0 else np.minimum).reduce(
-            size, axis=axis, keepdims=keepdims, **({"initial": 0} if p > 0 else {})
-        )
-    if p == 0:
-        return np.add.reduce((size != 0).astype(size.dtype), axis=axis, keepdims=keepdims)
-    if p == 1:
-        return np.add.reduce(size, axis=axis, keepdims=keepdims)
-    with np.errstate(all="ignore"):
-        total = np.add.reduce(size * size if p == 2 else size**p, axis=axis, keepdims=keepdims)
-        return np.sqrt(total) if p == 2 else total ** (1 / p)
-
-
 def _pull(g, y, a, b):
     """The force on each a of all b, each along the unit vector that joins them; none where they coincide."""
     force = g * inverse_or_zero(y)
@@ -589,4 +536,4 @@ def cdist(x1, x2, p=2.0, compute_mode=_MODES[0]):
     if p == 2:
         many = max(x1.shape[-2], x2.shape[-2]) > 25
         return euclidean(x1, x2, by_product=compute_mode == _MODES[1] or (many and compute_mode == _MODES[0]))
-    return power_norm(expand_dims(x1, axis=-2) - expand_dims(x2, axis=-3), p=float(p), axis=(-1,), keepdims=False)
+    return reduce_norm(expand_dims(x1, axis=-2) - expand_dims(x2, axis=-3), p=float(p), axis=(-1,), keepdims=False)
