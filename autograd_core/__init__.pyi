@@ -8,7 +8,6 @@ import numpy as np
 
 from .tensor import Axes, Operand
 e: builtins.float
-from . import numpy_linalg as numpy_linalg
 from . import random as random
 from . import testing as testing
 from .anomaly import detect_anomaly as detect_anomaly
@@ -217,6 +216,8 @@ def cdist(x1: Any, x2: Any, p: Any = 2.0, compute_mode: Any = 'use_mm_for_euclid
     """The p-norm distances between all rows of x1 and all rows of x2; the gradient is 0 where two coincide."""
 def ceil(x: Operand, /) -> Tensor:
     """ceil, elementwise."""
+def cholesky(A: Any, *, upper: Any = False) -> Tensor:
+    """The lower triangular L with positive diagonal and L @ L.mH = A, or L.mH if `upper`; A is positive definite."""
 def chunk(x: Any, chunks: Any, dim: Any = 0, *, axis: Axes = ...) -> builtins.tuple[Tensor, ...]:
     """At most `chunks` parts of equal size (the last may be smaller), as views."""
 def clamp(x: Any, min: Any = None, max: Any = None) -> Tensor:
@@ -271,6 +272,8 @@ def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = None, dim: Any = -1
     """The integral up to each sample point but the first, by the trapezoidal rule."""
 def deg2rad(x: Any) -> Tensor:
     """Degrees to radians."""
+def det(A: Any) -> Tensor:
+    """The determinant of square matrices."""
 def device(type: Any = 'cpu', index: builtins.int | None = None) -> Any:
     """Where a tensor lives.  There is one place: the string "cpu", with PyTorch's attributes."""
 def diag(x: Any, diagonal: Any = 0) -> Tensor:
@@ -411,6 +414,8 @@ def index_select(x: Any, dim: Any = ..., index: Any = ..., *, axis: Axes = ...) 
     """The slices of an axis at the places listed."""
 def inner(x: Any, other: Any) -> Tensor:
     """The sums of products along the last axes of both; a number multiplies."""
+def inverse(x: Any) -> Tensor:
+    """The inverse of square matrices."""
 def is_complex(x: Any) -> builtins.bool:
     """Whether the type of the entries is complex."""
 def is_floating_point(x: Any) -> builtins.bool:
@@ -469,6 +474,8 @@ def logaddexp2(a: Operand, b: Operand, /) -> Tensor:
     """logaddexp2, elementwise."""
 def logcumsumexp(x: Any, dim: Any = ..., *, axis: Axes = ...) -> Tensor:
     """log(sum(exp(x))) of the entries up to each place of an axis, safe from overflow."""
+def logdet(x: Any) -> Tensor:
+    """The logarithm of the determinant; NaN where that is negative."""
 def logical_and(a: Operand, b: Operand, /) -> Tensor:
     """logical_and, elementwise."""
 def logical_not(x: Operand, /) -> Tensor:
@@ -493,6 +500,10 @@ def masked_select(x: Any, mask: Any) -> Tensor:
     """The entries where mask is true, as a vector."""
 def matmul(a: Any, b: Any) -> Tensor:
     """The product of matrices, of a matrix and a vector, or of two vectors; axes in front are batches and broadcast."""
+def matrix_exp(A: Any) -> Tensor:
+    """The exponential of square matrices."""
+def matrix_power(A: Any, n: Any) -> Tensor:
+    """A multiplied with itself n times; a negative n takes the inverse first."""
 def max(x: Any, dim: Any = None, keepdim: builtins.bool = False, *, other: Any = None, axis: Axes = ..., keepdims: builtins.bool = ...) -> Any:
     """The largest entry; along `dim`, also where it is; with another tensor, the larger of two at each place."""
 def maximum(a: Operand, b: Operand, /) -> Tensor:
@@ -559,6 +570,8 @@ def outer(x: Any, vec2: Any) -> Tensor:
     """All products of an entry of one vector and an entry of another."""
 def permute(x: Any, *dims: Any) -> Tensor:
     """The axes in another order, as a view."""
+def pinverse(x: Any, rcond: Any = 1e-15) -> Tensor:
+    """The pseudoinverse; singular values up to rcond times the largest count as zero."""
 def polar(abs: Any, angle: Any) -> Tensor:
     """Complex numbers of given absolute values and angles."""
 def polygamma(n: Any, x: Any) -> Tensor:
@@ -571,6 +584,8 @@ def prod(x: Any, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any 
     """The product of all entries, or along `dim`; the gradient is right whatever entries are zero."""
 def put(x: Any, index: Any, source: Any, accumulate: Any = False) -> Tensor:
     """x with entries replaced (or added to) at places counted through all its axes."""
+def qr(x: Any, some: Any = True) -> Tensor:
+    """Q and R with Q @ R = x; Q is square unless `some`."""
 def quantile(x: Any, q: Any, dim: Any = None, keepdim: builtins.bool = False, *, interpolation: Any = 'linear', axis: Axes = ..., keepdims: builtins.bool = ...) -> Tensor:
     """The value below which a fraction q of the entries lie; several q give a new first axis."""
 def rad2deg(x: Any) -> Tensor:
@@ -633,6 +648,8 @@ def sinh(x: Operand, /) -> Tensor:
     """sinh, elementwise."""
 def slice_scatter(x: Any, src: Any, dim: Any = 0, start: Any = None, end: Any = None, step: Any = 1, *, axis: Axes = ...) -> Tensor:
     """A copy of x with a slice of an axis replaced."""
+def slogdet(A: Any) -> Tensor:
+    """The sign of the determinant and the logarithm of its absolute value."""
 def softmax(x: Any, dim: Any = ..., dtype: Any = None, *, axis: Axes = ...) -> Tensor:
     """exp(x) / Σ exp(x) along `dim`; a row of nothing but -inf gives 0, with gradient 0."""
 def sort(x: Any, dim: Any = -1, descending: Any = False, stable: Any = False, *, axis: Axes = ...) -> builtins.tuple[Tensor, Tensor]:
@@ -661,6 +678,8 @@ def sum(x: Any, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any =
     """The sum of all entries, or along `dim`; integers add up to int64."""
 def sum_to_size(x: Any, *size: Any) -> Tensor:
     """x added up to a shape that broadcasts to its own: what the gradient of broadcasting is."""
+def svd(x: Any, some: Any = True, compute_uv: Any = True) -> Tensor:
+    """U, S, V with x = U diag(S) V.mH: `linalg.svd` under its older name, with V itself."""
 def swapaxes(x: Any, axis0: Any, axis1: Any) -> Tensor:
     """Two axes exchanged, as a view."""
 def swapdims(x: Any, dim0: Any, dim1: Any) -> Tensor:

@@ -60,16 +60,23 @@ def _watch(call: Any, args: tuple, params: dict, result: Any) -> None:
         if what:
             named = zip(call.inputs if not call.variadic else map(str, range(len(args))), args)
             inputs = "".join(f"\n  {name}: {describe(a)}" for name, a in named)
-            raise RuntimeError(f"{call.name} made {what} in forward, at {user_line()}, from{inputs}\n  result: {describe(_first(result))}")
+            result = f"\n  result: {describe(_first(result))}"
+            raise RuntimeError(f"{call.name} made {what} in forward, at {user_line()}, from{inputs}{result}")
 
 
 def _watch_backward(node: Node, g: Any, cotangents: tuple) -> None:
     what = _breaks(_arrays(g), _arrays(list(cotangents)))
     if what:
         op = node.plan.op
-        kept = "".join(f"\n  {n}: {describe(node.env[k])}" for n, k in op.slots.items() if k <= len(op.inputs) and node.env[k] is not None)
+        kept = "".join(
+            f"\n  {n}: {describe(node.env[k])}"
+            for n, k in op.slots.items()
+            if k <= len(op.inputs) and node.env[k] is not None
+        )
         where = places.get(node, "a line that was not recorded: make the forward call inside detect_anomaly too")
-        raise RuntimeError(f"the gradient of {op.name} is {what}, recorded at {where}\n  cotangent: {describe(_first(g))}{kept}")
+        raise RuntimeError(
+            f"the gradient of {op.name} is {what}, recorded at {where}\n  cotangent: {describe(_first(g))}{kept}"
+        )
 
 
 def _first(v: Any) -> Any:
@@ -79,7 +86,10 @@ def _first(v: Any) -> Any:
 @contextmanager
 def detect_anomaly(check_nan: bool = True) -> Iterator[None]:
     """Report the first NaN or Inf, in forward or backward, with the call and the line of yours that made it."""
-    with using(anomaly=True, observers=(*current().observers, _watch) if check_nan else current().observers), np.errstate(all="ignore"):
+    with (
+        using(anomaly=True, observers=(*current().observers, _watch) if check_nan else current().observers),
+        np.errstate(all="ignore"),
+    ):
         yield
 
 
@@ -159,7 +169,9 @@ def _followed(target: Any, root: Any, order: list) -> str:
     note = lambda call, args, _, result: steps.append((call, args[0], result)) if isinstance(call, Node) else None
     if any(isinstance(n, Node) and n.env is None for n in order):
         return "its graph has been freed; call backward(retain_graph=True), or pass a function that computes the result"
-    walk = reverse.Walk({root: np.ones(shape, dtype)}, order, reverse.leading_to(order, {target}), {target}, 0, tracked=False)
+    walk = reverse.Walk(
+        {root: np.ones(shape, dtype)}, order, reverse.leading_to(order, {target}), {target}, 0, tracked=False
+    )
     with using(observers=(note,)), no_grad(), np.errstate(all="ignore"):
         found = walk.run(True)
     if target not in found:
@@ -167,12 +179,17 @@ def _followed(target: Any, root: Any, order: list) -> str:
     state = _state(found[target])
     if state == "fine":
         return f"its gradient is not zero and finite: {describe(found[target])}"
-    needed = walk.needed or set()
     for node, g, cotangents in steps:
-        for parent, ct in zip([p for p in node.parents if p in needed], cotangents):
+        for ct in cotangents:
             if ct is not None and _state(ct) == state and _state(_first(g)) != state:
-                kept = "".join(f"\n  {n}: {describe(node.env[k])}" for n, k in node.plan.op.slots.items() if k <= len(node.plan.op.inputs) and node.env[k] is not None)
-                return f"its gradient is {state}, first after {node.name}, recorded at {places.get(node, 'an unknown line (use detect_anomaly, or pass a function)')}; cotangent before: {describe(_first(g))}{kept}"
+                kept = "".join(
+                    f"\n  {n}: {describe(node.env[k])}"
+                    for n, k in node.plan.op.slots.items()
+                    if k <= len(node.plan.op.inputs) and node.env[k] is not None
+                )
+                line = places.get(node, "an unknown line (use detect_anomaly, or pass a function)")
+                first = f"first after {node.name}, recorded at {line}; cotangent before: {describe(_first(g))}"
+                return f"its gradient is {state}, {first}{kept}"
     return f"its gradient is {state} from the start: the cotangent of the result is {state}"
 
 

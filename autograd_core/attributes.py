@@ -63,32 +63,34 @@ class Attributes(Traced):
     # --- transposes ---
 
     @property
-    def T(self) -> Any:  # noqa: N802 - NumPy's name
+    def T(self) -> Any:
         """All axes in reverse order."""
         return PUBLIC["permute"](self, tuple(range(self.ndim))[::-1])
 
     @property
-    def mT(self) -> Any:  # noqa: N802
+    def mT(self) -> Any:
         """The last two axes exchanged."""
         if self.ndim < 2:
             raise ValueError(f"mT: a matrix needs two axes, the tensor has shape {self.shape}")
         return PUBLIC["swapaxes"](self, -1, -2)
 
     @property
-    def H(self) -> Any:  # noqa: N802
+    def H(self) -> Any:
         """The conjugate transpose of a matrix."""
         if self.ndim not in (0, 2):
             raise ValueError(f"H: expected a matrix, the tensor has shape {self.shape}; for batches use mH")
         return PUBLIC["conj"](self.T)
 
     @property
-    def mH(self) -> Any:  # noqa: N802
+    def mH(self) -> Any:
         """The conjugate, with the last two axes exchanged."""
         return PUBLIC["conj"](self.mT)
 
     # --- types ---
 
-    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False) -> Any:
+    def to(
+        self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False
+    ) -> Any:
         """As another type (or like another tensor); itself if nothing changes and no copy is asked for."""
         for a in args:
             if isinstance(a, Traced):
@@ -186,7 +188,9 @@ class TensorAttributes:
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The array, sharing memory; a tensor that requires gradients must be detached first (or use force=True)."""
         if self.requires_grad and not force and current().grad:
-            raise RuntimeError("numpy: this tensor requires gradients, which the array would lose; use t.detach().numpy()")
+            raise RuntimeError(
+                "numpy: this tensor requires gradients, which the array would lose; use t.detach().numpy()"
+            )
         return _concrete(self, "numpy()")
 
     def contiguous(self) -> Tensor:

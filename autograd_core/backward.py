@@ -145,7 +145,10 @@ class Walk:
         lift = lambda v, n: v if v is None or not hasattr(v, "dtype") else at(v, n, level)
         goes = dict(zip(node.plan.wrt, node.parents))
         if type(env[0]) is tuple:
-            y = tuple(at(v, Pick(node, k, v.shape, v.dtype) if v.dtype.kind in "fc" else None, level) for k, v in enumerate(env[0]))
+            y = tuple(
+                at(v, Pick.of(node, k, v.shape, v.dtype) if v.dtype.kind in "fc" else None, level)
+                for k, v in enumerate(env[0])
+            )
         else:
             y = lift(env[0], node)
         if op.variadic:
@@ -161,7 +164,9 @@ class Walk:
             changed = hook(t)
             if changed is not None:
                 if not isinstance(changed, Traced) or changed.shape != node.shape:
-                    raise ValueError(f"a hook on {node.name} must return a Tensor of shape {node.shape} or None, got {changed!r:.60}")
+                    raise ValueError(
+                        f"a hook on {node.name} must return a Tensor of shape {node.shape} or None, got {changed!r:.60}"
+                    )
                 g = changed if self.tracked else changed.value
         return g
 
@@ -178,7 +183,7 @@ def fresh(ct: Any, env: list) -> bool:
 
 
 def fitted(ct: Any, parent: Any, node: Node) -> Any:
-    """A cotangent in the shape and type of what it belongs to: summed where broadcasting enlarged, spread where it may."""
+    """A cotangent in the shape and type of what it belongs to: summed where that was broadcast, spread where it may."""
     if ct.shape != parent.shape:
         try:
             ct = REGISTRY["fit_shape"].call(ct, shape=parent.shape)
@@ -209,10 +214,12 @@ def refuse_overwritten(node: Node, env: list) -> None:
         for v in value if type(value) is tuple else (value,):
             entry = write_after(v, node.index) if isinstance(v, (np.ndarray, Traced)) else None
             if entry:
-                lines = f"\n  recorded at {places[node]}\n  changed at {entry[3]}" if node in places and entry[3] else ""
+                lines = (
+                    f"\n  recorded at {places[node]}\n  changed at {entry[3]}" if node in places and entry[3] else ""
+                )
                 raise RuntimeError(
                     f"backward: {op.name} needs {name} {tuple(v.shape)}, which has been changed in place since it was "
-                    f"recorded; change a clone() instead, or change it after backward{lines or ' (detect_anomaly shows where)'}"
+                    f"recorded; change a clone(), or change it after backward{lines or ' (detect_anomaly shows where)'}"
                 )
 
 
@@ -281,7 +288,9 @@ def _root(g: Any, level: int, tracked: bool) -> Any:
     return g.value if ours else g
 
 
-def backward(self: Tensor, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
+def backward(
+    self: Tensor, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
+) -> None:
     """Add the gradients of this tensor to `.grad` of the leaves it was computed from (or of `inputs` only)."""
     g = _seed(self, gradient, "backward")
     _last.root = weakref.ref(self.grad_fn or self.node)
@@ -319,14 +328,24 @@ def _seed(y: Tensor, gradient: Any, who: str) -> Any:
     if not isinstance(y, Tensor):
         raise TypeError(f"{who}: expected a Tensor, got {type(y).__name__}")
     if not y.requires_grad:
-        raise RuntimeError(f"{who}: this tensor does not require gradients: nothing it was computed from has requires_grad=True")
+        raise RuntimeError(
+            f"{who}: this tensor does not require gradients: nothing it was computed from has requires_grad=True"
+        )
     if gradient is None:
         if y.dtype.kind == "c":
-            raise RuntimeError(f"{who}: the result is complex; take abs() or real of it, or give the gradient explicitly")
+            raise RuntimeError(
+                f"{who}: the result is complex; take abs() or real of it, or give the gradient explicitly"
+            )
         if y.numel() != 1:
-            raise RuntimeError(f"{who}: the result has shape {y.shape}, not one element; reduce it (sum, mean) or give its gradient")
+            raise RuntimeError(
+                f"{who}: the result has shape {y.shape}, not one element; reduce it (sum, mean) or give its gradient"
+            )
         return np.ones(y.shape, y.dtype)
-    g = gradient if isinstance(gradient, Traced) else np.asarray(gradient, None if isinstance(gradient, np.ndarray) else y.dtype)
+    g = (
+        gradient
+        if isinstance(gradient, Traced)
+        else np.asarray(gradient, None if isinstance(gradient, np.ndarray) else y.dtype)
+    )
     if g.shape != y.shape:
         raise ValueError(f"{who}: the gradient has shape {g.shape}, but the result has shape {y.shape}")
     return g if g.dtype == y.dtype else g.astype(y.dtype)
@@ -350,7 +369,9 @@ def gradient(outputs, inputs, grad_outputs=None, *, create_graph=False, retain_g
     retain = create_graph if retain_graph is None else retain_graph
     found = pullback(outputs, seeds, nodes, retain=retain, tracked=create_graph, only_wanted=True)
     if not allow_unused and (unused := [k for k, n in enumerate(nodes) if n not in found]):
-        raise RuntimeError(f"gradient: the outputs do not depend on input {unused[0]}; allow_unused=True gives None for it")
+        raise RuntimeError(
+            f"gradient: the outputs do not depend on input {unused[0]}; allow_unused=True gives None for it"
+        )
     return tuple(_result(found.get(n), outputs[0].level) for n in nodes)
 
 

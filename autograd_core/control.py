@@ -18,12 +18,14 @@ from .vmap import Batched
 
 
 def cond(pred: Any, true_f: Callable, false_f: Callable, *operands: Any) -> Any:
-    """true_f(*operands) if pred, else false_f(*operands); only one runs, except under vmap, where results are selected."""
+    """true_f(*operands) if pred, else false_f(*operands); only one runs (under vmap both, to select)."""
     if isinstance(pred, Batched):
         yes, no = true_f(*operands), false_f(*operands)
         return tree_map(lambda a, b: PUBLIC["where"](pred, a, b), yes, no)
     if np.shape(pred) not in ((), (1,)):
-        raise ValueError(f"cond: pred must be one truth value, got shape {np.shape(pred)}; for a choice per entry use where")
+        raise ValueError(
+            f"cond: pred must be one truth value, got shape {np.shape(pred)}; for a choice per entry use where"
+        )
     return (true_f if bool(pred) else false_f)(*operands)
 
 
@@ -86,10 +88,15 @@ class Recomputed:
         if self.random is not None:
             set_rng_state(now)
         if len(kept) != self.count:
-            raise RuntimeError(f"checkpoint: the function kept {self.count} arrays at first and {len(kept)} when run again; it must do the same each time")
+            raise RuntimeError(
+                f"checkpoint: the function kept {self.count} arrays at first and {len(kept)} when run again; "
+                "it must do the same each time"
+            )
         self.kept = kept
 
 
-def checkpoint(f: Callable, *args: Any, preserve_rng_state: bool = True, use_reentrant: bool = False, **options: Any) -> Any:
+def checkpoint(
+    f: Callable, *args: Any, preserve_rng_state: bool = True, use_reentrant: bool = False, **options: Any
+) -> Any:
     """f(*args), keeping nothing for backward: f runs once more when its gradient is wanted."""
     return Recomputed(f, args, options, preserve_rng_state).run()

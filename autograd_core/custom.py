@@ -50,7 +50,7 @@ class Context:
         node = self._node()
         for k, y in enumerate(self._outputs):
             if y is t and node is not None:
-                return at(t.value, Pick(node, k, t.shape, t.dtype), t.level)
+                return at(t.value, Pick.of(node, k, t.shape, t.dtype), t.level)
         return t
 
     def mark_non_differentiable(self, *tensors: Any) -> None:
@@ -139,12 +139,14 @@ def _recorded(cls: type[Function], level: int, args: tuple) -> tuple[Any, Contex
     for k, y in enumerate(ys):
         constant = id(y) in ctx._constant or y.dtype.kind not in "fc"
         value = y.value if isinstance(y, Tensor) and y.level == level else y
-        pick = None if constant else Pick(node, k, y.shape, y.dtype)
+        pick = None if constant else Pick.of(node, k, y.shape, y.dtype)
         if any(y is d for d in ctx._dirty):
             y.node = pick
             results.append(y)
         else:
-            results.append(at(value.view() if id(y) in inputs and isinstance(value, np.ndarray) else value, pick, level))
+            results.append(
+                at(value.view() if id(y) in inputs and isinstance(value, np.ndarray) else value, pick, level)
+            )
     return tuple(results) if isinstance(result, tuple) else results[0], ctx
 
 
@@ -173,7 +175,9 @@ def _pulled(cls: type[Function], ctx: Context, like: list, g: tuple, level: int)
     found = found if isinstance(found, tuple) else (found,)
     needs = ctx.needs_input_grad
     if len(found) < len(needs) or any(c is not None for c in found[len(needs) :]):
-        raise RuntimeError(f"{cls.__name__}.backward returned {len(found)} gradients for {len(needs)} arguments of forward")
+        raise RuntimeError(
+            f"{cls.__name__}.backward returned {len(found)} gradients for {len(needs)} arguments of forward"
+        )
     for k, c in enumerate(found):
         if c is not None and not isinstance(c, Traced):
             raise TypeError(f"{cls.__name__}.backward: gradient {k} is {type(c).__name__}; it must be a tensor or None")
@@ -198,7 +202,12 @@ def _pushed(cls: type[Function], level: int, args: tuple) -> Any:
         made = [s.node for s, x in zip(stand_ins, xs) if s is not x]
         tangents = _transposed(result if isinstance(result, tuple) else (result,), stand_ins, ts, below, made)
     ys = result if isinstance(result, tuple) else (result,)
-    bare = [at(y.value, None, below) if isinstance(y, Tensor) and not any(isinstance(x, Tensor) and x.requires_grad for x in xs) else y for y in ys]
+    bare = [
+        at(y.value, None, below)
+        if isinstance(y, Tensor) and not any(isinstance(x, Tensor) and x.requires_grad for x in xs)
+        else y
+        for y in ys
+    ]
     duals = [Dual(y, as_tensor(np.zeros(y.shape, y.dtype)) if t is None else t, level) for y, t in zip(bare, tangents)]
     return tuple(duals) if isinstance(result, tuple) else duals[0]
 
@@ -242,7 +251,7 @@ def _one_by_one(cls: type[Function], level: int, args: tuple) -> Any:
 # --- the functional form ---------------------------------------------------------------------------------------------
 
 
-class custom_vjp:  # noqa: N801 - used as a decorator
+class custom_vjp:
     """A function whose pullback is given: `f.defvjp(fwd, bwd)`, fwd(*args) -> (y, kept), bwd(kept, g) -> gradients."""
 
     def __init__(self, f: Callable, nondiff_argnums: Sequence[int] = ()):
@@ -279,7 +288,9 @@ class custom_vjp:  # noqa: N801 - used as a decorator
                 back = bwd(*static.values(), ctx.kept, build[0](list(gs)))
                 wanted = rebuild([None] * len(ctx.needs_input_grad))
                 if not isinstance(back, tuple) or len(back) != len(wanted):
-                    raise TypeError(f"the bwd of a custom_vjp must return a tuple of {len(wanted)} gradients, got {back!r:.60}")
+                    raise TypeError(
+                        f"the bwd of a custom_vjp must return a tuple of {len(wanted)} gradients, got {back!r:.60}"
+                    )
                 return _leaf_gradients(back, rebuild, len(ctx.needs_input_grad))
 
         Rule.__name__ = getattr(self, "__name__", "custom_vjp")
@@ -325,8 +336,8 @@ def _through(pair: tuple, leaves: list) -> Any:
     return build[0](list(ys))
 
 
-class custom_jvp:  # noqa: N801 - used as a decorator
-    """A function whose derivative is given: `f.defjvp(rule)`, rule(primals, tangents) -> (y, tangent), linear in tangents."""
+class custom_jvp:
+    """A function whose derivative is given: `f.defjvp(rule)`, rule(primals, tangents) -> (y, tangent of y)."""
 
     def __init__(self, f: Callable):
         functools.update_wrapper(self, f)
@@ -365,7 +376,9 @@ class custom_jvp:  # noqa: N801 - used as a decorator
                     return (None,) * len(zeros)
                 outputs, seeds = zip(*mine)
                 nodes = [z.node if isinstance(z, Tensor) else None for z in zeros]
-                found = pullback(outputs, seeds, [n for n in nodes if n], retain=False, tracked=is_grad_enabled(), only_wanted=True)
+                found = pullback(
+                    outputs, seeds, [n for n in nodes if n], retain=False, tracked=is_grad_enabled(), only_wanted=True
+                )
                 return tuple(as_tensor_of_any(found[n][0]) if n in found else None for n in nodes)
 
             @staticmethod

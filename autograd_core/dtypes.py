@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .op import Traced
+from .op import Traced, called
 
 __all__ = [
     "bool", "cdouble", "cfloat", "complex128", "complex64", "double", "float", "float16", "float32", "float64",
@@ -31,7 +31,7 @@ _default = float32
 def set_default_dtype(dtype: Any) -> None:
     """The type that Python floats become, and that integers become where a result cannot be an integer."""
     global _default
-    dtype = np.dtype(dtype)
+    dtype = as_dtype(dtype)
     if dtype.kind != "f":
         raise TypeError(f"set_default_dtype: needs a floating-point type, got {dtype}")
     _default = dtype
@@ -48,11 +48,13 @@ def default_complex() -> np.dtype:
 
 
 _KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
-_SCALARS: dict[type, int] = {builtins.bool: 0, builtins.int: 1, builtins.float: 2, complex: 3}
+_SCALARS: dict[type, builtins.int] = {builtins.bool: 0, builtins.int: 1, builtins.float: 2, complex: 3}
 
 
 def promote_types(a: np.dtype, b: np.dtype) -> np.dtype:
     """The smaller type that holds both; an integer never widens a float."""
+    if not (isinstance(a, np.dtype) and isinstance(b, np.dtype)):
+        a, b = as_dtype(a), as_dtype(b)
     if (a.kind in "fc") != (b.kind in "fc"):
         return a if a.kind in "fc" else b
     wide = np.result_type(a, b)
@@ -85,7 +87,9 @@ def _of_number(v: Any) -> np.dtype:
     if kind is None and isinstance(v, np.generic):
         kind = _KINDS.get(v.dtype.kind)
     if kind is None:
-        raise TypeError(f"expected tensors, arrays or numbers, got {type(v).__name__}")
+        raise TypeError(
+            f"{called('result_type')}: expected tensors, arrays or numbers, got {type(v).__name__} {v!r:.40}"
+        )
     return (bool, int64, _default, default_complex())[kind]
 
 
@@ -110,7 +114,9 @@ def as_dtype(dtype: Any) -> np.dtype:
     try:
         result = np.dtype(dtype)
     except TypeError:
-        raise TypeError(f"not a type of entries: {dtype!r}; use one of ag.float32, ag.float64, ag.int64, ag.bool ...") from None
+        raise TypeError(
+            f"{called('dtype')}: not a type of entries: {dtype!r}; use one of ag.float32, ag.float64, ag.int64, ag.bool ..."
+        ) from None
     if result.kind not in _KINDS:
-        raise TypeError(f"tensors hold numbers, not {result}")
+        raise TypeError(f"{called('dtype')}: tensors hold numbers, not {result}")
     return result

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import contextmanager
 from functools import reduce
 from typing import Any
@@ -42,7 +41,10 @@ class Dual(Traced):
         ys = y if isinstance(y, tuple) else (y,)
         tangents = pushforward(op, xs, ts, y, params)
         pairs = zip(ys, tangents if isinstance(y, tuple) else (tangents,))
-        duals = [_constant(v) if v.dtype.kind not in "fc" else Dual(_entry(v), self._own(t, v, ts, op), self.level) for v, t in pairs]
+        duals = [
+            _constant(v) if v.dtype.kind not in "fc" else Dual(_entry(v), self._own(t, v, ts, op), self.level)
+            for v, t in pairs
+        ]
         return tuple(duals) if isinstance(y, tuple) else duals[0]
 
     def _own(self, t: Any, y: Any, ts: dict, op: Op) -> Any:
@@ -53,15 +55,18 @@ class Dual(Traced):
             t = REGISTRY["broadcast_to"].call(t, shape=y.shape)
         if t.dtype != y.dtype:
             t = t.astype(y.dtype)
-        if not op.view and (any(memory(t) is memory(u) for u in ts.values()) or not getattr(getattr(t, "flags", None), "writeable", True)):
+        if not op.view and (
+            any(memory(t) is memory(u) for u in ts.values())
+            or not getattr(getattr(t, "flags", None), "writeable", True)
+        ):
             t = REGISTRY["clone"].call(t)
         return _entry(t)
 
-    def write(self, new: Any) -> None:
+    def write(self, new: Any, who: str = "write") -> None:
         """Take on another value and tangent in place."""
         mine = isinstance(new, Dual) and new.level == self.level
-        write(self.x, new.x if mine else new)
-        write(self.t, new.t if mine else np.zeros(self.shape, self.dtype))
+        write(self.x, new.x if mine else new, who)
+        write(self.t, new.t if mine else np.zeros(self.shape, self.dtype), who)
 
     def innermost(self) -> Any:
         """The value one level below."""
@@ -126,7 +131,11 @@ def _twice_transposed(op: Op, xs: list, ts: dict, y: Any, params: dict) -> Any:
     env = plan.save(y, *xs, **params)
     with enable_grad(), np.errstate(all="ignore"):
         cotangents = plan.careful(tuple(gs) if several else gs[0], env)
-        pairs = [(ct, ts[i]) for i, ct in zip(plan.wrt, cotangents) if isinstance(ct, Boxed) and ct.level == level and ct.node is not None]
+        pairs = [
+            (ct, ts[i])
+            for i, ct in zip(plan.wrt, cotangents)
+            if isinstance(ct, Boxed) and ct.level == level and ct.node is not None
+        ]
         if not pairs:
             return tuple(None for _ in ys) if several else None
         outputs = [ct for ct, _ in pairs]

@@ -8,6 +8,7 @@ and only if, it depends on something else that requires gradients.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,7 +29,9 @@ NUMBERS = (int, float, complex, np.generic)
 def differentiable(x: Any, who: str, where: str) -> Any:
     """A leaf of an argument as an array or traced value that can have a gradient, or an error that names it."""
     if isinstance(x, (bool, np.bool_)) or not isinstance(x, (Traced, np.ndarray, *NUMBERS)):
-        raise TypeError(f"{who}: {where} is {type(x).__name__}; gradients are of numbers, arrays and tensors, or trees of them")
+        raise TypeError(
+            f"{who}: {where} is {type(x).__name__}; gradients are of numbers, arrays and tensors, or trees of them"
+        )
     if isinstance(x, (int, float, complex)) and not isinstance(x, np.generic):
         return np.asarray(x, np.complex128 if isinstance(x, complex) else np.float64)
     if x.dtype.kind not in "fc":
@@ -87,7 +90,9 @@ class Run:
             outputs, seeds = zip(*pairs)
             found = pullback(outputs, seeds, self.nodes, retain=retain, tracked=self.follow, only_wanted=True)
         zero = lambda x: (np.zeros(x.shape, x.dtype),)
-        return [outward(found.get(n, zero(x))[0], form, self.level) for n, x, form in zip(self.nodes, self.xs, self.given)]
+        return [
+            outward(found.get(n, zero(x))[0], form, self.level) for n, x, form in zip(self.nodes, self.xs, self.given)
+        ]
 
     def results(self) -> Any:
         """What the function returned, with only that history that outlives the run."""
@@ -103,7 +108,13 @@ class Run:
         if self.mine(y) and self.follow is None:
             if any(isinstance(n, Leaf) and n not in self.nodes for n in ancestors([y.grad_fn or y.node])):
                 return y
-        form = 0.0 if y.ndim == 0 and not isinstance(self.form, Traced) else self.form if y.ndim == 0 else _array_form(self.form)
+        form = (
+            0.0
+            if y.ndim == 0 and not isinstance(self.form, Traced)
+            else self.form
+            if y.ndim == 0
+            else _array_form(self.form)
+        )
         return outward(y.value, form, self.level)
 
 
@@ -139,8 +150,12 @@ def _scalar(run: Run) -> Tensor:
     y = run.ys[0] if len(run.ys) == 1 else None
     shape = getattr(y, "shape", () if isinstance(y, NUMBERS) else None)
     if shape != ():
-        got = f"shape {shape}" if shape is not None else f"{len(run.ys)} values" if len(run.ys) != 1 else type(y).__name__
-        raise ValueError(f"{run.who}: the function must return one number, got {got}; use jacobian, or reduce it (sum, mean)")
+        got = (
+            f"shape {shape}" if shape is not None else f"{len(run.ys)} values" if len(run.ys) != 1 else type(y).__name__
+        )
+        raise ValueError(
+            f"{run.who}: the function must return one number, got {got}; use jacobian, or reduce it (sum, mean)"
+        )
     if getattr(y, "dtype", np.dtype(float)).kind == "c":
         raise TypeError(f"{run.who}: the function returned a complex number; take its abs, real or imag")
     return y
@@ -238,7 +253,9 @@ def as_tensor(x: Any, copy: bool = False) -> Any:
 def linearize(f: Callable, *primals: Any) -> tuple:
     """f's result and its derivative as a linear function of the tangents; f runs once, however often that is called."""
     run = Run(f, primals, "linearize")
-    dummies = [at(np.zeros(y.shape, y.dtype), Leaf(y.shape, y.dtype), run.level) if run.mine(y) else None for y in run.ys]
+    dummies = [
+        at(np.zeros(y.shape, y.dtype), Leaf(y.shape, y.dtype), run.level) if run.mine(y) else None for y in run.ys
+    ]
     pairs = [(y, d) for y, d in zip(run.ys, dummies) if d is not None]
     found: dict = {}
     if pairs:
@@ -256,7 +273,10 @@ def linearize(f: Callable, *primals: Any) -> tuple:
             gs, seeds = zip(*reached)
             seeds = [REGISTRY["conj"].call(t) for t in seeds]
             back = pullback(gs, seeds, wanted, retain=True, tracked=run.follow, only_wanted=True, aside=run.nodes)
-        pushed = [_conjugate(back[d.node][0]) if d is not None and d.node in back else np.zeros(np.shape(y)) for y, d in zip(run.ys, dummies)]
+        pushed = [
+            _conjugate(back[d.node][0]) if d is not None and d.node in back else np.zeros(np.shape(y))
+            for y, d in zip(run.ys, dummies)
+        ]
         form = lambda y: 0.0 if np.ndim(y) == 0 and not isinstance(run.form, Traced) else _array_form(run.form)
         return run.build([outward(t, form(y), run.level) for t, y in zip(pushed, run.ys)])
 
@@ -280,7 +300,9 @@ def vmap(f: Callable, in_dims: Any = 0, out_dims: Any = 0) -> Callable:
             result = f(*rebuild(boxed), **options)
         ys, build = flatten(result)
         plain = not any(isinstance(x, Traced) for x in leaves)
-        outs = _spread_dims(out_dims, result, "out_dims") if not isinstance(result, (Traced, np.ndarray)) else [out_dims]
+        outs = (
+            _spread_dims(out_dims, result, "out_dims") if not isinstance(result, (Traced, np.ndarray)) else [out_dims]
+        )
         return build([_from_front(y, d, size, level, plain) for y, d in zip(ys, outs)])
 
     return call
@@ -306,7 +328,11 @@ def _batch_size(leaves: list, dims: list) -> int:
                 raise ValueError(f"vmap: in_dims={d}, but that argument has shape {np.shape(x)}")
             sizes.add(np.shape(x)[d])
     if len(sizes) != 1:
-        what = f"different sizes {sorted(sizes)} along the mapped axes" if sizes else "no argument with an axis to map over"
+        what = (
+            f"different sizes {sorted(sizes)} along the mapped axes"
+            if sizes
+            else "no argument with an axis to map over"
+        )
         raise ValueError(f"vmap: {what}")
     return sizes.pop()
 
@@ -332,11 +358,6 @@ def _from_front(y: Any, d: int | None, size: int, level: int, plain: bool) -> An
     return y.value if plain and isinstance(y, Tensor) and y.level == 0 and not y.requires_grad else y
 
 
-def _basis(x: Any) -> np.ndarray:
-    size = int(np.prod(x.shape))
-    return np.eye(size, dtype=x.dtype).reshape(size, *x.shape)
-
-
 def jacobian(f: Callable, argnums: int | Sequence[int] = 0, mode: str = "auto") -> Callable:
     """A function that returns f's derivative, of shape result + argument, by rows (reverse) or columns (forward)."""
     if mode not in ("auto", "reverse", "forward"):
@@ -357,7 +378,7 @@ def _blocks(f: Callable, arguments: tuple, mode: str) -> tuple:
     """The derivative of each leaf of the result by each leaf of the arguments, and how to build the trees of both."""
     if mode != "forward":
         run = Run(f, arguments, "jacobian")
-        size = lambda leaves: sum(int(np.prod(np.shape(x))) for x in leaves)
+        size = lambda leaves: sum(math.prod(np.shape(x)) for x in leaves)
         if mode == "reverse" or size(run.ys) <= size(run.xs):
             return run.build, run.rebuild, [_rows(run, y) for y in run.ys]
     given, rebuild = flatten(arguments)
@@ -374,7 +395,7 @@ def _rows(run: Run, y: Any) -> list:
             found = pullback([y], [seed], run.nodes, retain=True, tracked=run.follow, only_wanted=True)
     blocks = []
     for n, x, form in zip(run.nodes, run.xs, run.given):
-        g = found[n][0].batch if n in found else np.zeros((int(np.prod(np.shape(y))), *x.shape), x.dtype)
+        g = found[n][0].batch if n in found else np.zeros((math.prod(np.shape(y)), *x.shape), x.dtype)
         g = REGISTRY["reshape_to"].call(g, shape=(*np.shape(y), *x.shape))
         blocks.append(outward(g, _array_form(form) if g.ndim else form, run.level))
     return blocks
@@ -384,20 +405,24 @@ def _columns(f: Callable, given: list, rebuild: Callable, j: int) -> tuple[list,
     """One run forward with a whole basis of tangents of argument leaf j, as a batch."""
     values = [differentiable(x, "jacobian", f"leaf {k} of the arguments") for k, x in enumerate(given)]
     with new_level() as level:
-        tangents = [Batched(at(_basis(x)), level) if k == j else np.zeros(x.shape, x.dtype) for k, x in enumerate(values)]
+        tangents = [
+            Batched(at(_basis(x)), level) if k == j else np.zeros(x.shape, x.dtype) for k, x in enumerate(values)
+        ]
         y, t = jvp(f, rebuild(values), rebuild(tangents))
     ts, build = flatten(t)
     x, blocks = values[j], []
-    for y, t in zip(flatten(y)[0], ts):
+    for result, t in zip(flatten(y)[0], ts):
         mine = isinstance(t, Batched) and t.level == level
-        block = PUBLIC["movedim"](t.batch, 0, -1) if mine else np.zeros((*np.shape(y), int(np.prod(x.shape))), x.dtype)
-        block = REGISTRY["reshape_to"].call(block, shape=(*np.shape(y), *x.shape))
+        block = (
+            PUBLIC["movedim"](t.batch, 0, -1) if mine else np.zeros((*np.shape(result), math.prod(x.shape)), x.dtype)
+        )
+        block = REGISTRY["reshape_to"].call(block, shape=(*np.shape(result), *x.shape))
         blocks.append(outward(block, _array_form(given[j]) if block.ndim else given[j], 2 * state.depth))
     return blocks, build
 
 
 def _basis(x: Any) -> np.ndarray:
-    size = int(np.prod(x.shape))
+    size = math.prod(x.shape)
     return np.eye(size, dtype=x.dtype).reshape(size, *x.shape)
 
 
@@ -407,14 +432,14 @@ def hessian(f: Callable, argnums: int | Sequence[int] = 0) -> Callable:
 
 
 def hvp(f: Callable, primals: Any, tangents: Any) -> Any:
-    """The Hessian of f times the tangents, at the cost of a few gradients: one result, or a tuple if several primals."""
+    """The Hessian of f times the tangents, at the cost of a few gradients; for several primals, a tuple."""
     primals, tangents, several = *_tuples(primals, tangents, "hvp"), isinstance(primals, (tuple, list))
     product = jvp(grad(f, tuple(range(len(primals)))), primals, tangents)[1]
     return product if several and len(primals) > 1 else product[0]
 
 
 def ggnvp(f: Callable, primals: Any, tangents: Any, loss: Callable | None = None) -> Any:
-    """The Gauss-Newton matrix Jᵀ H J of loss(f(x)) times the tangents; without `loss`, half the sum of squares (H = 1)."""
+    """The Gauss-Newton matrix Jᵀ H J of loss(f(x)) times the tangents; by default half the sum of squares."""
     primals, tangents, several = *_tuples(primals, tangents, "ggnvp"), isinstance(primals, (tuple, list))
     y, pull = vjp(f, *primals)
     pushed = jvp(f, primals, tangents)[1]

@@ -12,7 +12,13 @@ from .tensor import Tensor, at
 
 
 def gradcheck(
-    f: Callable, inputs: Any, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3, raise_exception: bool = True, fast_mode: bool = False
+    f: Callable,
+    inputs: Any,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+    fast_mode: bool = False,
 ) -> bool:
     """Whether the gradients of f at the inputs agree with central differences: each entry, or one random projection.
 
@@ -31,7 +37,11 @@ def gradcheck(
     except GradientMismatch as mismatch:
         if not raise_exception:
             return False
-        hint = f"\n(input {narrow[0]} is {inputs[narrow[0]].dtype}: use float64 to tell an error from rounding)" if narrow else ""
+        hint = (
+            f"\n(input {narrow[0]} is {inputs[narrow[0]].dtype}: use float64 to tell an error from rounding)"
+            if narrow
+            else ""
+        )
         raise RuntimeError(f"{mismatch}{hint}") from None
     return True
 
@@ -44,7 +54,9 @@ def _outputs(result: Any) -> list:
     return list(result) if isinstance(result, (tuple, list)) else [result]
 
 
-def _check_output(f: Callable, inputs: tuple, wanted: list, k: int, eps: float, atol: float, rtol: float, fast: bool) -> None:
+def _check_output(
+    f: Callable, inputs: tuple, wanted: list, k: int, eps: float, atol: float, rtol: float, fast: bool
+) -> None:
     value = lambda *xs: _outputs(f(*xs))[k].value
     y = _outputs(f(*inputs))[k]
     rng = np.random.default_rng(0)
@@ -93,22 +105,31 @@ def _whole(value: Callable, y: Tensor, inputs: tuple, j: int, eps: float, rng: A
     return analytic, numeric
 
 
-def _projection(value: Callable, y: Tensor, inputs: tuple, j: int, eps: float, rng: Any) -> tuple[np.ndarray, np.ndarray]:
+def _projection(
+    value: Callable, y: Tensor, inputs: tuple, j: int, eps: float, rng: Any
+) -> tuple[np.ndarray, np.ndarray]:
     """One random weighting of the outputs along one random direction of the input."""
     x = inputs[j]
     draw = lambda t: rng.standard_normal(t.shape) + (1j * rng.standard_normal(t.shape) if t.dtype.kind == "c" else 0)
     u, w = draw(x), draw(y)
     u = u / max(1.0, float(np.linalg.norm(u)))
-    return np.asarray(_dot(u, _grad(y, x, w.astype(y.dtype)))), np.asarray(_dot(w, _difference(value, inputs, j, u, eps)))
+    return np.asarray(_dot(u, _grad(y, x, w.astype(y.dtype)))), np.asarray(
+        _dot(w, _difference(value, inputs, j, u, eps))
+    )
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.real(np.vdot(a, b)))
 
 
-def _side_by_side(k: int, j: int, analytic: np.ndarray, numeric: np.ndarray, rtol: float, atol: float, fast: bool) -> str:
+def _side_by_side(
+    k: int, j: int, analytic: np.ndarray, numeric: np.ndarray, rtol: float, atol: float, fast: bool
+) -> str:
     what = "along a random direction" if fast else "(a row per output entry, a column per input entry)"
-    lines = [f"gradcheck: output {k} by input {j} {what} disagrees; largest difference {np.nanmax(np.abs(analytic - numeric)):.3g}"]
+    lines = [
+        f"gradcheck: output {k} by input {j} {what} disagrees; "
+        f"largest difference {np.nanmax(np.abs(analytic - numeric)):.3g}"
+    ]
     wrong = ~np.isclose(analytic, numeric, rtol=rtol, atol=atol)
     for place in list(zip(*np.nonzero(np.atleast_2d(wrong))))[:12]:
         a, n = np.atleast_2d(analytic)[place], np.atleast_2d(numeric)[place]

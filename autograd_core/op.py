@@ -9,7 +9,10 @@ it did not name).
 from __future__ import annotations
 
 import inspect
+import re
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +36,8 @@ class Rule:
     """A gradient rule, reduced to what it reads and to the source of its call."""
 
     def __init__(self, fn: Callable, op: Op, skip: int = 1):
+        if not inspect.isfunction(fn):
+            raise TypeError(f"{op.name}: a rule must be a function, got {fn!r}")
         signature = Signature(fn)
         named = [*signature.positional, *signature.keywords][skip:]
         unknown = [n for n in named if n not in op.slots and n != "i"]
@@ -60,7 +65,9 @@ class Partial(Rule):
         if self.constant in (1, -1):
             return "g" if self.constant == 1 else "-g"
         partial = f"{name}({', '.join(self.arguments)})"
-        return {"fast": f"g * {partial}", "careful": f"masked(g, {partial})", "complex": f"masked(g, conj({partial}))"}[mode]
+        return {"fast": f"g * {partial}", "careful": f"masked(g, {partial})", "complex": f"masked(g, conj({partial}))"}[
+            mode
+        ]
 
 
 class Plan:
@@ -90,7 +97,9 @@ class Plan:
         shape = "tuple(map(_shape, {}))" if star else "_shape({})"
         slots = [(n, n) for n in ("y", *op.inputs)] + [(f"{n}_shape", shape.format(n)) for n in op.inputs]
         kept = [source if n in self.reads else "None" for n, source in slots + [(n, n) for n in op.defaults]]
-        return eval(f"lambda {', '.join(signature)}: [{', '.join(kept)}]", {"_shape": np.shape, "defaults": op.defaults})
+        return eval(
+            f"lambda {', '.join(signature)}: [{', '.join(kept)}]", {"_shape": np.shape, "defaults": op.defaults}
+        )
 
     def _puller(self, mode: str) -> Callable:
         """`pull(g, env)` gives the cotangents of the inputs in `wrt`, in order; mode is fast, careful or complex."""
@@ -144,6 +153,10 @@ class Op:
         self.linear, self.elementwise, self.trailing, self.view = linear, elementwise, trailing, view
         self.promotes, self.differentiable, self.mutates = promotes, differentiable and bool(rules or together), mutates
         self.outputs, self.jvp, self.batch = outputs, jvp, batch
+        if rules and len(rules) != len(self.inputs):
+            raise TypeError(
+                f"{self.name}: {len(rules)} rules for {len(self.inputs)} inputs; None stands for no derivative"
+            )
         self.rules = [None if r is None else rule(r, self) for r in rules]
         self.together = Rule(together, self) if together else None
         self.samples = parse(samples)
@@ -216,7 +229,10 @@ def _caller(op: Op) -> Callable:
         for a in args:
             if isinstance(a, Traced):
                 return a.apply(op, args, params)
-        return forward(*args, **params)
+        try:
+            return forward(*args, **params)
+        except Exception as error:
+            raise explained(op, args, error) from error
 
     if op.elementwise and not op.defaults and len(op.inputs) in SHORTCUTS:
         call = SHORTCUTS[len(op.inputs)](op, call)
@@ -225,6 +241,55 @@ def _caller(op: Op) -> Callable:
     stated = forward.__doc__ if inspect.isfunction(forward) else None
     call.__doc__ = stated or (f"{op.name}, elementwise." if op.elementwise else None)
     return call
+
+
+# --- errors ----------------------------------------------------------------------------------------------------------
+
+MISUSES = (np.linalg.LinAlgError, IndexError, ValueError, TypeError)
+_HERE = str(Path(__file__).parent)
+_ACCEPTED = {"i": "integers", "bi": "booleans and integers", **dict.fromkeys(("f", "fi", "bfi"), "real numbers")}
+
+
+def called(name: str) -> str:
+    """The public function of ours that the user called, found on the stack: what an error is to name first."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith((_HERE, "<string>")):
+        if frame.f_code.co_name in frame.f_globals.get("__all__", ()):
+            name = frame.f_code.co_name
+        frame = frame.f_back  # type: ignore[assignment]
+    return name
+
+
+def explained(op: Op, args: tuple, error: Exception) -> Exception:
+    """The error of a forward function in the user's terms: the operation and what it was given."""
+    text, name = str(error), called(op.name)
+    named = text.startswith(f"{op.name}:")
+    if getattr(error, "explained", False) or named and name == op.name or not isinstance(error, MISUSES):
+        return error
+    kind = next(k for k in MISUSES if isinstance(error, k))
+    names = map(str, range(99)) if op.variadic else op.inputs
+    given = [f"{n} is {_shape_of(a)}" for n, a in zip(names, args)] + [f"in {op.name}"] * (name != op.name)
+    reason = text.removeprefix(f"{op.name}: ") if named else f"{_reason(op, error)} ({', '.join(given)})"
+    better = kind(f"{name}: {reason}")
+    better.explained = True  # type: ignore[attr-defined]
+    return better
+
+
+def _reason(op: Op, error: Exception) -> str:
+    """What NumPy said, in words that hold for tensors."""
+    text = str(error)
+    if "broadcast" in text and op.elementwise:
+        return "shapes do not broadcast together"
+    if isinstance(error, TypeError) and ("ufunc" in text or "DType" in text):
+        ufunc = getattr(np, (re.findall(r"ufunc '(\w+)'", text) or [""])[0], op.forward)
+        kinds = {np.dtype(t[0]).kind.replace("u", "i") for t in getattr(ufunc, "types", ()) if t[0] not in "OmM"}
+        return f"takes {_ACCEPTED.get(''.join(sorted(kinds)), 'numbers')}"
+    return text.replace("numpy boolean", "boolean")
+
+
+def _shape_of(a: Any) -> str:
+    shaped = hasattr(a, "shape") and hasattr(a, "dtype")
+    return f"{tuple(a.shape)} {a.dtype}" if shaped else f"{type(a).__name__} {a!r:.40}"
 
 
 def register(op: Op) -> Callable:

@@ -7,7 +7,7 @@ included), a number is itself, `...` stands for any leading axes.  A suffix name
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np

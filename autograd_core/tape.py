@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .op import Plan, Traced
+from .op import Op, Plan, Traced
 
 clock = itertools.count(1)
 user_code = False  # whether a graph may hold hooks or backward functions of the user's, which must run just once
@@ -84,11 +84,20 @@ class Pick:
         self.parents, self.k, self.shape, self.dtype = (node,), k, shape, dtype
         self.index, self.hooks = next(clock), None
 
+    @classmethod
+    def of(cls, node: Node, k: int, shape: tuple, dtype: np.dtype) -> Pick:
+        """The one node of a result: all that flows to the result must meet there."""
+        pick = _picks.get((id(node), k))
+        if pick is None:
+            pick = _picks[id(node), k] = cls(node, k, shape, dtype)
+        return pick
+
     name = property(lambda self: f"{self.parents[0].name}[{self.k}]")
     next_functions = Node.next_functions
     __repr__ = Node.__repr__
 
 
+_picks: weakref.WeakValueDictionary[tuple, Pick] = weakref.WeakValueDictionary()  # a pick outlives no node, nor its id
 places: weakref.WeakKeyDictionary[Node, str] = weakref.WeakKeyDictionary()  # the user's line, in anomaly mode
 
 
@@ -165,25 +174,25 @@ class _Switch(ContextDecorator):
         return type(self)()
 
 
-class no_grad(_Switch):  # noqa: N801 - PyTorch's name
+class no_grad(_Switch):
     """Compute without recording."""
 
     changes = {"grad": False}
 
 
-class enable_grad(_Switch):  # noqa: N801
+class enable_grad(_Switch):
     """Record again inside `no_grad`."""
 
     changes = {"grad": True}
 
 
-class inference_mode(_Switch):  # noqa: N801
+class inference_mode(_Switch):
     """Compute without recording and without keeping track of views: the results never take part in gradients."""
 
     changes = {"grad": False, "inference": True}
 
 
-class set_grad_enabled(ContextDecorator):  # noqa: N801
+class set_grad_enabled(ContextDecorator):
     """Switch recording on or off at once; as a context, for a block."""
 
     def __init__(self, mode: bool):

@@ -9,8 +9,25 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
-from .op import SHORTCUTS, Op, Traced
-from .tape import Leaf, Mode, Node, Packed, Pick, clock, current, expect_user_code, mark_written, memory, no_grad, observe, places, state, user_line, version
+from .op import SHORTCUTS, Op, Traced, explained
+from .tape import (
+    Leaf,
+    Mode,
+    Node,
+    Packed,
+    Pick,
+    clock,
+    current,
+    expect_user_code,
+    mark_written,
+    memory,
+    no_grad,
+    observe,
+    places,
+    state,
+    user_line,
+    version,
+)
 from .views import View, overwrite, refresh
 
 _float32, _float64 = dtypes.float32, dtypes.float64
@@ -72,9 +89,9 @@ class Tensor(Traced):
             observe(op, args, params, result)
         return result
 
-    def write(self, new: Any) -> None:
+    def write(self, new: Any, who: str = "write") -> None:
         """Take on another value in place, in memory and in history."""
-        overwrite(self, new)
+        overwrite(self, new, who)
 
     # --- what it is ---
 
@@ -102,12 +119,16 @@ class Tensor(Traced):
     def requires_grad(self, flag: bool) -> None:
         if not self.is_leaf:
             if not flag:
-                raise RuntimeError("requires_grad: this tensor was computed; use detach() to cut it off from its history")
+                raise RuntimeError(
+                    "requires_grad: this tensor was computed; use detach() to cut it off from its history"
+                )
         elif not flag:
             self.node = None
         else:
             if self.dtype.kind not in "fc":
-                raise TypeError(f"requires_grad: only floating-point and complex tensors have gradients, not {self.dtype}; use t.float()")
+                raise TypeError(
+                    f"requires_grad: only floating-point and complex tensors have gradients, not {self.dtype}"
+                )
             if self.leaf is None:
                 self.leaf = Leaf(self.shape, self.dtype)
             self.node = self.leaf
@@ -313,14 +334,17 @@ def _unpacked(t: Any) -> np.ndarray:
 
 
 def unary(op: Op, general: Callable) -> Callable:
-    """The shortest way through an elementwise op of one input: what `apply` does for a plain tensor in ordinary mode."""
+    """The shortest way through an elementwise op of one input: `apply` for a plain tensor in ordinary mode."""
     forward, plans, promotes = op.forward, op.plans, bool(op.promotes)
 
     def call(x, /):
         if x.__class__ is not Tensor or x.origin is not None or state.mode is not None:
             return general(x)
         value = x.value
-        y = forward(value)
+        try:
+            y = forward(value)
+        except Exception as error:
+            raise explained(op, (x,), error) from error
         if y.__class__ is not np.ndarray or promotes and y.dtype is not value.dtype:
             return general(x)
         t = new(Tensor)
@@ -334,7 +358,7 @@ def unary(op: Op, general: Callable) -> Callable:
                 t.node = n = new(Node)
                 n.plan = plan
                 n.parents = (x.node,)
-                n.env = plan.save(y, value) 
+                n.env = plan.save(y, value)
                 n.shape = y.shape
                 n.dtype = dtype
                 n.index = next(clock)
@@ -437,7 +461,7 @@ def _several(tensor: Tensor, op: Op, args, params, y, values, parents, key) -> t
     """The results of an op that has several."""
     y = tuple(map(_entry, y))
     node = record(op, y, values, params, parents, key) if parents else None
-    pick = lambda k, v: Pick(node, k, v.shape, v.dtype) if node and v.dtype.kind in "fc" else None
+    pick = lambda k, v: Pick.of(node, k, v.shape, v.dtype) if node and v.dtype.kind in "fc" else None
     results = tuple(at(v, pick(k, v), tensor.level) for k, v in enumerate(y))
     if op.view:
         for k, result in enumerate(results):
@@ -451,22 +475,6 @@ def _link(result: Tensor, source: Tensor, op: Op, params: dict, k: int | None = 
     """Note that a result shares the memory of its source."""
     if not current().inference and memory(result.value) is memory(source.value):
         result.origin = View.of(source, op, params, k)
-
-
-def explained(op: Op, args: tuple, error: Exception) -> Exception:
-    """The error of a forward function in the user's terms: the operation and what it was given."""
-    if getattr(error, "explained", False) or str(error).startswith(f"{op.name}:") or not isinstance(error, (ValueError, TypeError, IndexError, np.linalg.LinAlgError)):
-        return error
-    kind = next(k for k in (np.linalg.LinAlgError, IndexError, ValueError, TypeError) if isinstance(error, k))
-    given = ", ".join(f"{n} is {_shape_of(a)}" for n, a in zip(op.inputs if not op.variadic else map(str, range(99)), args))
-    shapes = "shapes do not broadcast together" if "broadcast" in str(error) and op.elementwise else str(error)
-    better = kind(f"{op.name}: {shapes} ({given})")
-    better.explained = True  # type: ignore[attr-defined]
-    return better
-
-
-def _shape_of(a: Any) -> str:
-    return f"{tuple(a.shape)} {a.dtype}" if hasattr(a, "shape") and hasattr(a, "dtype") else f"{type(a).__name__} {a!r:.40}"
 
 
 def _array(data: Any, dtype: Any, copy: bool = False) -> np.ndarray:

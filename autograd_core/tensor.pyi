@@ -189,6 +189,8 @@ class Tensor(Traced):
         """ceil, elementwise."""
     def ceil_(self, /) -> Self:
         """`ceil` in place; returns the tensor."""
+    def cholesky(self, *, upper: Any = False) -> Tensor:
+        """The lower triangular L with positive diagonal and L @ L.mH = A, or L.mH if `upper`; A is positive definite."""
     def chunk(self, chunks: Any, dim: Any = 0, *, axis: Axes = ...) -> builtins.tuple[Tensor, ...]:
         """At most `chunks` parts of equal size (the last may be smaller), as views."""
     def clamp(self, min: Any = None, max: Any = None) -> Tensor:
@@ -267,6 +269,8 @@ class Tensor(Traced):
         """Degrees to radians."""
     def deg2rad_(self) -> Self:
         """`deg2rad` in place; returns the tensor."""
+    def det(self) -> Tensor:
+        """The determinant of square matrices."""
     def detach(self) -> Tensor:
         """The same memory, cut off from its history."""
     def detach_(self) -> Tensor:
@@ -485,6 +489,8 @@ class Tensor(Traced):
         """The value one level below."""
     def int(self) -> Tensor:
         """As int32."""
+    def inverse(self) -> Tensor:
+        """The inverse of square matrices."""
     def is_complex(self) -> builtins.bool:
         """Whether entries are complex numbers."""
     def is_contiguous(self) -> builtins.bool:
@@ -591,6 +597,8 @@ class Tensor(Traced):
         """`logaddexp` in place; returns the tensor."""
     def logcumsumexp(self, dim: Any = ..., *, axis: Axes = ...) -> Tensor:
         """log(sum(exp(x))) of the entries up to each place of an axis, safe from overflow."""
+    def logdet(self) -> Tensor:
+        """The logarithm of the determinant; NaN where that is negative."""
     def logical_and(self, b: Operand, /) -> Tensor:
         """logical_and, elementwise."""
     def logical_and_(self, b: Operand, /) -> Self:
@@ -635,6 +643,10 @@ class Tensor(Traced):
         """The entries where mask is true, as a vector."""
     def matmul(self, b: Any) -> Tensor:
         """The product of matrices, of a matrix and a vector, or of two vectors; axes in front are batches and broadcast."""
+    def matrix_exp(self) -> Tensor:
+        """The exponential of square matrices."""
+    def matrix_power(self, n: Any) -> Tensor:
+        """A multiplied with itself n times; a negative n takes the inverse first."""
     def max(self, dim: Any = None, keepdim: builtins.bool = False, *, other: Any = None, axis: Axes = ..., keepdims: builtins.bool = ...) -> Any:
         """The largest entry; along `dim`, also where it is; with another tensor, the larger of two at each place."""
     def maximum(self, b: Operand, /) -> Tensor:
@@ -745,6 +757,8 @@ class Tensor(Traced):
         """All products of an entry of one vector and an entry of another."""
     def permute(self, *dims: Any) -> Tensor:
         """The axes in another order, as a view."""
+    def pinverse(self, rcond: Any = 1e-15) -> Tensor:
+        """The pseudoinverse; singular values up to rcond times the largest count as zero."""
     def polygamma(self, n: Any) -> Tensor:
         """The n-th derivative of digamma."""
     def positive(self, /) -> Tensor:
@@ -761,6 +775,8 @@ class Tensor(Traced):
         """x with entries replaced (or added to) at places counted through all its axes."""
     def put_(self, index: Any, source: Any, accumulate: Any = False) -> Self:
         """`put` in place; returns the tensor."""
+    def qr(self, some: Any = True) -> Tensor:
+        """Q and R with Q @ R = x; Q is square unless `some`."""
     def quantile(self, q: Any, dim: Any = None, keepdim: builtins.bool = False, *, interpolation: Any = 'linear', axis: Axes = ..., keepdims: builtins.bool = ...) -> Tensor:
         """The value below which a fraction q of the entries lie; several q give a new first axis."""
     def rad2deg(self) -> Tensor:
@@ -875,6 +891,8 @@ class Tensor(Traced):
         """The shape, or the length of one axis."""
     def slice_scatter(self, src: Any, dim: Any = 0, start: Any = None, end: Any = None, step: Any = 1, *, axis: Axes = ...) -> Tensor:
         """A copy of x with a slice of an axis replaced."""
+    def slogdet(self) -> Tensor:
+        """The sign of the determinant and the logarithm of its absolute value."""
     def softmax(self, dim: Any = ..., dtype: Any = None, *, axis: Axes = ...) -> Tensor:
         """exp(x) / Σ exp(x) along `dim`; a row of nothing but -inf gives 0, with gradient 0."""
     def sort(self, dim: Any = -1, descending: Any = False, stable: Any = False, *, axis: Axes = ...) -> builtins.tuple[Tensor, Tensor]:
@@ -911,6 +929,8 @@ class Tensor(Traced):
         """The sum of all entries, or along `dim`; integers add up to int64."""
     def sum_to_size(self, *size: Any) -> Tensor:
         """x added up to a shape that broadcasts to its own: what the gradient of broadcasting is."""
+    def svd(self, some: Any = True, compute_uv: Any = True) -> Tensor:
+        """U, S, V with x = U diag(S) V.mH: `linalg.svd` under its older name, with V itself."""
     def swapaxes(self, axis0: Any, axis1: Any) -> Tensor:
         """Two axes exchanged, as a view."""
     def swapdims(self, dim0: Any, dim1: Any) -> Tensor:
@@ -995,7 +1015,7 @@ class Tensor(Traced):
         """Parts along the first axis."""
     def where(self, condition: Any, other: Any) -> Tensor:
         """x where the condition holds, and `other` elsewhere."""
-    def write(self, new: Any) -> None:
+    def write(self, new: Any, who: builtins.str = 'write') -> None:
         """Take on another value in place, in memory and in history."""
     def xlogy(self, b: Operand, /) -> Tensor:
         """xlogy, elementwise."""
@@ -1104,10 +1124,7 @@ def record(op: Op, y: Any, values: builtins.list, params: builtins.dict, parents
     """The node of a call whose result is y; `key` has a bit for each input that needs a gradient, and one above all."""
 
 def unary(op: Op, general: Callable) -> Callable:
-    """The shortest way through an elementwise op of one input: what `apply` does for a plain tensor in ordinary mode."""
+    """The shortest way through an elementwise op of one input: `apply` for a plain tensor in ordinary mode."""
 
 def binary(op: Op, general: Callable) -> Callable:
     """The same for two inputs: plain tensors of one type, or one and a Python number."""
-
-def explained(op: Op, args: builtins.tuple, error: Exception) -> Exception:
-    """The error of a forward function in the user's terms: the operation and what it was given."""

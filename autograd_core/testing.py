@@ -17,7 +17,6 @@ from .tensor import Tensor, at
 from .vmap import Batched
 
 
-
 def outputs(y: Any) -> list:
     """The results of a call as a list, however many there are."""
     return list(y) if isinstance(y, tuple) else [y]
@@ -93,7 +92,11 @@ class Case:
 
 def pulled(ys: list, seeds: list, wanted: list, create_graph: bool = False) -> list:
     """Gradients at the wanted tensors, zero where there is none."""
-    found = gradient(ys, wanted, seeds, create_graph=create_graph, allow_unused=True, retain_graph=True) if ys else [None] * len(wanted)
+    found = (
+        gradient(ys, wanted, seeds, create_graph=create_graph, allow_unused=True, retain_graph=True)
+        if ys
+        else [None] * len(wanted)
+    )
     return [at(np.zeros_like(x.value)) if g is None else g for g, x in zip(found, wanted)]
 
 
@@ -152,7 +155,9 @@ def batch_matches_loop(case: Case, size: int = 3) -> None:
     count = len(case.arrays)
     masks = [[True] * count] + [[j == k for j in range(count)] for k in range(count) if count > 1]
     for mask in masks:
-        stacked = [np.stack([a] + [jiggled(a, k) for k in range(1, size)]) if b else a for a, b in zip(case.arrays, mask)]
+        stacked = [
+            np.stack([a] + [jiggled(a, k) for k in range(1, size)]) if b else a for a, b in zip(case.arrays, mask)
+        ]
         with new_level() as level:
             boxed = [Batched(a, level) if b else a for a, b in zip(stacked, mask)]
             ys = outputs(case.op.call(*boxed, **case.params))
@@ -187,7 +192,9 @@ def float32_kept(case: Case) -> None:
     leaves = case.leaves(arrays)
     ys = [y for y in outputs(case.op.call(*leaves, **case.params)) if isinstance(y, Tensor)]
     for y in ys:
-        assert y.dtype.itemsize <= 4 or y.dtype.kind in "iu" or y.dtype == np.complex64, f"{case.op}: {y.dtype} from float32"
+        assert y.dtype.itemsize <= 4 or y.dtype.kind in "iu" or y.dtype == np.complex64, (
+            f"{case.op}: {y.dtype} from float32"
+        )
     if not case.skip():
         seeds = [at(v.astype(y.dtype)) for y, v in zip(ys, case.vs) if y.requires_grad]
         wanted = [leaves[k] for k in case.where]
@@ -223,7 +230,14 @@ def _columns_first(a: np.ndarray) -> np.ndarray:
 def keeps_only_what_is_read(case: Case) -> None:
     """The tape holds no array that no rule reads."""
     if not case.skip():
-        y = next((y for y in outputs(case.op.call(*case.leaves(), **case.params)) if isinstance(y, Tensor) and y.requires_grad), None)
+        y = next(
+            (
+                y
+                for y in outputs(case.op.call(*case.leaves(), **case.params))
+                if isinstance(y, Tensor) and y.requires_grad
+            ),
+            None,
+        )
         if y is not None:
             node = y.grad_fn.parents[0] if y.grad_fn.__class__.__name__ == "Pick" else y.grad_fn
             kept = {n for n, k in case.op.slots.items() if node.env and node.env[k] is not None}

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .op import REGISTRY, Op, Traced
+from .op import REGISTRY, Op, Traced, called
 from .tape import Leaf, Node, current, enable_grad, mark_written, memory, observe, state, user_line
 
 
@@ -47,26 +47,36 @@ def refresh(t: Any) -> None:
             t.node = follow(t.origin.path, t.origin.base).node
 
 
-def write(target: Any, new: Any) -> None:
+def write(target: Any, new: Any, who: str = "write") -> None:
     """Overwrite an array or a traced value."""
     if isinstance(target, Traced):
-        target.write(new)
+        target.write(new, who)
+    elif not target.flags.writeable:
+        raise RuntimeError(
+            f"{called(who)}: the entries share memory, as after expand, or the memory is read-only; clone() it first"
+        )
     else:
         np.copyto(target, new, casting="same_kind")
 
 
-def overwrite(t: Any, new: Any) -> None:
+def overwrite(t: Any, new: Any, who: str = "write") -> None:
     """Let tensor t take on the value and the history of `new`; nothing changes if it cannot."""
     base = t if t.origin is None else t.origin.base
     recording = current().grad
     if recording and isinstance(base.node, Leaf):
         what = "a leaf that requires gradients" if base is t else "a view of a leaf that requires gradients"
-        raise RuntimeError(f"{what} cannot be changed in place: its gradient would be lost; use no_grad(), or clone() it first")
-    new = _fitting(t, new)
+        raise RuntimeError(
+            f"{called(who)}: {what} cannot be changed in place: "
+            "its gradient would be lost; use no_grad(), or clone() it first"
+        )
+    new = _fitting(t, new, who)
     if not isinstance(new, type(t)) and isinstance(new, Traced) and new.level > t.level:
-        raise RuntimeError("a tensor from outside this transform cannot take on a value from inside it; return it instead")
+        raise RuntimeError(
+            f"{called(who)}: a tensor from outside this transform cannot take on a value from inside it; "
+            "return it instead"
+        )
     node = _history(t, new) if recording else None
-    write(t.value, new.value if isinstance(new, Traced) and new.level == t.level else new)
+    write(t.value, new.value if isinstance(new, Traced) and new.level == t.level else new, who)
     mark_written(t.value, user_line() if current().anomaly else None)
     if recording:
         _rebase(t, base, new, node)
@@ -74,21 +84,35 @@ def overwrite(t: Any, new: Any) -> None:
         observe(REGISTRY["overwrite"], (t, new), {}, None)
 
 
-def _fitting(t: Any, new: Any) -> Any:
+def _fitting(t: Any, new: Any, who: str) -> Any:
     """`new` in the shape and type of t, or an error that says why not."""
     if not isinstance(new, Traced):
-        new = np.asarray(new) if isinstance(new, (np.ndarray, np.generic)) else np.asarray(new, None if np.iscomplexobj(new) and t.dtype.kind != "c" else t.dtype)
+        new = _as_array(new, t.dtype, who)
     if not np.can_cast(new.dtype, t.dtype, "same_kind"):
-        raise TypeError(f"a result of type {new.dtype} cannot be stored in place in a tensor of {t.dtype}")
+        raise TypeError(
+            f"{called(who)}: {new.dtype} cannot be stored in place in a tensor of {t.dtype}; convert one of them"
+        )
     if new.shape != t.shape:
         try:
             fits = np.broadcast_shapes(new.shape, t.shape) == t.shape
         except ValueError:
             fits = False
         if not fits:
-            raise ValueError(f"a value of shape {new.shape} cannot be stored in place in a tensor of shape {t.shape}")
+            shapes = f"a value of shape {new.shape} cannot be stored in place in a tensor of shape {t.shape}"
+            raise ValueError(f"{called(who)}: {shapes}")
         new = REGISTRY["broadcast_to"].call(new, shape=t.shape)
     return new if new.dtype == t.dtype else new.astype(t.dtype)
+
+
+def _as_array(new: Any, dtype: np.dtype, who: str) -> np.ndarray:
+    """What is to be stored, as an array; Python numbers take on the type of the tensor."""
+    if isinstance(new, (np.ndarray, np.generic)):
+        return np.asarray(new)
+    try:
+        return np.asarray(new, None if np.iscomplexobj(new) and dtype.kind != "c" else dtype)
+    except (TypeError, ValueError):
+        given = f"{type(new).__name__} {new!r:.40}"
+        raise TypeError(f"{called(who)}: expected a number, an array or a tensor, got {given}") from None
 
 
 def _history(t: Any, new: Any) -> Any:
@@ -110,6 +134,8 @@ def _rebase(t: Any, base: Any, new: Any, node: Any) -> None:
         part = at(new.value if isinstance(new, Traced) and new.level == t.level else new, node, t.level)
         parents = [n for n in (base.node, node) if n is not None]
         key = 4 | (base.node is not None) | (node is not None) << 1
-        base.node = record(REGISTRY["put_view"], base.value, [base.value, part.value], {"path": t.origin.path}, parents, key)
+        base.node = record(
+            REGISTRY["put_view"], base.value, [base.value, part.value], {"path": t.origin.path}, parents, key
+        )
         t.origin.seen = base.node
     t.node = node

@@ -43,10 +43,10 @@ class Batched(Traced):
             return tuple(Batched(_entry(v), self.level) for v in y)
         return None if y is None else Batched(_entry(y), self.level)
 
-    def write(self, new: Any) -> None:
+    def write(self, new: Any, who: str = "write") -> None:
         """Take on other values in place."""
         mine = isinstance(new, Batched) and new.level == self.level
-        write(self.batch, new.batch if mine else new)
+        write(self.batch, new.batch if mine else new, who)
 
     def innermost(self) -> Any:
         """The value one level below."""

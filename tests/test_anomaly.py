@@ -30,7 +30,9 @@ def test_backward_names_the_call_and_its_line() -> None:
     with ag.detect_anomaly():
         w = leaf(0.0, 4.0)
         y = w.sqrt().sum()
-        with pytest.raises(RuntimeError, match=r"gradient of sqrt is Inf, recorded at .*test_anomaly.py:\d+ in test_backward"):
+        with pytest.raises(
+            RuntimeError, match=r"gradient of sqrt is Inf, recorded at .*test_anomaly.py:\d+ in test_backward"
+        ):
             y.backward()
     assert w.grad is None
 

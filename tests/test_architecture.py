@@ -50,7 +50,7 @@ LINES = {
     "tensor.py": 390,
 }
 ENGINE = "op tape dtypes views tensor backward forward vmap functional testing samples tree".split()
-ENGINE_LINES = 1950  # all of ENGINE together
+ENGINE_LINES = 2100  # all of ENGINE together
 
 
 @functools.cache

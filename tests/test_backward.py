@@ -241,7 +241,7 @@ def test_raw_log_keeps_its_slope() -> None:
 
 def test_norm_std_sqrt_at_zero() -> None:
     zero = np.zeros(3)
-    for f in (lambda x: x.norm(), lambda x: x.std(), lambda x: ag.dist(x, zero), lambda x: (x.norm() ** 2)):
+    for f in (lambda x: x.norm(), lambda x: x.std(), lambda x: ag.dist(x, zero), lambda x: x.norm() ** 2):
         assert np.array_equal(ag.grad(f)(zero), zero)
         assert np.isfinite(ag.hessian(f)(zero)).all()
 
@@ -253,3 +253,13 @@ def test_masked_softmax_rows() -> None:
     with np.errstate(all="ignore"):
         assert np.array_equal(ag.grad(f)(x), np.zeros((2, 2)))
         assert np.isfinite(ag.hessian(f)(x)).all()
+
+
+def test_second_gradient_with_respect_to_one_of_several_results() -> None:
+    a = ag.tensor(np.array([[2.0, 0.3], [0.3, 1.0]]), requires_grad=True)
+    s = ag.linalg.eigvalsh(a)
+    w, v = ag.linalg.eigh(a)
+    y = (w * w * w).sum() + (v * v).sum()
+    (g,) = ag.gradient(y, [w], create_graph=True)
+    (h,) = ag.gradient(g.sum(), [w])
+    np.testing.assert_allclose(h.numpy(), 6 * s.detach().numpy())

@@ -96,11 +96,16 @@ def test_function_leaves_no_cycle() -> None:
     [
         (lambda ctx, g: (g, g, g), "returned 3 gradients for 1 arguments"),
         (lambda ctx, g: 3.0, "gradient 0 is float; it must be a tensor or None"),
-        (lambda ctx, g: g[:1].expand(7) if False else ag.zeros(7, dtype=ag.float64), r"returned shape \(7,\) for an input of shape"),
+        (
+            lambda ctx, g: g[:1].expand(7) if False else ag.zeros(7, dtype=ag.float64),
+            r"returned shape \(7,\) for an input of shape",
+        ),
     ],
 )
 def test_a_wrong_backward_is_explained(backward, message) -> None:
-    wrong = type("Wrong", (ag.Function,), {"forward": staticmethod(lambda ctx, x: x * 2), "backward": staticmethod(backward)})
+    wrong = type(
+        "Wrong", (ag.Function,), {"forward": staticmethod(lambda ctx, x: x * 2), "backward": staticmethod(backward)}
+    )
     x = ag.tensor(X, requires_grad=True)
     with pytest.raises((RuntimeError, TypeError), match=message):
         wrong.apply(x).sum().backward()

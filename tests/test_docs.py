@@ -46,7 +46,11 @@ def test_the_readme_has_the_two_commands():
 
 
 def test_documents_link_to_what_exists():
-    for name in ["README.md", "CONTRIBUTING.md", *(p.relative_to(ROOT).as_posix() for p in (ROOT / "docs").glob("*.md"))]:
+    for name in [
+        "README.md",
+        "CONTRIBUTING.md",
+        *(p.relative_to(ROOT).as_posix() for p in (ROOT / "docs").glob("*.md")),
+    ]:
         for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text()):
             assert target.startswith("http") or ((ROOT / name).parent / target).exists(), f"{name} links to {target}"
 

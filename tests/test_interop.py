@@ -74,9 +74,21 @@ CASES = [
     (lambda x: np.median(x, axis=(0, 1), keepdims=True), T),
     (lambda x: np.quantile(x, 0.3, axis=1), M),
     (lambda x: np.quantile(x, [[0.1, 0.5], [0.6, 1.0]], axis=0, keepdims=True), M),
-    *[(lambda x, m=m: np.quantile(x, [0.15, 0.62], axis=1, method=m), M) for m in
-      ["lower", "higher", "nearest", "midpoint", "hazen", "weibull", "median_unbiased", "inverted_cdf",
-       "averaged_inverted_cdf", "closest_observation"]],
+    *[
+        (lambda x, m=m: np.quantile(x, [0.15, 0.62], axis=1, method=m), M)
+        for m in [
+            "lower",
+            "higher",
+            "nearest",
+            "midpoint",
+            "hazen",
+            "weibull",
+            "median_unbiased",
+            "inverted_cdf",
+            "averaged_inverted_cdf",
+            "closest_observation",
+        ]
+    ],
     (lambda x: np.percentile(x, [25, 75]), M),
     (lambda x: np.sort(x), M),
     (lambda x: np.sort(x, axis=None), M),
@@ -125,8 +137,11 @@ CASES = [
     (lambda a: np.trace(a, 1), T),
     (lambda a: np.trace(a, axis1=1, axis2=2), T),
     *[(lambda a, b, m=m: np.convolve(a, b, m), V, W) for m in ["full", "same", "valid"]],
-    *[(lambda a, b, m=m: np.correlate(a, b, m), a, b) for m in ["full", "same", "valid"]
-      for a, b in [(V, V[:4].copy()), (V[:2].copy(), V), (Z[0], Z[1, :2].copy())]],
+    *[
+        (lambda a, b, m=m: np.correlate(a, b, m), a, b)
+        for m in ["full", "same", "valid"]
+        for a, b in [(V, V[:4].copy()), (V[:2].copy(), V), (Z[0], Z[1, :2].copy())]
+    ],
     (lambda p, x: np.polyval(p, x), V, M),
     (lambda p: np.polyder(p, 2), V),
     (lambda p: np.polyint(p, 2, k=[1.0, 2.0]), V),

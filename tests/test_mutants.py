@@ -34,7 +34,11 @@ def axis_reversed(ct):
 
 def one_missing(ct):
     """A sum that forgets a term."""
-    return ct * (1 - 0.5 * np.eye(1, max(1, int(np.prod(ct.shape))), dtype=ct.dtype.type(0).real.dtype).reshape(ct.shape)) if ct.shape else ct * 0.5
+    return (
+        ct * (1 - 0.5 * np.eye(1, max(1, int(np.prod(ct.shape))), dtype=ct.dtype.type(0).real.dtype).reshape(ct.shape))
+        if ct.shape
+        else ct * 0.5
+    )
 
 
 MUTATIONS: dict[str, Callable] = {
@@ -82,7 +86,10 @@ def break_rule(op: Op, rules: list, i: int, mutation: str, others) -> None:
     rule, change = rules[i], MUTATIONS[mutation]
     if getattr(rule, "constant", None) is not None:
         value = rule.constant
-        rule.constant, rule.fn = None, lambda: change(np.float64(value)) if value else 0.01  # a slope where there is none
+        rule.constant, rule.fn = (
+            None,
+            lambda: change(np.float64(value)) if value else 0.01,
+        )  # a slope where there is none
     else:
         rule.fn = wrapped(rule, change)
 
@@ -98,7 +105,11 @@ def noticed(op: Op) -> bool:
         for k, sample in enumerate(op.samples):
             for r in range(4):
                 rng = np.random.default_rng([k, r])
-                arrays, params = sample.draw(rng, lambda: int(rng.integers(2, 4))) if hasattr(sample, "draw") else sample(rng)
+                arrays, params = (
+                    sample.draw(rng, lambda rng=rng: int(rng.integers(2, 4)))
+                    if hasattr(sample, "draw")
+                    else sample(rng)
+                )
                 try:
                     for check in CHECKS:
                         check(Case(op, arrays, params, rng))
@@ -117,7 +128,9 @@ def test_broken_rules_are_noticed(capsys) -> None:
         if survives(op, i, mutation):
             alive.append((op.name, i, mutation))
     with capsys.disabled():
-        print(f"\n{total - len(alive)} of {total} mutants caught ({100 * (1 - len(alive) / total):.2f} %); alive: {alive}")
+        print(
+            f"\n{total - len(alive)} of {total} mutants caught ({100 * (1 - len(alive) / total):.2f} %); alive: {alive}"
+        )
     assert len(alive) <= 0.01 * total
 
 

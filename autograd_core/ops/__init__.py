@@ -6,7 +6,7 @@ import inspect
 from types import ModuleType
 from typing import Any
 
-from .. import tensor  # noqa: F401 - ops are compiled with the shortcuts that tensors offer
+from .. import tensor
 from ..dtypes import as_dtype
 from ..op import SHORTCUTS, Traced
 from . import base, create, fft, index, linalg, math, products, reduce, scan, shape, sort, special
@@ -25,20 +25,25 @@ UNARY = {"neg": "neg", "pos": "positive", "abs": "abs", "invert": "bitwise_not"}
 
 def names_of(module: ModuleType) -> list[str]:
     """The public functions of a module: its `__all__`, and every op it declares without one."""
-    return module.__all__ if hasattr(module, "__all__") else [n for n, v in vars(module).items() if hasattr(v, "op") and n[0] != "_"]
+    return (
+        module.__all__
+        if hasattr(module, "__all__")
+        else [n for n, v in vars(module).items() if hasattr(v, "op") and n[0] != "_"]
+    )
 
 
 def first_parameter(function: Any) -> str:
     """The name of a function's first parameter."""
     op = getattr(function, "op", None)
-    return op.inputs[0] if op else next(iter(inspect.signature(function).parameters), "")
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return op.inputs[0] if op else code.co_varnames[0] if code and code.co_varnames else ""
 
 
 def in_place(name: str, function: Any) -> Any:
     """The form of a method that overwrites its tensor with the result."""
 
     def change(self: Any, *args: Any, **options: Any) -> Any:
-        self.write(function(self, *args, **options))
+        self.write(function(self, *args, **options), f"{name}_")
         return self
 
     change.__name__ = change.__qualname__ = f"{name}_"
@@ -60,14 +65,15 @@ def operator(function: Any, reflected: bool = False) -> Any:
 
 
 OPERANDS = (Traced, int, float, complex, tensor.np.ndarray, tensor.np.generic)
-PUBLIC = {name: spelled(getattr(m, name)) for m in MODULES for name in names_of(m) if hasattr(m, name)}
+PUBLIC = {name: spelled(getattr(m, name)) for m in MODULES for name in names_of(m)}
+PUBLIC |= linalg.TOP_LEVEL
 
 
 def install() -> None:
     """Give traced values their methods and operators."""
     inplace = {n for m in MODULES for n in getattr(m, "INPLACE", ())}
     for name, function in PUBLIC.items():
-        if first_parameter(function) in ("x", "a") and name not in vars(Traced):
+        if first_parameter(function) in ("x", "a", "A") and name not in vars(Traced):
             setattr(Traced, name, function)
             op = getattr(function, "op", None)
             if name in inplace or (op and op.elementwise and not op.view):

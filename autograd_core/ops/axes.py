@@ -6,7 +6,6 @@ Primitives get axes counted from the end, so that a batch axis in front leaves t
 from __future__ import annotations
 
 import functools
-import inspect
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +18,10 @@ def one_axis(ndim: int, dim: Any, name: str) -> int:
     except TypeError:
         raise TypeError(f"{name}: dim must be an integer, got {dim!r}") from None
     if not -max(ndim, 1) <= dim < max(ndim, 1):
-        raise IndexError(f"{name}: dim {dim} is out of range for a tensor with {ndim} axes (use {-max(ndim, 1)} to {max(ndim, 1) - 1})")
+        raise IndexError(
+            f"{name}: dim {dim} is out of range for a tensor with {ndim} axes "
+            f"(use {-max(ndim, 1)} to {max(ndim, 1) - 1})"
+        )
     return dim if dim < 0 else dim - max(ndim, 1)
 
 
@@ -29,7 +31,9 @@ def all_axes(ndim: int, dim: Any, name: str) -> tuple[int, ...]:
         return ()
     if dim is None:
         return tuple(range(-ndim, 0))
-    axes = tuple(one_axis(ndim, d, name) for d in dim) if isinstance(dim, (tuple, list)) else (one_axis(ndim, dim, name),)
+    axes = (
+        tuple(one_axis(ndim, d, name) for d in dim) if isinstance(dim, (tuple, list)) else (one_axis(ndim, dim, name),)
+    )
     if len(set(axes)) < len(axes):
         raise ValueError(f"{name}: dim {dim} names an axis twice")
     return axes
@@ -37,8 +41,12 @@ def all_axes(ndim: int, dim: Any, name: str) -> tuple[int, ...]:
 
 def spelled(function: Callable) -> Callable:
     """The function with NumPy's spellings `axis` and `keepdims` accepted for `dim` and `keepdim`."""
-    names = inspect.signature(function).parameters
-    if "dim" not in names or hasattr(function, "op"):
+    code = getattr(function, "__code__", None)
+    if (
+        code is None
+        or hasattr(function, "op")
+        or "dim" not in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    ):
         return function
 
     @functools.wraps(function)

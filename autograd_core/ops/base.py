@@ -23,7 +23,7 @@ __all__ = ["broadcast_to", "clone", "conj", "imag", "real"]
     samples="n m:nonzero, n m | n m:nonzero, m | n:complex, n:complex",
 )
 def masked(g, p):
-    """g * p in which a zero g means "not selected": the product is 0 whatever p is.  A p that is False does the same."""
+    """g * p in which a zero g means "not selected": the product is 0 whatever p is.  So does a p that is False."""
     chosen = np.not_equal(g, 0)
     if getattr(p, "dtype", None) == np.bool_:
         chosen = chosen & p
@@ -95,7 +95,7 @@ def broadcast_to(x, *, shape):
     batch=lambda *a, **p: _batched_shape(*a, call=fit_shape, **p),
 )
 def fit_shape(x, *, shape):
-    """Undo or do broadcasting: add up the axes along which x is larger than `shape`, spread those where it is smaller."""
+    """Undo or do broadcasting: add up the axes along which x is larger than `shape`, spread where it is smaller."""
     lead = np.ndim(x) - len(shape)
     if lead < 0:
         return np.broadcast_to(x, shape)
@@ -107,7 +107,9 @@ def fit_shape(x, *, shape):
 @op(
     lambda g, v_shape, path: put_view(g, np.zeros(v_shape, g.dtype), path=path),
     lambda g, path: follow(path, g),
-    jvp=lambda tangents, y, *xs, path: put_view(*[np.zeros(x.shape, y.dtype) if t is None else t for t, x in zip(tangents, xs)], path=path),
+    jvp=lambda tangents, y, *xs, path: put_view(
+        *[np.zeros(x.shape, y.dtype) if t is None else t for t, x in zip(tangents, xs)], path=path
+    ),
     samples=[],
 )
 def put_view(x, v, *, path):

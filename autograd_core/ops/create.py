@@ -37,7 +37,7 @@ class device(str):
 
     __slots__ = ()
     type = "cpu"
-    index = None  # type: ignore[assignment] - of several devices of a type, not of a letter
+    index = None  # type: ignore[assignment]  # of several devices of a type, not of a letter
 
     def __new__(cls, type: Any = "cpu", index: int | None = None):
         if str(type) not in ("cpu", "cpu:0") or index not in (None, 0):

@@ -656,7 +656,9 @@ def moved(x: Any, source: Any, destination: Any, name: str) -> Any:
 def flip(x, *dims):
     """A copy with the entries along some axes in reverse order; x[::-1] is the view."""
     axes = all_axes(x.ndim, integers(dims, "flip", "an axis"), "flip")
-    return clone(view_at(x, index=tuple(slice(None, None, -1) if a in axes else slice(None) for a in range(-x.ndim, 0))))
+    return clone(
+        view_at(x, index=tuple(slice(None, None, -1) if a in axes else slice(None) for a in range(-x.ndim, 0)))
+    )
 
 
 def fliplr(x):
