@@ -10,7 +10,8 @@ import numpy as np
 
 from . import dtypes
 from .op import REGISTRY, Traced
-from .ops import PUBLIC
+from .ops import OPERANDS, PUBLIC
+from .ops.axes import one_axis
 from .ops.create import CPU, as_device
 from .ops.create import device as device_type
 from .tape import current
@@ -26,7 +27,7 @@ class Attributes(Traced):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the length of one axis."""
-        return self.shape if dim is None else self.shape[dim]
+        return self.shape if dim is None else self.shape[one_axis(self.ndim, dim, "size")]
 
     def dim(self) -> int:
         """The number of axes."""
@@ -49,15 +50,17 @@ class Attributes(Traced):
 
     def __len__(self) -> int:
         if not self.shape:
-            raise TypeError("len() of a tensor without axes")
+            raise TypeError("len: a tensor without axes has no length; numel() counts its entries")
         return self.shape[0]
 
     def __iter__(self) -> Iterator:
         if not self.shape:
-            raise TypeError("iteration over a tensor without axes")
+            raise TypeError("iter: a tensor without axes cannot be iterated over; item() is its one number")
         return iter(PUBLIC["unbind"](self, 0))
 
     def __contains__(self, element: Any) -> bool:
+        if not isinstance(element, OPERANDS):
+            raise TypeError(f"in: expected a tensor or a number, got {type(element).__name__} {element!r:.40}")
         return bool(PUBLIC["any"](self == element))
 
     # --- transposes ---
@@ -105,6 +108,8 @@ class Attributes(Traced):
 
     def type_as(self, other: Any) -> Any:
         """As the type of another tensor."""
+        if not hasattr(other, "dtype"):
+            raise TypeError(f"type_as: expected a tensor, got {type(other).__name__} {other!r:.40}")
         return self.astype(other.dtype)
 
     def float(self) -> Any:
@@ -139,6 +144,11 @@ class Attributes(Traced):
         """Itself: it lives on the CPU."""
         return self
 
+    def cuda(self, device: Any = "cuda", non_blocking: bool = False) -> Any:
+        """There is no such device here: an error that says so."""
+        as_device("cuda" if device is None or isinstance(device, int) else device, "cuda")
+        return self
+
     def is_floating_point(self) -> Any:
         """Whether entries are real floating-point numbers."""
         return self.dtype.kind == "f"
@@ -153,16 +163,18 @@ class Attributes(Traced):
         """The one entry as a Python number."""
         if self.numel() != 1:
             raise ValueError(f"item: a tensor of shape {self.shape} is not one number; use tolist() or index it")
-        return _concrete(self, "item()").item()
+        return _concrete(self, "item").item()
 
     def tolist(self) -> Any:
         """The entries as nested lists of Python numbers."""
-        return _concrete(self, "tolist()").tolist()
+        return _concrete(self, "tolist").tolist()
 
     def __bool__(self) -> Any:
         if self.numel() != 1:
-            raise ValueError(f"the truth value of a tensor of shape {self.shape} is ambiguous; use any() or all()")
-        return bool(_concrete(self, "a branch on a value").reshape(()))
+            raise ValueError(
+                f"bool: the truth value of a tensor of shape {self.shape} is ambiguous; use any() or all()"
+            )
+        return bool(_concrete(self, "bool").reshape(()))
 
     def __float__(self) -> Any:
         return float(self.item())
@@ -175,11 +187,23 @@ class Attributes(Traced):
 
     def __index__(self) -> Any:
         if self.dtype.kind not in "biu" or self.numel() != 1:
-            raise TypeError(f"only a tensor of one integer can be an index, not {self.dtype} of shape {self.shape}")
+            raise TypeError(
+                f"index: only a tensor of one integer can be an index, not {self.dtype} of shape {self.shape}"
+            )
         return int(self.item())
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
+
+    # --- what only tensors have ---
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """Inside a transform, an error that says so."""
+        return _concrete(self, "numpy")
+
+    def backward(self, *args: Any, **options: Any) -> None:
+        """Inside a transform, an error that says so."""
+        raise RuntimeError("backward: inside jvp or vmap gradients are taken by grad or vjp, which nest")
 
 
 class TensorAttributes:
@@ -191,7 +215,7 @@ class TensorAttributes:
             raise RuntimeError(
                 "numpy: this tensor requires gradients, which the array would lose; use t.detach().numpy()"
             )
-        return _concrete(self, "numpy()")
+        return _concrete(self, "numpy")
 
     def contiguous(self) -> Tensor:
         """Itself if its memory is contiguous, else a copy that is."""
@@ -205,7 +229,7 @@ class TensorAttributes:
     def stride(self, dim: int | None = None) -> Any:
         """The steps between neighbours along each axis, in entries."""
         strides = tuple(s // self.value.itemsize for s in self.value.strides)
-        return strides if dim is None else strides[dim]
+        return strides if dim is None else strides[one_axis(self.ndim, dim, "stride")]
 
     def data_ptr(self) -> int:
         """The address of the first entry."""
@@ -233,20 +257,17 @@ class TensorAttributes:
 
     def copy_(self, source: Any, non_blocking: bool = False) -> Tensor:
         """Take on the values of another tensor, in place; gradients flow to it."""
-        if isinstance(source, Traced) and source.dtype != self.dtype:
-            source = source.astype(self.dtype)
-        self.write(source if isinstance(source, Traced) else np.asarray(source, self.dtype))
-        return self
+        return _take(self, source, "copy_")
 
     def fill_(self, value: Any) -> Tensor:
         """Set every entry to one number, in place."""
         if np.ndim(value) != 0:
             raise ValueError(f"fill_: expected one number, got shape {np.shape(value)}")
-        return self.copy_(value)
+        return _take(self, value, "fill_")
 
     def zero_(self) -> Tensor:
         """Set every entry to zero, in place."""
-        return self.fill_(0)
+        return _take(self, 0, "zero_")
 
     def __repr__(self) -> str:
         return _printed(self)
@@ -254,13 +275,25 @@ class TensorAttributes:
     __str__ = __repr__
 
 
+def _take(t: Tensor, source: Any, who: str) -> Tensor:
+    """Let t take on other values, in its own type."""
+    try:
+        value = source.astype(t.dtype) if isinstance(source, Traced) else np.asarray(source, t.dtype)
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"{who}: {type(source).__name__} {source!r:.40} does not fit a tensor of {t.dtype}") from None
+    t.write(value, who)
+    return t
+
+
 def _concrete(t: Any, what: str) -> np.ndarray:
     """The array behind a value, unless a transform needs to keep track of it."""
     while isinstance(t, Traced):
         if type(t).__name__ == "Batched":
-            raise RuntimeError(f"{what} inside vmap: the value differs over the batch; use where() or cond()")
-        if type(t).__name__ == "Dual" and what != "a branch on a value":
-            raise RuntimeError(f"{what} inside jvp would lose the tangent; keep to operations on the value itself")
+            raise RuntimeError(f"{what}: inside vmap the value differs over the batch; use where() or cond()")
+        if type(t).__name__ == "Dual" and what != "bool":
+            raise RuntimeError(
+                f"{what}: inside jvp this would lose the tangent; keep to operations on the value itself"
+            )
         t = t.innermost()
     return t
 

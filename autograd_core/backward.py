@@ -163,10 +163,11 @@ class Walk:
             t = g if isinstance(g, Tensor) and g.level == self.level else at(_entry(g), None, self.level)
             changed = hook(t)
             if changed is not None:
-                if not isinstance(changed, Traced) or changed.shape != node.shape:
-                    raise ValueError(
-                        f"a hook on {node.name} must return a Tensor of shape {node.shape} or None, got {changed!r:.60}"
-                    )
+                needs = f"backward: a hook on {node.name} must return a Tensor of shape {node.shape} or None"
+                if not isinstance(changed, Traced):
+                    raise TypeError(f"{needs}, got {type(changed).__name__} {changed!r:.40}")
+                if changed.shape != node.shape or changed.dtype != node.dtype:
+                    raise ValueError(f"{needs}, of type {node.dtype}, got {changed.shape} {changed.dtype}")
                 g = changed if self.tracked else changed.value
         return g
 
@@ -246,6 +247,7 @@ def pullback(
     retain: bool,
     tracked: bool | None,
     only_wanted: bool,
+    all_wanted: bool = False,
     aside: Iterable = (),
 ) -> dict:
     """Cotangents of the leaves, or of only the wanted nodes, and whether each array is nobody else's.
@@ -269,7 +271,7 @@ def pullback(
         found = walk.run(careful)
         if not careful and _poisoned(found):
             found = walk.run(True)
-    if not retain:
+    if not retain and not (all_wanted and wanted - found.keys()):  # after an error the user may ask again
         walk.free()
     return {node: (g, node in walk.ours) for node, g in found.items()}
 
@@ -294,10 +296,7 @@ def backward(
     """Add the gradients of this tensor to `.grad` of the leaves it was computed from (or of `inputs` only)."""
     g = _seed(self, gradient, "backward")
     _last.root = weakref.ref(self.grad_fn or self.node)
-    chosen = None if inputs is None else [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    for t in chosen or ():
-        if not t.requires_grad:
-            raise RuntimeError("backward: one of the inputs does not require gradients")
+    chosen = None if inputs is None else _inputs(inputs, "backward")
     wanted = [t.grad_fn or t.node for t in chosen or ()]
     for t in chosen or ():
         if not t.is_leaf:
@@ -341,33 +340,56 @@ def _seed(y: Tensor, gradient: Any, who: str) -> Any:
                 f"{who}: the result has shape {y.shape}, not one element; reduce it (sum, mean) or give its gradient"
             )
         return np.ones(y.shape, y.dtype)
-    g = (
-        gradient
-        if isinstance(gradient, Traced)
-        else np.asarray(gradient, None if isinstance(gradient, np.ndarray) else y.dtype)
-    )
+    try:
+        own = isinstance(gradient, (Traced, np.ndarray))
+        g = gradient if own else np.asarray(gradient, y.dtype)
+    except (TypeError, ValueError):
+        given = f"{type(gradient).__name__} {gradient!r:.40}"
+        raise TypeError(f"{who}: the gradient must be a tensor or numbers of shape {y.shape}, got {given}") from None
     if g.shape != y.shape:
         raise ValueError(f"{who}: the gradient has shape {g.shape}, but the result has shape {y.shape}")
+    if g.dtype.kind == "c" and y.dtype.kind != "c":
+        raise TypeError(f"{who}: the gradient is {g.dtype}, but the result {y.dtype}; give its real part")
     return g if g.dtype == y.dtype else g.astype(y.dtype)
 
 
-def _several(x: Any) -> list:
-    return [x] if isinstance(x, (Traced, np.ndarray)) else list(x)
+def _several(x: Any, what: str) -> list:
+    try:
+        return [x] if isinstance(x, (Traced, np.ndarray)) else list(x)
+    except TypeError:
+        raise TypeError(f"{what} must be a tensor or a sequence of them, got {type(x).__name__} {x!r:.40}") from None
+
+
+def _inputs(x: Any, who: str) -> list:
+    """The tensors that gradients are asked for."""
+    inputs = _several(x, f"{who}: inputs")
+    if not inputs:
+        raise ValueError(f"{who}: inputs is empty; name at least one tensor")
+    for k, t in enumerate(inputs):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"{who}: input {k} is {type(t).__name__} {t!r:.40}, not a Tensor")
+        if not t.requires_grad:
+            raise RuntimeError(
+                f"{who}: input {k} does not require gradients; call requires_grad_() on it before it is used"
+            )
+    return inputs
 
 
 def gradient(outputs, inputs, grad_outputs=None, *, create_graph=False, retain_graph=None, allow_unused=False) -> tuple:
     """Gradients of the (weighted sum of the) outputs with respect to the inputs; `.grad` is left alone."""
-    outputs, inputs = _several(outputs), _several(inputs)
-    weights = [None] * len(outputs) if grad_outputs is None else _several(grad_outputs)
+    outputs = _several(outputs, "gradient: outputs")
+    weights = [None] * len(outputs) if grad_outputs is None else _several(grad_outputs, "gradient: grad_outputs")
+    if not outputs:
+        raise ValueError("gradient: outputs is empty; name at least one tensor")
     if len(weights) != len(outputs):
         raise ValueError(f"gradient: {len(outputs)} outputs but {len(weights)} grad_outputs")
     seeds = [_seed(y, g, "gradient") for y, g in zip(outputs, weights)]
-    for k, x in enumerate(inputs):
-        if not isinstance(x, Tensor) or not x.requires_grad:
-            raise RuntimeError(f"gradient: input {k} does not require gradients")
+    inputs = _inputs(inputs, "gradient")
     nodes = [x.grad_fn or x.node for x in inputs]
     retain = create_graph if retain_graph is None else retain_graph
-    found = pullback(outputs, seeds, nodes, retain=retain, tracked=create_graph, only_wanted=True)
+    found = pullback(
+        outputs, seeds, nodes, retain=retain, tracked=create_graph, only_wanted=True, all_wanted=not allow_unused
+    )
     if not allow_unused and (unused := [k for k, n in enumerate(nodes) if n not in found]):
         raise RuntimeError(
             f"gradient: the outputs do not depend on input {unused[0]}; allow_unused=True gives None for it"

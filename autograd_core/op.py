@@ -162,6 +162,7 @@ class Op:
         self.samples = parse(samples)
         self.plans: dict[int, Plan] = {}  # by a bit for each input that needs a gradient, and one above all
         self.complex_plans: dict[int, Plan] = {}
+        self.quick: dict[int, Plan] = {}  # those for real results in which every input that needs a gradient has a rule
         self.call = _caller(self)
 
     def rule(self, i: int) -> Rule | None:
@@ -175,7 +176,10 @@ class Op:
         plans = self.complex_plans if holomorphic else self.plans
         if key not in plans:
             count = key.bit_length() - 1
-            plans[key] = Plan(self, key - (1 << count), count, holomorphic)
+            needs = key - (1 << count)
+            plan = plans[key] = Plan(self, needs, count, holomorphic)
+            if not holomorphic and len(plan.wrt) == needs.bit_count():
+                self.quick[key] = plan
         return plans[key]
 
     def __call__(self, *args, **params):

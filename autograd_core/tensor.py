@@ -193,6 +193,10 @@ class Tensor(Traced):
         node = _node(self)
         if node is None:
             raise RuntimeError("register_hook: this tensor does not require gradients")
+        if not callable(hook):
+            raise TypeError(
+                f"register_hook: expected a function of the gradient, got {type(hook).__name__} {hook!r:.40}"
+            )
         expect_user_code()
         node.hooks = [*(node.hooks or ()), hook]
         return Handle(node, "hooks", hook)
@@ -201,6 +205,9 @@ class Tensor(Traced):
         """Call `hook(tensor)` after a backward has added to this leaf's `.grad`."""
         if not isinstance(self.node, Leaf):
             raise RuntimeError("register_post_accumulate_grad_hook: only leaves that require gradients accumulate them")
+        if not callable(hook):
+            given = f"{type(hook).__name__} {hook!r:.40}"
+            raise TypeError(f"register_post_accumulate_grad_hook: expected a function of the tensor, got {given}")
         entry = (weakly(self), hook)
         self.node.after = [*(self.node.after or ()), entry]
         return Handle(self.node, "after", entry)
@@ -335,7 +342,7 @@ def _unpacked(t: Any) -> np.ndarray:
 
 def unary(op: Op, general: Callable) -> Callable:
     """The shortest way through an elementwise op of one input: `apply` for a plain tensor in ordinary mode."""
-    forward, plans, promotes = op.forward, op.plans, bool(op.promotes)
+    forward, plans, promotes = op.forward, op.quick, bool(op.promotes)
 
     def call(x, /):
         if x.__class__ is not Tensor or x.origin is not None or state.mode is not None:
@@ -345,7 +352,9 @@ def unary(op: Op, general: Callable) -> Callable:
             y = forward(value)
         except Exception as error:
             raise explained(op, (x,), error) from error
-        if y.__class__ is not np.ndarray or promotes and y.dtype is not value.dtype:
+        if y.__class__ is not np.ndarray:
+            y = _entry(y)
+        if promotes and y.dtype is not value.dtype:
             return general(x)
         t = new(Tensor)
         t.value = y
@@ -370,7 +379,7 @@ def unary(op: Op, general: Callable) -> Callable:
 
 def binary(op: Op, general: Callable) -> Callable:
     """The same for two inputs: plain tensors of one type, or one and a Python number."""
-    forward, plans, promotes = op.forward, op.plans, bool(op.promotes)
+    forward, plans, promotes = op.forward, op.quick, bool(op.promotes)
 
     def call(a, b, /):
         if state.mode is not None:
@@ -406,7 +415,9 @@ def binary(op: Op, general: Callable) -> Callable:
             value = forward(x, y)
         except Exception as error:
             raise explained(op, (a, b), error) from error
-        if value.__class__ is not np.ndarray or promotes and value.dtype is not dtype:
+        if value.__class__ is not np.ndarray:
+            value = _entry(value)
+        if promotes and value.dtype is not dtype:
             return general(a, b)
         dtype = value.dtype
         t = new(Tensor)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
+from autograd_core.op import REGISTRY
 
 
 def leaf(*values: float) -> ag.Tensor:
@@ -263,3 +264,14 @@ def test_second_gradient_with_respect_to_one_of_several_results() -> None:
     (g,) = ag.gradient(y, [w], create_graph=True)
     (h,) = ag.gradient(g.sum(), [w])
     np.testing.assert_allclose(h.numpy(), 6 * s.detach().numpy())
+
+
+def test_an_input_without_a_rule_is_left_out_however_often_it_is_called() -> None:
+    step = ag.elementwise(
+        lambda a, b: np.where(a > 0, b, -b), None, lambda a, b: np.sign(a), name="step_of_test", inputs=("a", "b")
+    )
+    a, b = leaf(1.0, -1.0), leaf(2.0, 3.0)
+    for _ in range(3):
+        assert not step(a, ag.tensor([1.0, 1.0], dtype=ag.float64)).requires_grad
+        assert ag.gradient(step(a, b).sum(), [b])[0].tolist() == [1, -1]
+    del REGISTRY["step_of_test"]

@@ -97,6 +97,7 @@ def break_rule(op: Op, rules: list, i: int, mutation: str, others) -> None:
 def clear(op: Op) -> None:
     op.plans.clear()
     op.complex_plans.clear()
+    op.quick.clear()
 
 
 def noticed(op: Op) -> bool:

@@ -15,7 +15,7 @@ OPS = sorted(name for name, op in REGISTRY.items() if op.samples)
 
 
 @pytest.mark.parametrize("name", OPS)
-@settings(max_examples=15, derandomize=True, deadline=None)
+@settings(max_examples=30, derandomize=True, deadline=None)
 @given(st.data())
 def test_op_has_every_property(name: str, data) -> None:
     op = REGISTRY[name]

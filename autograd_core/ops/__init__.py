@@ -74,7 +74,7 @@ def install() -> None:
     inplace = {n for m in MODULES for n in getattr(m, "INPLACE", ())}
     for name, function in PUBLIC.items():
         if first_parameter(function) in ("x", "a", "A") and name not in vars(Traced):
-            setattr(Traced, name, function)
+            setattr(Traced, name, getattr(function, "as_method", function))
             op = getattr(function, "op", None)
             if name in inplace or (op and op.elementwise and not op.view):
                 setattr(Traced, f"{name}_", in_place(name, function))

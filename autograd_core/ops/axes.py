@@ -10,6 +10,8 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from ..op import called
+
 
 def one_axis(ndim: int, dim: Any, name: str) -> int:
     """dim counted from the end, or an IndexError that says what it may be."""
@@ -40,14 +42,15 @@ def all_axes(ndim: int, dim: Any, name: str) -> tuple[int, ...]:
 
 
 def spelled(function: Callable) -> Callable:
-    """The function with NumPy's spellings `axis` and `keepdims` accepted for `dim` and `keepdim`."""
+    """The function with NumPy's spellings `axis` and `keepdims` accepted for `dim` and `keepdim`.
+
+    What is no tensor at all is noticed when something is asked of it that only tensors have.
+    """
     code = getattr(function, "__code__", None)
-    if (
-        code is None
-        or hasattr(function, "op")
-        or "dim" not in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    ):
+    if code is None or hasattr(function, "op"):
         return function
+    if "dim" not in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
+        return guarded(function)
 
     @functools.wraps(function)
     def call(*args, **options):
@@ -55,6 +58,34 @@ def spelled(function: Callable) -> Callable:
             options["dim"] = options.pop("axis")
         if "keepdims" in options:
             options["keepdim"] = options.pop("keepdims")
-        return function(*args, **options)
+        try:
+            return function(*args, **options)
+        except (AttributeError, TypeError) as error:
+            raise unlike_a_tensor(function.__name__, args, error) from error
 
     return call
+
+
+def guarded(function: Callable) -> Callable:
+    """The function as it is called by name; as a method it needs no guard, which costs a little: `as_method`."""
+
+    @functools.wraps(function)
+    def call(*args, **options):
+        try:
+            return function(*args, **options)
+        except (AttributeError, TypeError) as error:
+            raise unlike_a_tensor(function.__name__, args, error) from error
+
+    call.as_method = function
+    return call
+
+
+def unlike_a_tensor(name: str, args: tuple, error: Exception) -> Exception:
+    """The error of a function that was given something else than a tensor, if that is what went wrong."""
+    kinds = (str, bytes, list, tuple, dict, set, int, float, complex, type(None))
+    strange = [a for a in args if isinstance(a, kinds) and f"'{type(a).__name__}'" in str(error)]
+    if not strange or not str(error).startswith(("'", "unsupported operand")):
+        return error
+    kind = type(strange[0]).__name__
+    given = f"{kind} {strange[0]!r:.40}"
+    return TypeError(f"{called(name)}: expected a tensor or an array, got {given}; make one with ag.tensor(...)")
