@@ -7,6 +7,7 @@ where something selects, so the first walk, when it is clean, is what the second
 
 from __future__ import annotations
 
+import math
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
@@ -17,7 +18,7 @@ import numpy as np
 
 from . import tape
 from .op import REGISTRY, Plan, Traced
-from .tape import Leaf, Node, Packed, Pick, current, enable_grad, no_grad, observe, places, write_after
+from .tape import Leaf, Node, Packed, Pick, current, enable_grad, no_grad, observe, places, using, write_after
 from .tensor import Tensor, at
 
 by_index = attrgetter("index")
@@ -228,15 +229,48 @@ def _entry(g: Any) -> Any:
     return g if isinstance(g, (np.ndarray, Traced)) else np.asarray(g)
 
 
-def _poisoned(found: dict) -> bool:
-    return any(_has_nan(g) for g in found.values())
-
-
-def _has_nan(g: Any) -> bool:
+def _square(g: Any) -> complex:
+    """The sum of squares: NaN if an entry is, zero if all are, and cheaper than looking at entries."""
     while isinstance(g, Traced):
         g = g.innermost()
-    total = np.vdot(g, g)
-    return bool(total != total)
+    return np.vdot(g, g)
+
+
+notes: weakref.WeakKeyDictionary[Leaf, str] = (
+    weakref.WeakKeyDictionary()
+)  # why a gradient was zero or NaN, for `explain`
+
+
+def note(walk: Walk, squares: dict) -> None:
+    """Once for each leaf: find the call after which all that flows to it is zero, or some of it NaN."""
+    spoilt = {n: s for n, s in squares.items() if n.__class__ is Leaf and n not in notes and _state(s)}
+    if spoilt and any(math.prod(leaf.shape) for leaf in spoilt):
+        blamed: dict = {}
+        watch = lambda node, args, _, cts: blame(blamed, node, args[0], cts)
+        with using(observers=(watch,)):
+            walk.run(True)
+        for leaf, s in spoilt.items():
+            state = _state(s)
+            node = blamed.get((leaf, state))
+            place = f", recorded at {places[node]}" if node in places else ""
+            notes[leaf] = (
+                f"its gradient was {state}, first after {node.name}{place}" if node else f"its gradient was {state}"
+            )
+
+
+def blame(blamed: dict, node: Node, g: Any, cotangents: tuple) -> None:
+    """Note for each parent which call first handed on zero or NaN, and nothing else."""
+    before = [_square(c) for c in (g if type(g) is tuple else (g,)) if c is not None]
+    for parent, ct in zip(node.parents, cotangents):
+        if ct is not None:
+            s = _square(ct)
+            for state, found, already in (
+                ("zero", s == 0, not any(before)),
+                ("NaN", s != s, any(b != b for b in before)),
+            ):
+                if found:
+                    first = blamed.get((node, state), node) if already else node
+                    blamed.setdefault((parent, state), first)
 
 
 def pullback(
@@ -269,11 +303,16 @@ def pullback(
     careful = bool(current().anomaly or level or (tape.user_code and any(map(_runs_user_code, order))))
     with np.errstate(all="ignore"), enable_grad() if tracked else no_grad():
         found = walk.run(careful)
-        if not careful and _poisoned(found):
+        squares = {} if careful else {node: _square(g) for node, g in found.items()}
+        if any(s != s for s in squares.values()):
             found = walk.run(True)
+            squares = {node: _square(g) for node, g in found.items()}
+        result = {node: (g, node in walk.ours) for node, g in found.items()}
+        if not only_wanted and not tracked and any(map(_state, squares.values())):
+            note(walk, squares)
     if not retain and not (all_wanted and wanted - found.keys()):  # after an error the user may ask again
         walk.free()
-    return {node: (g, node in walk.ours) for node, g in found.items()}
+    return result
 
 
 def _runs_user_code(node: Any) -> bool:

@@ -39,6 +39,20 @@ def differentiable(x: Any, who: str, where: str) -> Any:
     return x if isinstance(x, Traced) else np.asarray(x)
 
 
+def require_value(y: Any, what: str) -> None:
+    """Raise if something is not what transforms take and return."""
+    if not isinstance(y, (Traced, np.ndarray, *NUMBERS)):
+        raise TypeError(
+            f"{what} {type(y).__name__} {y!r:.40}, needed are numbers, arrays and tensors, or trees of them"
+        )
+
+
+def require_callable(f: Any, who: str) -> None:
+    """Raise if what is to be transformed is no function."""
+    if not callable(f):
+        raise TypeError(f"{who}: expected a function, got {type(f).__name__} {f!r:.40}; write {who}(f)(x)")
+
+
 def stand_in(x: Any, who: str, where: str) -> Tensor:
     """A tensor equal to x whose node is its own."""
     x, level = differentiable(x, who, where), 2 * state.depth
@@ -76,6 +90,8 @@ class Run:
         if has_aux:
             result, self.aux = _with_aux(result, who)
         self.ys, self.build = flatten(result)
+        for y in self.ys:
+            require_value(y, f"{who}: the function returned")
         self.form = next((x for x in self.given if isinstance(x, Traced)), next(iter(self.given), 0.0))
 
     def mine(self, y: Any) -> bool:
@@ -130,7 +146,9 @@ def _with_aux(result: Any, who: str) -> tuple:
 
 def _chosen(args: tuple, argnums: int | Sequence[int], who: str) -> tuple[list[int], Callable]:
     """The positions meant by argnums, and how to call a function with only those arguments replaced."""
-    numbers = [argnums] if isinstance(argnums, int) else list(argnums)
+    numbers = [argnums] if isinstance(argnums, int) else argnums
+    if not isinstance(numbers, (tuple, list)) or not all(isinstance(n, int) for n in numbers):
+        raise TypeError(f"{who}: argnums must be an integer or a tuple of integers, got {argnums!r}")
     for n in numbers:
         if not -len(args) <= n < len(args):
             raise ValueError(f"{who}: argnums={n}, but the function was called with {len(args)} positional arguments")
@@ -150,9 +168,7 @@ def _scalar(run: Run) -> Tensor:
     y = run.ys[0] if len(run.ys) == 1 else None
     shape = getattr(y, "shape", () if isinstance(y, NUMBERS) else None)
     if shape != ():
-        got = (
-            f"shape {shape}" if shape is not None else f"{len(run.ys)} values" if len(run.ys) != 1 else type(y).__name__
-        )
+        got = f"shape {shape}" if shape is not None else f"{len(run.ys)} values" if run.ys else "None"
         raise ValueError(
             f"{run.who}: the function must return one number, got {got}; use jacobian, or reduce it (sum, mean)"
         )
@@ -163,11 +179,16 @@ def _scalar(run: Run) -> Tensor:
 
 def value_and_grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
     """A function that returns f's value and its gradient with respect to the arguments in `argnums`."""
+    return _valued(f, argnums, has_aux, "value_and_grad")
+
+
+def _valued(f: Callable, argnums: int | Sequence[int], has_aux: bool, who: str) -> Callable:
+    require_callable(f, who)
 
     @functools.wraps(f)
     def call(*args, **options):
-        numbers, put = _chosen(args, argnums, "grad")
-        run = Run(lambda *xs: f(*put(xs), **options), tuple(args[n] for n in numbers), "grad", has_aux)
+        numbers, put = _chosen(args, argnums, who)
+        run = Run(lambda *xs: f(*put(xs), **options), tuple(args[n] for n in numbers), who, has_aux)
         y = _scalar(run)
         gradients = run.rebuild(run.pull([np.ones((), getattr(y, "dtype", float))]))
         value = (run.results(), run.auxiliary()) if has_aux else run.results()
@@ -178,7 +199,11 @@ def value_and_grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool 
 
 def grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
     """A function that returns the gradient of f; with has_aux, the gradient and the second thing f returns."""
-    both = value_and_grad(f, argnums, has_aux)
+    return _gradient(f, argnums, has_aux, "grad")
+
+
+def _gradient(f: Callable, argnums: int | Sequence[int], has_aux: bool, who: str) -> Callable:
+    both = _valued(f, argnums, has_aux, who)
 
     @functools.wraps(f)
     def call(*args, **options):
@@ -190,6 +215,7 @@ def grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -
 
 def vjp(f: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     """f's result and a function from a cotangent of the result to those of the arguments (one, or a tuple)."""
+    require_callable(f, "vjp")
     run = Run(f, primals, "vjp", has_aux)
 
     def pull(cotangent: Any) -> Any:
@@ -211,9 +237,13 @@ def _as_value(t: Any, like: Any) -> Any:
 def _same_shapes(given: list, wanted: list, what: str) -> None:
     if len(given) != len(wanted):
         raise ValueError(f"{what} has {len(given)} leaves, needed are {len(wanted)}")
+    kind = lambda v: np.dtype(getattr(v, "dtype", type(v))).kind
     for k, (a, b) in enumerate(zip(given, wanted)):
+        require_value(a, f"{what} is, at leaf {k},")
         if np.shape(a) != np.shape(b):
             raise ValueError(f"{what} has shape {np.shape(a)} at leaf {k}, needed is {np.shape(b)}")
+        if kind(a) == "c" != kind(b):
+            raise TypeError(f"{what} is complex at leaf {k}, where the value is real; give its real part")
 
 
 def jvp(f: Callable, primals: Any, tangents: Any, has_aux: bool = False) -> tuple:
@@ -221,15 +251,22 @@ def jvp(f: Callable, primals: Any, tangents: Any, has_aux: bool = False) -> tupl
     for name, given in (("primals", primals), ("tangents", tangents)):
         if not isinstance(given, (tuple, list)):
             raise TypeError(f"jvp: {name} must be a tuple with one entry per argument, got {type(given).__name__}")
-    xs, rebuild = flatten(tuple(primals))
-    ts, _ = flatten(tuple(tangents))
-    _same_shapes(ts, xs, "jvp: the tangent")
+    return _pushed(f, tuple(primals), tuple(tangents), has_aux, "jvp")
+
+
+def _pushed(f: Callable, primals: tuple, tangents: tuple, has_aux: bool, who: str) -> tuple:
+    require_callable(f, who)
+    xs, rebuild = flatten(primals)
+    ts, _ = flatten(tangents)
+    values = [differentiable(x, who, f"leaf {k} of the primals") for k, x in enumerate(xs)]
+    _same_shapes(ts, values, f"{who}: the tangent")
     form = next((x for x in xs if isinstance(x, Traced)), next(iter(xs), 0.0))
-    values = [differentiable(x, "jvp", f"leaf {k} of the primals") for k, x in enumerate(xs)]
     with new_level() as level:
         duals = [Dual(as_tensor(x), as_tensor(_as_value(t, x), copy=True), level) for x, t in zip(values, ts)]
         y = f(*rebuild(duals))
-        y, aux = _with_aux(y, "jvp") if has_aux else (y, None)
+        y, aux = _with_aux(y, who) if has_aux else (y, None)
+        for v in flatten(y)[0]:
+            require_value(v, f"{who}: the function returned")
     mine = lambda v: isinstance(v, Dual) and v.level == level
     primal = lambda v: _outward(v.x if mine(v) else v, form)
     tangent = lambda v: _outward(v.t if mine(v) else np.zeros(np.shape(v), getattr(v, "dtype", float)), form)
@@ -252,6 +289,7 @@ def as_tensor(x: Any, copy: bool = False) -> Any:
 
 def linearize(f: Callable, *primals: Any) -> tuple:
     """f's result and its derivative as a linear function of the tangents; f runs once, however often that is called."""
+    require_callable(f, "linearize")
     run = Run(f, primals, "linearize")
     dummies = [
         at(np.zeros(y.shape, y.dtype), Leaf(y.shape, y.dtype), run.level) if run.mine(y) else None for y in run.ys
@@ -289,6 +327,7 @@ def _conjugate(t: Any) -> Any:
 
 def vmap(f: Callable, in_dims: Any = 0, out_dims: Any = 0) -> Callable:
     """f over a batch: arguments have an extra axis at `in_dims` (None: shared by all), results one at `out_dims`."""
+    require_callable(f, "vmap")
 
     @functools.wraps(f)
     def call(*args, **options):
@@ -299,10 +338,10 @@ def vmap(f: Callable, in_dims: Any = 0, out_dims: Any = 0) -> Callable:
             boxed = [x if d is None else Batched(_to_front(x, d), level) for x, d in zip(leaves, dims)]
             result = f(*rebuild(boxed), **options)
         ys, build = flatten(result)
+        for y in ys:
+            require_value(y, "vmap: the function returned")
         plain = not any(isinstance(x, Traced) for x in leaves)
-        outs = (
-            _spread_dims(out_dims, result, "out_dims") if not isinstance(result, (Traced, np.ndarray)) else [out_dims]
-        )
+        outs = _spread_dims(out_dims, result, "out_dims")
         return build([_from_front(y, d, size, level, plain) for y, d in zip(ys, outs)])
 
     return call
@@ -312,6 +351,8 @@ def _spread_dims(dims: Any, tree: Any, who: str) -> list:
     """One entry of dims for each leaf of a tree; an entry for a nest holds for all of it."""
     if dims is None or isinstance(dims, int):
         return [dims] * len(flatten(tree)[0])
+    if not isinstance(dims, (tuple, list, dict)):
+        raise TypeError(f"vmap: {who} must be an integer, None, or a tuple of these, one for each value; got {dims!r}")
     if not isinstance(tree, type(dims)) and not (isinstance(dims, (tuple, list)) and isinstance(tree, (tuple, list))):
         raise ValueError(f"vmap: {who}={dims!r} does not fit {type(tree).__name__}")
     if len(dims) != len(tree):
@@ -324,16 +365,15 @@ def _batch_size(leaves: list, dims: list) -> int:
     sizes = set()
     for x, d in zip(leaves, dims):
         if d is not None:
+            require_value(x, "vmap: an argument to map over is")
             if not -np.ndim(x) <= d < np.ndim(x):
-                raise ValueError(f"vmap: in_dims={d}, but that argument has shape {np.shape(x)}")
+                raise ValueError(
+                    f"vmap: in_dims={d}, but that argument has shape {np.shape(x)}; None shares it with all"
+                )
             sizes.add(np.shape(x)[d])
     if len(sizes) != 1:
-        what = (
-            f"different sizes {sorted(sizes)} along the mapped axes"
-            if sizes
-            else "no argument with an axis to map over"
-        )
-        raise ValueError(f"vmap: {what}")
+        different = f"the mapped axes have different sizes: {', '.join(map(str, sorted(sizes)))}"
+        raise ValueError(f"vmap: {different if sizes else 'no argument has an axis to map over'}")
     return sizes.pop()
 
 
@@ -354,35 +394,42 @@ def _from_front(y: Any, d: int | None, size: int, level: int, plain: bool) -> An
         y = REGISTRY["broadcast_to"].call(y, shape=(size, *y.shape))
     else:
         y = y.batch
+    if not -y.ndim <= d < y.ndim:
+        raise ValueError(f"vmap: out_dims={d}, but with the mapped axis the result has {y.ndim} axes")
     y = y if d == 0 else PUBLIC["movedim"](y, 0, d)
     return y.value if plain and isinstance(y, Tensor) and y.level == 0 and not y.requires_grad else y
 
 
 def jacobian(f: Callable, argnums: int | Sequence[int] = 0, mode: str = "auto") -> Callable:
     """A function that returns f's derivative, of shape result + argument, by rows (reverse) or columns (forward)."""
+    return _jacobian(f, argnums, mode, "jacobian")
+
+
+def _jacobian(f: Callable, argnums: int | Sequence[int], mode: str, who: str) -> Callable:
+    require_callable(f, who)
     if mode not in ("auto", "reverse", "forward"):
         raise ValueError(f'jacobian: mode must be "auto", "reverse" or "forward", got {mode!r}')
 
     @functools.wraps(f)
     def call(*args, **options):
-        numbers, put = _chosen(args, argnums, "jacobian")
+        numbers, put = _chosen(args, argnums, who)
         chosen = tuple(args[n] for n in numbers)
-        build, rebuild, blocks = _blocks(lambda *xs: f(*put(xs), **options), chosen, mode)
+        build, rebuild, blocks = _blocks(lambda *xs: f(*put(xs), **options), chosen, mode, who)
         rows = [rebuild(row) for row in blocks]
         return build([row[0] for row in rows] if isinstance(argnums, int) else rows)
 
     return call
 
 
-def _blocks(f: Callable, arguments: tuple, mode: str) -> tuple:
+def _blocks(f: Callable, arguments: tuple, mode: str, who: str) -> tuple:
     """The derivative of each leaf of the result by each leaf of the arguments, and how to build the trees of both."""
     if mode != "forward":
-        run = Run(f, arguments, "jacobian")
+        run = Run(f, arguments, who)
         size = lambda leaves: sum(math.prod(np.shape(x)) for x in leaves)
         if mode == "reverse" or size(run.ys) <= size(run.xs):
             return run.build, run.rebuild, [_rows(run, y) for y in run.ys]
     given, rebuild = flatten(arguments)
-    columns = [_columns(f, given, rebuild, j) for j in range(len(given))]
+    columns = [_columns(f, given, rebuild, j, who) for j in range(len(given))]
     return columns[0][1], rebuild, [list(row) for row in zip(*(column for column, _ in columns))]
 
 
@@ -401,14 +448,14 @@ def _rows(run: Run, y: Any) -> list:
     return blocks
 
 
-def _columns(f: Callable, given: list, rebuild: Callable, j: int) -> tuple[list, Callable]:
+def _columns(f: Callable, given: list, rebuild: Callable, j: int, who: str) -> tuple[list, Callable]:
     """One run forward with a whole basis of tangents of argument leaf j, as a batch."""
-    values = [differentiable(x, "jacobian", f"leaf {k} of the arguments") for k, x in enumerate(given)]
+    values = [differentiable(x, who, f"leaf {k} of the arguments") for k, x in enumerate(given)]
     with new_level() as level:
         tangents = [
             Batched(at(_basis(x)), level) if k == j else np.zeros(x.shape, x.dtype) for k, x in enumerate(values)
         ]
-        y, t = jvp(f, rebuild(values), rebuild(tangents))
+        y, t = _pushed(f, rebuild(values), rebuild(tangents), False, who)
     ts, build = flatten(t)
     x, blocks = values[j], []
     for result, t in zip(flatten(y)[0], ts):
@@ -428,21 +475,22 @@ def _basis(x: Any) -> np.ndarray:
 
 def hessian(f: Callable, argnums: int | Sequence[int] = 0) -> Callable:
     """A function that returns the matrix of second derivatives of f, forward over reverse."""
-    return jacobian(grad(f, argnums), argnums, mode="forward")
+    return _jacobian(_gradient(f, argnums, False, "hessian"), argnums, "forward", "hessian")
 
 
 def hvp(f: Callable, primals: Any, tangents: Any) -> Any:
     """The Hessian of f times the tangents, at the cost of a few gradients; for several primals, a tuple."""
     primals, tangents, several = *_tuples(primals, tangents, "hvp"), isinstance(primals, (tuple, list))
-    product = jvp(grad(f, tuple(range(len(primals)))), primals, tangents)[1]
+    gradient = _gradient(f, tuple(range(len(primals))), False, "hvp")
+    product = _pushed(gradient, primals, tangents, False, "hvp")[1]
     return product if several and len(primals) > 1 else product[0]
 
 
 def ggnvp(f: Callable, primals: Any, tangents: Any, loss: Callable | None = None) -> Any:
     """The Gauss-Newton matrix Jᵀ H J of loss(f(x)) times the tangents; by default half the sum of squares."""
     primals, tangents, several = *_tuples(primals, tangents, "ggnvp"), isinstance(primals, (tuple, list))
+    pushed = _pushed(f, primals, tangents, False, "ggnvp")[1]
     y, pull = vjp(f, *primals)
-    pushed = jvp(f, primals, tangents)[1]
     pulled = pull(pushed if loss is None else hvp(loss, (y,), (pushed,)))
     return pulled if several and len(primals) > 1 else pulled[0] if len(primals) > 1 else pulled
 

@@ -68,7 +68,7 @@ class Packed(Node):
 
     @property
     def env(self) -> list | None:
-        return self.packed and [self.unpack(v) if p else v for v, p in self.packed]
+        return self.packed and [v if shape is None else self.unpack(v, shape) for v, shape in self.packed]
 
     @env.setter
     def env(self, value):
@@ -220,6 +220,8 @@ def expect_user_code() -> None:
 @contextmanager
 def saved_tensors_hooks(pack: Callable, unpack: Callable) -> Iterator[None]:
     """Pass every array the tape keeps through `pack`, and through `unpack` when backward needs it."""
+    if not (callable(pack) and callable(unpack)):
+        raise TypeError(f"saved_tensors_hooks: expected two functions, got {pack!r:.40} and {unpack!r:.40}")
     with using(pack=(pack, unpack)):
         yield
 

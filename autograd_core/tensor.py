@@ -324,8 +324,8 @@ def _unusual(mode: Mode, node: Node) -> Node:
         pack, unpack = mode.pack
         env, node.env = node.env, None
         node = Packed(node.plan, node.parents, None, node.shape, node.dtype)
-        node.packed = [(_pack(pack, v), True) if isinstance(v, np.ndarray) else (v, False) for v in env]
-        node.unpack = lambda handle: _unpacked(unpack(handle))
+        node.packed = [(_pack(pack, v), v.shape) if isinstance(v, np.ndarray) else (v, None) for v in env]
+        node.unpack = lambda handle, shape: _unpacked(unpack(handle), shape)
     if mode.anomaly:
         places[node] = user_line()
     return node
@@ -336,7 +336,12 @@ def _pack(pack: Callable, array: np.ndarray) -> Any:
         return pack(at(array))
 
 
-def _unpacked(t: Any) -> np.ndarray:
+def _unpacked(t: Any, shape: tuple) -> np.ndarray:
+    if not isinstance(t, (Tensor, np.ndarray)) or t.shape != shape:
+        got = f"{tuple(t.shape)} {t.dtype}" if hasattr(t, "shape") else f"{type(t).__name__} {t!r:.40}"
+        raise ValueError(
+            f"saved_tensors_hooks: unpack must return what was packed, a Tensor of shape {shape}, got {got}"
+        )
     return t.value if isinstance(t, Tensor) else np.asarray(t)
 
 

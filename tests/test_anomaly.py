@@ -1,5 +1,7 @@
 """Where NaN and Inf come from, and why gradients are missing, zero or NaN."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -76,8 +78,6 @@ def test_explain(k: int) -> None:
     reason, f = list(severed(w).items())[k]
     with np.errstate(all="ignore"):
         text = ag.explain(w, f)
-    import re
-
     assert re.search(reason, text), text
 
 
@@ -92,6 +92,17 @@ def test_explain_without_a_function() -> None:
     assert "zero, first after mul" in ag.explain(w)
     with pytest.raises(TypeError, match="expected a Tensor"):
         ag.explain(3.0)
+
+
+def test_explain_after_an_ordinary_step() -> None:
+    dead, poisoned, fine = leaf(1.0, 2.0), leaf(0.0, 1.0), leaf(3.0, 4.0)
+    with np.errstate(all="ignore"):
+        loss = (ag.relu(dead - 10) + poisoned.sqrt() * 0.0 / (poisoned - poisoned) + fine).sum()
+        loss.backward()
+    assert re.search("gradient was zero, first after relu", ag.explain(dead))
+    assert re.search("gradient was NaN, first after (div|mul)", ag.explain(poisoned))
+    del loss
+    assert re.search("gradient was zero, first after relu", ag.explain(dead))
 
 
 def test_gradcheck_shows_both_values_side_by_side() -> None:
