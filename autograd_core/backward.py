@@ -236,9 +236,13 @@ def _square(g: Any) -> complex:
     return np.vdot(g, g)
 
 
-notes: weakref.WeakKeyDictionary[Leaf, str] = (
-    weakref.WeakKeyDictionary()
-)  # why a gradient was zero or NaN, for `explain`
+def _state(square: complex) -> str:
+    """What a sum of squares says of a gradient."""
+    return "NaN" if square != square else "zero" if square == 0 else ""
+
+
+# Why a gradient was zero or NaN, for `explain`.
+notes: weakref.WeakKeyDictionary[Leaf, str] = weakref.WeakKeyDictionary()
 
 
 def note(walk: Walk, squares: dict) -> None:
@@ -253,24 +257,16 @@ def note(walk: Walk, squares: dict) -> None:
             state = _state(s)
             node = blamed.get((leaf, state))
             place = f", recorded at {places[node]}" if node in places else ""
-            notes[leaf] = (
-                f"its gradient was {state}, first after {node.name}{place}" if node else f"its gradient was {state}"
-            )
+            notes[leaf] = f"its gradient was {state}" + (f", first after {node.name}{place}" if node else "")
 
 
 def blame(blamed: dict, node: Node, g: Any, cotangents: tuple) -> None:
     """Note for each parent which call first handed on zero or NaN, and nothing else."""
-    before = [_square(c) for c in (g if type(g) is tuple else (g,)) if c is not None]
+    already = {_state(_square(c)) for c in (g if type(g) is tuple else (g,)) if c is not None}
     for parent, ct in zip(node.parents, cotangents):
-        if ct is not None:
-            s = _square(ct)
-            for state, found, already in (
-                ("zero", s == 0, not any(before)),
-                ("NaN", s != s, any(b != b for b in before)),
-            ):
-                if found:
-                    first = blamed.get((node, state), node) if already else node
-                    blamed.setdefault((parent, state), first)
+        state = "" if ct is None else _state(_square(ct))
+        if state:
+            blamed.setdefault((parent, state), blamed.get((node, state), node) if state in already else node)
 
 
 def pullback(

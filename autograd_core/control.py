@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .functional import as_tensor
+from .functional import as_tensor, require_callable
 from .op import Traced
 from .ops import PUBLIC
 from .random import get_rng_state, set_rng_state
@@ -19,9 +19,17 @@ from .vmap import Batched
 
 def cond(pred: Any, true_f: Callable, false_f: Callable, *operands: Any) -> Any:
     """true_f(*operands) if pred, else false_f(*operands); only one runs (under vmap both, to select)."""
+    for f in (true_f, false_f):
+        if not callable(f):
+            raise TypeError(f"cond: expected a function for each case, got {type(f).__name__} {f!r:.40}")
     if isinstance(pred, Batched):
         yes, no = true_f(*operands), false_f(*operands)
+        if len(flatten(yes)[0]) != len(flatten(no)[0]):
+            counts = f"{len(flatten(yes)[0])} and {len(flatten(no)[0])}"
+            raise ValueError(f"cond: under vmap both functions must return trees of one form, got {counts} leaves")
         return tree_map(lambda a, b: PUBLIC["where"](pred, a, b), yes, no)
+    if not isinstance(pred, (Traced, np.ndarray, np.generic, bool, int, float)):
+        raise TypeError(f"cond: pred must be a truth value, got {type(pred).__name__} {pred!r:.40}")
     if np.shape(pred) not in ((), (1,)):
         raise ValueError(
             f"cond: pred must be one truth value, got shape {np.shape(pred)}; for a choice per entry use where"
@@ -31,13 +39,17 @@ def cond(pred: Any, true_f: Callable, false_f: Callable, *operands: Any) -> Any:
 
 def scan(f: Callable, init: Any, xs: Any = None, length: int | None = None) -> tuple:
     """Run carry, y = f(carry, x) over the first axis of xs; the last carry and the ys stacked."""
+    require_callable(f, "scan")
     leaves, rebuild = flatten(xs)
     for x in leaves:
         if np.ndim(x) == 0:
-            raise ValueError("scan: xs must have an axis to run over, got a number")
+            raise ValueError(f"scan: xs must have an axis to run over, got {type(x).__name__} {x!r:.40}")
+    if length is not None and (not isinstance(length, int) or length < 0):
+        raise ValueError(f"scan: length must be a whole number, got {length!r}")
     lengths = {np.shape(x)[0] for x in leaves} | ({length} if length is not None else set())
     if len(lengths) != 1:
-        raise ValueError(f"scan: needs one length, got {sorted(lengths) or 'none: give xs or length'}")
+        found = f"different ones: {', '.join(map(str, sorted(lengths)))}" if lengths else "none: give xs or length"
+        raise ValueError(f"scan: needs one length, got {found}")
     columns = [PUBLIC["unbind"](as_tensor(x), 0) for x in leaves]
     carry, rows = init, []
     for k in range(lengths.pop()):
@@ -46,6 +58,11 @@ def scan(f: Callable, init: Any, xs: Any = None, length: int | None = None) -> t
             raise TypeError(f"scan: f must return (carry, y), got {type(result).__name__}")
         carry, y = result
         rows.append(y)
+        shapes = [list(map(np.shape, flatten(row)[0])) for row in (rows[0], y)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                f"scan: f must return results of one shape, got {shapes[0]} at first and {shapes[1]} in step {k}"
+            )
     if not rows:
         raise ValueError("scan: cannot tell what the results look like when there is nothing to run over")
     stacked = tree_map(lambda *column: PUBLIC["stack"]([as_tensor(_array(y)) for y in column], 0), *rows)
@@ -60,7 +77,8 @@ class Recomputed:
     """What a checkpoint keeps: how to run again, and, once it has, the arrays of that run."""
 
     def __init__(self, f: Callable, args: tuple, options: dict, preserve_rng_state: bool):
-        self.f, self.args, self.options, self.count = f, args, options, 0
+        self.f, self.args, self.options = f, args, options
+        self.forms: list[tuple] = []  # the shape and type of every array that is to be kept
         self.random = get_rng_state() if preserve_rng_state else None
         self.kept: list[np.ndarray] | None = None
 
@@ -70,8 +88,8 @@ class Recomputed:
             return self.f(*self.args, **self.options)
 
     def _number(self, t: Tensor) -> int:
-        self.count += 1
-        return self.count - 1
+        self.forms.append((t.shape, t.dtype))
+        return len(self.forms) - 1
 
     def _fetch(self, k: int) -> Tensor:
         if self.kept is None:
@@ -83,15 +101,16 @@ class Recomputed:
         now = get_rng_state()
         if self.random is not None:
             set_rng_state(self.random)
-        with enable_grad(), using(pack=(lambda t: kept.append(t.value), lambda _: None)):
-            self.f(*self.args, **self.options)
-        if self.random is not None:
-            set_rng_state(now)
-        if len(kept) != self.count:
-            raise RuntimeError(
-                f"checkpoint: the function kept {self.count} arrays at first and {len(kept)} when run again; "
-                "it must do the same each time"
-            )
+        try:
+            with enable_grad(), using(pack=(lambda t: kept.append(t.value), lambda _: None)):
+                self.f(*self.args, **self.options)
+        finally:
+            if self.random is not None:
+                set_rng_state(now)
+        if [(v.shape, v.dtype) for v in kept] != self.forms:
+            several = f"{len(self.forms)} arrays at first and {len(kept)}"
+            other = several if len(kept) != len(self.forms) else "arrays of one shape or type at first and of another"
+            raise RuntimeError(f"checkpoint: the function kept {other} when run again; it must do the same each time")
         self.kept = kept
 
 
@@ -99,4 +118,5 @@ def checkpoint(
     f: Callable, *args: Any, preserve_rng_state: bool = True, use_reentrant: bool = False, **options: Any
 ) -> Any:
     """f(*args), keeping nothing for backward: f runs once more when its gradient is wanted."""
+    require_callable(f, "checkpoint")
     return Recomputed(f, args, options, preserve_rng_state).run()

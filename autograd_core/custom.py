@@ -12,7 +12,7 @@ import numpy as np
 
 from .backward import pullback
 from .forward import Dual
-from .functional import as_tensor
+from .functional import as_tensor, require_callable, require_value
 from .op import REGISTRY, Traced
 from .tape import Leaf, Node, Pick, enable_grad, expect_user_code, is_grad_enabled, no_grad, state
 from .tensor import Tensor, at
@@ -23,7 +23,8 @@ from .vmap import Batched
 class Context:
     """What a Function's forward hands to its backward."""
 
-    def __init__(self, needs: tuple):
+    def __init__(self, needs: tuple, name: str = "Function"):
+        self._name = name
         self.needs_input_grad, self.materialize_grads = needs, True
         self._saved: tuple = ()
         self._outputs: list = []
@@ -46,7 +47,8 @@ class Context:
         if not isinstance(t, Tensor):
             return t
         if t._version != version:
-            raise RuntimeError(f"a tensor of shape {t.shape} saved for backward has been changed in place since")
+            what = f"a tensor of shape {t.shape} saved for backward has been changed in place since"
+            raise RuntimeError(f"{self._name}: {what}; save a clone() of it")
         node = self._node()
         for k, y in enumerate(self._outputs):
             if y is t and node is not None:
@@ -120,7 +122,7 @@ class Function:
 def _recorded(cls: type[Function], level: int, args: tuple) -> tuple[Any, Context]:
     """Run forward on tensors of one level, and make the node."""
     nodes = [a.grad_fn or a.node if isinstance(a, Tensor) and a.level == level else None for a in args]
-    ctx = Context(tuple(n is not None for n in nodes))
+    ctx = Context(tuple(n is not None for n in nodes), cls.__name__)
     inputs = {id(a) for a in args if isinstance(a, Tensor)}
     with no_grad():
         result = _forward(cls, ctx, args)
@@ -151,6 +153,8 @@ def _recorded(cls: type[Function], level: int, args: tuple) -> tuple[Any, Contex
 
 
 def _forward(cls: type[Function], ctx: Context, args: tuple) -> Any:
+    if cls.forward is Function.forward:
+        raise NotImplementedError(f"{cls.__name__}: a Function needs a static forward(ctx, ...)")
     if hasattr(cls, "setup_context"):
         result = cls.forward(*args)
         cls.setup_context(ctx, args, result)
@@ -171,6 +175,8 @@ def _pulled(cls: type[Function], ctx: Context, like: list, g: tuple, level: int)
         if c is None and ctx.materialize_grads:
             c = np.zeros(shape, dtype)
         grads.append(c if c is None or (isinstance(c, Traced) and c.level >= level and tracked) else at(c, None, level))
+    if cls.backward is Function.backward:
+        raise NotImplementedError(f"{cls.__name__}: has no static backward(ctx, ...), so no gradient flows through it")
     found = cls.backward(ctx, *grads)
     found = found if isinstance(found, tuple) else (found,)
     needs = ctx.needs_input_grad
@@ -195,6 +201,7 @@ def _pushed(cls: type[Function], level: int, args: tuple) -> Any:
         result, ctx = _recorded(cls, below, tuple(xs))
         tangents = cls.jvp(ctx, *ts)
         tangents = tangents if isinstance(tangents, tuple) else (tangents,)
+        _fit(tangents, result if isinstance(result, tuple) else (result,), f"{cls.__name__}.jvp")
     else:
         stand_ins = [_stand_in(x, below) if m else x for x, m in zip(xs, mine)]
         with enable_grad():
@@ -210,6 +217,16 @@ def _pushed(cls: type[Function], level: int, args: tuple) -> Any:
     ]
     duals = [Dual(y, as_tensor(np.zeros(y.shape, y.dtype)) if t is None else t, level) for y, t in zip(bare, tangents)]
     return tuple(duals) if isinstance(result, tuple) else duals[0]
+
+
+def _fit(tangents: tuple, ys: tuple, who: str) -> None:
+    """Raise unless there is a tangent, or None, for every result."""
+    if len(tangents) != len(ys):
+        raise ValueError(f"{who}: {len(tangents)} tangents for {len(ys)} results")
+    for k, (t, y) in enumerate(zip(tangents, ys)):
+        if t is not None and (not isinstance(t, Traced) or t.shape != y.shape):
+            got = f"has shape {tuple(t.shape)}" if hasattr(t, "shape") else f"is {type(t).__name__}"
+            raise ValueError(f"{who}: tangent {k} {got}; it must be a tensor of shape {y.shape}, or None")
 
 
 def _stand_in(x: Any, level: int) -> Any:
@@ -243,6 +260,8 @@ def _one_by_one(cls: type[Function], level: int, args: tuple) -> Any:
     """Batching: the function on each member, and the results stacked."""
     mine = [isinstance(a, Batched) and a.level == level for a in args]
     size = next(a.batch.shape[0] for a, m in zip(args, mine) if m)
+    if size == 0:
+        raise ValueError(f"{cls.__name__}: vmap cannot tell its results from an empty batch")
     rows = [cls.apply(*[a.batch[k] if m else a for a, m in zip(args, mine)]) for k in range(size)]
     stack = lambda column: Batched(REGISTRY["stack"].call(*map(as_tensor, column), axis=-1 - column[0].ndim), level)
     return tuple(map(stack, zip(*rows))) if isinstance(rows[0], tuple) else stack(rows)
@@ -255,6 +274,7 @@ class custom_vjp:
     """A function whose pullback is given: `f.defvjp(fwd, bwd)`, fwd(*args) -> (y, kept), bwd(kept, g) -> gradients."""
 
     def __init__(self, f: Callable, nondiff_argnums: Sequence[int] = ()):
+        require_callable(f, "custom_vjp")
         functools.update_wrapper(self, f)
         self.f, self.nondiff = f, frozenset(nondiff_argnums)
         self.fwd: Callable | None = None
@@ -262,6 +282,9 @@ class custom_vjp:
 
     def defvjp(self, fwd: Callable, bwd: Callable) -> None:
         """Say how to compute the result together with what the pullback needs, and the pullback."""
+        require_callable(fwd, "defvjp")
+        if not callable(bwd):
+            raise TypeError(f"defvjp: the second argument must be a function, got {type(bwd).__name__} {bwd!r:.40}")
         self.fwd, self.bwd = fwd, bwd
 
     def __call__(self, *args: Any, **options: Any) -> Any:
@@ -273,12 +296,13 @@ class custom_vjp:
         return _through(self._function(static, rebuild), leaves)
 
     def _function(self, static: dict, rebuild: Callable) -> tuple[type[Function], list]:
-        fwd, bwd, build = self.fwd, self.bwd, []
+        fwd, bwd, build, name = self.fwd, self.bwd, [], getattr(self, "__name__", "custom_vjp")
 
         class Rule(Function):
             @staticmethod
             def forward(ctx, *xs):
-                y, ctx.kept = fwd(*_interleaved(rebuild(list(xs)), static))
+                made = fwd(*_interleaved(rebuild(list(xs)), static))
+                y, ctx.kept = _pair(made, f"{name}: fwd must return (result, what bwd needs)")
                 ys, form = flatten(y)
                 build[:] = [form]
                 return tuple(map(as_tensor_of_any, ys))
@@ -288,13 +312,17 @@ class custom_vjp:
                 back = bwd(*static.values(), ctx.kept, build[0](list(gs)))
                 wanted = rebuild([None] * len(ctx.needs_input_grad))
                 if not isinstance(back, tuple) or len(back) != len(wanted):
-                    raise TypeError(
-                        f"the bwd of a custom_vjp must return a tuple of {len(wanted)} gradients, got {back!r:.60}"
-                    )
+                    raise TypeError(f"{name}: bwd must return a tuple of {len(wanted)} gradients, got {back!r:.60}")
                 return _leaf_gradients(back, rebuild, len(ctx.needs_input_grad))
 
-        Rule.__name__ = getattr(self, "__name__", "custom_vjp")
+        Rule.__name__ = name
         return Rule, build
+
+
+def _pair(made: Any, needs: str) -> tuple:
+    if not (isinstance(made, tuple) and len(made) == 2):
+        raise TypeError(f"{needs}, got {made!r:.60}")
+    return made
 
 
 def _leaf_gradients(back: tuple, rebuild: Callable, count: int) -> tuple:
@@ -310,6 +338,7 @@ def _leaf_gradients(back: tuple, rebuild: Callable, count: int) -> tuple:
 
 def as_tensor_of_any(x: Any) -> Any:
     """A number, an array or a traced value as something traced."""
+    require_value(x, "custom rule: returned")
     return x if isinstance(x, Traced) else at(np.asarray(x))
 
 
@@ -340,11 +369,13 @@ class custom_jvp:
     """A function whose derivative is given: `f.defjvp(rule)`, rule(primals, tangents) -> (y, tangent of y)."""
 
     def __init__(self, f: Callable):
+        require_callable(f, "custom_jvp")
         functools.update_wrapper(self, f)
         self.f, self.rule = f, None
 
     def defjvp(self, rule: Callable) -> Callable:
         """Say how tangents travel; usable as a decorator."""
+        require_callable(rule, "defjvp")
         self.rule = rule  # type: ignore[assignment]
         return rule
 
@@ -355,7 +386,8 @@ class custom_jvp:
         return _through(self._function(rebuild), leaves)
 
     def _function(self, rebuild: Callable) -> tuple[type[Function], list]:
-        f, rule, build = self.f, self.rule, []
+        f, build, name = self.f, [], getattr(self, "__name__", "custom_jvp")
+        rule = lambda *args: flatten(_pair(self.rule(*args), f"{name}: the rule must return (result, tangent)")[1])[0]
 
         class Rule(Function):
             @staticmethod
@@ -370,7 +402,8 @@ class custom_jvp:
                 level = max((g.level for g in gs if isinstance(g, Tensor)), default=2 * state.depth)
                 with enable_grad():
                     zeros = [_dummy(x, level) for x in ctx.xs]
-                    ts = flatten(rule(rebuild(list(ctx.xs)), rebuild(zeros))[1])[0]
+                    ts = rule(rebuild(list(ctx.xs)), rebuild(zeros))
+                _fit(tuple(map(as_tensor_of_any, ts)), gs, f"{name}: the rule")
                 mine = [(t, g) for t, g in zip(ts, gs) if isinstance(t, Tensor) and t.requires_grad]
                 if not mine:
                     return (None,) * len(zeros)
@@ -384,9 +417,9 @@ class custom_jvp:
             @staticmethod
             def jvp(ctx, *ts):
                 full = [np.zeros(np.shape(x)) if t is None else t for x, t in zip(ctx.xs, ts)]
-                return tuple(map(as_tensor_of_any, flatten(rule(rebuild(list(ctx.xs)), rebuild(full))[1])[0]))
+                return tuple(map(as_tensor_of_any, rule(rebuild(list(ctx.xs)), rebuild(full))))
 
-        Rule.__name__ = getattr(self, "__name__", "custom_jvp")
+        Rule.__name__ = name
         return Rule, build
 
 

@@ -50,7 +50,7 @@ def require_value(y: Any, what: str) -> None:
 def require_callable(f: Any, who: str) -> None:
     """Raise if what is to be transformed is no function."""
     if not callable(f):
-        raise TypeError(f"{who}: expected a function, got {type(f).__name__} {f!r:.40}; write {who}(f)(x)")
+        raise TypeError(f"{who}: the first argument must be a function, got {type(f).__name__} {f!r:.40}")
 
 
 def stand_in(x: Any, who: str, where: str) -> Tensor:

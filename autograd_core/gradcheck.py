@@ -24,13 +24,19 @@ def gradcheck(
 
     Inputs that require gradients should be float64; in float32 differences have few digits, and that is said.
     """
-    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    inputs = _tuple(inputs)
     wanted = [k for k, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
     if not wanted:
         raise ValueError("gradcheck: no input requires gradients")
     narrow = [k for k in wanted if inputs[k].dtype not in (np.float64, np.complex128)]
     try:
         ys = _outputs(f(*inputs))
+        if not any(isinstance(y, Tensor) for y in ys):
+            raise TypeError(
+                f"gradcheck: the function must return a Tensor or several, got {ys[0]!r:.40}"
+                if ys
+                else "gradcheck: the function returned nothing"
+            )
         for k, y in enumerate(ys):
             if isinstance(y, Tensor) and y.dtype.kind in "fc":
                 _check_output(f, inputs, wanted, k, eps, atol, rtol, fast_mode)
@@ -48,6 +54,14 @@ def gradcheck(
 
 class GradientMismatch(Exception):
     """Analytic and numeric derivatives differ."""
+
+
+def _tuple(inputs: Any) -> tuple:
+    if not isinstance(inputs, (Tensor, tuple, list)):
+        raise TypeError(
+            f"gradcheck: inputs must be a Tensor or a tuple of them, got {type(inputs).__name__} {inputs!r:.40}"
+        )
+    return (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
 
 
 def _outputs(result: Any) -> list:
@@ -139,7 +153,7 @@ def _side_by_side(
 
 def gradgradcheck(f: Callable, inputs: Any, grad_outputs: Sequence | None = None, **options: Any) -> bool:
     """Whether the second gradients of f agree with differences of the first."""
-    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    inputs = _tuple(inputs)
     rng = np.random.default_rng(1)
     ys = [y for y in _outputs(f(*inputs)) if isinstance(y, Tensor) and y.requires_grad]
     if grad_outputs is None:

@@ -299,7 +299,7 @@ def _shape_of(a: Any) -> str:
 def register(op: Op) -> Callable:
     """Enter an op in the registry and return the function that calls it."""
     if op.name in REGISTRY:
-        raise ValueError(f"an op named {op.name!r} exists already")
+        raise ValueError(f"{op.name}: an op of this name exists already; give this one another by name=...")
     REGISTRY[op.name] = op
     return op.call
 

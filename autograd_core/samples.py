@@ -20,6 +20,11 @@ class Samples:
 
     def __init__(self, pattern: str, params: dict[str, list] | None = None, smallest: int = 0):
         self.pattern, self.params, self.smallest = pattern, params or {}, smallest
+        for domain in (text.partition(":")[2].split("(")[0].strip() for text in pattern.split(",")):
+            if domain not in DOMAINS:
+                raise ValueError(
+                    f"samples: {pattern!r} asks for {domain!r}; there are: {', '.join(filter(None, DOMAINS))}"
+                )
 
     def draw(self, rng: np.random.Generator, sizes: Callable[[], int] | None = None) -> tuple[list[np.ndarray], dict]:
         """Arrays and static parameters; `sizes()` gives each letter its size."""
