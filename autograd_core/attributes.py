@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -157,6 +158,42 @@ class Attributes(Traced):
         """Whether entries are complex numbers."""
         return self.dtype.kind == "c"
 
+    # --- memory ---
+
+    def contiguous(self) -> Any:
+        """Itself if its memory is contiguous, else a copy that is."""
+        return self if self.is_contiguous() else REGISTRY["compact"].call(self)
+
+    def is_contiguous(self) -> bool:
+        """Whether entries follow each other in memory, last axis fastest."""
+        value = self
+        while isinstance(value, Traced):
+            value = value.innermost()
+        return value.flags.c_contiguous
+
+    def copy_(self, source: Any, non_blocking: bool = False) -> Any:
+        """Take on the values of another tensor, in place; gradients flow to it."""
+        return _take(self, source, "copy_")
+
+    def fill_(self, value: Any) -> Any:
+        """Set every entry to one number, in place."""
+        if np.ndim(value) != 0:
+            raise ValueError(f"fill_: expected one number, got shape {np.shape(value)}")
+        return _take(self, value, "fill_")
+
+    def zero_(self) -> Any:
+        """Set every entry to zero, in place."""
+        return _take(self, 0, "zero_")
+
+    @property
+    def data(self) -> Any:
+        """The values without history."""
+        return self.detach()
+
+    def requires_grad_(self, requires_grad: bool = True) -> Any:
+        """Ask for gradients of a value inside a transform: not this way."""
+        raise RuntimeError("requires_grad_: inside jvp and vmap take gradients with ag.grad, which can be nested")
+
     # --- one number ---
 
     def item(self) -> Any:
@@ -217,15 +254,6 @@ class TensorAttributes:
             )
         return _concrete(self, "numpy")
 
-    def contiguous(self) -> Tensor:
-        """Itself if its memory is contiguous, else a copy that is."""
-        return self if self.is_contiguous() else REGISTRY["compact"].call(self)
-
-    def is_contiguous(self) -> bool:
-        """Whether entries follow each other in memory, last axis fastest."""
-        value = self.value
-        return not isinstance(value, np.ndarray) or value.flags.c_contiguous
-
     def stride(self, dim: int | None = None) -> Any:
         """The steps between neighbours along each axis, in entries."""
         strides = tuple(s // self.value.itemsize for s in self.value.strides)
@@ -254,20 +282,6 @@ class TensorAttributes:
             raise RuntimeError("detach_: a view cannot be detached in place; use detach()")
         self.node = None
         return self
-
-    def copy_(self, source: Any, non_blocking: bool = False) -> Tensor:
-        """Take on the values of another tensor, in place; gradients flow to it."""
-        return _take(self, source, "copy_")
-
-    def fill_(self, value: Any) -> Tensor:
-        """Set every entry to one number, in place."""
-        if np.ndim(value) != 0:
-            raise ValueError(f"fill_: expected one number, got shape {np.shape(value)}")
-        return _take(self, value, "fill_")
-
-    def zero_(self) -> Tensor:
-        """Set every entry to zero, in place."""
-        return _take(self, 0, "zero_")
 
     def __repr__(self) -> str:
         return _printed(self)
@@ -316,5 +330,7 @@ def _printed(t: Tensor) -> str:
 
 for source, target in ((Attributes, Traced), (TensorAttributes, Tensor)):
     for name, value in vars(source).items():
+        if inspect.isfunction(value):
+            value.__qualname__ = f"Tensor.{value.__name__}"
         if name not in ("__module__", "__doc__", "__slots__", "__dict__", "__weakref__", "__hash__", "__qualname__"):
             setattr(target, name, value)

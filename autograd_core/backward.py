@@ -11,6 +11,7 @@ import math
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from operator import attrgetter
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from . import tape
 from .op import REGISTRY, Plan, Traced
-from .tape import Leaf, Node, Packed, Pick, current, enable_grad, no_grad, observe, places, using, write_after
+from .tape import Keep, Leaf, Node, Packed, Pick, current, enable_grad, no_grad, observe, places, using, write_after
 from .tensor import Tensor, at
 
 by_index = attrgetter("index")
@@ -74,11 +75,15 @@ class Walk:
             kind = node.__class__
             if kind is Leaf:
                 found[node] = g
+                if node.hooks:
+                    ours.discard(node)
                 continue
             if kind is Pick:
                 self.picked(node, g, pending, found)
                 continue
             plan, parents, env = node.plan, node.parents, node.env
+            if special and self.ends_at(node, g, found):
+                continue
             if env is None:
                 raise freed(node)
             if node.index < latest_write and plan.keeps:
@@ -99,7 +104,12 @@ class Walk:
                     ct = fitted(ct, parent, node)
                 if parent not in pending:
                     pending[parent] = ct
-                    if parent.__class__ is Leaf and ct is not g and not self.tracked and fresh(ct, env):
+                    if (
+                        parent.__class__ is Leaf
+                        and ct is not g
+                        and not self.tracked
+                        and fresh(ct, cotangents, plan, env)
+                    ):
                         ours.add(parent)
                 elif parent in ours and ct.__class__ is np.ndarray:
                     before = pending[parent]
@@ -120,15 +130,17 @@ class Walk:
             arrived = pending.setdefault(node.parents[0], {})  # a rule that reads the result has picked it anew
             arrived[node.k] = arrived[node.k] + g if node.k in arrived else g
 
+    def ends_at(self, node: Node, g: Any, found: dict) -> bool:
+        """Note the cotangent of a wanted node; whether nothing that is wanted lies beyond it."""
+        if node in self.wanted:
+            found[node] = g if node.dtype is not None else None
+        return self.needed is not None and self.needed.isdisjoint(node.parents)
+
     def watched(self, node: Node, g: Any, env: list, careful: bool, found: dict) -> tuple[Sequence, Sequence]:
         """One step of a walk that is after some nodes only, or is itself recorded, or observed."""
         plan, parents = node.plan, node.parents
-        if node in self.wanted:
-            found[node] = g
         if self.needed is not None:
             keep = [p in self.needed for p in parents]
-            if not any(keep):
-                return (), ()
             if not all(keep):
                 plan, parents = plan.restricted(keep), [p for p, k in zip(parents, keep) if k]
         if self.tracked:
@@ -160,7 +172,10 @@ class Walk:
 
     def hooked(self, node: Any, g: Any) -> Any:
         """The cotangent as a node's hooks leave it."""
-        for hook in tuple(node.hooks):
+        for hook in sorted(node.hooks, key=lambda h: h.__class__ is Keep):
+            if hook.__class__ is Keep:
+                accumulate(hook.leaf, g, False, self.level)
+                continue
             t = g if isinstance(g, Tensor) and g.level == self.level else at(_entry(g), None, self.level)
             changed = hook(t)
             if changed is not None:
@@ -174,14 +189,16 @@ class Walk:
 
     def free(self) -> None:
         """Let go of what the nodes kept."""
-        for node in self.order if self.needed is None else self.needed:
+        walked = lambda node: self.needed is None or not self.needed.isdisjoint(node.parents)
+        for node in filter(walked, self.order if self.needed is None else self.needed):
             if node.__class__ is Node and node.plan.keeps or node.__class__ is Packed:
                 node.env = None
 
 
-def fresh(ct: Any, env: list) -> bool:
-    """Whether a rule made this array anew, so that it may be kept and added to."""
-    return ct.__class__ is np.ndarray and ct.base is None and not any(ct is v for v in env)
+def fresh(ct: Any, cotangents: Sequence, plan: Any, env: list) -> bool:
+    """Whether a rule of ours made this array anew and for this input alone, so that it may be kept and added to."""
+    owned = ct.__class__ is np.ndarray and ct.base is None and plan.__class__ is Plan
+    return owned and not any(ct is v for v in env) and sum(ct is c for c in cotangents) == 1
 
 
 def fitted(ct: Any, parent: Any, node: Node) -> Any:
@@ -289,7 +306,8 @@ def pullback(
     order = ancestors(nodes)
     if tracked is None:
         inside = wanted.union(aside)
-        tracked = any(node.__class__ is Leaf and node not in inside for node in order)
+        tracked = any(node.__class__ is Leaf and node not in inside and not node.over for node in order)
+        tracked = tracked or any(isinstance(g, Tensor) and g.level == level and g.requires_grad for g in cotangents)
         retain = retain or tracked
     roots: dict = {}
     for node, g in zip(nodes, cotangents):
@@ -297,7 +315,7 @@ def pullback(
         roots[node] = roots[node] + g if node in roots else g
     walk = Walk(roots, order, leading_to(order, wanted) if only_wanted else None, wanted, level, tracked=tracked)
     careful = bool(current().anomaly or level or (tape.user_code and any(map(_runs_user_code, order))))
-    with np.errstate(all="ignore"), enable_grad() if tracked else no_grad():
+    with np.errstate(all="ignore"), _recording(tracked, level, cotangents):
         found = walk.run(careful)
         squares = {} if careful else {node: _square(g) for node, g in found.items()}
         if any(s != s for s in squares.values()):
@@ -309,6 +327,14 @@ def pullback(
     if not retain and not (all_wanted and wanted - found.keys()):  # after an error the user may ask again
         walk.free()
     return result
+
+
+def _recording(tracked: bool, level: int, cotangents: Sequence) -> Any:
+    """The mode to walk in: rules on plain arrays record nothing; on values that others trace, that is up to these."""
+    if tracked:
+        return enable_grad()
+    traced = any(isinstance(g, Traced) and (g.level > 0 or g.requires_grad) for g in cotangents)
+    return nullcontext() if level or traced else no_grad()
 
 
 def _runs_user_code(node: Any) -> bool:
@@ -435,8 +461,10 @@ def gradient(outputs, inputs, grad_outputs=None, *, create_graph=False, retain_g
 def _result(entry: tuple | None, level: int) -> Tensor | None:
     if entry is None:
         return None
-    g = entry[0]
-    return g if isinstance(g, Tensor) and g.level == level else at(_entry(g), None, level)
+    g, ours = entry
+    if isinstance(g, Tensor) and g.level == level:
+        return g
+    return at(_entry(g) if ours or isinstance(g, Traced) else np.array(g), None, level)
 
 
 Tensor.backward = backward

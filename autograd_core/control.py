@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .functional import as_tensor, require_callable
-from .op import Traced
+from .functional import as_tensor
+from .op import Traced, require_callable
 from .ops import PUBLIC
 from .random import get_rng_state, set_rng_state
 from .tape import enable_grad, using
@@ -20,9 +20,8 @@ from .vmap import Batched
 def cond(pred: Any, true_f: Callable, false_f: Callable, *operands: Any) -> Any:
     """true_f(*operands) if pred, else false_f(*operands); only one runs (under vmap both, to select)."""
     for f in (true_f, false_f):
-        if not callable(f):
-            raise TypeError(f"cond: expected a function for each case, got {type(f).__name__} {f!r:.40}")
-    if isinstance(pred, Batched):
+        require_callable(f, "cond")
+    if _batched(pred):
         yes, no = true_f(*operands), false_f(*operands)
         if len(flatten(yes)[0]) != len(flatten(no)[0]):
             counts = f"{len(flatten(yes)[0])} and {len(flatten(no)[0])}"
@@ -35,6 +34,13 @@ def cond(pred: Any, true_f: Callable, false_f: Callable, *operands: Any) -> Any:
             f"cond: pred must be one truth value, got shape {np.shape(pred)}; for a choice per entry use where"
         )
     return (true_f if bool(pred) else false_f)(*operands)
+
+
+def _batched(v: Any) -> bool:
+    """Whether a value differs over a batch, however deep inside other transforms."""
+    while isinstance(v, Traced) and not isinstance(v, Batched):
+        v = v.innermost()
+    return isinstance(v, Batched)
 
 
 def scan(f: Callable, init: Any, xs: Any = None, length: int | None = None) -> tuple:

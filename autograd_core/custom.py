@@ -12,11 +12,24 @@ import numpy as np
 
 from .backward import pullback
 from .forward import Dual
-from .functional import as_tensor, require_callable, require_value
-from .op import REGISTRY, Traced
-from .tape import Leaf, Node, Pick, enable_grad, expect_user_code, is_grad_enabled, no_grad, state
+from .functional import as_tensor, require_value
+from .op import REGISTRY, Traced, require_callable
+from .tape import (
+    Leaf,
+    Node,
+    Pick,
+    current,
+    enable_grad,
+    expect_user_code,
+    is_grad_enabled,
+    no_grad,
+    places,
+    state,
+    user_line,
+)
 from .tensor import Tensor, at
 from .tree import flatten
+from .views import take_history
 from .vmap import Batched
 
 
@@ -110,13 +123,18 @@ class Function:
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """Call the function on tensors, and record how gradients flow back."""
-        traced = [a for a in args if isinstance(a, Traced)]
-        top = max(traced, key=lambda a: a.level, default=None)
-        if isinstance(top, Dual):
-            return _pushed(cls, top.level, args)
-        if isinstance(top, Batched):
-            return _one_by_one(cls, top.level, args)
-        return _recorded(cls, 0 if top is None else top.level, args)[0]
+        return applied(cls, args)
+
+
+def applied(rule: Any, args: tuple) -> Any:
+    """Call a rule (anything with `forward`, `backward` and `jvp`) on whatever the arguments are."""
+    traced = [a for a in args if isinstance(a, Traced)]
+    top = max(traced, key=lambda a: a.level, default=None)
+    if isinstance(top, Dual):
+        return _pushed(rule, top.level, args)
+    if isinstance(top, Batched):
+        return _one_by_one(rule, top.level, args)
+    return _recorded(rule, 0 if top is None else top.level, args)[0]
 
 
 def _recorded(cls: type[Function], level: int, args: tuple) -> tuple[Any, Context]:
@@ -136,14 +154,17 @@ def _recorded(cls: type[Function], level: int, args: tuple) -> tuple[Any, Contex
     expect_user_code()
     plan = Call(Named(cls.__name__), wrt, lambda g, env: _pulled(cls, ctx, env[0], g, level))
     node = Node(plan, [nodes[i] for i in wrt], [ys_like(ys)], len(ys), None)
-    ctx._node, ctx._outputs = weakref.ref(node), ys
+    if current().anomaly:
+        places[node] = user_line()
+    dirty, ctx._dirty = ctx._dirty, ()
+    ctx._node, ctx._outputs = weakref.ref(node), [None if any(y is d for d in dirty) else y for y in ys]
     results = []
     for k, y in enumerate(ys):
         constant = id(y) in ctx._constant or y.dtype.kind not in "fc"
         value = y.value if isinstance(y, Tensor) and y.level == level else y
         pick = None if constant else Pick.of(node, k, y.shape, y.dtype)
-        if any(y is d for d in ctx._dirty):
-            y.node = pick
+        if any(y is d for d in dirty):
+            take_history(y, pick)
             results.append(y)
         else:
             results.append(
@@ -194,9 +215,9 @@ def _pulled(cls: type[Function], ctx: Context, like: list, g: tuple, level: int)
 def _pushed(cls: type[Function], level: int, args: tuple) -> Any:
     """Forward mode: the user's jvp, or the transpose of the user's backward."""
     mine = [isinstance(a, Dual) and a.level == level for a in args]
-    xs = [a.x if m else a for a, m in zip(args, mine)]
-    ts = [a.t if m else None for a, m in zip(args, mine)]
-    below = max((x.level for x in xs if isinstance(x, Tensor)), default=0)
+    xs = [a.primal if m else a for a, m in zip(args, mine)]
+    ts = [a.tangent if m else None for a, m in zip(args, mine)]
+    below = level - 1
     if cls.jvp is not None:
         result, ctx = _recorded(cls, below, tuple(xs))
         tangents = cls.jvp(ctx, *ts)
@@ -209,12 +230,8 @@ def _pushed(cls: type[Function], level: int, args: tuple) -> Any:
         made = [s.node for s, x in zip(stand_ins, xs) if s is not x]
         tangents = _transposed(result if isinstance(result, tuple) else (result,), stand_ins, ts, below, made)
     ys = result if isinstance(result, tuple) else (result,)
-    bare = [
-        at(y.value, None, below)
-        if isinstance(y, Tensor) and not any(isinstance(x, Tensor) and x.requires_grad for x in xs)
-        else y
-        for y in ys
-    ]
+    followed = any(isinstance(x, Tensor) and x.level == below and x.requires_grad for x in xs)
+    bare = [y if followed else _stripped(y, below) for y in ys]
     duals = [Dual(y, as_tensor(np.zeros(y.shape, y.dtype)) if t is None else t, level) for y, t in zip(bare, tangents)]
     return tuple(duals) if isinstance(result, tuple) else duals[0]
 
@@ -229,10 +246,18 @@ def _fit(tangents: tuple, ys: tuple, who: str) -> None:
             raise ValueError(f"{who}: tangent {k} {got}; it must be a tensor of shape {y.shape}, or None")
 
 
+def _stripped(y: Any, level: int) -> Any:
+    """A result without the history of stand-ins."""
+    if not (isinstance(y, Tensor) and y.level == level):
+        return y
+    return y.value if isinstance(y.value, Traced) else at(y.value)
+
+
 def _stand_in(x: Any, level: int) -> Any:
-    """A tensor equal to x with a node of its own, unless x has one or is being traced otherwise."""
-    plain = isinstance(x, Tensor) and x.level == level and not x.requires_grad
-    return at(x.value, Leaf(x.shape, x.dtype), level) if plain else x
+    """A tensor equal to x with a node of its own, unless x has one."""
+    if isinstance(x, Tensor) and x.level == level:
+        return x if x.requires_grad else at(x.value, Leaf(x.shape, x.dtype), level)
+    return at(x, Leaf(x.shape, x.dtype), level)
 
 
 def _transposed(ys: tuple, xs: list, ts: list, level: int, aside: list) -> list:
@@ -262,7 +287,7 @@ def _one_by_one(cls: type[Function], level: int, args: tuple) -> Any:
     size = next(a.batch.shape[0] for a, m in zip(args, mine) if m)
     if size == 0:
         raise ValueError(f"{cls.__name__}: vmap cannot tell its results from an empty batch")
-    rows = [cls.apply(*[a.batch[k] if m else a for a, m in zip(args, mine)]) for k in range(size)]
+    rows = [applied(cls, tuple(a.batch[k] if m else a for a, m in zip(args, mine))) for k in range(size)]
     stack = lambda column: Batched(REGISTRY["stack"].call(*map(as_tensor, column), axis=-1 - column[0].ndim), level)
     return tuple(map(stack, zip(*rows))) if isinstance(rows[0], tuple) else stack(rows)
 
@@ -283,8 +308,7 @@ class custom_vjp:
     def defvjp(self, fwd: Callable, bwd: Callable) -> None:
         """Say how to compute the result together with what the pullback needs, and the pullback."""
         require_callable(fwd, "defvjp")
-        if not callable(bwd):
-            raise TypeError(f"defvjp: the second argument must be a function, got {type(bwd).__name__} {bwd!r:.40}")
+        require_callable(bwd, "defvjp")
         self.fwd, self.bwd = fwd, bwd
 
     def __call__(self, *args: Any, **options: Any) -> Any:
@@ -293,30 +317,34 @@ class custom_vjp:
         bound = _bound(self.f, args, options)
         static = {i: a for i, a in enumerate(bound) if i in self.nondiff}
         leaves, rebuild = flatten(tuple(a for i, a in enumerate(bound) if i not in self.nondiff))
-        return _through(self._function(static, rebuild), leaves)
+        return _through(VjpCall(self, static, rebuild), leaves)
 
-    def _function(self, static: dict, rebuild: Callable) -> tuple[type[Function], list]:
-        fwd, bwd, build, name = self.fwd, self.bwd, [], getattr(self, "__name__", "custom_vjp")
 
-        class Rule(Function):
-            @staticmethod
-            def forward(ctx, *xs):
-                made = fwd(*_interleaved(rebuild(list(xs)), static))
-                y, ctx.kept = _pair(made, f"{name}: fwd must return (result, what bwd needs)")
-                ys, form = flatten(y)
-                build[:] = [form]
-                return tuple(map(as_tensor_of_any, ys))
+class VjpCall:
+    """One call of a `custom_vjp` function.  (Not a class made for the call: classes are cycles.)"""
 
-            @staticmethod
-            def backward(ctx, *gs):
-                back = bwd(*static.values(), ctx.kept, build[0](list(gs)))
-                wanted = rebuild([None] * len(ctx.needs_input_grad))
-                if not isinstance(back, tuple) or len(back) != len(wanted):
-                    raise TypeError(f"{name}: bwd must return a tuple of {len(wanted)} gradients, got {back!r:.60}")
-                return _leaf_gradients(back, rebuild, len(ctx.needs_input_grad))
+    jvp = None
 
-        Rule.__name__ = name
-        return Rule, build
+    def __init__(self, rule: custom_vjp, static: dict, rebuild: Callable):
+        self.rule, self.static, self.rebuild = rule, static, rebuild
+        self.__name__ = getattr(rule, "__name__", "custom_vjp")
+        self.build: Callable = tuple
+
+    def forward(self, ctx: Context, *xs: Any) -> tuple:
+        """Run the user's fwd and keep what it says."""
+        made = self.rule.fwd(*_interleaved(self.rebuild(list(xs)), self.static))
+        y, ctx.kept = _pair(made, f"{self.__name__}: fwd must return (result, what bwd needs)")
+        ys, self.build = flatten(y)
+        return tuple(map(as_tensor_of_any, ys))
+
+    def backward(self, ctx: Context, *gs: Any) -> tuple:
+        """Run the user's bwd and take its result apart."""
+        back = self.rule.bwd(*self.static.values(), ctx.kept, self.build(list(gs)))
+        count = len(ctx.needs_input_grad)
+        wanted = self.rebuild([None] * count)
+        if not isinstance(back, tuple) or len(back) != len(wanted):
+            raise TypeError(f"{self.__name__}: bwd must return a tuple of {len(wanted)} gradients, got {back!r:.60}")
+        return _leaf_gradients(back, self.rebuild, count)
 
 
 def _pair(made: Any, needs: str) -> tuple:
@@ -356,13 +384,12 @@ def _interleaved(arguments: tuple, static: dict) -> list:
     return [static[i] if i in static else next(rest) for i in range(len(arguments) + len(static))]
 
 
-def _through(pair: tuple, leaves: list) -> Any:
-    """Apply a Function to leaves, and give its results the form and kind the plain function would give."""
-    rule, build = pair
+def _through(rule: Any, leaves: list) -> Any:
+    """Apply a rule to leaves, and give its results the form and kind the plain function would give."""
     numbers = not any(isinstance(x, Traced) for x in leaves)
-    ys = rule.apply(*leaves)
+    ys = applied(rule, tuple(leaves))
     ys = [y.value if numbers and isinstance(y, Tensor) and not y.requires_grad else y for y in ys]
-    return build[0](list(ys))
+    return rule.build(list(ys))
 
 
 class custom_jvp:
@@ -383,44 +410,48 @@ class custom_jvp:
         if self.rule is None:
             raise RuntimeError(f"{self.__name__}: call defjvp(rule) before using a custom_jvp function")  # type: ignore[attr-defined]
         leaves, rebuild = flatten(_bound(self.f, args, options))
-        return _through(self._function(rebuild), leaves)
+        return _through(JvpCall(self, rebuild), leaves)
 
-    def _function(self, rebuild: Callable) -> tuple[type[Function], list]:
-        f, build, name = self.f, [], getattr(self, "__name__", "custom_jvp")
-        rule = lambda *args: flatten(_pair(self.rule(*args), f"{name}: the rule must return (result, tangent)")[1])[0]
 
-        class Rule(Function):
-            @staticmethod
-            def forward(ctx, *xs):
-                ctx.xs = xs
-                ys, form = flatten(f(*rebuild(list(xs))))
-                build[:] = [form]
-                return tuple(map(as_tensor_of_any, ys))
+class JvpCall:
+    """One call of a `custom_jvp` function."""
 
-            @staticmethod
-            def backward(ctx, *gs):
-                level = max((g.level for g in gs if isinstance(g, Tensor)), default=2 * state.depth)
-                with enable_grad():
-                    zeros = [_dummy(x, level) for x in ctx.xs]
-                    ts = rule(rebuild(list(ctx.xs)), rebuild(zeros))
-                _fit(tuple(map(as_tensor_of_any, ts)), gs, f"{name}: the rule")
-                mine = [(t, g) for t, g in zip(ts, gs) if isinstance(t, Tensor) and t.requires_grad]
-                if not mine:
-                    return (None,) * len(zeros)
-                outputs, seeds = zip(*mine)
-                nodes = [z.node if isinstance(z, Tensor) else None for z in zeros]
-                found = pullback(
-                    outputs, seeds, [n for n in nodes if n], retain=False, tracked=is_grad_enabled(), only_wanted=True
-                )
-                return tuple(as_tensor_of_any(found[n][0]) if n in found else None for n in nodes)
+    def __init__(self, owner: custom_jvp, rebuild: Callable):
+        self.owner, self.rebuild = owner, rebuild
+        self.__name__ = getattr(owner, "__name__", "custom_jvp")
+        self.build: Callable = tuple
 
-            @staticmethod
-            def jvp(ctx, *ts):
-                full = [np.zeros(np.shape(x)) if t is None else t for x, t in zip(ctx.xs, ts)]
-                return tuple(map(as_tensor_of_any, rule(rebuild(list(ctx.xs)), rebuild(full))))
+    def forward(self, ctx: Context, *xs: Any) -> tuple:
+        """Run the function itself."""
+        ctx.xs = xs
+        ys, self.build = flatten(self.owner.f(*self.rebuild(list(xs))))
+        return tuple(map(as_tensor_of_any, ys))
 
-        Rule.__name__ = name
-        return Rule, build
+    def rule(self, xs: list, ts: list) -> list:
+        """The tangents of the results, leaf by leaf."""
+        made = self.owner.rule(self.rebuild(xs), self.rebuild(ts))
+        return flatten(_pair(made, f"{self.__name__}: the rule must return (result, tangent)")[1])[0]
+
+    def backward(self, ctx: Context, *gs: Any) -> tuple:
+        """The rule is linear in the tangents: pull the cotangents back through it."""
+        level = max((g.level for g in gs if isinstance(g, Tensor)), default=2 * state.depth)
+        with enable_grad():
+            zeros = [_dummy(x, level) for x in ctx.xs]
+            ts = self.rule(list(ctx.xs), zeros)
+        _fit(tuple(map(as_tensor_of_any, ts)), gs, f"{self.__name__}: the rule")
+        mine = [(t, g) for t, g in zip(ts, gs) if isinstance(t, Tensor) and t.requires_grad]
+        if not mine:
+            return (None,) * len(zeros)
+        outputs, seeds = zip(*mine)
+        nodes = [z.node if isinstance(z, Tensor) else None for z in zeros]
+        wanted = [n for n in nodes if n]
+        found = pullback(outputs, seeds, wanted, retain=False, tracked=is_grad_enabled(), only_wanted=True)
+        return tuple(as_tensor_of_any(found[n][0]) if n in found else None for n in nodes)
+
+    def jvp(self, ctx: Context, *ts: Any) -> tuple:
+        """The rule itself."""
+        full = [np.zeros(np.shape(x)) if t is None else t for x, t in zip(ctx.xs, ts)]
+        return tuple(map(as_tensor_of_any, self.rule(list(ctx.xs), full)))
 
 
 def _dummy(x: Any, level: int) -> Any:

@@ -114,9 +114,8 @@ def as_dtype(dtype: Any) -> np.dtype:
     try:
         result = np.dtype(dtype)
     except TypeError:
-        raise TypeError(
-            f"{called('dtype')}: not a type of entries: {dtype!r}; use one of ag.float32, ag.float64, ag.int64, ag.bool ..."
-        ) from None
+        known = "use one of ag.float32, ag.float64, ag.int64, ag.bool ..."
+        raise TypeError(f"{called('dtype')}: not a type of entries: {dtype!r}; {known}") from None
     if result.kind not in _KINDS:
         raise TypeError(f"{called('dtype')}: tensors hold numbers, not {result}")
     return result

@@ -11,21 +11,21 @@ import numpy as np
 from .backward import pullback
 from .op import REGISTRY, Op, Traced
 from .tape import Leaf, enable_grad, memory, state
-from .tensor import Boxed, at
+from .tensor import Boxed, Tensor, at
 from .views import write
 
 
 class Dual(Traced):
     """A dual number: a value and its tangent, at the level of the `jvp` that made it."""
 
-    __slots__ = ("x", "t", "level")
+    __slots__ = ("primal", "tangent", "level")
 
     def __init__(self, x: Any, t: Any, level: int = 1):
-        self.x, self.t, self.level = x, t, level
+        self.primal, self.tangent, self.level = x, t, level
 
-    shape = property(lambda self: self.x.shape)
-    dtype = property(lambda self: self.x.dtype)
-    ndim = property(lambda self: self.x.ndim)
+    shape = property(lambda self: self.primal.shape)
+    dtype = property(lambda self: self.primal.dtype)
+    ndim = property(lambda self: self.primal.ndim)
     requires_grad = False
 
     def apply(self, op: Op, args: tuple, params: dict) -> Any:
@@ -33,8 +33,8 @@ class Dual(Traced):
         if any(isinstance(a, Traced) and a.level > self.level for a in args):
             return max((a for a in args if isinstance(a, Traced)), key=lambda a: a.level).apply(op, args, params)
         mine = lambda a: isinstance(a, Dual) and a.level == self.level
-        xs = [a.x if mine(a) else a for a in args]
-        ts = {i: a.t for i, a in enumerate(args) if mine(a)}
+        xs = [a.primal if mine(a) else a for a in args]
+        ts = {i: a.tangent for i, a in enumerate(args) if mine(a)}
         y = op.call(*xs, **params)
         if not op.differentiable:
             return tuple(map(_constant, y)) if isinstance(y, tuple) else y if y is None else _constant(y)
@@ -50,7 +50,7 @@ class Dual(Traced):
     def _own(self, t: Any, y: Any, ts: dict, op: Op) -> Any:
         """A tangent in the shape and type of its value, sharing memory only where the values do."""
         if t is None:
-            t = np.zeros(y.shape, y.dtype)
+            t = blank(next(iter(ts.values())), y.shape, y.dtype)
         if t.shape != y.shape:
             t = REGISTRY["broadcast_to"].call(t, shape=y.shape)
         if t.dtype != y.dtype:
@@ -65,19 +65,34 @@ class Dual(Traced):
     def write(self, new: Any, who: str = "write") -> None:
         """Take on another value and tangent in place."""
         mine = isinstance(new, Dual) and new.level == self.level
-        write(self.x, new.x if mine else new, who)
-        write(self.t, new.t if mine else np.zeros(self.shape, self.dtype), who)
+        write(self.primal, new.primal if mine else new, who)
+        write(self.tangent, new.tangent if mine else np.zeros(self.shape, self.dtype), who)
+
+    def detach(self) -> Any:
+        """The value without its tangent."""
+        return self.primal.detach()
 
     def innermost(self) -> Any:
         """The value one level below."""
-        return self.x
+        return self.primal
 
     def memory(self) -> Any:
         """The array that owns its value's memory."""
-        return memory(self.x)
+        return memory(self.primal)
 
     def __repr__(self):
-        return f"Dual({self.x!r}, {self.t!r})"
+        return f"Dual({self.primal!r}, {self.tangent!r})"
+
+
+def blank(like: Any, shape: tuple, dtype: np.dtype) -> Any:
+    """Zeros of a shape, wrapped as another tangent is, so that what that can be can be written into them."""
+    if isinstance(like, Tensor):
+        return at(blank(like.value, shape, dtype), None, like.level)
+    if isinstance(like, Dual):
+        return Dual(blank(like.primal, shape, dtype), blank(like.tangent, shape, dtype), like.level)
+    if isinstance(like, Traced):
+        return type(like)(blank(like.batch, (like.batch.shape[0], *shape), dtype), like.level)
+    return np.zeros(shape, dtype)
 
 
 def pushforward(op: Op, xs: list, ts: dict, y: Any, params: dict) -> Any:
@@ -104,8 +119,14 @@ def _diagonal(op: Op, xs: list, ts: dict, y: Any, params: dict) -> Any:
     for i, t in ts.items():
         if (rule := op.rules[i]) is not None:
             partial = rule.constant if rule.constant is not None else rule.fn(*_arguments(rule, op, env))
-            terms.append(t * partial if rule.constant is not None else REGISTRY["masked"].call(t, partial))
+            terms.append(t * partial if rule.constant is not None else _times(t, partial))
     return _total(terms)
+
+
+def _times(t: Any, partial: Any) -> Any:
+    """A tangent times a slope, zero where either is: forward mode cannot know what will be selected."""
+    number = not isinstance(partial, (Traced, np.ndarray))
+    return t * partial if number and partial else REGISTRY["masked"].call(t, np.asarray(partial) if number else partial)
 
 
 def _arguments(rule: Any, op: Op, env: list) -> list:

@@ -16,7 +16,7 @@ import numpy as np
 
 from .backward import ancestors, pullback
 from .forward import Dual, new_level
-from .op import REGISTRY, Traced
+from .op import REGISTRY, Traced, require_callable
 from .ops import PUBLIC
 from .tape import Leaf, enable_grad, is_grad_enabled, state
 from .tensor import Tensor, at
@@ -45,12 +45,6 @@ def require_value(y: Any, what: str) -> None:
         raise TypeError(
             f"{what} {type(y).__name__} {y!r:.40}, needed are numbers, arrays and tensors, or trees of them"
         )
-
-
-def require_callable(f: Any, who: str) -> None:
-    """Raise if what is to be transformed is no function."""
-    if not callable(f):
-        raise TypeError(f"{who}: the first argument must be a function, got {type(f).__name__} {f!r:.40}")
 
 
 def stand_in(x: Any, who: str, where: str) -> Tensor:
@@ -86,6 +80,9 @@ class Run:
         self.nodes = [x.node for x in self.xs]
         with enable_grad():
             result = f(*self.rebuild(self.xs))
+        for node in self.nodes:
+            if isinstance(node, Leaf):
+                node.over = True
         self.aux = None
         if has_aux:
             result, self.aux = _with_aux(result, who)
@@ -105,9 +102,11 @@ class Run:
         if pairs:
             outputs, seeds = zip(*pairs)
             found = pullback(outputs, seeds, self.nodes, retain=retain, tracked=self.follow, only_wanted=True)
-        zero = lambda x: (np.zeros(x.shape, x.dtype),)
+        zero = lambda x: (np.zeros(x.shape, x.dtype), True)
+        own = lambda g, ours: g if ours or not isinstance(g, np.ndarray) else g.copy()
         return [
-            outward(found.get(n, zero(x))[0], form, self.level) for n, x, form in zip(self.nodes, self.xs, self.given)
+            outward(own(*found.get(n, zero(x))), form, self.level)
+            for n, x, form in zip(self.nodes, self.xs, self.given)
         ]
 
     def results(self) -> Any:
@@ -122,7 +121,7 @@ class Run:
         if not isinstance(y, Tensor) or y.level != self.level:
             return y
         if self.mine(y) and self.follow is None:
-            if any(isinstance(n, Leaf) and n not in self.nodes for n in ancestors([y.grad_fn or y.node])):
+            if any(isinstance(n, Leaf) and not n.over for n in ancestors([y.grad_fn or y.node])):
                 return y
         form = (
             0.0
@@ -261,15 +260,17 @@ def _pushed(f: Callable, primals: tuple, tangents: tuple, has_aux: bool, who: st
     values = [differentiable(x, who, f"leaf {k} of the primals") for k, x in enumerate(xs)]
     _same_shapes(ts, values, f"{who}: the tangent")
     form = next((x for x in xs if isinstance(x, Traced)), next(iter(xs), 0.0))
-    with new_level() as level:
-        duals = [Dual(as_tensor(x), as_tensor(_as_value(t, x), copy=True), level) for x, t in zip(values, ts)]
+    with new_level() as level, enable_grad():
+        duals = [
+            Dual(as_tensor(x, copy=True), as_tensor(_as_value(t, x), copy=True), level) for x, t in zip(values, ts)
+        ]
         y = f(*rebuild(duals))
         y, aux = _with_aux(y, who) if has_aux else (y, None)
         for v in flatten(y)[0]:
             require_value(v, f"{who}: the function returned")
     mine = lambda v: isinstance(v, Dual) and v.level == level
-    primal = lambda v: _outward(v.x if mine(v) else v, form)
-    tangent = lambda v: _outward(v.t if mine(v) else np.zeros(np.shape(v), getattr(v, "dtype", float)), form)
+    primal = lambda v: _outward(v.primal if mine(v) else v, form)
+    tangent = lambda v: _outward(v.tangent if mine(v) else np.zeros(np.shape(v), getattr(v, "dtype", float)), form)
     result = tree_map(primal, y), tree_map(tangent, y)
     return (*result, tree_map(primal, aux)) if has_aux else result
 
@@ -309,20 +310,15 @@ def linearize(f: Callable, *primals: Any) -> tuple:
         back: dict = {}
         if reached:
             gs, seeds = zip(*reached)
-            seeds = [REGISTRY["conj"].call(t) for t in seeds]
             back = pullback(gs, seeds, wanted, retain=True, tracked=run.follow, only_wanted=True, aside=run.nodes)
         pushed = [
-            _conjugate(back[d.node][0]) if d is not None and d.node in back else np.zeros(np.shape(y))
+            back[d.node][0] if d is not None and d.node in back else np.zeros(np.shape(y))
             for y, d in zip(run.ys, dummies)
         ]
         form = lambda y: 0.0 if np.ndim(y) == 0 and not isinstance(run.form, Traced) else _array_form(run.form)
         return run.build([outward(t, form(y), run.level) for t, y in zip(pushed, run.ys)])
 
     return run.results(), push
-
-
-def _conjugate(t: Any) -> Any:
-    return REGISTRY["conj"].call(t) if t.dtype.kind == "c" else t
 
 
 def vmap(f: Callable, in_dims: Any = 0, out_dims: Any = 0) -> Callable:
@@ -442,10 +438,21 @@ def _rows(run: Run, y: Any) -> list:
             found = pullback([y], [seed], run.nodes, retain=True, tracked=run.follow, only_wanted=True)
     blocks = []
     for n, x, form in zip(run.nodes, run.xs, run.given):
-        g = found[n][0].batch if n in found else np.zeros((math.prod(np.shape(y)), *x.shape), x.dtype)
+        g = (
+            _unbatched(found[n][0], math.prod(y.shape))
+            if n in found
+            else np.zeros((math.prod(np.shape(y)), *x.shape), x.dtype)
+        )
         g = REGISTRY["reshape_to"].call(g, shape=(*np.shape(y), *x.shape))
+        if run.mine(y) and y.dtype.kind == "c":
+            g = REGISTRY["conj"].call(g)  # the derivative itself, as forward mode has it, not the direction of ascent
         blocks.append(outward(g, _array_form(form) if g.ndim else form, run.level))
     return blocks
+
+
+def _unbatched(g: Any, size: int) -> Any:
+    """The rows of a batch of cotangents; one that does not depend on the cotangent of the result is the same in all."""
+    return g.batch if isinstance(g, Batched) else REGISTRY["broadcast_to"].call(as_tensor(g), shape=(size, *g.shape))
 
 
 def _columns(f: Callable, given: list, rebuild: Callable, j: int, who: str) -> tuple[list, Callable]:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +22,11 @@ from numpy.lib.array_utils import normalize_axis_index
 from . import numpy_functions as nf
 from . import numpy_linalg
 from .numpy_functions import NUMBERS, F, cast, common, needs_grad, operand, plain, stand_in, store
-from .op import Traced, elementwise, predicate
+from .op import MISUSES, Traced, elementwise, predicate, said
 from .ops import PUBLIC
 from .tape import current
 from .tensor import Tensor, at
+from .views import require_writable
 
 cbrt = elementwise(np.cbrt, lambda y: 1 / (3 * y * y), domain="nonzero", promotes="inexact")
 bit_count = predicate(np.bitwise_count, name="bitwise_count", promotes=False)
@@ -214,9 +217,17 @@ def plainly(ufunc: np.ufunc, inputs: tuple, dtype: np.dtype) -> Any:
 
 def array_ufunc(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, out: tuple | None = None, **options: Any) -> Any:
     """NumPy's ufuncs and their methods."""
-    if method == "__call__" and out is None and not options:
-        if (y := plainly(ufunc, inputs, self.dtype)) is not None:
-            return y
+    try:
+        if method == "__call__" and out is None and not options:
+            if (y := plainly(ufunc, inputs, self.dtype)) is not None:
+                return y
+        return by_types(ufunc, method, inputs, out, options)
+    except MISUSES as error:
+        raise renamed(error, ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}") from error
+
+
+def by_types(ufunc: np.ufunc, method: str, inputs: tuple, out: tuple | None, options: dict) -> Any:
+    """A call of a ufunc whose types, options and outputs are to be seen to."""
     if not all(map(understood, (*inputs, *(out or ())))):
         return NotImplemented
     if ours(ufunc) is None:
@@ -233,6 +244,8 @@ def array_ufunc(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, out: tupl
         return wrapped(result)
     name, casting = ufunc.__name__, options.get("casting", "same_kind")
     results = result if isinstance(result, tuple) else (result,)
+    for o, y in zip(out, results):
+        require_room(o, y, name, casting)
     stored = tuple(wrapped(y) if o is None else stored_in(o, y, name, casting) for o, y in zip(out, results))
     return stored if isinstance(result, tuple) else stored[0]
 
@@ -242,12 +255,35 @@ def fits(shape: tuple, room: tuple) -> bool:
     return len(shape) <= len(room) and all(n in (1, m) for n, m in zip(shape[::-1], room[::-1]))
 
 
-def stored_in(out: Any, y: Any, name: str, casting: str = "same_kind") -> Any:
-    """`out` with the result in it; nothing is written where it does not fit."""
+def renamed(error: Exception, name: str) -> Exception:
+    """An error under the name that was called; one that a function of the user's raised stays as it is."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else trace.tb_frame.f_code.co_filename
+    if str(error).startswith("numpy.") or not where.startswith((*HOMES, "<")):
+        return error
+    kind = next(k for k in MISUSES if isinstance(error, k))
+    return kind(f"numpy.{name}: {re.sub(r'^[a-z_0-9]+: ', '', said(error))}")
+
+
+HOMES = tuple(str(Path(f).parent) for f in (__file__, np.__file__))
+
+
+def require_room(out: Any, y: Any, name: str, casting: str = "same_kind") -> None:
+    """Raise if `out` cannot take a result."""
+    if out is None:
+        return
     if not np.can_cast(y.dtype, out.dtype, casting):
         raise TypeError(f"numpy.{name}: cannot store {y.dtype} in an out of {out.dtype} under casting={casting!r}")
     if not fits(tuple(y.shape), tuple(out.shape)):
         raise ValueError(f"numpy.{name}: a result of shape {y.shape} does not fit an out of shape {out.shape}")
+    require_writable(out, f"numpy.{name}")
+
+
+def stored_in(out: Any, y: Any, name: str, casting: str = "same_kind") -> Any:
+    """`out` with the result in it; nothing is written where it does not fit."""
+    require_room(out, y, name, casting)
     return store(out, cast(y, out.dtype), f"numpy.{name}")
 
 
@@ -344,6 +380,8 @@ def array_function(self: Any, function: Callable, kinds: Any, args: tuple, optio
         result = stand(*places, **names)
     except nf.Unseen as error:
         raise TypeError(f"numpy.{name}: {error}") from None
+    except MISUSES as error:
+        raise renamed(error, name) from error
     if out is not None:
         return stored_in(out, result, name)
     return result if function in UNWRAPPED else wrapped(result)

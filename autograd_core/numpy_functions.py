@@ -110,7 +110,7 @@ def needs_grad(x: Any) -> bool:
 def store(target: Any, value: Any, name: str) -> Any:
     """Write a result into what the user gave as `out` or to be changed in place."""
     if isinstance(target, Traced):
-        target.write(value)
+        target.write(value, name)
     elif needs_grad(value):
         raise TypeError(
             f"{name}: the result carries gradients and cannot be written into an ndarray; "

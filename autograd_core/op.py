@@ -238,7 +238,7 @@ def _caller(op: Op) -> Callable:
         except Exception as error:
             raise explained(op, args, error) from error
 
-    if op.elementwise and not op.defaults and len(op.inputs) in SHORTCUTS:
+    if op.elementwise and not op.view and not op.defaults and len(op.inputs) in SHORTCUTS:
         call = SHORTCUTS[len(op.inputs)](op, call)
     call.op = op
     call.__name__ = call.__qualname__ = op.name
@@ -249,7 +249,7 @@ def _caller(op: Op) -> Callable:
 
 # --- errors ----------------------------------------------------------------------------------------------------------
 
-MISUSES = (np.linalg.LinAlgError, IndexError, ValueError, TypeError)
+MISUSES = (np.linalg.LinAlgError, IndexError, ValueError, TypeError, MemoryError)
 _HERE = str(Path(__file__).parent)
 _ACCEPTED = {"i": "integers", "bi": "booleans and integers", **dict.fromkeys(("f", "fi", "bfi"), "real numbers")}
 
@@ -258,7 +258,8 @@ def called(name: str) -> str:
     """The public function of ours that the user called, found on the stack: what an error is to name first."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith((_HERE, "<string>")):
-        if frame.f_code.co_name in frame.f_globals.get("__all__", ()):
+        module = frame.f_globals
+        if frame.f_code.co_name in (*module.get("__all__", ()), *module.get("METHODS", ())):
             name = frame.f_code.co_name
         frame = frame.f_back  # type: ignore[assignment]
     return name
@@ -273,22 +274,30 @@ def explained(op: Op, args: tuple, error: Exception) -> Exception:
     kind = next(k for k in MISUSES if isinstance(error, k))
     names = map(str, range(99)) if op.variadic else op.inputs
     given = [f"{n} is {_shape_of(a)}" for n, a in zip(names, args)] + [f"in {op.name}"] * (name != op.name)
-    reason = text.removeprefix(f"{op.name}: ") if named else f"{_reason(op, error)} ({', '.join(given)})"
-    better = kind(f"{name}: {reason}")
-    better.explained = True  # type: ignore[attr-defined]
+    reason = text.removeprefix(f"{op.name}: ") if named else said(error, op.forward, op.elementwise)
+    better = kind(f"{name}: {reason}" if named else f"{name}: {reason} ({', '.join(given)})")
+    better.explained = reason  # type: ignore[attr-defined]
     return better
 
 
-def _reason(op: Op, error: Exception) -> str:
+def said(error: Exception, forward: Callable | None = None, elementwise: bool = False) -> str:
     """What NumPy said, in words that hold for tensors."""
     text = str(error)
-    if "broadcast" in text and op.elementwise:
+    if "broadcast" in text and elementwise:
         return "shapes do not broadcast together"
     if isinstance(error, TypeError) and ("ufunc" in text or "DType" in text):
-        ufunc = getattr(np, (re.findall(r"ufunc '(\w+)'", text) or [""])[0], op.forward)
+        ufunc = getattr(np, (re.findall(r"ufunc '(\w+)'", text) or [""])[0], forward)
         kinds = {np.dtype(t[0]).kind.replace("u", "i") for t in getattr(ufunc, "types", ()) if t[0] not in "OmM"}
         return f"takes {_ACCEPTED.get(''.join(sorted(kinds)), 'numbers')}"
-    return text.replace("numpy boolean", "boolean")
+    if found := re.search(r"index (-?\d+) is out of bounds .*?size (\d+)", text):
+        return f"index {found[1]} is out of range for an axis of {found[2]} entries"
+    return text.removeprefix("result_type: ").replace("numpy boolean", "boolean")
+
+
+def require_callable(f: Any, who: str) -> None:
+    """Raise if what should be a function is none."""
+    if not callable(f):
+        raise TypeError(f"{who}: expected a function, got {type(f).__name__} {f!r:.40}")
 
 
 def _shape_of(a: Any) -> str:

@@ -15,6 +15,7 @@ through the machine's logarithm and cosine.  Inside vmap a draw without batched 
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 import os
@@ -26,13 +27,15 @@ import numpy as np
 
 from .dtypes import as_dtype, get_default_dtype, int64, promote_types
 from .kernels import random as kernel
-from .op import Traced, op
+from .op import Traced, called, op
+from .ops.axes import spelled
 from .ops.base import broadcast_to
 from .ops.create import CPU, as_device, as_size, ask_gradients, float_type, number, require_differentiable
 from .ops.math import cos, exp, sin
 from .tape import observe
 from .tape import state as thread
 from .tensor import Tensor, at
+from .views import require_writable
 
 __all__ = [
     "Generator", "bernoulli", "default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed",
@@ -196,7 +199,7 @@ def drawn(draw: Any, generator: Generator | None, *values: Any, **params: Any) -
     if generator is None:
         generator = default_generator
     elif not isinstance(generator, Generator):
-        raise TypeError(f"{draw.op.name}: generator must be a Generator, got {type(generator).__name__}")
+        raise TypeError(f"{called(draw.op.name)}: generator must be a Generator, got {type(generator).__name__}")
     y = draw(generator.state, *[v.value if v.__class__ is Tensor else v for v in values], **params)
     if isinstance(y, Traced):
         return y
@@ -228,19 +231,22 @@ def randn(*sizes, size=None, generator=None, dtype=None, requires_grad=False, de
     return _sized(draw_normal, "randn", as_size(sizes, size, dtype, "randn"), dtype, generator, requires_grad, device)
 
 
+@spelled
 def rand_like(input, *, generator=None, dtype=None, requires_grad=False, device=None):
     """Uniform numbers in the shape and type of another."""
     dtype = float_type(input.dtype if dtype is None else dtype, "rand_like")
     return _sized(draw_uniform, "rand_like", input.shape, dtype, generator, requires_grad, device)
 
 
+@spelled
 def randn_like(input, *, generator=None, dtype=None, requires_grad=False, device=None):
     """Normal numbers in the shape and type of another."""
     dtype = float_type(input.dtype if dtype is None else dtype, "randn_like")
     return _sized(draw_normal, "randn_like", input.shape, dtype, generator, requires_grad, device)
 
 
-def randint(low, high=None, size=None, *, generator=None, dtype=None, requires_grad=False, device=None):
+@spelled
+def randint(low=0, high=None, size=None, *, generator=None, dtype=None, requires_grad=False, device=None):
     """Integers from low (0 if left out) to below high: randint(10, (2, 3)) or randint(5, 10, (2, 3))."""
     if size is None and isinstance(high, (tuple, list)):
         high, size = None, high
@@ -256,6 +262,7 @@ def randint(low, high=None, size=None, *, generator=None, dtype=None, requires_g
     return ask_gradients(t, "randint") if requires_grad else t
 
 
+@spelled
 def randint_like(input, low, high=None, *, generator=None, dtype=None, requires_grad=False, device=None):
     """Integers from low (0 if left out) to below high, in the shape and type of another."""
     dtype = input.dtype if dtype is None else dtype
@@ -360,6 +367,7 @@ def _require_floats(value: Any, name: str, kinds: str = "f") -> Any:
     return value
 
 
+@spelled
 def bernoulli(x, p=None, *, generator=None):
     """Ones with probability x, else zeros; with p given, ones with probability p in the shape and type of x."""
     dtype = x.dtype
@@ -377,6 +385,7 @@ def poisson(input, generator=None):
     return drawn(draw_poisson, generator, rate)
 
 
+@spelled
 def multinomial(x, num_samples, replacement=False, *, generator=None):
     """Places along the last axis, each drawn with probability proportional to its entry of x."""
     weights = _require_floats(x, "multinomial")
@@ -457,7 +466,18 @@ def random_(x, from_=None, to=None, *, generator=None):
     return _fill(x, drawn(draw_integers, generator, low=least, high=most, shape=x.shape, dtype=x.dtype))
 
 
+def _checked(fill: Callable) -> Callable:
+    """A fill that draws nothing if it may not write."""
+
+    @functools.wraps(fill)
+    def call(x, *args, **options):
+        require_writable(x, fill.__name__)
+        return fill(x, *args, **options)
+
+    return call
+
+
 _fills = (bernoulli_, cauchy_, exponential_, log_normal_, normal_, random_, uniform_)
-METHODS = {f.__name__: f for f in (bernoulli, multinomial, *_fills)}
+METHODS = {f.__name__: f for f in (bernoulli, multinomial, *map(_checked, _fills))}
 for _name, _method in METHODS.items():
     setattr(Traced, _name, _method)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .op import Op, Plan, Traced
+from .op import Op, Plan, Traced, require_callable
 
 clock = itertools.count(1)
 user_code = False  # whether a graph may hold hooks or backward functions of the user's, which must run just once
@@ -26,12 +26,13 @@ user_code = False  # whether a graph may hold hooks or backward functions of the
 class Leaf:
     """Where gradients arrive: a tensor the user asked gradients for.  It holds the gradient, not the tensor."""
 
-    __slots__ = ("grad", "hooks", "after", "shape", "dtype", "__weakref__")
+    __slots__ = ("grad", "hooks", "after", "shape", "dtype", "over", "__weakref__")
     parents, index, name = (), 0, "leaf"
 
     def __init__(self, shape: tuple, dtype: np.dtype):
         self.grad = self.hooks = self.after = None
         self.shape, self.dtype = shape, dtype
+        self.over = False  # whether it stood in for an argument of a transform whose function has returned
 
 
 class Node:
@@ -61,6 +62,15 @@ class Node:
         return f"<{self.name}>"
 
 
+class Keep:
+    """The last hook of a node whose gradient is kept: it adds what it is given to a leaf of the tensor's own."""
+
+    __slots__ = ("leaf",)
+
+    def __init__(self, leaf: Leaf):
+        self.leaf = leaf
+
+
 class Packed(Node):
     """A node whose saved arrays went through `saved_tensors_hooks`."""
 
@@ -71,7 +81,7 @@ class Packed(Node):
         return self.packed and [v if shape is None else self.unpack(v, shape) for v, shape in self.packed]
 
     @env.setter
-    def env(self, value):
+    def env(self, value: list | None) -> None:
         self.packed = value
 
 
@@ -199,6 +209,13 @@ class set_grad_enabled(ContextDecorator):
         self.before, self.flag = state.mode, bool(mode)
         self.__enter__()
 
+    def __call__(self, function: Callable) -> Callable:
+        state.mode = self.before
+        return super().__call__(function)
+
+    def _recreate_cm(self):
+        return type(self)(self.flag)
+
     def __enter__(self):
         _enter(grad=self.flag)
 
@@ -220,8 +237,8 @@ def expect_user_code() -> None:
 @contextmanager
 def saved_tensors_hooks(pack: Callable, unpack: Callable) -> Iterator[None]:
     """Pass every array the tape keeps through `pack`, and through `unpack` when backward needs it."""
-    if not (callable(pack) and callable(unpack)):
-        raise TypeError(f"saved_tensors_hooks: expected two functions, got {pack!r:.40} and {unpack!r:.40}")
+    for f in (pack, unpack):
+        require_callable(f, "saved_tensors_hooks")
     with using(pack=(pack, unpack)):
         yield
 

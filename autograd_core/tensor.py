@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from . import dtypes
-from .op import SHORTCUTS, Op, Traced, explained
+from .op import SHORTCUTS, Op, Traced, explained, require_callable
 from .tape import (
+    Keep,
     Leaf,
     Mode,
     Node,
@@ -126,9 +129,7 @@ class Tensor(Traced):
             self.node = None
         else:
             if self.dtype.kind not in "fc":
-                raise TypeError(
-                    f"requires_grad: only floating-point and complex tensors have gradients, not {self.dtype}"
-                )
+                raise TypeError(f"requires_grad: {self.dtype} numbers have no gradients; use t.float() or t.double()")
             if self.leaf is None:
                 self.leaf = Leaf(self.shape, self.dtype)
             self.node = self.leaf
@@ -160,14 +161,14 @@ class Tensor(Traced):
 
     @data.setter
     def data(self, other: Any) -> None:
-        value = other.value if isinstance(other, Tensor) else _array(other, None)
+        value = other.value if isinstance(other, Tensor) else _array(other, None, who="data")
         if self.leaf is not None and (value.shape, value.dtype) != (self.shape, self.dtype):
             self.leaf.shape, self.leaf.dtype = value.shape, value.dtype
         self.value, self.origin = value, None
 
     def detach(self) -> Tensor:
-        """The same memory, cut off from its history."""
-        return at(self.value, None, self.level)
+        """The same memory, cut off from its history and from every transform around it."""
+        return at(self.value.detach() if isinstance(self.value, Traced) else self.value, None, self.level)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for gradients, or stop asking; returns the tensor."""
@@ -180,8 +181,8 @@ class Tensor(Traced):
         if node is None:
             raise RuntimeError("retain_grad: this tensor does not require gradients")
         if self.leaf is None:
-            self.leaf = leaf = Leaf(self.shape, self.dtype)
-            node.hooks = [*(node.hooks or ()), lambda g: setattr(leaf, "grad", g)]
+            self.leaf = Leaf(self.shape, self.dtype)
+            node.hooks = [*(node.hooks or ()), Keep(self.leaf)]
 
     @property
     def retains_grad(self) -> bool:
@@ -193,21 +194,17 @@ class Tensor(Traced):
         node = _node(self)
         if node is None:
             raise RuntimeError("register_hook: this tensor does not require gradients")
-        if not callable(hook):
-            raise TypeError(
-                f"register_hook: expected a function of the gradient, got {type(hook).__name__} {hook!r:.40}"
-            )
+        require_callable(hook, "register_hook")
         expect_user_code()
-        node.hooks = [*(node.hooks or ()), hook]
-        return Handle(node, "hooks", hook)
+        entry = partial(hook)  # the same function may be registered twice and removed once
+        node.hooks = [*(node.hooks or ()), entry]
+        return Handle(node, "hooks", entry)
 
     def register_post_accumulate_grad_hook(self, hook: Callable) -> Handle:
         """Call `hook(tensor)` after a backward has added to this leaf's `.grad`."""
         if not isinstance(self.node, Leaf):
             raise RuntimeError("register_post_accumulate_grad_hook: only leaves that require gradients accumulate them")
-        if not callable(hook):
-            given = f"{type(hook).__name__} {hook!r:.40}"
-            raise TypeError(f"register_post_accumulate_grad_hook: expected a function of the tensor, got {given}")
+        require_callable(hook, "register_post_accumulate_grad_hook")
         entry = (weakly(self), hook)
         self.node.after = [*(self.node.after or ()), entry]
         return Handle(self.node, "after", entry)
@@ -217,7 +214,8 @@ class Tensor(Traced):
             raise RuntimeError("deepcopy: only leaf tensors can be copied deeply; use clone(), or detach() first")
         copy = type(self).__new__(type(self))
         memo[id(self)] = copy
-        copy.__setstate__((np.array(self.value), self.requires_grad, self.grad and self.grad.__deepcopy__(memo)))
+        copy.__setstate__((np.array(self.value), self.requires_grad, deepcopy(self.grad, memo)))
+        vars(copy).update(deepcopy(vars(self), memo)) if hasattr(self, "__dict__") else None
         return copy
 
     def __reduce__(self):
@@ -349,29 +347,29 @@ def unary(op: Op, general: Callable) -> Callable:
     """The shortest way through an elementwise op of one input: `apply` for a plain tensor in ordinary mode."""
     forward, plans, promotes = op.forward, op.quick, bool(op.promotes)
 
-    def call(x, /):
-        if x.__class__ is not Tensor or x.origin is not None or state.mode is not None:
-            return general(x)
-        value = x.value
+    def call(input):
+        if input.__class__ is not Tensor or input.origin is not None or state.mode is not None:
+            return general(input)
+        value = input.value
         try:
             y = forward(value)
         except Exception as error:
-            raise explained(op, (x,), error) from error
+            raise explained(op, (input,), error) from error
         if y.__class__ is not np.ndarray:
             y = _entry(y)
         if promotes and y.dtype is not value.dtype:
-            return general(x)
+            return general(input)
         t = new(Tensor)
         t.value = y
         t.leaf = t.origin = t.node = None
-        if x.node is not None:
+        if input.node is not None:
             dtype = y.dtype
             if (plan := plans.get(3)) is None or not (dtype is _float32 or dtype is _float64):
-                t.node = record(op, y, [value], {}, [x.node], 3)
+                t.node = record(op, y, [value], {}, [input.node], 3)
             else:
                 t.node = n = new(Node)
                 n.plan = plan
-                n.parents = (x.node,)
+                n.parents = (input.node,)
                 n.env = plan.save(y, value)
                 n.shape = y.shape
                 n.dtype = dtype
@@ -386,44 +384,44 @@ def binary(op: Op, general: Callable) -> Callable:
     """The same for two inputs: plain tensors of one type, or one and a Python number."""
     forward, plans, promotes = op.forward, op.quick, bool(op.promotes)
 
-    def call(a, b, /):
+    def call(input, other):
         if state.mode is not None:
-            return general(a, b)
-        x, y, parents, key = a, b, (), 4
-        if a.__class__ is Tensor and a.origin is None:
-            x = a.value
-            if a.node is not None:
-                parents, key = (a.node,), 5
+            return general(input, other)
+        x, y, parents, key = input, other, (), 4
+        if input.__class__ is Tensor and input.origin is None:
+            x = input.value
+            if input.node is not None:
+                parents, key = (input.node,), 5
             dtype = x.dtype
-            if b.__class__ is Tensor and b.origin is None:
-                y = b.value
+            if other.__class__ is Tensor and other.origin is None:
+                y = other.value
                 if y.dtype is not dtype:
-                    return general(a, b)
-                if b.node is not None:
-                    parents, key = (*parents, b.node), key | 2
-            elif b.__class__ is float and dtype.kind == "f":
-                y = _constants.get(b) if dtype is _float32 else None
+                    return general(input, other)
+                if other.node is not None:
+                    parents, key = (*parents, other.node), key | 2
+            elif other.__class__ is float and dtype.kind == "f":
+                y = _constants.get(other) if dtype is _float32 else None
                 if y is None:
-                    y = _constant(b, dtype)
-            elif b.__class__ is not int:
-                return general(a, b)
-        elif b.__class__ is Tensor and b.origin is None and (a.__class__ is float or a.__class__ is int):
-            y = b.value
+                    y = _constant(other, dtype)
+            elif other.__class__ is not int:
+                return general(input, other)
+        elif other.__class__ is Tensor and other.origin is None and (input.__class__ is float or input.__class__ is int):
+            y = other.value
             dtype = y.dtype
-            if a.__class__ is float and dtype.kind == "f":
-                x = _constant(a, dtype)
-            if b.node is not None:
-                parents, key = (b.node,), 6
+            if input.__class__ is float and dtype.kind == "f":
+                x = _constant(input, dtype)
+            if other.node is not None:
+                parents, key = (other.node,), 6
         else:
-            return general(a, b)
+            return general(input, other)
         try:
             value = forward(x, y)
         except Exception as error:
-            raise explained(op, (a, b), error) from error
+            raise explained(op, (input, other), error) from error
         if value.__class__ is not np.ndarray:
             value = _entry(value)
         if promotes and value.dtype is not dtype:
-            return general(a, b)
+            return general(input, other)
         dtype = value.dtype
         t = new(Tensor)
         t.value = value
@@ -493,7 +491,7 @@ def _link(result: Tensor, source: Tensor, op: Op, params: dict, k: int | None = 
         result.origin = View.of(source, op, params, k)
 
 
-def _array(data: Any, dtype: Any, copy: bool = False) -> np.ndarray:
+def _array(data: Any, dtype: Any, copy: bool = False, who: str = "Tensor") -> np.ndarray:
     """An array of a user's data: Python floats become the default type, Python ints int64, arrays keep theirs."""
     if isinstance(data, Tensor):
         data = data.value
@@ -504,11 +502,11 @@ def _array(data: Any, dtype: Any, copy: bool = False) -> np.ndarray:
     try:
         array = np.array(data) if copy or not isinstance(data, np.ndarray) else data
     except ValueError as error:
-        raise ValueError(f"tensor: rows of different lengths do not make a tensor ({error})") from None
+        raise ValueError(f"{who}: rows of different lengths do not make a tensor ({error})") from None
     if dtype is not None:
         return array.astype(dtypes.as_dtype(dtype), copy=False)
     if array.dtype.kind not in "biufc":
-        raise TypeError(f"tensor: expected numbers, got {type(data).__name__} of {array.dtype}")
+        raise TypeError(f"{who}: expected numbers, got {type(data).__name__} {data!r:.40}")
     if not isinstance(data, (np.ndarray, np.generic)):
         if array.dtype == _float64:
             return array.astype(dtypes.get_default_dtype(), copy=False)

@@ -146,7 +146,7 @@ def forward_matches_differences(case: Case) -> None:
     for k, (y, v) in enumerate(zip(ys, case.vs)):
         if v is not None:
             pick = lambda *xs, k=k: np.asarray(outputs(case.op.call(*xs, **case.params))[k])
-            tangent = y.t if isinstance(y, Dual) else np.zeros(np.shape(y))
+            tangent = y.tangent if isinstance(y, Dual) else np.zeros(np.shape(y))
             close(tangent, slope(pick, case.arrays, us), f"{case.op}: tangent of result {k}", 1e-6, 1e-6)
 
 
@@ -158,19 +158,38 @@ def batch_matches_loop(case: Case, size: int = 3) -> None:
         stacked = [
             np.stack([a] + [jiggled(a, k) for k in range(1, size)]) if b else a for a, b in zip(case.arrays, mask)
         ]
-        with new_level() as level:
-            boxed = [Batched(a, level) if b else a for a, b in zip(stacked, mask)]
-            ys = outputs(case.op.call(*boxed, **case.params))
+        members = [[a[k] if b else a for a, b in zip(stacked, mask)] for k in range(size)]
+        expected = [outputs(case.op.call(*xs, **case.params)) for xs in members]
+        if len({tuple(np.shape(y) for y in ys) for ys in expected}) > 1:
+            refuses_to_stack(case, stacked, mask)
+            continue
+        ys = in_a_batch(case, stacked, mask)
         for k in range(size):
-            members = [a[k] if b else a for a, b in zip(stacked, mask)]
-            expected = outputs(case.op.call(*members, **case.params))
-            for y, e in zip(ys, expected):
+            for y, e in zip(ys, expected[k]):
                 close(y.batch[k], e, f"{case.op}: member {k} of a batch {mask}", 1e-9, 1e-12)
 
 
+def in_a_batch(case: Case, stacked: list, mask: list[bool]) -> list:
+    """The op on arrays of which some are batches of values."""
+    with new_level() as level:
+        boxed = [Batched(a, level) if b else a for a, b in zip(stacked, mask)]
+        return outputs(case.op.call(*boxed, **case.params))
+
+
+def refuses_to_stack(case: Case, stacked: list, mask: list[bool]) -> None:
+    """Results whose shapes depend on the entries (as those of unique do) have no batch: that must be an error."""
+    try:
+        in_a_batch(case, stacked, mask)
+    except ValueError:
+        return
+    raise AssertionError(f"{case.op}: made a batch {mask} of results that differ in shape")
+
+
 def jiggled(a: np.ndarray, k: int) -> np.ndarray:
-    """The same entries in another order along the first axis, or scaled a little: still in the op's domain."""
-    return a * (1 + 0.01 * k) if differentiable(a) else a
+    """Another member of a's kind: numbers scaled a little; integers and truth values the same ones, rolled k places."""
+    if differentiable(a):
+        return a * (1 + 0.01 * k)
+    return np.roll(a, k)
 
 
 def inputs_untouched(case: Case) -> None:

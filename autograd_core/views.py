@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .op import REGISTRY, Op, Traced, called
-from .tape import Leaf, Node, current, enable_grad, mark_written, memory, observe, state, user_line
+from .tape import Leaf, Node, current, enable_grad, mark_written, memory, observe, state, user_line, write_after
 
 
 class View:
@@ -41,8 +41,11 @@ def follow(path: tuple, x: Any) -> Any:
 
 def refresh(t: Any) -> None:
     """Give a view the history its base has gained by a change in place."""
-    if t.origin.base.node is not t.origin.seen:
-        t.origin.seen = t.origin.base.node
+    now, seen = t.origin.base.node, t.origin.seen
+    if now is not seen:
+        t.origin.seen = now
+        if (now is None or isinstance(now, Leaf)) and (seen is None or isinstance(seen, Leaf)):
+            return  # the base was frozen or thawed, not changed
         with enable_grad():
             t.node = follow(t.origin.path, t.origin.base).node
 
@@ -51,24 +54,30 @@ def write(target: Any, new: Any, who: str = "write") -> None:
     """Overwrite an array or a traced value."""
     if isinstance(target, Traced):
         target.write(new, who)
-    elif not target.flags.writeable:
-        raise RuntimeError(
-            f"{called(who)}: the entries share memory, as after expand, or the memory is read-only; clone() it first"
-        )
     else:
         np.copyto(target, new, casting="same_kind")
+
+
+def require_writable(target: Any, who: str) -> None:
+    """Raise if a value cannot be changed in place, whatever by."""
+    if isinstance(target, np.ndarray):
+        if not target.flags.writeable:
+            why = "its entries share memory, as after expand, or its memory is read-only"
+            raise RuntimeError(f"{called(who)}: this tensor cannot be changed in place: {why}; clone() it first")
+        return
+    base = target.origin.base if getattr(target, "origin", None) is not None else target
+    if current().grad and isinstance(getattr(base, "node", None), Leaf):
+        what = "a leaf that requires gradients" if base is target else "a view of a leaf that requires gradients"
+        why = "its gradient would be lost; use no_grad(), or clone() it first"
+        raise RuntimeError(f"{called(who)}: {what} cannot be changed in place: {why}")
+    require_writable(target.innermost(), who)
 
 
 def overwrite(t: Any, new: Any, who: str = "write") -> None:
     """Let tensor t take on the value and the history of `new`; nothing changes if it cannot."""
     base = t if t.origin is None else t.origin.base
     recording = current().grad
-    if recording and isinstance(base.node, Leaf):
-        what = "a leaf that requires gradients" if base is t else "a view of a leaf that requires gradients"
-        raise RuntimeError(
-            f"{called(who)}: {what} cannot be changed in place: "
-            "its gradient would be lost; use no_grad(), or clone() it first"
-        )
+    require_writable(t, who)
     new = _fitting(t, new, who)
     if not isinstance(new, type(t)) and isinstance(new, Traced) and new.level > t.level:
         raise RuntimeError(
@@ -84,10 +93,19 @@ def overwrite(t: Any, new: Any, who: str = "write") -> None:
         observe(REGISTRY["overwrite"], (t, new), {}, None)
 
 
+def take_history(t: Any, node: Any) -> None:
+    """Give a tensor that was changed in place by a user's function the node of that call."""
+    base = t if t.origin is None else t.origin.base
+    if isinstance(base.node, Leaf):
+        raise RuntimeError("mark_dirty: a leaf that requires gradients cannot be changed in place; clone() it first")
+    mark_written(t.value)
+    _rebase(t, base, t, node)
+
+
 def _fitting(t: Any, new: Any, who: str) -> Any:
     """`new` in the shape and type of t, or an error that says why not."""
     if not isinstance(new, Traced):
-        new = _as_array(new, t.dtype, who)
+        new = as_array(new, t.dtype, who)
     if not np.can_cast(new.dtype, t.dtype, "same_kind"):
         raise TypeError(
             f"{called(who)}: {new.dtype} cannot be stored in place in a tensor of {t.dtype}; convert one of them"
@@ -104,7 +122,7 @@ def _fitting(t: Any, new: Any, who: str) -> Any:
     return new if new.dtype == t.dtype else new.astype(t.dtype)
 
 
-def _as_array(new: Any, dtype: np.dtype, who: str) -> np.ndarray:
+def as_array(new: Any, dtype: np.dtype, who: str) -> np.ndarray:
     """What is to be stored, as an array; Python numbers take on the type of the tensor."""
     if isinstance(new, (np.ndarray, np.generic)):
         return np.asarray(new)
@@ -120,9 +138,10 @@ def _history(t: Any, new: Any) -> Any:
     node = getattr(new, "node", None) if isinstance(new, Traced) and new.level == t.level else None
     if isinstance(node, Leaf):
         node = REGISTRY["alias"].call(new).node
-    if isinstance(node, Node) and type(node) is Node and node.env:
-        owner = memory(t.value)
-        node.env = [v.copy() if isinstance(v, np.ndarray) and memory(v) is owner else v for v in node.env]
+    if node.__class__ is Node and node.env and not isinstance(t.value, Traced):
+        owner, since = memory(t.value), node.index
+        kept = lambda v: isinstance(v, np.ndarray) and memory(v) is owner and not write_after(v, since)
+        node.env = [v.copy() if kept(v) else v for v in node.env]
     return node
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from . import dtypes
 from .op import REGISTRY, Op, Traced
 from .tape import memory
 from .views import write
@@ -31,6 +32,8 @@ class Batched(Traced):
         batched = [isinstance(a, Batched) and a.level == self.level for a in args]
         values = [a.batch if b else a for a, b in zip(args, batched)]
         size = self.batch.shape[0]
+        if op.promotes:
+            values = self.promoted(op, args, values, batched)
         if op.batch is not None:
             y = op.batch(size, values, batched, **params)
         elif op.elementwise:
@@ -43,10 +46,21 @@ class Batched(Traced):
             return tuple(Batched(_entry(v), self.level) for v in y)
         return None if y is None else Batched(_entry(y), self.level)
 
+    def promoted(self, op: Op, args: tuple, values: list, batched: list) -> list:
+        """Values of the type that each member alone would have: a batch of numbers counts as a number."""
+        target = dtypes.result_type(*args)
+        return [
+            v.astype(target) if b and v.dtype.kind in "fc" and v.dtype != target else v for v, b in zip(values, batched)
+        ]
+
     def write(self, new: Any, who: str = "write") -> None:
         """Take on other values in place."""
         mine = isinstance(new, Batched) and new.level == self.level
         write(self.batch, new.batch if mine else new, who)
+
+    def detach(self) -> Any:
+        """The batch without its history."""
+        return Batched(self.batch.detach(), self.level)
 
     def innermost(self) -> Any:
         """The value one level below."""

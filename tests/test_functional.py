@@ -183,3 +183,118 @@ def test_loops_branches_and_recursion_differentiate_as_they_ran() -> None:
     assert ag.grad(lambda x: power(x, 6))(2.0) == 6 * 2.0**5
     assert ag.grad(collatz)(2.0) == 3.0
     assert ag.jvp(collatz, (2.0,), (1.0,))[1] == 3.0
+
+
+def test_transforms_inside_transforms_keep_the_outer_gradient() -> None:
+    x3 = np.array([0.5, 1.0, 2.0])
+    hvp = lambda w: ag.hvp(lambda x: (x**3 * w).sum(), x3, x3).sum()
+    np.testing.assert_allclose(ag.grad(hvp)(x3), 6 * x3**2)
+    batch = lambda w: ag.vmap(ag.grad(lambda x: (x**3 * w).sum()))(x3).sum()
+    np.testing.assert_allclose(ag.grad(batch)(x3), [(3 * x3**2).sum()] * 3)
+    inner = lambda x: ag.jvp(lambda y: x * y * ag.grad(lambda z: x * y * z * z)(y), (x,), (1.0,))[1] * x
+    assert ag.grad(inner)(2.0) == 480.0
+    product = lambda x: ag.jvp(lambda y: y.prod(), (x,), (np.array([1.0, -1.0, 0.5]),))[1]
+    np.testing.assert_allclose(ag.grad(product)(x3), [-1.5, 2.25, 0.5])
+    w = ag.tensor(x3, requires_grad=True)
+    ag.hvp(lambda x: (x**3 * w).sum(), x3, x3).sum().backward()
+    np.testing.assert_allclose(w.grad.numpy(), 6 * x3**2)
+
+
+def test_pullbacks_and_linearisations_are_functions_too() -> None:
+    pull = ag.vjp(lambda x: x**2, X)[1]
+    push = ag.linearize(lambda x: x**2, X)[1]
+    np.testing.assert_allclose(ag.grad(lambda v: pull(v).sum())(X), 2 * X)
+    np.testing.assert_allclose(ag.jacobian(push)(X), np.diag(2 * X))
+    np.testing.assert_allclose(ag.jacobian(push, mode="forward")(X), np.diag(2 * X))
+
+
+def test_linearize_and_jacobian_of_complex_functions() -> None:
+    z, t = np.array([1 + 2j, -0.5j]), np.array([0.3 - 1j, 2.0])
+    np.testing.assert_allclose(ag.linearize(lambda z: z * z, z)[1](t), 2 * z * t)
+    for mode in ("reverse", "forward", "auto"):
+        np.testing.assert_allclose(ag.jacobian(lambda z: z**2, mode=mode)(z), np.diag(2 * z))
+
+
+def test_results_belong_to_the_caller() -> None:
+    a = np.ones(3)
+    for g in (
+        ag.grad(lambda x: x.sum())(a),
+        ag.value_and_grad(lambda x: x.mean())(a)[1],
+        ag.jacobian(lambda x: x + 0)(a),
+    ):
+        g *= 0.1
+    seed = np.ones(3)
+    pulled = ag.vjp(lambda x: x + 0, a)[1](seed)
+    pulled *= 5
+    same, tangent = ag.jvp(lambda x: x, (a,), (seed,))
+    same *= 7
+    tangent *= 7
+    assert seed.tolist() == [1, 1, 1] and a.tolist() == [1, 1, 1]
+    x = ag.tensor(a, requires_grad=True)
+    assert ag.gradient(x.sum(), x)[0].add_(1).tolist() == [2, 2, 2]
+
+
+def test_detach_stops_every_mode() -> None:
+    f = lambda x: (x.detach() * x).sum()
+    np.testing.assert_allclose(ag.hessian(f)(X), np.zeros((3, 3)))
+    np.testing.assert_allclose(ag.jvp(f, (X,), (np.ones(3),))[1], X.sum())
+    np.testing.assert_allclose(ag.vmap(lambda x: x.detach().contiguous() * 2)(X), 2 * X)
+
+
+def test_changes_in_place_inside_transforms() -> None:
+    def f(x):
+        y = x * 1
+        y *= x
+        y[y > 1] *= 2.0
+        buffer = ag.zeros_like(x)
+        buffer[0] = y[0] * 3
+        return y.sum() + buffer.sum()
+
+    slopes = 2 * X * np.array([4, 1, 2])
+    np.testing.assert_allclose(ag.grad(f)(X), slopes)
+    np.testing.assert_allclose(ag.hessian(f)(X), np.diag(2 * np.array([4, 1, 2])))
+    np.testing.assert_allclose(ag.jvp(f, (X,), (np.ones(3),))[1], slopes.sum())
+    np.testing.assert_allclose(ag.grad(lambda x: ag.jvp(f, (x,), (np.ones(3),))[1])(X), 2 * np.array([4, 1, 2]))
+
+    def g(x):
+        y = x * 1
+        y *= x
+        return y.sum()
+
+    np.testing.assert_allclose(ag.vmap(ag.grad(g))(np.stack([X, -X])), 2 * np.stack([X, -X]))
+
+
+def test_members_of_a_batch_have_the_type_they_would_have_alone() -> None:
+    got = ag.vmap(lambda a, b: a + b, (None, 0))(ag.ones(3), ag.ones(2, dtype=ag.float64))
+    assert got.dtype == np.float32
+
+
+def test_unselected_in_reverse_over_forward() -> None:
+    f = lambda x: ag.where(x > 0, ag.log(x) * ag.log(x) * x, 1.0).sum()
+    with np.errstate(all="ignore"):
+        g = ag.grad(lambda x: ag.jvp(f, (x,), (np.ones(3),))[1])(np.array([-1.0, 0.0, 2.0]))
+        assert np.isfinite(g).all() and g[0] == g[1] == 0
+        y, t = ag.jvp(lambda x: (x.sqrt() * 0).sum(), (np.array([0.0, 1.0]),), (np.ones(2),))
+        assert t == 0
+
+
+def test_cond_inside_vmap_of_grad() -> None:
+    f = lambda x: ag.cond(x > 0, lambda a: a * a, lambda a: -a, x)
+    np.testing.assert_allclose(ag.vmap(ag.grad(f))(np.array([3.0, -3.0])), [6.0, -1.0])
+
+
+def test_a_constant_cotangent_in_a_jacobian() -> None:
+    np.testing.assert_allclose(ag.jacobian(lambda x: ag.norm(x, p=0), mode="reverse")(np.ones(3)), np.zeros(3))
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_zeros_select_nothing_but_keep_their_derivatives(order: int) -> None:
+    """x⁴ + x³ + x² + x at 0, where every factor on the way is zero, in every mix of modes."""
+    f = lambda x: x * x * x * x + x * x * x + x * x + x
+    expected = [1.0, 2.0, 6.0, 24.0][order - 1]
+    forward = lambda g: lambda x: ag.jvp(g, (x,), (1.0,))[1]
+    for mix in range(2**order):
+        g = f
+        for k in range(order):
+            g = ag.grad(g) if mix >> k & 1 else forward(g)
+        assert g(0.0) == pytest.approx(expected), f"mix {mix:b}"

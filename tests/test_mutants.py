@@ -11,6 +11,7 @@ from autograd_core.op import REGISTRY, Op, Rule
 from autograd_core.testing import Case, arrays_agree_with_tensors, reverse_matches_differences
 
 REFUSED = {("zeta", 0), ("gammainc", 0), ("gammaincc", 0)}  # their rules raise: no formula is known that is of use
+COMPLAINT = "its gradient rule returned shape"  # the engine's own, of a cotangent that cannot be the input's
 CHECKS = [reverse_matches_differences, arrays_agree_with_tensors]
 
 
@@ -33,16 +34,14 @@ def axis_reversed(ct):
 
 
 def one_missing(ct):
-    """A sum that forgets a term."""
-    return (
-        ct * (1 - 0.5 * np.eye(1, max(1, int(np.prod(ct.shape))), dtype=ct.dtype.type(0).real.dtype).reshape(ct.shape))
-        if ct.shape
-        else ct * 0.5
-    )
+    """A sum that forgets half a term."""
+    kept = np.ones(ct.shape, ct.dtype.type(0).real.dtype if ct.dtype.kind in "fc" else float)
+    kept.flat[:1] = 0.5
+    return ct * kept
 
 
 MUTATIONS: dict[str, Callable] = {
-    "sign": lambda ct: -ct,
+    "sign": lambda ct: 0 - 1 * ct,  # of truth values too
     "scale": lambda ct: ct * 1.01,
     "order": axis_reversed,
     "missing term": one_missing,
@@ -114,8 +113,11 @@ def noticed(op: Op) -> bool:
                 try:
                     for check in CHECKS:
                         check(Case(op, arrays, params, rng))
-                except Exception:
+                except AssertionError:
                     return True
+                except Exception as error:  # a break that crashes in another way proves nothing
+                    if isinstance(error, RuntimeError) and COMPLAINT in str(error):
+                        return True
     return False
 
 

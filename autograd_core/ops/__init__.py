@@ -9,6 +9,7 @@ from typing import Any
 from .. import tensor
 from ..dtypes import as_dtype
 from ..op import SHORTCUTS, Traced
+from ..tape import current, state
 from . import base, create, fft, index, linalg, math, products, reduce, scan, shape, sort, special
 from .axes import spelled
 
@@ -42,13 +43,28 @@ def first_parameter(function: Any) -> str:
 def in_place(name: str, function: Any) -> Any:
     """The form of a method that overwrites its tensor with the result."""
 
+    simple = hasattr(function, "op")
+
     def change(self: Any, *args: Any, **options: Any) -> Any:
-        self.write(function(self, *args, **options), f"{name}_")
+        self.write(
+            function(self if simple and kept_by_one_node(self) else set_apart(self, args), *args, **options), f"{name}_"
+        )
         return self
 
     change.__name__ = change.__qualname__ = f"{name}_"
     change.__doc__ = f"`{name}` in place; returns the tensor."
     return change
+
+
+def kept_by_one_node(t: Any) -> bool:
+    """Whether only the node of an op's result can keep t's memory; `views.overwrite` sees to that one."""
+    return not t.level and (state.mode is None or state.mode.pack is None)
+
+
+def set_apart(t: Any, args: tuple) -> Any:
+    """A copy to compute with before t is overwritten, if nodes that are made on the way may keep its memory."""
+    wanted = t.level or (current().grad and any(getattr(a, "requires_grad", False) for a in (t, *args)))
+    return base.clone(t) if wanted else t
 
 
 def operator(function: Any, reflected: bool = False) -> Any:
@@ -66,7 +82,7 @@ def operator(function: Any, reflected: bool = False) -> Any:
 
 OPERANDS = (Traced, int, float, complex, tensor.np.ndarray, tensor.np.generic)
 PUBLIC = {name: spelled(getattr(m, name)) for m in MODULES for name in names_of(m)}
-PUBLIC |= linalg.TOP_LEVEL
+PUBLIC |= {name: spelled(function) for name, function in linalg.TOP_LEVEL.items()}
 
 
 def install() -> None:

@@ -6,11 +6,12 @@ Primitives get axes counted from the end, so that a batch axis in front leaves t
 from __future__ import annotations
 
 import functools
+import inspect
 import operator
 from collections.abc import Callable
 from typing import Any
 
-from ..op import called
+from ..op import Signature, called
 
 
 def one_axis(ndim: int, dim: Any, name: str) -> int:
@@ -41,51 +42,76 @@ def all_axes(ndim: int, dim: Any, name: str) -> tuple[int, ...]:
     return axes
 
 
+SPELLINGS = {
+    "broadcast_to": {"size": "shape"},
+    "diagonal": {"axis1": "dim1", "axis2": "dim2"},
+    "dsplit": {"sections": "indices_or_sections", "indices": "indices_or_sections"},
+    "expand": {"size": "sizes"},
+    "flip": {"axis": "dims"},
+    "hsplit": {"sections": "indices_or_sections", "indices": "indices_or_sections"},
+    "permute": {"axes": "dims"},
+    "roll": {"axis": "dims"},
+    "rot90": {"axes": "dims"},
+    "split": {"tensor": "x", "split_size": "split_size_or_sections"},
+    "tensor_split": {"sections": "indices_or_sections", "indices": "indices_or_sections"},
+    "tile": {"reps": "dims"},
+    "view": {"size": "shape"},
+    "vsplit": {"sections": "indices_or_sections", "indices": "indices_or_sections"},
+    "where": {"input": "a", "other": "b", "x": "a", "y": "b"},
+}  # of parameters, by function: what PyTorch or NumPy calls them, and what they are called here
+
+
 def spelled(function: Callable) -> Callable:
-    """The function with NumPy's spellings `axis` and `keepdims` accepted for `dim` and `keepdim`.
+    """The function under all names of its parameters: PyTorch's (`input`, `other`, ...), NumPy's `axis` and `keepdims`.
 
     What is no tensor at all is noticed when something is asked of it that only tensors have.
     """
-    code = getattr(function, "__code__", None)
-    if code is None or hasattr(function, "op"):
+    if getattr(function, "__code__", None) is None:
         return function
-    if "dim" not in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
-        return guarded(function)
-
-    @functools.wraps(function)
-    def call(*args, **options):
-        if "axis" in options:
-            options["dim"] = options.pop("axis")
-        if "keepdims" in options:
-            options["keepdim"] = options.pop("keepdims")
-        try:
-            return function(*args, **options)
-        except (AttributeError, TypeError) as error:
-            raise unlike_a_tensor(function.__name__, args, error) from error
-
-    return call
-
-
-def guarded(function: Callable) -> Callable:
-    """The function as it is called by name; as a method it needs no guard, which costs a little: `as_method`."""
+    op, signature = getattr(function, "op", None), Signature(function)
+    if op and not signature.takes_rest:
+        return function  # a shortcut, whose parameters have PyTorch's names
+    positional = op.inputs if op else signature.positional
+    star = "" if op or not signature.variadic else signature.variadic[0]
+    known, name = {*positional, *signature.keywords, star}, function.__name__
+    usual = {
+        "axis": "dim",
+        "keepdims": "keepdim",
+        "input": next((n for n in positional if n in "xaA"), ""),
+        "other": "b",
+    }
+    names = {n: p for n, p in usual.items() if p in known and p and n not in known} | SPELLINGS.get(name, {})
 
     @functools.wraps(function)
     def call(*args, **options):
         try:
+            if options:
+                for n in names.keys() & options.keys():
+                    if names[n] in options:
+                        raise TypeError(f"{name}: {n} and {names[n]} are two names of one argument; give one of them")
+                    options[names[n]] = options.pop(n)
+                if op or star in options:
+                    args = (*args, *[options.pop(n) for n in (*positional[len(args) :], star) if n in options])
             return function(*args, **options)
         except (AttributeError, TypeError) as error:
-            raise unlike_a_tensor(function.__name__, args, error) from error
+            raise unlike_a_tensor(function, args, options, error) from error
 
-    call.as_method = function
+    if not op and not star and names.keys() <= {"input"}:
+        call.as_method = function  # type: ignore[attr-defined]  # it needs neither other names nor a guard
     return call
 
 
-def unlike_a_tensor(name: str, args: tuple, error: Exception) -> Exception:
-    """The error of a function that was given something else than a tensor, if that is what went wrong."""
-    kinds = (str, bytes, list, tuple, dict, set, int, float, complex, type(None))
-    strange = [a for a in args if isinstance(a, kinds) and f"'{type(a).__name__}'" in str(error)]
-    if not strange or not str(error).startswith(("'", "unsupported operand")):
+def unlike_a_tensor(function: Callable, args: tuple, options: dict, error: Exception) -> Exception:
+    """The error of a function that was given something else than it takes, if that is what went wrong."""
+    if not str(error).startswith(("'", "unsupported operand", "bad operand", "can't multiply")):
         return error
-    kind = type(strange[0]).__name__
-    given = f"{kind} {strange[0]!r:.40}"
-    return TypeError(f"{called(name)}: expected a tensor or an array, got {given}; make one with ag.tensor(...)")
+    kinds = (str, bytes, list, tuple, dict, set, int, float, complex, type(None))
+    suspect = lambda v: isinstance(v, kinds) and (f"'{type(v).__name__}'" in str(error) or hasattr(v, "__getitem__"))
+    parameters = inspect.signature(function).parameters
+    for name, value in [*zip(parameters, args), *options.items()]:
+        if suspect(value):
+            given, who = f"{type(value).__name__} {value!r:.40}", called(function.__name__)
+            if name == next(iter(parameters)):
+                return TypeError(f"{who}: expected a tensor or an array, got {given}; make one with ag.tensor(...)")
+            return TypeError(f"{who}: {name} cannot be {given}")
+    return error

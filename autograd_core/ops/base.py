@@ -17,18 +17,15 @@ __all__ = ["broadcast_to", "clone", "conj", "imag", "real"]
 
 @op(
     lambda ct, p: masked(ct, conj(p)),
-    lambda ct, g: masked(conj(g), ct),  # g, not ct, decides: what was not selected has no slope by p either
+    lambda ct, g: masked(ct, conj(g)),
     linear=True,
     elementwise=True,
     samples="n m:nonzero, n m | n m:nonzero, m | n:complex, n:complex",
 )
 def masked(g, p):
-    """g * p in which a zero g means "not selected": the product is 0 whatever p is.  So does a p that is False."""
-    chosen = np.not_equal(g, 0)
-    if getattr(p, "dtype", None) == np.bool_:
-        chosen = chosen & p
+    """g * p in which a zero means "not selected": the product is 0 whatever the other is, infinite or NaN."""
     product = np.multiply(g, p)
-    return np.where(chosen, product, np.zeros((), product.dtype))
+    return np.where(np.not_equal(g, 0) & np.not_equal(p, 0), product, np.zeros((), product.dtype))
 
 
 @op(lambda g: conj(g), linear=True, elementwise=True, view=True, samples="n m | n:complex")
@@ -129,3 +126,9 @@ def overwrite(x, v):
 def compact(x):
     """A copy with entries in order, last axis fastest."""
     return np.array(x, order="C")
+
+
+@op(lambda g: None, elementwise=True, jvp=lambda tangents, y, x, **p: None, samples=[])
+def filled(x, *, array):
+    """A constant in the shape of x, traced as x is, so that it can take on values of the same transform in place."""
+    return np.array(np.broadcast_to(array, np.shape(x)))

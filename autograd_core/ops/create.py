@@ -18,10 +18,10 @@ import numpy as np
 
 from .. import dtypes
 from ..dtypes import as_dtype, default_complex, get_default_dtype, promote_types
-from ..op import Traced, op
+from ..op import Traced, called, op
 from ..tape import observe, state
 from ..tensor import Tensor, at
-from .base import broadcast_to, clone
+from .base import broadcast_to, clone, filled
 from .shape import reshape_to, stack_along
 
 __all__ = [
@@ -275,7 +275,9 @@ def _converted(data: Any, name: str) -> np.ndarray:
     if array.dtype.kind == "O" and array.size and all(isinstance(n, int) for n in array.flat):
         raise ValueError(f"{name}: {max(array.flat, key=abs)} does not fit int64; give dtype=ag.float64 and a float")
     if array.dtype.kind not in "biufc":
-        raise TypeError(f"{name}: expected numbers, lists, arrays or tensors, got {type(data).__name__} {data!r:.50}")
+        raise TypeError(
+            f"{called(name)}: expected numbers, lists, arrays or tensors, got {type(data).__name__} {data!r:.50}"
+        )
     return array
 
 
@@ -333,6 +335,8 @@ def _like(input: Any, make: Callable, dtype: Any, requires_grad: bool, where: An
     if not isinstance(input, (Traced, np.ndarray)):
         input = as_tensor(input)
     array = make(input.shape, input.dtype if dtype is None else as_dtype(dtype))
+    if isinstance(input, Traced) and input.level and not requires_grad:
+        return filled(input, array=array)
     return array if isinstance(input, np.ndarray) and not requires_grad else made(array, requires_grad, where, name)
 
 
@@ -389,20 +393,23 @@ def new_tensor(x, data, *, dtype=None, requires_grad=False, device=None):
 # --- by formula ------------------------------------------------------------------------------------------------------
 
 
-def arange(start, end=None, step=1, *, dtype=None, requires_grad=False, device=None):
+def arange(start=None, end=None, step=1, *, dtype=None, requires_grad=False, device=None):
     """Numbers from start up to, but without, end; integers if all three are."""
-    start, end = (0, start) if end is None else (start, end)
+    if start is None and end is None:
+        raise TypeError("arange: needs an end, as in arange(3) or arange(1, 3)")
+    start, end = (0, start) if end is None else (0 if start is None else start, end)
     start, end, step = (number(v, "arange", w) for v, w in ((start, "start"), (end, "end"), (step, "step")))
     if any(isinstance(v, complex) for v in (start, end, step)) or not all(map(math.isfinite, (start, end, step))):
         raise ValueError(f"arange: start, end and step must be finite real numbers, got {start}, {end}, {step}")
     inferred = get_default_dtype() if any(isinstance(v, float) for v in (start, end, step)) else dtypes.int64
     dtype = inferred if dtype is None else as_dtype(dtype)
+    steps = math.ceil((end - start) / step) if step and dtype.kind in "iu" and dtype != dtypes.int64 else None
     if dtype.kind in "iu":
         start, end, step = int(start), int(end), int(step)
     if step == 0 or (end - start) * (step > 0 or -1) < 0:
         raise ValueError(f"arange: no steps of {step} lead from {start} to {end}")
     exact = isinstance(start, int) and isinstance(end, int) and isinstance(step, int)
-    count = -((start - end) // step) if exact else math.ceil((end - start) / step)
+    count = steps if steps is not None else -((start - end) // step) if exact else math.ceil((end - start) / step)
     return made(_ramp(start, step, *as_size((count,), None, dtype, "arange"), dtype), requires_grad, device, "arange")
 
 

@@ -136,6 +136,7 @@ def _fit(x: Any, size: int, axis: int) -> Any:
 
 def _sizes(x: Any, s: Any, dim: Any, name: str) -> tuple[list[int | None], tuple[int, ...]]:
     """Lengths (None for what is there) and axes of a transform along several."""
+    s, dim = ((v,) if isinstance(v, (int, np.integer)) else v for v in (s, dim))
     if dim is None:
         dim = None if s is None else range(-len(s), 0)
     if s is not None and dim is not None and len(s) > x.ndim:

@@ -8,19 +8,20 @@ others.  Hence three primitives (take, put, add) do all advanced indexing, and t
 
 from __future__ import annotations
 
+import functools
 import itertools
 import operator
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..op import Traced, op
+from ..op import Traced, called, op
 from ..samples import shapes
-from ..views import View
+from ..views import View, as_array
 from . import math
 from .axes import one_axis
 from .base import broadcast_to as spread_to
@@ -69,9 +70,8 @@ def flat_index(*indices, sizes):
 
 
 def _refuse_batch(size, values, batched):
-    raise RuntimeError(
-        "a mask whose entries differ over the batch of vmap selects different numbers of entries; use where()"
-    )
+    why = "a mask whose entries differ over the batch of vmap selects different numbers of entries; use where()"
+    raise RuntimeError(f"{called('getitem')}: {why}")
 
 
 @op(differentiable=False, batch=_refuse_batch)
@@ -335,11 +335,11 @@ def assign(x, index, value):
         part = x if spot.basic is None else view_at(x, index=spot.basic)
         if spot.index is None:
             if not _is_same_view(part, value):
-                part.write(suited(value, part.shape, x.dtype, "setitem"))
+                part.write(suited(value, part.shape, x.dtype, "setitem"), "setitem")
             return
         value = suited(value, region(part, spot.index, spot.axes, spot.after), x.dtype, "setitem")
         changed = put_entries(part, value, spot.index, axes=spot.axes, after=spot.after)
-    part.write(changed)
+    part.write(changed, "setitem")
 
 
 def _plain(items: tuple) -> bool:
@@ -366,14 +366,12 @@ def explaining(name: str, x: Any) -> Iterator[None]:
     try:
         yield
     except IndexError as error:
-        text = str(error)
+        text = getattr(error, "explained", None) or str(error)
         if text.startswith(f"{name}: "):
             raise
         if found := re.search(r"index (-?\d+) is out of bounds .*?size (\d+)", text):
             text = f"index {found[1]} is out of range for an axis of {found[2]} entries"
-        raise IndexError(
-            f"{name}: {text.rpartition(' (x is')[0] or text}; the tensor has shape {tuple(x.shape)}"
-        ) from None
+        raise IndexError(f"{called(name)}: {text}; the tensor has shape {tuple(x.shape)}") from None
 
 
 class Spot(NamedTuple):
@@ -518,7 +516,7 @@ def differs(i: Any) -> bool:
 def suited(value: Any, shape: tuple, dtype: np.dtype, name: str) -> Any:
     """A value in the shape and type of the place it goes to, or an error."""
     if not isinstance(value, (Traced, np.ndarray, np.generic)):
-        value = np.asarray(value, None if np.iscomplexobj(value) else dtype)
+        value = as_array(value, dtype, name)
     if not np.can_cast(value.dtype, dtype, "same_kind"):
         raise TypeError(f"{name}: a value of {value.dtype} cannot be stored in a tensor of {dtype}; convert it first")
     value = value if value.dtype == dtype else value.astype(dtype)
@@ -607,6 +605,18 @@ def _fits_beside(small: tuple, large: tuple, axis: int | None, name: str, what: 
         )
 
 
+def for_numbers(change: Callable) -> Callable:
+    """The function for tensors without axes too, which count as vectors of one entry."""
+
+    @functools.wraps(change)
+    def call(x, dim, *args, **options):
+        if x.ndim:
+            return change(x, dim, *args, **options)
+        return reshape_to(change(reshape_to(x, shape=(1,)), dim, *args, **options), shape=())
+
+    return call
+
+
 class Target(NamedTuple):
     """A tensor, the values that go into it, and where."""
 
@@ -634,8 +644,7 @@ def _scattered(x: Any, dim: Any, index: Any, src: Any, name: str) -> Target:
     axis, index = one_axis(x.ndim, dim, name), whole_numbers(index, name)
     if not isinstance(src, (Traced, np.ndarray)):
         src = suited(src, tuple(index.shape), x.dtype, name)
-    if x.ndim == 0:
-        raise ValueError(f"{name}: needs a tensor with at least one axis")
+    index, src = (v if v.ndim else reshape_to(v, shape=(1,)) for v in (index, src))
     _fits_beside(index.shape, x.shape, axis, name, "index", "x")
     _fits_beside(index.shape, src.shape, None, name, "index", "src")
     if src.shape != index.shape:
@@ -650,8 +659,6 @@ def _scattered(x: Any, dim: Any, index: Any, src: Any, name: str) -> Target:
 
 def _slices(x: Any, dim: Any, index: Any, source: Any, name: str) -> Target:
     """Where the slices of source along an axis go."""
-    if x.ndim == 0:
-        raise ValueError(f"{name}: needs a tensor with at least one axis")
     axis, index = one_axis(x.ndim, dim, name), as_vector(index, name)
     wanted = tuple(index.shape[0] if a == axis else n for a, n in zip(range(-x.ndim, 0), x.shape))
     if isinstance(source, (Traced, np.ndarray)) and source.ndim == 0 and wanted == (1,):
@@ -665,6 +672,7 @@ def _slices(x: Any, dim: Any, index: Any, source: Any, name: str) -> Target:
     return Target(x, suited(source, wanted, x.dtype, name), index, (axis,), -axis - 1)
 
 
+@for_numbers
 def scatter(x, dim, index, src=None, *, value=None, reduce=None):
     """A copy of x with y[index[i, j], j] = src[i, j] for dim 0, and so on; src may be one number."""
     if (src is None) == (value is None):
@@ -676,28 +684,33 @@ def scatter(x, dim, index, src=None, *, value=None, reduce=None):
     return target.put() if reduce is None else reduced(target, names[reduce], True, "scatter")
 
 
+@for_numbers
 def scatter_add(x, dim, index, src):
     """A copy of x with src[i, j] added at [index[i, j], j] for dim 0, and so on."""
     target = _scattered(x, dim, index, src, "scatter_add")
     return x + target.sum()
 
 
+@for_numbers
 def scatter_reduce(x, dim, index, src, reduce, *, include_self=True):
     """A copy of x with the sum, prod, mean, amax or amin of what src sends to each entry that index mentions."""
     return reduced(_scattered(x, dim, index, src, "scatter_reduce"), reduce, include_self, "scatter_reduce")
 
 
+@for_numbers
 def index_add(x, dim, index, source, *, alpha=1):
     """A copy of x with alpha times the slices of source added to those at the places listed."""
     target = _slices(x, dim, index, source, "index_add")
     return x + (target.sum() if alpha == 1 else target.sum(target.v * alpha))
 
 
+@for_numbers
 def index_copy(x, dim, index, source):
     """A copy of x with the slices at the places listed replaced by those of source."""
     return _slices(x, dim, index, source, "index_copy").put()
 
 
+@for_numbers
 def index_fill(x, dim, index, value):
     """A copy of x with the slices at the places listed filled with one number."""
     _needs_number(value, "index_fill")
@@ -715,6 +728,7 @@ def _needs_number(value: Any, name: str) -> None:
         raise ValueError(f"{name}: value must be one number, got shape {tuple(value.shape)}")
 
 
+@for_numbers
 def index_reduce(x, dim, index, source, reduce, *, include_self=True):
     """A copy of x in which each slice listed is the prod, mean, amax or amin of what source sends there."""
     return reduced(_slices(x, dim, index, source, "index_reduce"), reduce, include_self, "index_reduce")

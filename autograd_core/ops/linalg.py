@@ -1038,9 +1038,10 @@ def vecdot(x, y, *, dim=-1):
 
 def vander(x, N=None):
     """The powers 0 to N - 1 of each entry, along a new last axis; N is the number of entries by default."""
+    if N is None and x.ndim == 0 or N is not None and N < 1:
+        raise ValueError(f"vander: needs at least one axis or N, and N > 0, got shape {tuple(x.shape)} and N={N}")
     count = x.shape[-1] if N is None else N
-    if x.ndim == 0 or count < 1:
-        raise ValueError(f"vander: needs at least one axis and N > 0, got shape {tuple(x.shape)} and N={N}")
+    x = x.astype(np.dtype(np.int64)) if x.dtype.kind in "biu" else x
     powers = [masked(x, np.False_) + 1]
     for _ in range(count - 1):
         powers.append(powers[-1] * x)
@@ -1059,9 +1060,9 @@ def tensorsolve(A, B, dims=None):
     """The X with tensordot(A, X, X.ndim) = B; `dims` are axes of A to be moved to its end first."""
     A = A if dims is None else _movedim(A, tuple(dims), tuple(range(A.ndim - len(dims), A.ndim)))
     shape = tuple(A.shape[B.ndim :])
-    if math.prod(shape) != math.prod(B.shape) or tuple(A.shape[: B.ndim]) != tuple(B.shape):
+    if not math.prod(shape) == math.prod(B.shape) == math.prod(A.shape[: B.ndim]):
         raise ValueError(
-            "tensorsolve: A must begin with B's axes, and its others must have as many entries: "
+            "tensorsolve: A needs axes of as many entries as B in front, and as many entries in the others: "
             f"A is {tuple(A.shape)}, B is {tuple(B.shape)}"
         )
     size = math.prod(shape)

@@ -31,8 +31,8 @@ __all__ = [
 ]  # fmt: skip
 
 INPLACE = [
-    "add", "addcdiv", "addcmul", "clamp", "clip", "deg2rad", "div", "divide", "float_power", "frac", "ldexp", "lerp",
-    "logit", "nan_to_num", "pow", "rad2deg", "round", "sinc", "sub", "subtract", "true_divide",
+    "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip", "deg2rad", "div", "divide", "float_power",
+    "frac", "heaviside", "ldexp", "lerp", "logit", "nan_to_num", "pow", "rad2deg", "round", "sinc", "sub", "subtract", "true_divide",
 ]  # fmt: skip
 
 
@@ -147,7 +147,7 @@ _HOLDERS = {bool: "biufc", int: "iufc", float: "fc"}  # kinds of types that hold
 plus         = analytic(np.add, 1, 1, name="add", promotes=True)
 minus        = analytic(np.subtract, 1, -1, name="sub", promotes=True)
 mul          = analytic(np.multiply, lambda b: b, lambda a: a, name="mul", promotes=True)
-over         = analytic(np.true_divide, lambda b: 1 / b, lambda b, y: -y / b, name="div", domain=",nonzero")
+over         = analytic(np.true_divide, lambda b: _inverse(b), lambda b, y: -y / b, name="div", domain=",nonzero")
 neg          = analytic(np.negative, -1, name="neg", promotes=True)
 positive     = analytic(np.positive, 1, promotes=True)
 reciprocal   = analytic(lambda x: np.true_divide(1, x), lambda y: -(y * y), name="reciprocal", domain="nonzero")
@@ -157,6 +157,13 @@ fmod         = elementwise(np.fmod, 1, lambda a, b: -trunc(a / b), samples=betwe
 gcd          = predicate(np.gcd)
 lcm          = predicate(np.lcm)
 # fmt: on
+
+
+def _inverse(b):
+    """1 / b, of Python's zero too."""
+    if b.__class__ not in (int, float) or b:
+        return 1 / b
+    return math.copysign(math.inf, b)
 
 
 def add(x, other, *, alpha=1):
@@ -215,13 +222,17 @@ def _power(x, *, exponent):
     return y
 
 
+def _square(x):
+    return np.square(x if getattr(x, "dtype", None) != np.bool_ else x.astype(np.int64))
+
+
 def _slope_in_exponent(a, b, y):
     """Of a ** b by b: 0 where a is 0, unless the power is infinite there."""
     return where(logical_and(a == 0, real(b) >= 0), 0, y * log(a))
 
 
 # fmt: off
-square = analytic(np.square, lambda x: 2 * x, promotes=True)
+square = analytic(_square, lambda x: 2 * x, name="square", promotes=True)
 sqrt   = analytic(np.sqrt, lambda y: 0.5 / y, domain="positive")
 rsqrt  = analytic(lambda x: 1 / np.sqrt(x), lambda y: -0.5 * y * y * y, name="rsqrt", domain="positive")
 power  = elementwise(_power, lambda x, exponent: exponent * pow(x, exponent - 1) if exponent else flat, name="power",
@@ -403,12 +414,17 @@ trunc     = staircase("trunc", np.trunc)
 rint      = staircase("round", np.rint)
 copysign  = elementwise(np.copysign, lambda a, y: sgn(a) * sgn(y), flat, domain="nonzero,nonzero", promotes="inexact")
 nextafter = elementwise(np.nextafter, 1, flat)
-heaviside = elementwise(lambda x, values: np.where(np.equal(x, 0), values, np.greater(x, 0)), flat, lambda x: x == 0,
+step      = elementwise(lambda x, values: np.where(np.equal(x, 0), values, np.greater(x, 0)), flat, lambda x: x == 0,
                         name="heaviside", inputs=("x", "values"),
                         samples=shapes("n m:nonzero, m | n m:integers(-1;2), n m | 3 4:integers(-1;2), 3 4"))
 finite    = elementwise(_nan_to_num, lambda x: isfinite(x), name="nan_to_num",
                         samples=shapes("n m | n:complex", nan=[0.0], posinf=[None], neginf=[None]))
 # fmt: on
+
+
+def heaviside(x, values):
+    """0 where x is negative, 1 where it is positive, and `values` where it is 0."""
+    return step(x, values)
 
 
 def round(x, decimals=0):
@@ -457,14 +473,24 @@ minimum   = elementwise(np.minimum, lambda g, a, b: _share(g, a, b, a > b), lamb
                         rule=Rule)
 fmax      = elementwise(np.fmax, lambda a, b: _wins(a >= b, b), lambda a, b: logical_not(_wins(a >= b, b)))
 fmin      = elementwise(np.fmin, lambda a, b: _wins(a <= b, b), lambda a, b: logical_not(_wins(a <= b, b)))
-clamp_min = elementwise(np.maximum, lambda x, min: x >= min, lambda x, min: x < min, name="clamp_min",
+at_least  = elementwise(np.maximum, lambda x, min: x >= min, lambda x, min: x < min, name="clamp_min",
                         inputs=("x", "min"))
-clamp_max = elementwise(np.minimum, lambda x, max: x <= max, lambda x, max: x > max, name="clamp_max",
+at_most   = elementwise(np.minimum, lambda x, max: x <= max, lambda x, max: x > max, name="clamp_max",
                         inputs=("x", "max"))
 clamped   = elementwise(_clamp, lambda x, low, high: logical_and(x >= low, x <= high), name="clamp",
                         samples=shapes("n m | ()", low=[-1.0], high=[0.5, 7.0]))
 relu      = elementwise(_relu, lambda y: logical_not(y <= 0), name="relu", domain="nonzero")
 # fmt: on
+
+
+def clamp_min(x, min):
+    """x, but at least `min`."""
+    return at_least(x, min)
+
+
+def clamp_max(x, max):
+    """x, but at most `max`."""
+    return at_most(x, max)
 
 
 def clamp(x, min=None, max=None):
@@ -489,10 +515,10 @@ def _complex(real, imag):
 
 
 def _complex_jvp(tangents, y, real, imag):
-    return complex(*(0.0 * x if t is None else t for t, x in zip(tangents, (real, imag))))
+    return from_parts(*(0.0 * x if t is None else t for t, x in zip(tangents, (real, imag))))
 
 
-complex = elementwise(
+from_parts = elementwise(
     _complex,
     lambda g: real(g),
     lambda g: imag(g),
@@ -502,6 +528,11 @@ complex = elementwise(
     jvp=_complex_jvp,
     samples="n m, m | (), n",
 )
+
+
+def complex(real, imag):
+    """Complex numbers of given real and imaginary parts."""
+    return from_parts(real, imag)
 
 
 def polar(abs, angle):

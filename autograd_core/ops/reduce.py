@@ -96,7 +96,7 @@ def sum(x, dim=None, keepdim=False, *, dtype=None):
     """The sum of all entries, or along `dim`; integers add up to int64."""
     if dim is None and dtype is None and not keepdim:
         return reduce_sum(x, axis=EVERY[x.ndim])
-    return reduce_sum(typed(x, dtype), axis=axes_of(x, dim, "sum"), keepdims=keepdim)
+    return typed(reduce_sum(typed(x, dtype), axis=axes_of(x, dim, "sum"), keepdims=keepdim), dtype)
 
 
 def mean(x, dim=None, keepdim=False, *, dtype=None):

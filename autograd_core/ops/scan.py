@@ -15,7 +15,7 @@ from ..op import op
 from ..samples import shapes
 from .axes import one_axis
 from .base import conj, masked
-from .reduce import EVERY, axes_of, exp_gap, inexact, kept_shape, reduce_sum, spread, typed
+from .reduce import EVERY, axes_of, count, exp_gap, inexact, kept_shape, reduce_sum, spread, typed
 from .shape import along, cat, cat_along, expand_dims, reshape_to, view_at
 from .sort import Chosen, taken
 
@@ -176,12 +176,12 @@ def _along(primitive: Any, x: Any, dim: Any, name: str, **params: Any) -> Any:
 
 def cumsum(x, dim, *, dtype=None):
     """Sums of the entries up to each place of an axis."""
-    return _along(cumsum_along, typed(x, dtype), dim, "cumsum")
+    return typed(_along(cumsum_along, typed(x, dtype), dim, "cumsum"), dtype)
 
 
 def cumprod(x, dim, *, dtype=None):
     """Products of the entries up to each place of an axis; the gradient is right whatever entries are zero."""
-    return _along(cumprod_along, typed(x, dtype), dim, "cumprod")
+    return typed(_along(cumprod_along, typed(x, dtype), dim, "cumprod"), dtype)
 
 
 def logcumsumexp(x, dim):
@@ -207,9 +207,10 @@ def prod(x, dim=None, keepdim=False, *, dtype=None):
     """The product of all entries, or along `dim`; the gradient is right whatever entries are zero."""
     x, axis = typed(x, dtype), axes_of(x, dim, "prod")
     if len(axis) == x.ndim and not keepdim:
-        return reduce_prod(x.reshape(-1), axis=-1)
+        return typed(reduce_prod(reshape_to(x, shape=(count(x, axis),)), axis=-1), dtype)
     for a in axis:
         x = reduce_prod(x, axis=a, keepdims=True)
+    x = typed(x, dtype)
     return x if keepdim else reshape_to(x, shape=kept_shape(x, axis))
 
 

@@ -508,6 +508,7 @@ def sum_to_size(x, *size):
     size = integers(size, "sum_to_size")
     if len(size) > x.ndim or any(m not in (1, n) for m, n in zip(size[::-1], x.shape[::-1])):
         raise ValueError(f"sum_to_size: shape {x.shape} cannot be summed to {size}, which does not broadcast to it")
+    x = x if x.shape == size or x.dtype.kind not in "biu" else x.astype(np.dtype(np.int64))
     return fit_shape(x, shape=size)
 
 
@@ -862,12 +863,14 @@ def unfold(x, dimension, size, step=1):
         integer(size, "unfold", "size"),
         integer(step, "unfold", "step"),
     )
-    needs_axes(x, 1, "unfold")
+    lifted = None if x.ndim else reshape_to(x, shape=(1,))
+    x = x if lifted is None else lifted
     if not 0 <= size <= x.shape[axis]:
         raise ValueError(f"unfold: windows of {size} do not fit axis {dimension} of shape {x.shape}")
     if step < 1:
         raise ValueError(f"unfold: step must be positive, got {step}")
-    return windows(x, axis=axis, size=size, step=step)
+    y = windows(x, axis=axis, size=size, step=step)
+    return y if lifted is None else reshape_to(y, shape=(size,))
 
 
 # --- together --------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ carries the gradient.  NaN counts as larger than any number.
 
 from __future__ import annotations
 
+import operator
 from math import nan
 from typing import Any, NamedTuple
 
@@ -184,23 +185,31 @@ def msort(x):
     return sort(x, 0).values
 
 
+def whole(k: Any, name: str) -> int:
+    """A number of entries."""
+    try:
+        return operator.index(k)
+    except TypeError:
+        raise TypeError(f"{name}: k must be an integer, got {k!r}") from None
+
+
 def topk(x, k, dim=-1, largest=True, sorted=True):
     """The k largest (or smallest) entries along `dim`, best first, and where they are."""
-    axis, rows = one_axis(x.ndim, dim, "topk"), with_axis(x)
+    axis, rows, k = one_axis(x.ndim, dim, "topk"), with_axis(x), whole(k, "topk")
     if not 0 <= k <= rows.shape[axis]:
         n = rows.shape[axis]
         raise ValueError(f"topk: k must be from 0 to {n}, the length of axis {dim} of shape {x.shape}, got {k}")
-    places = arg_topk(rows, k=int(k), axis=axis, largest=bool(largest))
+    places = arg_topk(rows, k=k, axis=axis, largest=bool(largest))
     both = take_along(rows, places, axis=axis), places
     return Chosen(*(both if x.ndim or not k else [reshape_to(v, shape=()) for v in both]))
 
 
 def kthvalue(x, k, dim=-1, keepdim=False):
     """The k-th smallest entry along `dim`, counted from 1, and where it is."""
-    n = with_axis(x).shape[one_axis(x.ndim, dim, "kthvalue")]
+    n, k = with_axis(x).shape[one_axis(x.ndim, dim, "kthvalue")], whole(k, "kthvalue")
     if not 1 <= k <= n:
         raise ValueError(f"kthvalue: k must be from 1 to {n}, the length of axis {dim} of shape {x.shape}, got {k}")
-    return chosen(arg_kth, x, dim, keepdim, "kthvalue", k=int(k))
+    return chosen(arg_kth, x, dim, keepdim, "kthvalue", k=k)
 
 
 def mode(x, dim=-1, keepdim=False):
