@@ -12,9 +12,10 @@ from .control import checkpoint, cond, scan
 from .custom import Function, custom_jvp, custom_vjp
 from .dtypes import *
 from .forward import Dual
-from .functional import ggnvp, grad, hessian, hvp, jacobian, jvp, linearize, value_and_grad, vjp, vmap
+from .functional import grad, jvp, linearize, value_and_grad, vjp, vmap
 from .gradcheck import gradcheck, gradgradcheck
 from .interop import from_dlpack
+from .jacobians import ggnvp, hessian, hvp, jacobian
 from .op import elementwise, op
 from .ops import NAMESPACES, PUBLIC
 from .ops.create import device

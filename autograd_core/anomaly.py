@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import backward as reverse
+from .blame import notes
 from .op import Op, Traced
 from .tape import Leaf, Node, current, no_grad, places, user_line, using
 from .tensor import Tensor
@@ -125,8 +126,8 @@ def explain(parameter: Tensor, of: Tensor | Callable[[], Tensor] | None = None) 
         with using(observers=(*current().observers, trail), anomaly=True):
             of = of()
     root = of if of is not None else reverse.last_root()
-    if root is None and parameter.leaf in reverse.notes:
-        return f"{reverse.notes[parameter.leaf]}; for more, pass a function that computes the result"
+    if root is None and parameter.leaf in notes:
+        return f"{notes[parameter.leaf]}; for more, pass a function that computes the result"
     if root is None:
         return "no backward has run yet, or its result is gone; pass the result, or a function that computes it"
     return _explained(parameter, root, trail)
@@ -166,8 +167,8 @@ def _followed(target: Any, root: Any, order: list) -> str:
     steps: list[tuple[Node, Any, tuple]] = []
     note = lambda call, args, _, result: steps.append((call, args[0], result)) if isinstance(call, Node) else None
     if any(isinstance(n, Node) and n.env is None for n in order):
-        if isinstance(target, Leaf) and target in reverse.notes:
-            return f"{reverse.notes[target]}; for more, pass a function that computes the result"
+        if isinstance(target, Leaf) and target in notes:
+            return f"{notes[target]}; for more, pass a function that computes the result"
         return "its graph has been freed; call backward(retain_graph=True), or pass a function that computes the result"
     walk = reverse.Walk(
         {root: np.ones(shape, dtype)}, order, reverse.leading_to(order, {target}), {target}, 0, tracked=False

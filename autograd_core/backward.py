@@ -7,7 +7,6 @@ where something selects, so the first walk, when it is clean, is what the second
 
 from __future__ import annotations
 
-import math
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
@@ -18,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from . import tape
+from .blame import note, spoilt, square
 from .op import REGISTRY, Plan, Traced
-from .tape import Keep, Leaf, Node, Packed, Pick, current, enable_grad, no_grad, observe, places, using, write_after
+from .tape import Keep, Leaf, Node, Packed, Pick, current, enable_grad, no_grad, observe, places, write_after
 from .tensor import Tensor, at
 
 by_index = attrgetter("index")
@@ -246,46 +246,6 @@ def _entry(g: Any) -> Any:
     return g if isinstance(g, (np.ndarray, Traced)) else np.asarray(g)
 
 
-def _square(g: Any) -> complex:
-    """The sum of squares: NaN if an entry is, zero if all are, and cheaper than looking at entries."""
-    while isinstance(g, Traced):
-        g = g.innermost()
-    return np.vdot(g, g)
-
-
-def _state(square: complex) -> str:
-    """What a sum of squares says of a gradient."""
-    return "NaN" if square != square else "zero" if square == 0 else ""
-
-
-# Why a gradient was zero or NaN, for `explain`.
-notes: weakref.WeakKeyDictionary[Leaf, str] = weakref.WeakKeyDictionary()
-
-
-def note(walk: Walk, squares: dict) -> None:
-    """Once for each leaf: find the call after which all that flows to it is zero, or some of it NaN."""
-    spoilt = {n: s for n, s in squares.items() if n.__class__ is Leaf and n not in notes and _state(s)}
-    if spoilt and any(math.prod(leaf.shape) for leaf in spoilt):
-        blamed: dict = {}
-        watch = lambda node, args, _, cts: blame(blamed, node, args[0], cts)
-        with using(observers=(watch,)):
-            walk.run(True)
-        for leaf, s in spoilt.items():
-            state = _state(s)
-            node = blamed.get((leaf, state))
-            place = f", recorded at {places[node]}" if node in places else ""
-            notes[leaf] = f"its gradient was {state}" + (f", first after {node.name}{place}" if node else "")
-
-
-def blame(blamed: dict, node: Node, g: Any, cotangents: tuple) -> None:
-    """Note for each parent which call first handed on zero or NaN, and nothing else."""
-    already = {_state(_square(c)) for c in (g if type(g) is tuple else (g,)) if c is not None}
-    for parent, ct in zip(node.parents, cotangents):
-        state = "" if ct is None else _state(_square(ct))
-        if state:
-            blamed.setdefault((parent, state), blamed.get((node, state), node) if state in already else node)
-
-
 def pullback(
     outputs: Sequence,
     cotangents: Sequence,
@@ -317,12 +277,12 @@ def pullback(
     careful = bool(current().anomaly or level or (tape.user_code and any(map(_runs_user_code, order))))
     with np.errstate(all="ignore"), _recording(tracked, level, cotangents):
         found = walk.run(careful)
-        squares = {} if careful else {node: _square(g) for node, g in found.items()}
+        squares = {} if careful else {node: square(g) for node, g in found.items()}
         if any(s != s for s in squares.values()):
             found = walk.run(True)
-            squares = {node: _square(g) for node, g in found.items()}
+            squares = {node: square(g) for node, g in found.items()}
         result = {node: (g, node in walk.ours) for node, g in found.items()}
-        if not only_wanted and not tracked and any(map(_state, squares.values())):
+        if not only_wanted and not tracked and any(map(spoilt, squares.values())):
             note(walk, squares)
     if not retain and not (all_wanted and wanted - found.keys()):  # after an error the user may ask again
         walk.free()

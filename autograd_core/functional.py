@@ -8,7 +8,6 @@ and only if, it depends on something else that requires gradients.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -128,12 +127,12 @@ class Run:
             if y.ndim == 0 and not isinstance(self.form, Traced)
             else self.form
             if y.ndim == 0
-            else _array_form(self.form)
+            else array_form(self.form)
         )
         return outward(y.value, form, self.level)
 
 
-def _array_form(form: Any) -> Any:
+def array_form(form: Any) -> Any:
     return form if isinstance(form, Traced) else np.zeros(0)
 
 
@@ -143,7 +142,7 @@ def _with_aux(result: Any, who: str) -> tuple:
     return result
 
 
-def _chosen(args: tuple, argnums: int | Sequence[int], who: str) -> tuple[list[int], Callable]:
+def chosen_arguments(args: tuple, argnums: int | Sequence[int], who: str) -> tuple[list[int], Callable]:
     """The positions meant by argnums, and how to call a function with only those arguments replaced."""
     numbers = [argnums] if isinstance(argnums, int) else argnums
     if not isinstance(numbers, (tuple, list)) or not all(isinstance(n, int) for n in numbers):
@@ -186,7 +185,7 @@ def _valued(f: Callable, argnums: int | Sequence[int], has_aux: bool, who: str) 
 
     @functools.wraps(f)
     def call(*args, **options):
-        numbers, put = _chosen(args, argnums, who)
+        numbers, put = chosen_arguments(args, argnums, who)
         run = Run(lambda *xs: f(*put(xs), **options), tuple(args[n] for n in numbers), who, has_aux)
         y = _scalar(run)
         gradients = run.rebuild(run.pull([np.ones((), getattr(y, "dtype", float))]))
@@ -198,10 +197,10 @@ def _valued(f: Callable, argnums: int | Sequence[int], has_aux: bool, who: str) 
 
 def grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
     """A function that returns the gradient of f; with has_aux, the gradient and the second thing f returns."""
-    return _gradient(f, argnums, has_aux, "grad")
+    return derivative(f, argnums, has_aux, "grad")
 
 
-def _gradient(f: Callable, argnums: int | Sequence[int], has_aux: bool, who: str) -> Callable:
+def derivative(f: Callable, argnums: int | Sequence[int], has_aux: bool, who: str) -> Callable:
     both = _valued(f, argnums, has_aux, who)
 
     @functools.wraps(f)
@@ -250,10 +249,10 @@ def jvp(f: Callable, primals: Any, tangents: Any, has_aux: bool = False) -> tupl
     for name, given in (("primals", primals), ("tangents", tangents)):
         if not isinstance(given, (tuple, list)):
             raise TypeError(f"jvp: {name} must be a tuple with one entry per argument, got {type(given).__name__}")
-    return _pushed(f, tuple(primals), tuple(tangents), has_aux, "jvp")
+    return push_through(f, tuple(primals), tuple(tangents), has_aux, "jvp")
 
 
-def _pushed(f: Callable, primals: tuple, tangents: tuple, has_aux: bool, who: str) -> tuple:
+def push_through(f: Callable, primals: tuple, tangents: tuple, has_aux: bool, who: str) -> tuple:
     require_callable(f, who)
     xs, rebuild = flatten(primals)
     ts, _ = flatten(tangents)
@@ -315,7 +314,7 @@ def linearize(f: Callable, *primals: Any) -> tuple:
             back[d.node][0] if d is not None and d.node in back else np.zeros(np.shape(y))
             for y, d in zip(run.ys, dummies)
         ]
-        form = lambda y: 0.0 if np.ndim(y) == 0 and not isinstance(run.form, Traced) else _array_form(run.form)
+        form = lambda y: 0.0 if np.ndim(y) == 0 and not isinstance(run.form, Traced) else array_form(run.form)
         return run.build([outward(t, form(y), run.level) for t, y in zip(pushed, run.ys)])
 
     return run.results(), push
@@ -394,116 +393,3 @@ def _from_front(y: Any, d: int | None, size: int, level: int, plain: bool) -> An
         raise ValueError(f"vmap: out_dims={d}, but with the mapped axis the result has {y.ndim} axes")
     y = y if d == 0 else PUBLIC["movedim"](y, 0, d)
     return y.value if plain and isinstance(y, Tensor) and y.level == 0 and not y.requires_grad else y
-
-
-def jacobian(f: Callable, argnums: int | Sequence[int] = 0, mode: str = "auto") -> Callable:
-    """A function that returns f's derivative, of shape result + argument, by rows (reverse) or columns (forward)."""
-    return _jacobian(f, argnums, mode, "jacobian")
-
-
-def _jacobian(f: Callable, argnums: int | Sequence[int], mode: str, who: str) -> Callable:
-    require_callable(f, who)
-    if mode not in ("auto", "reverse", "forward"):
-        raise ValueError(f'jacobian: mode must be "auto", "reverse" or "forward", got {mode!r}')
-
-    @functools.wraps(f)
-    def call(*args, **options):
-        numbers, put = _chosen(args, argnums, who)
-        chosen = tuple(args[n] for n in numbers)
-        build, rebuild, blocks = _blocks(lambda *xs: f(*put(xs), **options), chosen, mode, who)
-        rows = [rebuild(row) for row in blocks]
-        return build([row[0] for row in rows] if isinstance(argnums, int) else rows)
-
-    return call
-
-
-def _blocks(f: Callable, arguments: tuple, mode: str, who: str) -> tuple:
-    """The derivative of each leaf of the result by each leaf of the arguments, and how to build the trees of both."""
-    if mode != "forward":
-        run = Run(f, arguments, who)
-        size = lambda leaves: sum(math.prod(np.shape(x)) for x in leaves)
-        if mode == "reverse" or size(run.ys) <= size(run.xs):
-            return run.build, run.rebuild, [_rows(run, y) for y in run.ys]
-    given, rebuild = flatten(arguments)
-    columns = [_columns(f, given, rebuild, j, who) for j in range(len(given))]
-    return columns[0][1], rebuild, [list(row) for row in zip(*(column for column, _ in columns))]
-
-
-def _rows(run: Run, y: Any) -> list:
-    """One walk back with a whole basis of cotangents of y, as a batch."""
-    found: dict = {}
-    if run.mine(y):
-        with new_level() as level:
-            seed = Batched(at(_basis(y)), level)
-            found = pullback([y], [seed], run.nodes, retain=True, tracked=run.follow, only_wanted=True)
-    blocks = []
-    for n, x, form in zip(run.nodes, run.xs, run.given):
-        g = (
-            _unbatched(found[n][0], math.prod(y.shape))
-            if n in found
-            else np.zeros((math.prod(np.shape(y)), *x.shape), x.dtype)
-        )
-        g = REGISTRY["reshape_to"].call(g, shape=(*np.shape(y), *x.shape))
-        if run.mine(y) and y.dtype.kind == "c":
-            g = REGISTRY["conj"].call(g)  # the derivative itself, as forward mode has it, not the direction of ascent
-        blocks.append(outward(g, _array_form(form) if g.ndim else form, run.level))
-    return blocks
-
-
-def _unbatched(g: Any, size: int) -> Any:
-    """The rows of a batch of cotangents; one that does not depend on the cotangent of the result is the same in all."""
-    return g.batch if isinstance(g, Batched) else REGISTRY["broadcast_to"].call(as_tensor(g), shape=(size, *g.shape))
-
-
-def _columns(f: Callable, given: list, rebuild: Callable, j: int, who: str) -> tuple[list, Callable]:
-    """One run forward with a whole basis of tangents of argument leaf j, as a batch."""
-    values = [differentiable(x, who, f"leaf {k} of the arguments") for k, x in enumerate(given)]
-    with new_level() as level:
-        tangents = [
-            Batched(at(_basis(x)), level) if k == j else np.zeros(x.shape, x.dtype) for k, x in enumerate(values)
-        ]
-        y, t = _pushed(f, rebuild(values), rebuild(tangents), False, who)
-    ts, build = flatten(t)
-    x, blocks = values[j], []
-    for result, t in zip(flatten(y)[0], ts):
-        mine = isinstance(t, Batched) and t.level == level
-        block = (
-            PUBLIC["movedim"](t.batch, 0, -1) if mine else np.zeros((*np.shape(result), math.prod(x.shape)), x.dtype)
-        )
-        block = REGISTRY["reshape_to"].call(block, shape=(*np.shape(result), *x.shape))
-        blocks.append(outward(block, _array_form(given[j]) if block.ndim else given[j], 2 * state.depth))
-    return blocks, build
-
-
-def _basis(x: Any) -> np.ndarray:
-    size = math.prod(x.shape)
-    return np.eye(size, dtype=x.dtype).reshape(size, *x.shape)
-
-
-def hessian(f: Callable, argnums: int | Sequence[int] = 0) -> Callable:
-    """A function that returns the matrix of second derivatives of f, forward over reverse."""
-    return _jacobian(_gradient(f, argnums, False, "hessian"), argnums, "forward", "hessian")
-
-
-def hvp(f: Callable, primals: Any, tangents: Any) -> Any:
-    """The Hessian of f times the tangents, at the cost of a few gradients; for several primals, a tuple."""
-    primals, tangents, several = *_tuples(primals, tangents, "hvp"), isinstance(primals, (tuple, list))
-    gradient = _gradient(f, tuple(range(len(primals))), False, "hvp")
-    product = _pushed(gradient, primals, tangents, False, "hvp")[1]
-    return product if several and len(primals) > 1 else product[0]
-
-
-def ggnvp(f: Callable, primals: Any, tangents: Any, loss: Callable | None = None) -> Any:
-    """The Gauss-Newton matrix Jᵀ H J of loss(f(x)) times the tangents; by default half the sum of squares."""
-    primals, tangents, several = *_tuples(primals, tangents, "ggnvp"), isinstance(primals, (tuple, list))
-    pushed = _pushed(f, primals, tangents, False, "ggnvp")[1]
-    y, pull = vjp(f, *primals)
-    pulled = pull(pushed if loss is None else hvp(loss, (y,), (pushed,)))
-    return pulled if several and len(primals) > 1 else pulled[0] if len(primals) > 1 else pulled
-
-
-def _tuples(primals: Any, tangents: Any, who: str) -> tuple[tuple, tuple]:
-    primals, tangents = (tuple(t) if isinstance(t, (tuple, list)) else (t,) for t in (primals, tangents))
-    if len(primals) != len(tangents):
-        raise ValueError(f"{who}: {len(primals)} primals but {len(tangents)} tangents")
-    return primals, tangents

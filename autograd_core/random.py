@@ -145,13 +145,13 @@ def _members(size: int, values: list, batched: list, *, call: Callable, **params
     return call(*values, **params)
 
 
-@_draw()
+@_draw(name="rand")
 def draw_uniform(state, *, shape, dtype):
     """Numbers from 0 to below 1."""
     return kernel.floats(state, "uniform", shape, dtype)
 
 
-@_draw()
+@_draw(name="randn")
 def draw_normal(state, *, shape, dtype):
     """Numbers of mean 0 and variance 1, which complex numbers divide between their parts."""
     y = kernel.floats(state, "normal", shape, dtype)
@@ -164,31 +164,31 @@ def draw_exponential(state, *, shape, dtype):
     return kernel.floats(state, "exponential", shape, dtype)
 
 
-@_draw()
+@_draw(name="randint")
 def draw_integers(state, *, low, high, shape, dtype):
     """Integers from low to below high."""
     return kernel.integers(state, low, high, shape).astype(dtype, copy=False)
 
 
-@_draw()
+@_draw(name="randperm")
 def draw_permutation(state, *, n, dtype):
     """The numbers below n in random order."""
     return kernel.permutation(state, n).astype(dtype, copy=False)
 
 
-@_draw(batch=lambda *a, **p: _members(*a, call=draw_bernoulli, **p))
+@_draw(batch=lambda *a, **p: _members(*a, call=draw_bernoulli, **p), name="bernoulli")
 def draw_bernoulli(state, p, *, dtype):
     """One with probability p, else zero."""
     return kernel.bernoulli(state, p).astype(dtype)
 
 
-@_draw(batch=lambda *a, **p: _members(*a, call=draw_poisson, **p))
+@_draw(batch=lambda *a, **p: _members(*a, call=draw_poisson, **p), name="poisson")
 def draw_poisson(state, rate):
     """Counts of a mean."""
     return kernel.poisson(state, rate)
 
 
-@_draw(batch=lambda *a, **p: _members(*a, call=draw_multinomial, **p))
+@_draw(batch=lambda *a, **p: _members(*a, call=draw_multinomial, **p), name="multinomial")
 def draw_multinomial(state, weights, *, num_samples, replacement):
     """Places along the last axis, in proportion to their weights."""
     return kernel.multinomial(state, weights, num_samples, replacement)

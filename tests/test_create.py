@@ -144,10 +144,10 @@ def test_like(source, dtype):
             assert (ours.numpy() == value).all() and (array == value).all()
 
 
-def test_like_inside_transforms_has_the_logical_shape():
+def test_like_inside_transforms_is_of_the_transform_in_the_logical_shape():
     for traced in (Dual(np.ones((2, 3)), np.ones((2, 3)), 1), Batched(np.ones((5, 2, 3)), 1)):
         x = ag.zeros_like(traced)
-        assert type(x) is ag.Tensor and x.shape == (2, 3) and x.dtype == np.float64
+        assert type(x) is type(traced) and x.shape == (2, 3) and x.dtype == np.float64
         assert ag.ones_like(traced, dtype=int).dtype == np.int64 and traced.new_zeros(4).shape == (4,)
 
 

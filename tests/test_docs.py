@@ -4,12 +4,12 @@ import contextlib
 import io
 import re
 import runpy
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-from autograd_core.op import REGISTRY, Traced
 
 ROOT = Path(__file__).parent.parent
 
@@ -55,16 +55,61 @@ def test_documents_link_to_what_exists():
             assert target.startswith("http") or ((ROOT / name).parent / target).exists(), f"{name} links to {target}"
 
 
-def test_the_primitives_of_the_contributors_guide_have_every_property():
-    before, methods = set(REGISTRY), set(vars(Traced))
-    try:
-        exec("\n".join(blocks("CONTRIBUTING.md")), names := {})
-        assert set(REGISTRY) - before == {"logcosh", "sum_of_squares"}
-        names["check"](names["sum_of_squares"])
-    finally:
-        for name in set(REGISTRY) - before:
-            del REGISTRY[name]
-    assert set(vars(Traced)) == methods
+ADDED_TO_OPS = """
+import numpy as np
+import autograd_core as ag
+from autograd_core.op import REGISTRY
+
+a = np.array([[0.5, -1.0, 0.0], [2.0, 30.0, -3.0]])
+x = ag.tensor(a, requires_grad=True)
+y = ag.logcosh(x)
+assert np.allclose(y.value, np.log(np.cosh(a)), rtol=1e-12, atol=1e-12)
+y.sum().backward()
+assert np.allclose(x.grad.value, np.tanh(a))
+z = x * 1
+assert z.logcosh_() is z and np.array_equal(z.value, x.logcosh().value)
+assert np.allclose(ag.gradient(z.sum(), [x])[0].value, np.tanh(a))
+assert np.array_equal(ag.vmap(ag.logcosh)(a), ag.logcosh(a))
+assert np.allclose(ag.hessian(lambda v: ag.logcosh(v).sum())(a[0]), np.diag(1 - np.tanh(a[0]) ** 2))
+assert ag.logcosh(ag.tensor([1, 2])).dtype == np.float32
+assert "logcosh" in REGISTRY and "logcosh" in ag.__all__
+"""
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A copy of the package to change, and what runs Python on it."""
+    shutil.copytree(ROOT / "autograd_core", tmp_path / "autograd_core", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def python(*arguments: str) -> str:
+        command = [sys.executable, "-W", "error", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return tmp_path / "autograd_core", python
+
+
+def test_the_contributors_guide_adds_a_function(copied):
+    package, python = copied
+    declared, checked, _ = blocks("CONTRIBUTING.md")
+    renamed = lambda code: code.replace("logcosh", "guides_logcosh")  # whoever follows the guide has a logcosh
+    file = package / "ops" / "math.py"
+    before = file.read_text()
+    assert before.count("__all__ = [\n") == 1
+    file.write_text(
+        before.replace("__all__ = [\n", renamed('__all__ = [\n    "logcosh",\n')) + "\n\n" + renamed(declared)
+    )
+    python("-c", renamed(ADDED_TO_OPS + checked))
+    python("-m", "autograd_core.stubs")
+    python("-m", "autograd_core.stubs", "--check")
+    for stub in ("__init__.pyi", "tensor.pyi"):
+        assert renamed("def logcosh(") in (package / stub).read_text()
+
+
+def test_the_contributors_guide_declares_an_op_outside_the_package(copied):
+    _, python = copied
+    python("-c", blocks("CONTRIBUTING.md")[2])
 
 
 def run(example: str) -> str:

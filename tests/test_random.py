@@ -436,7 +436,7 @@ def test_inside_transforms():
     assert random.multinomial(Batched(np.ones((4, 3)), 1), 2).batch.shape == (4, 2)
     assert random.poisson(p).batch.shape == (4, 500)
     z = random.normal(d, 2.0)
-    np.testing.assert_allclose(z.t, np.ones(3))
+    np.testing.assert_allclose(z.tangent, np.ones(3))
     METHODS["uniform_"](p)
     assert len({tuple(row) for row in p.batch.tolist()}) == 1, "no batched arguments, the same for each member"
 

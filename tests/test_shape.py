@@ -12,8 +12,8 @@ from autograd_core.op import REGISTRY
 from autograd_core.testing import PROPERTIES, check
 
 PRIMITIVES = [
-    "reshape_to", "expand_dims", "permuted", "getitem", "put_block", "stack", "cat", "split", "unbind", "diagonal_of",
-    "put_diagonal", "roll", "triangle", "tiled", "unfold", "add_windows",
+    "reshape", "unsqueeze", "permute", "getitem", "put_block", "stack", "cat", "split", "unbind", "diagonal",
+    "put_diagonal", "roll", "triangle", "tile", "unfold", "add_windows",
 ]  # fmt: skip
 
 

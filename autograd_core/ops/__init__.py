@@ -6,7 +6,9 @@ import inspect
 from types import ModuleType
 from typing import Any
 
-from .. import tensor
+import numpy as np
+
+from .. import shortcuts  # noqa: F401 - ops are made with the shortcuts that tensors offer
 from ..dtypes import as_dtype
 from ..op import SHORTCUTS, Traced
 from ..tape import current, state
@@ -80,7 +82,7 @@ def operator(function: Any, reflected: bool = False) -> Any:
     return SHORTCUTS[2](op, method) if short else method
 
 
-OPERANDS = (Traced, int, float, complex, tensor.np.ndarray, tensor.np.generic)
+OPERANDS = (Traced, int, float, complex, np.ndarray, np.generic)
 PUBLIC = {name: spelled(getattr(m, name)) for m in MODULES for name in names_of(m)}
 PUBLIC |= {name: spelled(function) for name, function in linalg.TOP_LEVEL.items()}
 

@@ -6,10 +6,8 @@ give each replay a fresh copy of it, for a later step may change it in place.
 
 from __future__ import annotations
 
-import functools
 import math
 import operator
-import os
 from collections.abc import Callable
 from functools import reduce
 from typing import Any
@@ -22,7 +20,7 @@ from ..op import Traced, called, op
 from ..tape import observe, state
 from ..tensor import Tensor, at
 from .base import broadcast_to, clone, filled
-from .shape import reshape_to, stack_along
+from .shape import afford, reshape_to, stack_along
 
 __all__ = [
     "arange", "as_tensor", "asarray", "bartlett_window", "blackman_window", "device", "empty", "empty_like", "eye",
@@ -109,9 +107,7 @@ def as_size(sizes: tuple, size: Any, dtype: np.dtype, name: str) -> tuple[int, .
     for n in shape:
         if n < 0:
             raise ValueError(f"{name}: sizes cannot be negative, got {shape}")
-    if (needed := math.prod(shape) * dtype.itemsize) > 1 << 28 and needed > memory_limit():
-        there = f"{needed / 2**30:.4g} GiB, and there are {memory_limit() / 2**30:.4g}"
-        raise MemoryError(f"{name}: {shape} {dtype} would take {there}")
+    afford(shape, dtype, name)
     if len(shape) > 64:
         raise ValueError(f"{name}: a tensor has at most 64 axes, got {len(shape)}")
     return shape
@@ -131,20 +127,6 @@ def _length(n: Any, name: str) -> int:
         pass
     hint = "; give the type as dtype=..." if isinstance(n, (type, np.dtype)) else ""  # NumPy takes it there
     raise TypeError(f"{name}: sizes must be integers, got {n!r:.60}{hint}") from None
-
-
-@functools.cache
-def memory_limit() -> float:
-    """Bytes that this process may have: those of the machine, or fewer if a control group says so."""
-    try:
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return math.inf
-    try:
-        with open("/sys/fs/cgroup/memory.max") as limit:
-            return min(total, int(limit.read()))
-    except (OSError, ValueError):
-        return total
 
 
 def stored(array: np.ndarray, dtype: np.dtype, name: str) -> np.ndarray:

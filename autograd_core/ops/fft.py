@@ -51,6 +51,7 @@ def resized(x, *, size, axis):
     linear=True,
     trailing=True,
     samples=shapes("n m | n m:complex", axis=[-1, -2], inverse=[False, True], norm=list(NORMS), smallest=1),
+    name="fft",
 )
 def dft(x, *, axis, inverse, norm):
     """Sums of x times powers of a root of unity, along one axis."""
@@ -62,6 +63,7 @@ def dft(x, *, axis, inverse, norm):
     linear=True,
     trailing=True,
     samples=shapes("n m", axis=[-1, -2], norm=list(NORMS), smallest=1),
+    name="rfft",
 )
 def rdft(x, *, axis, norm):
     """The transform of real numbers, without the half that is the conjugate of the other."""
@@ -76,6 +78,7 @@ def rdft(x, *, axis, norm):
         *shapes("3 3:complex", axis=[-1, -2], n=[4, 5], norm=list(NORMS)),
         *shapes("1 1:complex", axis=[-1, -2], n=[1], norm=list(NORMS)),
     ],
+    name="irfft",
 )
 def irdft(x, *, n, axis, norm):
     """Real numbers from half of their transform; the imaginary parts of what must be real are not looked at."""

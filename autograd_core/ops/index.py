@@ -148,6 +148,7 @@ def _take_batch(size, values, batched, axes, after):
     linear=True,
     samples=_PLACES,
     batch=_take_batch,
+    name="index",
 )
 def take_entries(x, index, *, axes, after):
     """The entries of x at flat places of some axes."""
@@ -236,6 +237,7 @@ def _put_tangent(tangents, y, x, v, index, axes, after):
     + shapes("2 3, 0, 0:integers(0;6)", axes=[(-2, -1)], after=[0]),
     jvp=_put_tangent,
     batch=_put_batch,
+    name="index_put",
 )
 def put_entries(x, v, index, *, axes, after):
     """x with the entries at flat places of some axes replaced; where places are repeated the last value stays."""
@@ -254,6 +256,7 @@ def put_entries(x, v, index, *, axes, after):
     trailing=True,
     samples=shapes("2 4, 2 3:integers(-4;4) | 1 4, 2 1:integers(0;4) | 2 4, 2 0:integers(0;4)", axis=[-1])
     + shapes("4 2, 3 2:integers(0;4) | 2 4 2, 2 5 2:integers(0;4)", axis=[-2]),
+    name="gather",
 )
 def take_along(x, indices, *, axis):
     """The entries of x at places of one axis that are given for each entry of the others."""
@@ -897,6 +900,7 @@ def take(x, index):
     linear=True,
     trailing=True,
     samples=shapes("2 n", repeats=[3, 1, 0], axis=[-1, -2]),
+    name="repeat_interleave",
 )
 def repeated(x, *, repeats, axis):
     """Each slice of an axis so many times in a row."""

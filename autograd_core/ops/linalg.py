@@ -184,6 +184,7 @@ _SINGULAR = "; lstsq and pinv take singular matrices"
     lambda g, y: -product(product(adjoint(y), g), adjoint(y)),
     trailing=True,
     samples=shapes("n n:invertible | b n n:invertible | n n:complex_invertible", strict=[True, False]),
+    name="inv",
 )
 def inverse_of(x, *, strict=True):
     """Inverse matrices; where there is none an error, or inf unless `strict`."""
@@ -206,6 +207,7 @@ def _broadcasting(call: Callable) -> Callable:
     batch=_broadcasting(lambda: solution),
     samples="n n:invertible, n m | b n n:invertible, b n m | b n n:invertible, n m | n n:invertible, b n m "
     "| n n:complex_invertible, n m:complex",
+    name="solve",
 )
 def solution(a, b):
     """The x with a @ x = b."""
@@ -228,6 +230,7 @@ def _of_triangular(g, y, a, upper, unit):
         unit=[True, False],
     )
     + shapes("35 35:invertible, 35 1", upper=[True, False], unit=[False]),
+    name="solve_triangular",
 )
 def triangular(a, b, *, upper, unit):
     """The x with a @ x = b, where only a triangle of a counts, with ones on its diagonal if `unit`."""
@@ -306,6 +309,7 @@ def _of_pseudoinverse(g, y, x):
         atol=[0.0],
         rtol=[None],
     ),
+    name="pinv",
 )
 def pseudoinverse(x, *, atol, rtol):
     """The pseudoinverse, in which singular values up to max(atol, rtol times the largest) count as zero."""
@@ -386,7 +390,7 @@ def empty(x: Any) -> Any:
     return reshape_to(view_at(x, index=(..., slice(0))), shape=(0,))
 
 
-@op(differentiable=False, trailing=True)
+@op(differentiable=False, trailing=True, name="matrix_rank")
 def rank_of(x, *, atol, rtol):
     """How many singular values exceed the cutoff."""
     s = np.linalg.svd(x, compute_uv=False)
@@ -433,6 +437,7 @@ def cofactors(x):
     lambda g, x: per_matrix(g) * conj(cofactors(x)),
     trailing=True,
     samples="n n | b n n | n n:complex | 3 3:singular",
+    name="det",
 )
 def determinant(x):
     """Determinants."""
@@ -452,6 +457,7 @@ def _of_slogdet(g, y, x):
     trailing=True,
     outputs=2,
     samples="n n:invertible | b n n:invertible | n n:complex_invertible",
+    name="slogdet",
 )
 def sign_and_log(x):
     """The sign (or phase) of determinants and the logarithm of their absolute value."""
@@ -496,7 +502,12 @@ def _of_cholesky(g, y):
 
 
 # Hermitian arguments are read whole in the samples, so that differences see what the rule says: the symmetric gradient.
-@op(_of_cholesky, trailing=True, samples=shapes("n n:spd | b n n:spd | n n:hermitian_spd", read=["LU"]))
+@op(
+    _of_cholesky,
+    trailing=True,
+    samples=shapes("n n:spd | b n n:spd | n n:hermitian_spd", read=["LU"]),
+    name="cholesky",
+)
 def cholesky_factor(x, *, read="L"):
     """The lower triangular L with L @ L.mH = x."""
     x = (x + kernels.adjoint(x)) / 2 if read == "LU" else x
@@ -538,6 +549,7 @@ def _of_eigh(g, y):
     trailing=True,
     outputs=2,
     samples=steady(lambda x: np.linalg.eigh(x + x.mT)[1], "n n:symmetric | b n n:symmetric", read=["LU"]),
+    name="eigh",
 )
 def hermitian_eigen(x, *, read="L"):
     """Eigenvalues in ascending order and orthonormal eigenvectors of Hermitian matrices."""
@@ -549,7 +561,12 @@ def _of_hermitian_values(g, x, read):
     return product(v * by_columns(g), adjoint(v))
 
 
-@op(_of_hermitian_values, trailing=True, samples=shapes("n n:symmetric | b n n:symmetric", read=["LU"]))
+@op(
+    _of_hermitian_values,
+    trailing=True,
+    samples=shapes("n n:symmetric | b n n:symmetric", read=["LU"]),
+    name="eigvalsh",
+)
 def hermitian_values(x, *, read):
     """Eigenvalues of Hermitian matrices: without the vectors they cost a fraction."""
     return np.linalg.eigvalsh((x + kernels.adjoint(x)) / 2 if read == "LU" else x, UPLO=read[0])
@@ -592,7 +609,11 @@ def _of_eigen(g, y):
 
 # Samples with real eigenvalues: the phases of complex vectors are LAPACK's choice, which no rule can know.
 @op(
-    _of_eigen, trailing=True, outputs=2, samples=steady(lambda x: np.linalg.eig(x)[1].real, "n n:spread | b n n:spread")
+    _of_eigen,
+    trailing=True,
+    outputs=2,
+    samples=steady(lambda x: np.linalg.eig(x)[1].real, "n n:spread | b n n:spread"),
+    name="eig",
 )
 def eigen(x):
     """Eigenvalues and eigenvectors of length one, always complex."""
@@ -658,6 +679,7 @@ def _leading(u: Any, gu: Any, k: int) -> tuple[Any, Any]:
         "3 2:spread | 2 3:spread | b 2 2:spread | 3 3:spread | 1 3:nonzero | 3 1:nonzero | 0 2 | 0 3 2",
         full_matrices=[False],
     ),
+    name="svd",
 )
 def singular(x, *, full_matrices=False):
     """Singular values in descending order, with left and right vectors."""
@@ -673,6 +695,7 @@ def _of_singular_values(g, x):
     _of_singular_values,
     trailing=True,
     samples="3 2:spread | 2 3:spread | b 2 2:spread | 1 3:nonzero | 0 2 | n n:complex_invertible",
+    name="svdvals",
 )
 def singular_values(x):
     """Singular values in descending order: without the vectors they cost a fraction."""
@@ -734,6 +757,7 @@ def _of_qr(g, y, x_shape, mode):
         ),
         shapes("2 3:complex_invertible | 3 2:complex_invertible", mode=["reduced"]),
     ],
+    name="qr",
 )
 def orthogonal_triangular(x, *, mode):
     """Q with orthonormal columns and upper triangular R with Q @ R = x."""
@@ -783,6 +807,7 @@ def _of_lu(g, y, x_shape):
     trailing=True,
     outputs=2,
     samples="n n:invertible | b n n:invertible | 2 3:spread | 3 2:spread | 0 2 | 2 2:complex_invertible | 35 34:spread",
+    name="lu",
 )
 def eliminated(x):
     """L and U of the matrix with exchanged rows in one matrix, and the row that each row was exchanged with, from 1."""
@@ -870,7 +895,7 @@ def _of_exponential(g, x):
     return part(exponential(cat_along(top, bottom, axis=-2)), slice(n), slice(n, None))
 
 
-@op(_of_exponential, trailing=True, samples="n n | b n n | n n:complex")
+@op(_of_exponential, trailing=True, samples="n n | b n n | n n:complex", name="matrix_exp")
 def exponential(x):
     """The matrix exponential."""
     return kernels.exponential(x)
@@ -1039,7 +1064,8 @@ def vecdot(x, y, *, dim=-1):
 def vander(x, N=None):
     """The powers 0 to N - 1 of each entry, along a new last axis; N is the number of entries by default."""
     if N is None and x.ndim == 0 or N is not None and N < 1:
-        raise ValueError(f"vander: needs at least one axis or N, and N > 0, got shape {tuple(x.shape)} and N={N}")
+        raise ValueError(f"vander: needs at least one axis and N > 0, got shape {tuple(x.shape)} and N={N}")
+    x = x if x.ndim else reshape_to(x, shape=(1,))
     count = x.shape[-1] if N is None else N
     x = x.astype(np.dtype(np.int64)) if x.dtype.kind in "biu" else x
     powers = [masked(x, np.False_) + 1]

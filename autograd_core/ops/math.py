@@ -70,6 +70,20 @@ def staircase(name: str, ufunc: np.ufunc) -> Callable:
     return elementwise(forward, flat, inputs=("x",), name=name, samples=between_steps())
 
 
+def ordered(ufunc: np.ufunc) -> Callable:
+    """A comparison of numbers that have an order: complex ones have none, though NumPy makes one up."""
+
+    def compare(a, b):
+        if getattr(a, "dtype", _real) in _PLANE or getattr(b, "dtype", _real) in _PLANE:
+            raise TypeError("complex numbers have no order; compare .real, .imag or .abs()")
+        return ufunc(a, b)
+
+    return compare
+
+
+_real, _PLANE = dtypes.float64, {dtypes.complex64, dtypes.complex128}
+
+
 test = functools.partial(predicate, promotes=False)  # of numbers as they are: the result is true or false
 
 
@@ -399,6 +413,11 @@ def _nan_to_num(x, *, nan, posinf, neginf):
     return np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
 
 
+def _holed(rng):
+    """Numbers, and some that are none."""
+    return [np.where(rng.random((2, 3)) < 0.5, math.nan, 1.5)], {"nan": 0.0, "posinf": None, "neginf": None}
+
+
 _BOTH = [*elementwise_samples(1, "nonzero"), clear_of_cuts(1)]
 
 # fmt: off
@@ -418,7 +437,7 @@ step      = elementwise(lambda x, values: np.where(np.equal(x, 0), values, np.gr
                         name="heaviside", inputs=("x", "values"),
                         samples=shapes("n m:nonzero, m | n m:integers(-1;2), n m | 3 4:integers(-1;2), 3 4"))
 finite    = elementwise(_nan_to_num, lambda x: isfinite(x), name="nan_to_num",
-                        samples=shapes("n m | n:complex", nan=[0.0], posinf=[None], neginf=[None]))
+                        samples=[*shapes("n m | n:complex", nan=[0.0], posinf=[None], neginf=[None]), _holed])
 # fmt: on
 
 
@@ -467,15 +486,15 @@ def _clamp(x, *, low, high):
 
 
 # fmt: off
-maximum   = elementwise(np.maximum, lambda g, a, b: _share(g, a, b, a < b), lambda g, a, b: _share(g, a, b, a > b),
-                        rule=Rule)
-minimum   = elementwise(np.minimum, lambda g, a, b: _share(g, a, b, a > b), lambda g, a, b: _share(g, a, b, a < b),
-                        rule=Rule)
+maximum   = elementwise(ordered(np.maximum), lambda g, a, b: _share(g, a, b, a < b),
+                        lambda g, a, b: _share(g, a, b, a > b), name="maximum", inputs=("a", "b"), rule=Rule)
+minimum   = elementwise(ordered(np.minimum), lambda g, a, b: _share(g, a, b, a > b),
+                        lambda g, a, b: _share(g, a, b, a < b), name="minimum", inputs=("a", "b"), rule=Rule)
 fmax      = elementwise(np.fmax, lambda a, b: _wins(a >= b, b), lambda a, b: logical_not(_wins(a >= b, b)))
 fmin      = elementwise(np.fmin, lambda a, b: _wins(a <= b, b), lambda a, b: logical_not(_wins(a <= b, b)))
-at_least  = elementwise(np.maximum, lambda x, min: x >= min, lambda x, min: x < min, name="clamp_min",
+at_least  = elementwise(ordered(np.maximum), lambda x, min: x >= min, lambda x, min: x < min, name="clamp_min",
                         inputs=("x", "min"))
-at_most   = elementwise(np.minimum, lambda x, max: x <= max, lambda x, max: x > max, name="clamp_max",
+at_most   = elementwise(ordered(np.minimum), lambda x, max: x <= max, lambda x, max: x > max, name="clamp_max",
                         inputs=("x", "max"))
 clamped   = elementwise(_clamp, lambda x, low, high: logical_and(x >= low, x <= high), name="clamp",
                         samples=shapes("n m | ()", low=[-1.0], high=[0.5, 7.0]))
@@ -495,6 +514,8 @@ def clamp_max(x, max):
 
 def clamp(x, min=None, max=None):
     """x, but at least `min` and at most `max`; these are numbers or tensors."""
+    if not hasattr(x, "dtype"):
+        raise TypeError(f"clamp: expected a tensor or an array, got {type(x).__name__} {x!r:.40}")
     if min is None and max is None:
         raise ValueError("clamp: at least one of min and max must be given")
     if min is None or max is None:
@@ -502,6 +523,8 @@ def clamp(x, min=None, max=None):
     if hasattr(min, "dtype") or hasattr(max, "dtype"):
         return clamp_max(clamp_min(x, min), max)
     x = x if x.dtype.kind == "f" else x.astype(dtypes.result_type(x, min, max))
+    if x.dtype.kind == "c":
+        raise TypeError(f"clamp: complex numbers have no order, x has type {x.dtype}")
     return clamped(x, low=min, high=max)
 
 
@@ -572,10 +595,10 @@ def _isclose(x, other, *, rtol, atol, equal_nan):
 # fmt: off
 eq          = test(np.equal, name="eq")
 ne          = test(np.not_equal, name="ne")
-lt          = test(np.less, name="lt")
-le          = test(np.less_equal, name="le")
-gt          = test(np.greater, name="gt")
-ge          = test(np.greater_equal, name="ge")
+lt          = test(ordered(np.less), name="lt", inputs=("a", "b"))
+le          = test(ordered(np.less_equal), name="le", inputs=("a", "b"))
+gt          = test(ordered(np.greater), name="gt", inputs=("a", "b"))
+ge          = test(ordered(np.greater_equal), name="ge", inputs=("a", "b"))
 logical_and = test(np.logical_and)
 logical_or  = test(np.logical_or)
 logical_xor = test(np.logical_xor)
@@ -612,7 +635,7 @@ def equal(x, other):
     return tuple(x.shape) == tuple(other.shape) and bool(eq(x, other).all())
 
 
-@op(samples=[])
+@op(samples=[], name="isin")
 def member(elements, test_elements, *, assume_unique, invert):
     """Which of the elements are among the test elements."""
     return np.isin(elements, test_elements, assume_unique=assume_unique, invert=invert)

@@ -15,7 +15,7 @@ from ..vmap import aligned
 from .axes import one_axis
 from .base import conj
 from .reduce import reduce_norm, reduce_sum
-from .shape import expand_dims, reshape_to
+from .shape import afford, expand_dims, reshape_to
 
 __all__ = [
     *("addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "cross", "dot", "einsum", "ger", "inner"),
@@ -49,6 +49,7 @@ def _of_right(g, a, b_shape):
     batch=lambda size, values, batched: product(*aligned(values, batched)),
     samples="n k, k m | b n k, k m | b n k, b k m | n k, b k m | b 1 n k, c k m "
     "| n k:complex, k m:complex | b n k, k m:complex",
+    name="matmul",
 )
 def product(a, b):
     """The products of matrices; the leading axes broadcast."""
@@ -188,13 +189,21 @@ def _added(name: str, x: Any, y: Any, beta: Any, alpha: Any) -> Any:
     lead = (1,) * (len(y.shape) - len(x.shape))
     if len(x.shape) > len(y.shape) or any(n not in (1, m) for n, m in zip((*lead, *x.shape), y.shape)):
         raise ValueError(f"{name}: x of shape {tuple(x.shape)} cannot be added to a product of shape {tuple(y.shape)}")
-    y = y if alpha == 1 else alpha * y
-    return y if beta == 0 else (x if beta == 1 else beta * x) + y
+    whole = x.dtype if x.dtype.kind in "biu" and y.dtype.kind in "biu" else None  # which it stays, as in PyTorch
+    y = y if alpha == 1 else _scaled(y, alpha, whole)
+    y = y if beta == 0 else (x if beta == 1 else _scaled(x, beta, whole)) + y
+    return y if whole is None else y.astype(whole)
+
+
+def _scaled(x: Any, factor: Any, whole: Any) -> Any:
+    """x times a number, of which tensors of integers take the whole part."""
+    return x * factor if whole is None else x * int(factor)
 
 
 def outer(x, vec2):
     """All products of an entry of one vector and an entry of another."""
     _with_axes("outer", x=(x, 1), vec2=(vec2, 1))
+    afford((*x.shape, *vec2.shape), x.dtype, "outer")
     return expand_dims(x, axis=-1) * vec2
 
 
@@ -276,6 +285,7 @@ def _contractions(*specs: str) -> list:
         ),
         *("ii,ij->j", "ij,k->k", "i,i,i->", "ij,jk,kl->il", "ij,jk,ki->", "i,,j->ji", "abc,cd,be->ade"),
     ),
+    name="einsum",
 )
 def contract(*xs, spec):
     """The sum of products that `spec` describes: labels of each operand's axes, and of the result's."""
@@ -458,6 +468,7 @@ def inner(x, other):
         shapes("n 3, n 3 | n 3, 1 3 | 3, 3 | 3:complex, 3:complex", axis=[-1]),
         shapes("n 3 m, n 3 m | 3 1, 3 m", axis=[-2]),
     ],
+    name="cross",
 )
 def cross_product(a, b, *, axis):
     """The cross product of vectors along an axis."""
@@ -512,6 +523,7 @@ def _pull(g, y, a, b):
     samples=shapes(
         "n k:small, m k:large | b n k:small, b m k:large | b n k:small, m k:large", by_product=[False, True], smallest=1
     ),
+    name="cdist",
 )
 def euclidean(a, b, *, by_product):
     """The distances between all rows of a and all rows of b; by a product of matrices it is faster and less exact."""

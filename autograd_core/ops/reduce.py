@@ -60,8 +60,15 @@ def demand_inexact(x: Any, name: str, meaning: str) -> None:
         raise TypeError(f"{name}: x has type {x.dtype}, but {meaning} is seldom an integer; use {name}(x.float())")
 
 
+def demand_order(x: Any, name: str) -> None:
+    """Refuse to compare complex numbers."""
+    if x.dtype.kind == "c":
+        raise TypeError(f"{name}: complex numbers have no order, x has type {x.dtype}; use {name}(x.abs())")
+
+
 def demand_entries(x: Any, axis: tuple, name: str) -> None:
-    """Refuse to choose among no entries."""
+    """Refuse to choose among no entries, or among numbers without an order."""
+    demand_order(x, name)
     if empty := [a + x.ndim for a in axis if x.shape[a] == 0]:
         raise ValueError(
             f"{name}: x has shape {x.shape}, with no entries along axis {empty[0]} to choose from: it needs one"
@@ -85,6 +92,7 @@ def kept_shape(x: Any, axis: tuple) -> tuple:
         shapes("n m:complex | n m k", axis=[(-2,), (-1,)], keepdims=[False]),
         shapes("()", axis=[()], keepdims=[True, False]),
     ],
+    name="sum",
 )
 def reduce_sum(x, *, axis, keepdims=False):
     """The sum over some axes."""
@@ -303,8 +311,11 @@ def var(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The variance of all entries, or along `dim`: squared deviations over their number less `correction` (1)."""
     d, axis, n = _deviations(x, dim, unbiased, correction, "var")
     square = d * d if d.dtype.kind == "f" else real(d * conj(d))
+    total = reduce_sum(square, axis=axis, keepdims=keepdim)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return reduce_sum(square, axis=axis, keepdims=keepdim) / n
+        if n:
+            return total / n
+        return where(total > 0, total / n, reduce_sum(real(d), axis=axis, keepdims=keepdim) * nan)
 
 
 def std(x, dim=None, unbiased=None, keepdim=False, *, correction=None):

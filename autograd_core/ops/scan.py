@@ -15,7 +15,7 @@ from ..op import op
 from ..samples import shapes
 from .axes import one_axis
 from .base import conj, masked
-from .reduce import EVERY, axes_of, count, exp_gap, inexact, kept_shape, reduce_sum, spread, typed
+from .reduce import EVERY, axes_of, count, demand_order, exp_gap, inexact, kept_shape, reduce_sum, spread, typed
 from .shape import along, cat, cat_along, expand_dims, reshape_to, view_at
 from .sort import Chosen, taken
 
@@ -193,12 +193,14 @@ def logcumsumexp(x, dim):
 
 def cummax(x, dim):
     """The largest entry up to each place of an axis, and where it is."""
+    demand_order(x, "cummax")
     places = _along(arg_running, x, dim, "cummax")
     return Chosen(taken(x, places, dim), places)
 
 
 def cummin(x, dim):
     """The smallest entry up to each place of an axis, and where it is."""
+    demand_order(x, "cummin")
     places = _along(arg_running, x, dim, "cummin", largest=False)
     return Chosen(taken(x, places, dim), places)
 

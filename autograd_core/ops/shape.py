@@ -7,9 +7,11 @@ reading of arguments.
 from __future__ import annotations
 
 import builtins
+import functools
 import operator
+import os
 from functools import reduce
-from math import prod
+from math import inf, prod
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,7 @@ INPLACE = ["tril", "triu"]
     view=True,
     samples=shapes("3 4 | 12 | 2 3 2", shape=[(2, 6), (12,), (4, 3, 1)]) + shapes("0 2", shape=[(0,), (3, 0)]),
     batch=lambda size, values, batched, shape: reshape_to(values[0], shape=(size, *shape)),
+    name="reshape",
 )
 def reshape_to(x, *, shape):
     """The same entries in another shape, as a view where possible."""
@@ -55,6 +58,7 @@ def reshape_to(x, *, shape):
     view=True,
     trailing=True,
     samples=shapes("n m", axis=[(-1,), (-3, -1)]),
+    name="unsqueeze",
 )
 def expand_dims(x, *, axis):
     """x with axes of length one put in."""
@@ -68,6 +72,7 @@ def expand_dims(x, *, axis):
     trailing=True,
     samples=shapes("n m k", axes=[(-1, -2, -3), (-2, -3, -1), (-1, -3, -2), (-1, -2), ()])
     + shapes("n m:complex", axes=[(-1, -2)]),
+    name="permute",
 )
 def permuted(x, *, axes):
     """The last axes in another order: the first of them is to be axes[0], and so on."""
@@ -224,6 +229,7 @@ def sized(call):
     trailing=True,
     samples=shapes("2 3 4", offset=[0, 1, -1, 5], axis1=[-2, -3], axis2=[-1])
     + shapes("n n", offset=[0, 1], axis1=[-1], axis2=[-2]),
+    name="diagonal",
 )
 def diagonal_of(x, *, offset, axis1, axis2):
     """The diagonal of two axes as the last axis, a view that can be written to."""
@@ -287,6 +293,7 @@ def folded(g, shape, dims):
     linear=True,
     trailing=True,
     samples=shapes("n 2", dims=[(2, 3), (1, 1), (0, 2), (3,)]) + shapes("1 2 1", dims=[(2, 1, 3)]),
+    name="tile",
 )
 def tiled(x, *, dims):
     """Copies of x side by side along its last axes."""
@@ -400,6 +407,27 @@ def needs_axes(x: Any, count: int, name: str) -> None:
     """Raise unless x has at least so many axes."""
     if x.ndim < count:
         raise ValueError(f"{name}: needs a tensor with at least {count} axes, got shape {x.shape}")
+
+
+def afford(shape: tuple, dtype: np.dtype, name: str) -> None:
+    """Refuse a result that this machine's memory cannot hold."""
+    if (needed := prod(shape) * dtype.itemsize) > 1 << 28 and needed > memory_limit():
+        there = f"{needed / 2**30:.4g} GiB, and there are {memory_limit() / 2**30:.4g}"
+        raise MemoryError(f"{name}: {shape} {dtype} would take {there}")
+
+
+@functools.cache
+def memory_limit() -> float:
+    """Bytes that this process may have: those of the machine, or fewer if a control group says so."""
+    try:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return inf
+    try:
+        with open("/sys/fs/cgroup/memory.max") as limit:
+            return builtins.min(total, int(limit.read()))
+    except (OSError, ValueError):
+        return total
 
 
 # --- other shapes ----------------------------------------------------------------------------------------------------
@@ -517,14 +545,19 @@ def repeat(x, *repeats):
     repeats = integers(repeats, "repeat", "a number of repeats")
     if len(repeats) < x.ndim:
         raise ValueError(f"repeat: needs a number for each of the {x.ndim} axes, got {repeats}")
-    return tile(x, repeats)
+    return laid_out(x, repeats, "repeat")
 
 
 def tile(x, *dims):
     """x laid out several times along its last axes."""
-    dims = integers(dims, "tile", "a number of repeats")
+    return laid_out(x, integers(dims, "tile", "a number of repeats"), "tile")
+
+
+def laid_out(x: Any, dims: tuple, name: str) -> Any:
+    """Copies of x side by side along its last axes."""
     if any(n < 0 for n in dims):
-        raise ValueError(f"tile: numbers of repeats cannot be negative, got {dims}")
+        raise ValueError(f"{name}: numbers of repeats cannot be negative, got {dims}")
+    afford((prod(x.shape), *dims), x.dtype, name)
     rank = builtins.max(len(dims), x.ndim)
     x = x if x.ndim == rank else reshape_to(x, shape=(1,) * (rank - x.ndim) + x.shape)
     return tiled(x, dims=(1,) * (rank - len(dims)) + dims)
@@ -760,7 +793,7 @@ def slice_scatter(x, src, dim=0, start=None, end=None, step=1):
 def diagonal_scatter(x, src, offset=0, dim1=0, dim2=1):
     """A copy of x with a diagonal replaced."""
     axis1, axis2 = two_axes(x, dim1, dim2, "diagonal_scatter")
-    return part_replaced(x, src, "diagonal_scatter", "diagonal_of", offset=offset, axis1=axis1, axis2=axis2)
+    return part_replaced(x, src, "diagonal_scatter", "diagonal", offset=offset, axis1=axis1, axis2=axis2)
 
 
 def unbind(x, dim=0):

@@ -19,7 +19,7 @@ from .base import clone
 from .index import take_along
 from .math import ceil, floor, maximum, minimum, where
 from .math import round as rounded
-from .reduce import EVERY, amax, amin, count, demand_entries, reduce_sum, shared
+from .reduce import EVERY, amax, amin, count, demand_entries, demand_order, reduce_sum, shared
 from .shape import along, permuted, reshape_to, view_at
 
 __all__ = [
@@ -169,6 +169,7 @@ def _place(x: Any, dim: Any, keepdim: bool, name: str) -> Any:
 
 def argsort(x, dim=-1, descending=False, stable=False):
     """The places of the entries along `dim` in order; equal ones stay in the order they had."""
+    demand_order(x, "argsort")
     places = arg_sort(with_axis(x), axis=one_axis(x.ndim, dim, "argsort"), descending=bool(descending))
     return places if x.ndim else reshape_to(places, shape=())
 
@@ -176,6 +177,7 @@ def argsort(x, dim=-1, descending=False, stable=False):
 def sort(x, dim=-1, descending=False, stable=False):
     """The entries along `dim` in order and the places where they were; equal ones stay in the order they had."""
     one_axis(x.ndim, dim, "sort")
+    demand_order(x, "sort")
     places = argsort(x, dim, descending)
     return Chosen(taken(x, places, dim), places)
 
@@ -196,6 +198,7 @@ def whole(k: Any, name: str) -> int:
 def topk(x, k, dim=-1, largest=True, sorted=True):
     """The k largest (or smallest) entries along `dim`, best first, and where they are."""
     axis, rows, k = one_axis(x.ndim, dim, "topk"), with_axis(x), whole(k, "topk")
+    demand_order(x, "topk")
     if not 0 <= k <= rows.shape[axis]:
         n = rows.shape[axis]
         raise ValueError(f"topk: k must be from 0 to {n}, the length of axis {dim} of shape {x.shape}, got {k}")
@@ -245,6 +248,7 @@ def nanmedian(x, dim=None, keepdim=False):
 def _median(x: Any, dim: Any, keepdim: bool, name: str, skip: bool) -> Any:
     if dim is not None:
         return chosen(arg_median, x, dim, keepdim, name, skip=skip)
+    demand_order(x, name)
     flat = reshape_to(x, shape=(count(x, EVERY[x.ndim]),))
     return reduce_median(flat, axis=(-1,), skip=skip) if flat.shape[0] else reduce_sum(flat, axis=(-1,)) * nan
 
@@ -340,6 +344,8 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
         )
     rows = sorted_sequence if sorter is None else taken(sorted_sequence, sorter, -1)
     values = input if isinstance(input, (Traced, np.ndarray)) else np.asarray(input)
+    demand_order(rows, "searchsorted")
+    demand_order(values, "searchsorted")
     if rows.ndim == 0 or rows.ndim > 1 and rows.shape[:-1] != values.shape[:-1]:
         raise ValueError(
             f"searchsorted: sequences of shape {rows.shape} and values of shape {values.shape} do not go together; "
@@ -434,6 +440,7 @@ def bin_counts(x, *, bins, low, high):
 
 def histc(x, bins=100, min=0, max=0):
     """How many entries lie in each of `bins` equal bins from min to max, by default those of the entries."""
+    demand_order(x, "histc")
     if bins < 1 or min > max:
         raise ValueError(f"histc: needs bins >= 1 and min <= max, got bins={bins}, min={min}, max={max}")
     return bin_counts(x, bins=int(bins), low=float(min), high=float(max))

@@ -1,0 +1,52 @@
+"""Which call first made a gradient zero or NaN: found when it happens, once for each leaf, for `explain` to tell."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from typing import Any
+
+import numpy as np
+
+from .op import Traced
+from .tape import Leaf, Node, places, using
+
+
+def square(g: Any) -> complex:
+    """The sum of squares: NaN if an entry is, zero if all are, and cheaper than looking at entries."""
+    while isinstance(g, Traced):
+        g = g.innermost()
+    return np.vdot(g, g)
+
+
+def spoilt(square: complex) -> str:
+    """What a sum of squares says of a gradient."""
+    return "NaN" if square != square else "zero" if square == 0 else ""
+
+
+# Why a gradient was zero or NaN, for `explain`.
+notes: weakref.WeakKeyDictionary[Leaf, str] = weakref.WeakKeyDictionary()
+
+
+def note(walk: Any, squares: dict) -> None:
+    """Once for each leaf: find the call after which all that flows to it is zero, or some of it NaN."""
+    cases = {n: s for n, s in squares.items() if n.__class__ is Leaf and n not in notes and spoilt(s)}
+    if any(math.prod(leaf.shape) for leaf in cases):
+        blamed: dict = {}
+        watch = lambda node, args, _, cts: blame(blamed, node, args[0], cts)
+        with using(observers=(watch,)):
+            walk.run(True)
+        for leaf, s in cases.items():
+            state = spoilt(s)
+            node = blamed.get((leaf, state))
+            place = f", recorded at {places[node]}" if node in places else ""
+            notes[leaf] = f"its gradient was {state}" + (f", first after {node.name}{place}" if node else "")
+
+
+def blame(blamed: dict, node: Node, g: Any, cotangents: tuple) -> None:
+    """Note for each parent which call first handed on zero or NaN, and nothing else."""
+    already = {spoilt(square(c)) for c in (g if type(g) is tuple else (g,)) if c is not None}
+    for parent, ct in zip(node.parents, cotangents):
+        state = "" if ct is None else spoilt(square(ct))
+        if state:
+            blamed.setdefault((parent, state), blamed.get((node, state), node) if state in already else node)
