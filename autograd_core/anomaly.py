@@ -11,7 +11,7 @@ import numpy as np
 from . import backward as reverse
 from .blame import notes
 from .op import Op, Traced
-from .tape import Leaf, Node, current, no_grad, places, user_line, using
+from .tape import Node, current, no_grad, places, user_line, using
 from .tensor import Tensor
 
 PLAIN_NUMBERS = (int, float, complex, np.generic)
@@ -126,11 +126,24 @@ def explain(parameter: Tensor, of: Tensor | Callable[[], Tensor] | None = None) 
         with using(observers=(*current().observers, trail), anomaly=True):
             of = of()
     root = of if of is not None else reverse.last_root()
-    if root is None and parameter.leaf in notes:
-        return f"{notes[parameter.leaf]}; for more, pass a function that computes the result"
-    if root is None:
-        return "no backward has run yet, or its result is gone; pass the result, or a function that computes it"
+    if root is None or (of is None and parameter.grad is not None and _freed(root)):
+        return _remembered(parameter)
     return _explained(parameter, root, trail)
+
+
+def _freed(root: Any) -> bool:
+    return any(isinstance(n, Node) and n.env is None for n in reverse.ancestors([root]))
+
+
+def _remembered(parameter: Tensor) -> str:
+    """What can be said when the graph is gone: the state of the gradient, and what was noted when it was made."""
+    more = "pass a function that computes the result to see the way it came"
+    if parameter.grad is None:
+        return f"no backward has reached it, or the result is gone; {more}"
+    state = _state(parameter.grad)
+    if state in ("zero", "NaN") and parameter.leaf in notes:
+        return f"{notes[parameter.leaf]}; {more}"
+    return f"its gradient is {'not zero and finite' if state == 'fine' else state}: {describe(parameter.grad)}"
 
 
 def _explained(parameter: Tensor, root: Any, trail: Trail) -> str:
@@ -155,6 +168,9 @@ def _cut(parameter: Tensor, trail: Trail) -> str:
                     continue
                 why = "under no_grad" if not recording else "whose result has no gradient"
                 return f"The path ends at {name} ({why}), at {line}."
+    for name, line, inputs, results, _ in trail.calls:
+        if not results and any(id(t) in on_path for t in inputs):
+            return f"The path ends at {name} (which leaves the tape), at {line}."
     if not trail.calls:
         return "Pass a function that computes the result to see where the path ends."
     used = any(id(parameter) in map(id, inputs) for _, _, inputs, _, _ in trail.calls)
@@ -167,8 +183,6 @@ def _followed(target: Any, root: Any, order: list) -> str:
     steps: list[tuple[Node, Any, tuple]] = []
     note = lambda call, args, _, result: steps.append((call, args[0], result)) if isinstance(call, Node) else None
     if any(isinstance(n, Node) and n.env is None for n in order):
-        if isinstance(target, Leaf) and target in notes:
-            return f"{notes[target]}; for more, pass a function that computes the result"
         return "its graph has been freed; call backward(retain_graph=True), or pass a function that computes the result"
     walk = reverse.Walk(
         {root: np.ones(shape, dtype)}, order, reverse.leading_to(order, {target}), {target}, 0, tracked=False

@@ -15,8 +15,8 @@ from .ops import OPERANDS, PUBLIC
 from .ops.axes import one_axis
 from .ops.create import CPU, as_device
 from .ops.create import device as device_type
-from .tape import current
-from .tensor import Boxed, Tensor
+from .tape import current, observe, state
+from .tensor import LEAVE, Boxed, Tensor
 
 
 class Attributes(Traced):
@@ -145,7 +145,7 @@ class Attributes(Traced):
         """Itself: it lives on the CPU."""
         return self
 
-    def cuda(self, device: Any = "cuda", non_blocking: bool = False) -> Any:
+    def cuda(self, device: Any = "cuda", non_blocking: Any = False) -> Any:
         """There is no such device here: an error that says so."""
         as_device("cuda" if device is None or isinstance(device, int) else device, "cuda")
         return self
@@ -164,14 +164,14 @@ class Attributes(Traced):
         """Itself if its memory is contiguous, else a copy that is."""
         return self if self.is_contiguous() else REGISTRY["compact"].call(self)
 
-    def is_contiguous(self) -> bool:
+    def is_contiguous(self) -> Any:
         """Whether entries follow each other in memory, last axis fastest."""
         value = self
         while isinstance(value, Traced):
             value = value.innermost()
         return value.flags.c_contiguous
 
-    def copy_(self, source: Any, non_blocking: bool = False) -> Any:
+    def copy_(self, source: Any, non_blocking: Any = False) -> Any:
         """Take on the values of another tensor, in place; gradients flow to it."""
         return _take(self, source, "copy_")
 
@@ -190,7 +190,7 @@ class Attributes(Traced):
         """The values without history."""
         return self.detach()
 
-    def requires_grad_(self, requires_grad: bool = True) -> Any:
+    def requires_grad_(self, requires_grad: Any = True) -> Any:
         """Ask for gradients of a value inside a transform: not this way."""
         raise RuntimeError("requires_grad_: inside jvp and vmap take gradients with ag.grad, which can be nested")
 
@@ -234,7 +234,7 @@ class Attributes(Traced):
 
     # --- what only tensors have ---
 
-    def numpy(self, *, force: bool = False) -> np.ndarray:
+    def numpy(self, *, force: Any = False) -> np.ndarray:
         """Inside a transform, an error that says so."""
         return _concrete(self, "numpy")
 
@@ -308,6 +308,8 @@ def _concrete(t: Any, what: str) -> np.ndarray:
             raise RuntimeError(
                 f"{what}: inside jvp this would lose the tangent; keep to operations on the value itself"
             )
+        if state.mode is not None and isinstance(t, Tensor):
+            observe(LEAVE, (t,), {}, None)
         t = t.innermost()
     return t
 

@@ -40,6 +40,8 @@ class Context:
         self._name = name
         self.needs_input_grad, self.materialize_grads = needs, True
         self._saved: tuple = ()
+        self._packed: list = []
+        self._unpack: Callable | None = None
         self._outputs: list = []
         self._node: Callable = lambda: None
         self._constant: set[int] = set()
@@ -48,12 +50,18 @@ class Context:
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep tensors for backward; they are watched for changes in place."""
         self._saved = tuple((t, t._version if isinstance(t, Tensor) else 0) for t in tensors)
+        pack = current().pack
+        if pack is not None and all(isinstance(t, Tensor) and not t.level for t in tensors):
+            self._packed, self._saved = [pack[0](t) for t in tensors], ()
+            self._unpack = pack[1]
 
     save_for_forward = save_for_backward
 
     @property
     def saved_tensors(self) -> tuple:
         """The tensors kept by `save_for_backward`, part of the graph if gradients of gradients are wanted."""
+        if self._unpack is not None:
+            return tuple(map(self._unpack, self._packed))
         return tuple(self._unchanged(t, v) for t, v in self._saved)
 
     def _unchanged(self, t: Any, version: int) -> Any:

@@ -13,6 +13,7 @@ from .op import REGISTRY, Op, Traced
 from .tape import Leaf, enable_grad, memory, state
 from .tensor import Boxed, Tensor, at
 from .views import write
+from .vmap import Batched
 
 
 class Dual(Traced):
@@ -90,8 +91,8 @@ def blank(like: Any, shape: tuple, dtype: np.dtype) -> Any:
         return at(blank(like.value, shape, dtype), None, like.level)
     if isinstance(like, Dual):
         return Dual(blank(like.primal, shape, dtype), blank(like.tangent, shape, dtype), like.level)
-    if isinstance(like, Traced):
-        return type(like)(blank(like.batch, (like.batch.shape[0], *shape), dtype), like.level)
+    if isinstance(like, Batched):
+        return Batched(blank(like.batch, (like.batch.shape[0], *shape), dtype), like.level)
     return np.zeros(shape, dtype)
 
 

@@ -78,7 +78,7 @@ def _rows(run: Run, y: Any) -> list:
             if n in found
             else np.zeros((math.prod(np.shape(y)), *x.shape), x.dtype)
         )
-        g = REGISTRY["reshape_to"].call(g, shape=(*np.shape(y), *x.shape))
+        g = REGISTRY["reshape"].call(g, shape=(*np.shape(y), *x.shape))
         if run.mine(y) and y.dtype.kind == "c":
             g = REGISTRY["conj"].call(g)  # the derivative itself, as forward mode has it, not the direction of ascent
         blocks.append(outward(g, array_form(form) if g.ndim else form, run.level))
@@ -105,7 +105,7 @@ def _columns(f: Callable, given: list, rebuild: Callable, j: int, who: str) -> t
         block = (
             PUBLIC["movedim"](t.batch, 0, -1) if mine else np.zeros((*np.shape(result), math.prod(x.shape)), x.dtype)
         )
-        block = REGISTRY["reshape_to"].call(block, shape=(*np.shape(result), *x.shape))
+        block = REGISTRY["reshape"].call(block, shape=(*np.shape(result), *x.shape))
         blocks.append(outward(block, array_form(given[j]) if block.ndim else given[j], 2 * state.depth))
     return blocks, build
 

@@ -6,6 +6,8 @@ cycles, so a graph is freed the moment nobody holds its result.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import itertools
 import os
 import sys
@@ -173,6 +175,23 @@ class _Switch(ContextDecorator):
         switch = super().__new__(cls)
         return switch(function) if callable(function) else switch
 
+    def __call__(self, function: Any) -> Any:
+        if not inspect.isgeneratorfunction(function):
+            return super().__call__(function)
+
+        @functools.wraps(function)
+        def steps(*args: Any, **options: Any) -> Iterator:
+            iterator = function(*args, **options)
+            while True:
+                with type(self)():
+                    try:
+                        value = next(iterator)
+                    except StopIteration as done:
+                        return done.value
+                yield value
+
+        return steps
+
     def __enter__(self):
         self.before = state.mode
         _enter(**self.changes)
@@ -209,7 +228,7 @@ class set_grad_enabled(ContextDecorator):
         self.before, self.flag = state.mode, bool(mode)
         self.__enter__()
 
-    def __call__(self, function: Callable) -> Callable:
+    def __call__(self, function: Any) -> Any:
         state.mode = self.before
         return super().__call__(function)
 

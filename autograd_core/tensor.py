@@ -167,7 +167,10 @@ class Tensor(Traced):
 
     def detach(self) -> Tensor:
         """The same memory, cut off from its history and from every transform around it."""
-        return at(self.value.detach() if isinstance(self.value, Traced) else self.value, None, self.level)
+        result = at(self.value.detach() if isinstance(self.value, Traced) else self.value, None, self.level)
+        if state.mode is not None:
+            observe(DETACH, (self,), {}, result)
+        return result
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for gradients, or stop asking; returns the tensor."""
@@ -227,6 +230,10 @@ class Tensor(Traced):
         self.requires_grad = saved[1]
         if saved[2] is not None:
             self.grad = saved[2]
+
+
+DETACH = Op(lambda x: x, (), name="detach")  # not for calling: what those who watch calls are told
+LEAVE = Op(lambda x: x, (), name="item, tolist or numpy")
 
 
 class Boxed(Tensor):

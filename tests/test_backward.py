@@ -275,3 +275,97 @@ def test_an_input_without_a_rule_is_left_out_however_often_it_is_called() -> Non
         assert not step(a, ag.tensor([1.0, 1.0], dtype=ag.float64)).requires_grad
         assert ag.gradient(step(a, b).sum(), [b])[0].tolist() == [1, -1]
     del REGISTRY["step_of_test"]
+
+
+def test_no_grad_holds_inside_a_generator() -> None:
+    w = leaf(1)
+
+    @ag.no_grad()
+    def steps():
+        for _ in range(2):
+            yield (w * 2).requires_grad
+
+    seen = []
+    for inside in steps():
+        seen += [inside, (w * 2).requires_grad]
+    assert seen == [False, True, False, True]
+
+
+def test_a_decorator_changes_nothing_until_it_is_called() -> None:
+    w = leaf(1)
+
+    @ag.set_grad_enabled(False)
+    def f():
+        return (w * 2).requires_grad
+
+    assert (w * 2).requires_grad and not f() and (w * 2).requires_grad
+
+
+def test_deepcopy_and_pickle_keep_gradients() -> None:
+    import copy
+    import pickle
+
+    w = leaf(1, 2)
+    (w * w).sum().backward()
+    for twin in (copy.deepcopy(w), pickle.loads(pickle.dumps(w))):
+        assert twin.requires_grad and twin.grad.tolist() == [2, 4] and twin.grad is not w.grad
+        twin.grad.zero_()
+    assert w.grad.tolist() == [2, 4]
+
+
+def test_gradients_are_not_shared_with_anybody() -> None:
+    given = ag.tensor([5.0, 5.0], dtype=ag.float64)
+    w, seen = leaf(1, 2), []
+    w.register_hook(lambda g: given)
+    w.register_hook(seen.append)
+    (w * w).sum().backward()
+    w.grad.zero_()
+    assert given.tolist() == [5, 5] and seen[0].tolist() == [5, 5]
+
+
+def test_walking_up_to_an_intermediate_leaves_its_own_graph_alone() -> None:
+    w = leaf(1, 2)
+    h = w.exp() * w
+    (g,) = ag.gradient((h * h).sum(), h)
+    h.backward(g)
+    assert w.grad is not None
+
+
+def test_a_value_changed_before_it_is_copied_back_is_noticed() -> None:
+    b, w = leaf(1, 2), leaf(1, 1)
+    x = b * 1
+    z = x * w
+    x.add_(1)
+    x.copy_(z)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        x.sum().backward()
+
+
+def test_retained_gradients_are_those_after_the_hooks_and_add_up() -> None:
+    h = leaf(1) * 1
+    h.retain_grad()
+    h.register_hook(lambda g: g * 10)
+    y = h.sum()
+    y.backward(retain_graph=True)
+    y.backward()
+    assert h.grad.tolist() == [20]
+
+
+def test_freezing_a_base_leaves_its_views_their_history() -> None:
+    w = leaf(1, 2, 3)
+    v = w[:2]
+    w.requires_grad_(False)
+    assert (v * v).requires_grad
+
+
+def test_writes_through_real_and_imag_reach_the_base() -> None:
+    w = ag.ones(2, 2, dtype=ag.float64, requires_grad=True)
+    y = w * 1
+    y.real[0] = 2.0
+    (y * y).sum().backward()
+    assert w.grad.tolist() == [[0, 0], [2, 2]]
+    z = ag.tensor(np.array([1 + 2j, 3 - 1j]), requires_grad=True)
+    y = z * 1
+    y.imag.mul_(0.0)
+    (y * y.conj()).real.sum().backward()
+    assert z.grad.tolist() == [2, 6]

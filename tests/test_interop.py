@@ -555,7 +555,8 @@ TYPES = ["bool", "uint8", "int32", "int64", "float32", "float64", "complex64"]
 @pytest.mark.parametrize("a, b", list(itertools.product(TYPES, TYPES)))
 def test_types_mix_as_in_numpy(a: str, b: str) -> None:
     x, y = np.ones(2, a), np.ones(2, b)
-    for f in (np.add, np.multiply, np.true_divide, np.maximum, np.equal, lambda x, y: np.where(True, x, y)):
+    ordered = [] if "complex64" in (a, b) else [np.maximum, np.less]
+    for f in (np.add, np.multiply, np.true_divide, *ordered, np.equal, lambda x, y: np.where(True, x, y)):
         assert f(tensor(x), y).dtype == f(x, tensor(y)).dtype == f(x, y).dtype
     assert np.concatenate([tensor(x), tensor(y)]).dtype == np.concatenate([x, y]).dtype
 
@@ -580,7 +581,7 @@ def test_gradients_come_back_in_the_type_of_each_input() -> None:
 @pytest.mark.parametrize("name", "sum prod mean var std cumsum cumprod max median average".split())
 def test_reductions_have_numpys_types(name: str, dtype: str) -> None:
     f, x = getattr(np, name), np.ones((2, 3), dtype)
-    if name == "median" and dtype == "complex64":
+    if name in ("max", "median") and dtype == "complex64":
         pytest.skip("complex numbers have no order")
     assert f(tensor(x), axis=1).dtype == f(x, axis=1).dtype
 

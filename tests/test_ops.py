@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import autograd_core  # noqa: F401 - fills the registry
 from autograd_core.op import REGISTRY
-from autograd_core.testing import PROPERTIES, Case
+from autograd_core.testing import PROPERTIES, Case, batch_matches_loop, check
 
 OPS = sorted(name for name, op in REGISTRY.items() if op.samples)
 
@@ -40,3 +40,31 @@ def test_every_differentiable_op_says_what_to_test_it_on() -> None:
     engine = {"put_view", "filled"}  # tested through views in test_views.py: its path holds ops, not numbers
     silent = [n for n, op in REGISTRY.items() if op.differentiable and not op.samples and n not in engine]
     assert not silent, f"no samples: {silent}"
+
+
+def whole(a: np.ndarray) -> bool:
+    return a.dtype.kind in "iub"
+
+
+def takes_indices(op) -> bool:
+    """Whether an op has whole numbers or truth values among its inputs in some sample."""
+    return any(whole(a) for s in op.samples for a in (s.draw if hasattr(s, "draw") else s)(np.random.default_rng(0))[0])
+
+
+def of_the_first_index(op):
+    """A rule for batches that takes the whole numbers of its first member for those of all."""
+
+    def batch(count, values, batched, /, **params):  # parameters of an op may have any name
+        member = lambda v, k: v[0 if whole(v) else k]
+        rows = [op.call(*[member(v, k) if b else v for v, b in zip(values, batched)], **params) for k in range(count)]
+        return tuple(np.stack(ys) for ys in zip(*rows)) if isinstance(rows[0], tuple) else np.stack(rows)
+
+    return batch
+
+
+@pytest.mark.parametrize("name", [name for name in OPS if takes_indices(REGISTRY[name])])
+def test_a_rule_that_ignores_the_batch_of_an_index_is_noticed(name: str, monkeypatch) -> None:
+    op = REGISTRY[name]
+    monkeypatch.setattr(op, "batch", of_the_first_index(op))
+    with pytest.raises(AssertionError, match="member . of a batch|differ in shape"):
+        check(op, rounds=10, properties=[batch_matches_loop])

@@ -101,8 +101,14 @@ def fit_shape(x, *, shape):
     return np.broadcast_to(x.reshape(x.shape[lead:]), shape)
 
 
+def erased(g, path):
+    """g with nothing in the view that a path describes."""
+    part = follow(path, g)
+    return put_view(g, np.zeros(part.shape, part.dtype), path=path)
+
+
 @op(
-    lambda g, v_shape, path: put_view(g, np.zeros(v_shape, g.dtype), path=path),
+    lambda g, path: erased(g, path),
     lambda g, path: follow(path, g),
     jvp=lambda tangents, y, *xs, path: put_view(
         *[np.zeros(x.shape, y.dtype) if t is None else t for t, x in zip(tangents, xs)], path=path

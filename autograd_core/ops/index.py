@@ -835,6 +835,8 @@ def masked_select(x, mask):
 def masked_scatter(x, mask, source):
     """x with the entries where mask is true replaced by those of source, in order."""
     x, mask = _aligned(x, mask, "masked_scatter")
+    if differs(mask):
+        return _scattered_by_count(x, mask, source)
     places = mask_places(mask)
     if prod(source.shape) < places.shape[0]:
         raise ValueError(
@@ -842,6 +844,16 @@ def masked_scatter(x, mask, source):
         )
     v = suited(view_at(ravel(source), index=(slice(places.shape[0]),)), tuple(places.shape), x.dtype, "masked_scatter")
     return put_entries(x, v, places, axes=tuple(range(-x.ndim, 0)), after=0)
+
+
+def _scattered_by_count(x: Any, mask: Any, source: Any) -> Any:
+    """The same for a mask that differs over a batch: each true entry takes the value that its number among them is."""
+    from .scan import cumsum_along
+
+    turns = math.maximum(cumsum_along(ravel(mask).astype(np.dtype(np.int64)), axis=-1) - 1, 0)
+    with explaining("masked_scatter", source):
+        v = take_entries(ravel(source), turns, axes=(-1,), after=0)
+    return math.where(mask, suited(reshape_to(v, shape=tuple(x.shape)), tuple(x.shape), x.dtype, "masked_scatter"), x)
 
 
 def _aligned(x: Any, mask: Any, name: str) -> tuple[Any, Any]:

@@ -1011,8 +1011,10 @@ def _norm_of(x: Any, order: Any) -> Any:
         return reduce_sum(svdvals(x), axis=(-1,))
     extreme = amin if order < 0 else amax
     if abs(order) == 2:
-        return extreme(svdvals(x), -1)
-    return extreme(reduce_norm(x, p=1.0, axis=(-2,) if abs(order) == 1 else (-1,), keepdims=False), -1)
+        sizes = svdvals(x)
+    else:
+        sizes = reduce_norm(x, p=1.0, axis=(-2,) if abs(order) == 1 else (-1,), keepdims=False)
+    return extreme(sizes, -1) if sizes.shape[-1] or order < 0 else reduce_sum(sizes, axis=(-1,))  # 0 of no entries
 
 
 def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
@@ -1032,6 +1034,8 @@ def cond(A, p=None):
     matrices("cond", square=p not in (None, 2, -2), A=A)
     if p not in (None, *_MATRIX_ORDERS):
         raise ValueError(f"cond: p must be None, 'fro', 'nuc', inf, -inf, 1, -1, 2 or -2, got {p!r}")
+    if 0 in A.shape[-2:]:
+        return real(reduce_sum(A, axis=(-2, -1)))  # 0, as in PyTorch
     if p in (None, 2, -2):
         s = svdvals(A)
         first, last = view_at(s, index=(..., 0)), view_at(s, index=(..., -1))
@@ -1088,7 +1092,7 @@ def tensorsolve(A, B, dims=None):
     shape = tuple(A.shape[B.ndim :])
     if not math.prod(shape) == math.prod(B.shape) == math.prod(A.shape[: B.ndim]):
         raise ValueError(
-            "tensorsolve: A needs axes of as many entries as B in front, and as many entries in the others: "
+            "tensorsolve: A must begin with axes of as many entries as B has, and have as many in its others: "
             f"A is {tuple(A.shape)}, B is {tuple(B.shape)}"
         )
     size = math.prod(shape)

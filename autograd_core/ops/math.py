@@ -478,6 +478,8 @@ def _wins(first, b):
 
 
 def _relu(x):
+    if getattr(x, "dtype", _real) in _PLANE:
+        raise TypeError("complex numbers have no order; relu takes real ones")
     return np.maximum(x, 0)
 
 

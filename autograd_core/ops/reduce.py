@@ -67,8 +67,7 @@ def demand_order(x: Any, name: str) -> None:
 
 
 def demand_entries(x: Any, axis: tuple, name: str) -> None:
-    """Refuse to choose among no entries, or among numbers without an order."""
-    demand_order(x, name)
+    """Refuse to choose among no entries."""
     if empty := [a + x.ndim for a in axis if x.shape[a] == 0]:
         raise ValueError(
             f"{name}: x has shape {x.shape}, with no entries along axis {empty[0]} to choose from: it needs one"
@@ -186,6 +185,7 @@ class Extremes(NamedTuple):
 
 def _extreme(primitive: Any, x: Any, dim: Any, keepdim: bool, name: str) -> Any:
     axis = axes_of(x, dim, name)
+    demand_order(x, name)
     demand_entries(x, axis, name)
     return primitive(x, axis=axis, keepdims=keepdim)
 
@@ -203,6 +203,7 @@ def amin(x, dim=(), keepdim=False):
 def aminmax(x, *, dim=None, keepdim=False):
     """The smallest and the largest entry, of all or along `dim`."""
     axis = axes_of(x, dim, "aminmax")
+    demand_order(x, "aminmax")
     demand_entries(x, axis, "aminmax")
     return Extremes(reduce_min(x, axis=axis, keepdims=keepdim), reduce_max(x, axis=axis, keepdims=keepdim))
 

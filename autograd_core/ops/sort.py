@@ -112,6 +112,7 @@ def squeezed(x: Any, axis: int) -> Any:
 def chosen(primitive: Any, x: Any, dim: Any, keepdim: bool, name: str, **params: Any) -> Chosen:
     """The one entry of each row whose place the primitive finds."""
     axis, rows = one_axis(x.ndim, dim, name), with_axis(x)
+    demand_order(x, name)
     demand_entries(rows, (axis,), name)
     places = primitive(rows, axis=axis, **params)
     both = take_along(rows, places, axis=axis), places
@@ -135,6 +136,7 @@ def _extreme(x: Any, dim: Any, keepdim: bool, other: Any, name: str, reduction: 
     if other is not None or isinstance(dim, (Traced, np.ndarray)):
         return between(x, dim if other is None else other)
     if dim is None:
+        demand_order(x, name)
         demand_entries(x, EVERY[x.ndim], name)
         return reduction(x)
     if isinstance(dim, (tuple, list)):
@@ -156,6 +158,7 @@ def argmin(x, dim=None, keepdim=False):
 
 def _place(x: Any, dim: Any, keepdim: bool, name: str) -> Any:
     axis = -1 if dim is None else one_axis(x.ndim, dim, name)
+    demand_order(x, name)
     demand_entries(x, EVERY[x.ndim] if dim is None or not x.ndim else (axis,), name)
     rows = reshape_to(x, shape=(count(x, EVERY[x.ndim]),)) if dim is None else with_axis(x)
     places = arg_extreme(rows, axis=axis, largest=name == "argmax")
