@@ -46,11 +46,7 @@ from .dtypes import uint32 as uint32
 from .dtypes import uint64 as uint64
 from .dtypes import uint8 as uint8
 from .forward import Dual as Dual
-from .functional import ggnvp as ggnvp
 from .functional import grad as grad
-from .functional import hessian as hessian
-from .functional import hvp as hvp
-from .functional import jacobian as jacobian
 from .functional import jvp as jvp
 from .functional import linearize as linearize
 from .functional import value_and_grad as value_and_grad
@@ -59,6 +55,10 @@ from .functional import vmap as vmap
 from .gradcheck import gradcheck as gradcheck
 from .gradcheck import gradgradcheck as gradgradcheck
 from .interop import from_dlpack as from_dlpack
+from .jacobians import ggnvp as ggnvp
+from .jacobians import hessian as hessian
+from .jacobians import hvp as hvp
+from .jacobians import jacobian as jacobian
 from .op import elementwise as elementwise
 from .op import op as op
 from .ops import fft as fft
@@ -134,7 +134,7 @@ def angle(x: Operand, /) -> Tensor:
     """angle, elementwise."""
 def any(x: Any, dim: Any = None, keepdim: builtins.bool = False, *, axis: Axes = ..., keepdims: builtins.bool = ...) -> Tensor:
     """Whether any entry is true (not zero)."""
-def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
+def arange(start: Any = None, end: Any = None, step: Any = 1, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
     """Numbers from start up to, but without, end; integers if all three are."""
 def arccos(x: Operand, /) -> Tensor:
     """acos, elementwise."""
@@ -222,10 +222,10 @@ def chunk(x: Any, chunks: Any, dim: Any = 0, *, axis: Axes = ...) -> builtins.tu
     """At most `chunks` parts of equal size (the last may be smaller), as views."""
 def clamp(x: Any, min: Any = None, max: Any = None) -> Tensor:
     """x, but at least `min` and at most `max`; these are numbers or tensors."""
-def clamp_max(x: Operand, max: Operand, /) -> Tensor:
-    """clamp_max, elementwise."""
-def clamp_min(x: Operand, min: Operand, /) -> Tensor:
-    """clamp_min, elementwise."""
+def clamp_max(x: Any, max: Any) -> Tensor:
+    """x, but at most `max`."""
+def clamp_min(x: Any, min: Any) -> Tensor:
+    """x, but at least `min`."""
 def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
     """x, but at least `min` and at most `max`; these are numbers or tensors."""
 def clone(x: Operand, /) -> Tensor:
@@ -234,8 +234,8 @@ def column_stack(tensors: Any) -> Tensor:
     """Tensors side by side; vectors and numbers are columns."""
 def combinations(x: Any, r: Any = 2, with_replacement: Any = False) -> Tensor:
     """All choices of r entries of a vector, as rows."""
-def complex(real: Operand, imag: Operand, /) -> Tensor:
-    """complex, elementwise."""
+def complex(real: Any, imag: Any) -> Tensor:
+    """Complex numbers of given real and imaginary parts."""
 def concat(tensors: Any, dim: Any = 0, *, axis: Axes = ...) -> Tensor:
     """Tensors one after the other along an axis."""
 def concatenate(tensors: Any, dim: Any = 0, *, axis: Axes = ...) -> Tensor:
@@ -380,8 +380,8 @@ def hamming_window(window_length: Any, periodic: Any = True, alpha: Any = 0.54, 
     """alpha - beta cos: with the defaults, Hamming's."""
 def hann_window(window_length: Any, periodic: Any = True, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
     """One period of a raised cosine."""
-def heaviside(x: Operand, values: Operand, /) -> Tensor:
-    """heaviside, elementwise."""
+def heaviside(x: Any, values: Any) -> Tensor:
+    """0 where x is negative, 1 where it is positive, and `values` where it is 0."""
 def histc(x: Any, bins: Any = 100, min: Any = 0, max: Any = 0) -> Tensor:
     """How many entries lie in each of `bins` equal bins from min to max, by default those of the entries."""
 def histogram(x: Any, bins: Any, *, range: Any = None, weight: Any = None, density: Any = False) -> Any:

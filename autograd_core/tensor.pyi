@@ -197,13 +197,13 @@ class Tensor(Traced):
         """x, but at least `min` and at most `max`; these are numbers or tensors."""
     def clamp_(self, min: Any = None, max: Any = None) -> Self:
         """`clamp` in place; returns the tensor."""
-    def clamp_max(self, max: Operand, /) -> Tensor:
-        """clamp_max, elementwise."""
-    def clamp_max_(self, max: Operand, /) -> Self:
+    def clamp_max(self, max: Any) -> Tensor:
+        """x, but at most `max`."""
+    def clamp_max_(self, max: Any) -> Self:
         """`clamp_max` in place; returns the tensor."""
-    def clamp_min(self, min: Operand, /) -> Tensor:
-        """clamp_min, elementwise."""
-    def clamp_min_(self, min: Operand, /) -> Self:
+    def clamp_min(self, min: Any) -> Tensor:
+        """x, but at least `min`."""
+    def clamp_min_(self, min: Any) -> Self:
         """`clamp_min` in place; returns the tensor."""
     def clip(self, min: Any = None, max: Any = None) -> Tensor:
         """x, but at least `min` and at most `max`; these are numbers or tensors."""
@@ -223,7 +223,7 @@ class Tensor(Traced):
         """x with entries put around it: pad is (before, after) of the last axis, then of the one before it, and so on."""
     def contiguous(self) -> Tensor:
         """Itself if its memory is contiguous, else a copy that is."""
-    def copy_(self, source: Any, non_blocking: builtins.bool = False) -> Tensor:
+    def copy_(self, source: Any, non_blocking: Any = False) -> Tensor:
         """Take on the values of another tensor, in place; gradients flow to it."""
     def copysign(self, b: Operand, /) -> Tensor:
         """copysign, elementwise."""
@@ -247,6 +247,8 @@ class Tensor(Traced):
         """Itself: it lives on the CPU."""
     def cross(self, other: Any, dim: Any = None, *, axis: Axes = ...) -> Tensor:
         """The cross product along `dim`, by default the first axis of length 3."""
+    def cuda(self, device: Any = 'cuda', non_blocking: Any = False) -> Tensor:
+        """There is no such device here: an error that says so."""
     def cummax(self, dim: Any = ..., *, axis: Axes = ...) -> builtins.tuple[Tensor, Tensor]:
         """The largest entry up to each place of an axis, and where it is."""
     def cummin(self, dim: Any = ..., *, axis: Axes = ...) -> builtins.tuple[Tensor, Tensor]:
@@ -272,7 +274,7 @@ class Tensor(Traced):
     def det(self) -> Tensor:
         """The determinant of square matrices."""
     def detach(self) -> Tensor:
-        """The same memory, cut off from its history."""
+        """The same memory, cut off from its history and from every transform around it."""
     def detach_(self) -> Tensor:
         """Cut it off from its history; returns the tensor."""
     @property
@@ -433,9 +435,9 @@ class Tensor(Traced):
         """`gt` in place; returns the tensor."""
     def half(self) -> Tensor:
         """As float16."""
-    def heaviside(self, values: Operand, /) -> Tensor:
-        """heaviside, elementwise."""
-    def heaviside_(self, values: Operand, /) -> Self:
+    def heaviside(self, values: Any) -> Tensor:
+        """0 where x is negative, 1 where it is positive, and `values` where it is 0."""
+    def heaviside_(self, values: Any) -> Self:
         """`heaviside` in place; returns the tensor."""
     def histc(self, bins: Any = 100, min: Any = 0, max: Any = 0) -> Tensor:
         """How many entries lie in each of `bins` equal bins from min to max, by default those of the entries."""
@@ -1120,11 +1122,8 @@ def at(value: Any, node: Leaf | Node | Pick | None = None, level: builtins.int =
 def weakly(tensor: Tensor) -> Callable[[], Tensor | None]:
     """A reference that does not keep the tensor alive."""
 
+def as_entry(y: Any) -> Tensor:
+    """NumPy returns bare entries where the result has no axes; a tensor holds an array."""
+
 def record(op: Op, y: Any, values: builtins.list, params: builtins.dict, parents: builtins.list, key: builtins.int) -> Node | None:
     """The node of a call whose result is y; `key` has a bit for each input that needs a gradient, and one above all."""
-
-def unary(op: Op, general: Callable) -> Callable:
-    """The shortest way through an elementwise op of one input: `apply` for a plain tensor in ordinary mode."""
-
-def binary(op: Op, general: Callable) -> Callable:
-    """The same for two inputs: plain tensors of one type, or one and a Python number."""

@@ -616,7 +616,11 @@ MISTAKES = [
     (lambda: ag.linalg.lstsq(real(3, 2), real(3, 2), driver="x"), ValueError, "lstsq: driver must be one of"),
     (lambda: ag.linalg.pinv(real(3, 2), atol=-1), ValueError, "pinv: tolerances must not be negative"),
     (lambda: ag.linalg.tensorinv(real(2, 3)), ValueError, "tensorinv: the axes before and after ind=2"),
-    (lambda: ag.linalg.tensorsolve(real(2, 3), real(2)), ValueError, "tensorsolve: A must begin with axes of as many entries"),
+    (
+        lambda: ag.linalg.tensorsolve(real(2, 3), real(2)),
+        ValueError,
+        "tensorsolve: A must begin with axes of as many entries",
+    ),
     (lambda: ag.linalg.vander(real(2), 0), ValueError, "vander: needs at least one axis and N > 0"),
     (lambda: ag.linalg.householder_product(real(2, 3), real(2)), ValueError, "householder_product: needs A"),
     (lambda: ag.linalg.cross(real(2, 2), real(2, 2)), ValueError, "cross: axis -1 must have length 3"),

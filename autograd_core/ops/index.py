@@ -80,6 +80,12 @@ def mask_places(mask):
     return np.flatnonzero(mask)
 
 
+@op(differentiable=False, trailing=True)
+def true_before(mask):
+    """How many true entries of a vector come before each true one."""
+    return np.maximum(np.cumsum(mask, -1) - 1, 0)
+
+
 def _last_batch(size, values, batched, length):
     flat = flat_index(_steps(size, values[0].ndim), values[0], sizes=(size, length))
     return last_writers(flat, length=size * length)
@@ -848,9 +854,7 @@ def masked_scatter(x, mask, source):
 
 def _scattered_by_count(x: Any, mask: Any, source: Any) -> Any:
     """The same for a mask that differs over a batch: each true entry takes the value that its number among them is."""
-    from .scan import cumsum_along
-
-    turns = math.maximum(cumsum_along(ravel(mask).astype(np.dtype(np.int64)), axis=-1) - 1, 0)
+    turns = true_before(ravel(mask))
     with explaining("masked_scatter", source):
         v = take_entries(ravel(source), turns, axes=(-1,), after=0)
     return math.where(mask, suited(reshape_to(v, shape=tuple(x.shape)), tuple(x.shape), x.dtype, "masked_scatter"), x)

@@ -32,7 +32,8 @@ __all__ = [
 
 INPLACE = [
     "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip", "deg2rad", "div", "divide", "float_power",
-    "frac", "heaviside", "ldexp", "lerp", "logit", "nan_to_num", "pow", "rad2deg", "round", "sinc", "sub", "subtract", "true_divide",
+    "frac", "heaviside", "ldexp", "lerp", "logit", "nan_to_num", "pow", "rad2deg", "round", "sinc", "sub", "subtract",
+    "true_divide",
 ]  # fmt: skip
 
 
