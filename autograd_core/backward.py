@@ -136,7 +136,7 @@ class Walk:
             found[node] = g if node.dtype is not None else None
         return self.needed is not None and self.needed.isdisjoint(node.parents)
 
-    def watched(self, node: Node, g: Any, env: list, careful: bool, found: dict) -> tuple[Sequence, Sequence]:
+    def watched(self, node: Node, g: Any, env: Sequence, careful: bool, found: dict) -> tuple[Sequence, Sequence]:
         """One step of a walk that is after some nodes only, or is itself recorded, or observed."""
         plan, parents = node.plan, node.parents
         if self.needed is not None:
@@ -150,7 +150,7 @@ class Walk:
             observe(node, (g,), {}, cotangents)
         return parents, cotangents
 
-    def lifted(self, node: Node, env: list) -> list:
+    def lifted(self, node: Node, env: Sequence) -> list:
         """What a node kept, as tensors of its graph, so that a rule that runs on it is itself recorded."""
         op, level = node.plan.op, self.level
         if not env:
@@ -195,7 +195,7 @@ class Walk:
                 node.env = None
 
 
-def fresh(ct: Any, cotangents: Sequence, plan: Any, env: list) -> bool:
+def fresh(ct: Any, cotangents: Sequence, plan: Any, env: Sequence) -> bool:
     """Whether a rule of ours made this array anew and for this input alone, so that it may be kept and added to."""
     owned = ct.__class__ is np.ndarray and ct.base is None and plan.__class__ is Plan
     return owned and not any(ct is v for v in env) and sum(ct is c for c in cotangents) == 1
@@ -225,7 +225,7 @@ def freed(node: Any) -> RuntimeError:
     )
 
 
-def refuse_overwritten(node: Node, env: list) -> None:
+def refuse_overwritten(node: Node, env: Sequence) -> None:
     """Raise if an array that a node kept has been changed in place since."""
     op = node.plan.op
     kept = [("its result", env[0])] + [(n, env[op.slots[n]]) for n in op.inputs]

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ContextDecorator, contextmanager
 from typing import Any, NamedTuple
 
@@ -42,7 +42,7 @@ class Node:
 
     __slots__ = ("plan", "parents", "env", "shape", "dtype", "index", "hooks", "__weakref__")
 
-    def __init__(self, plan: Plan, parents: list, env: list | None, shape: tuple | None, dtype: np.dtype | None):
+    def __init__(self, plan: Plan, parents: list, env: Sequence | None, shape: tuple | None, dtype: np.dtype | None):
         self.plan = plan
         self.parents = parents
         self.env = env

@@ -141,7 +141,7 @@ def _history(t: Any, new: Any) -> Any:
     if node.__class__ is Node and node.env and not isinstance(t.value, Traced):
         owner, since = memory(t.value), node.index
         kept = lambda v: isinstance(v, np.ndarray) and memory(v) is owner and not write_after(v, since)
-        node.env = [v.copy() if kept(v) else v for v in node.env]
+        node.env = tuple(v.copy() if kept(v) else v for v in node.env)
     return node
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..kernels.sums import add_up
 from ..op import op
 from ..samples import shapes
 from ..views import follow
@@ -97,7 +98,7 @@ def fit_shape(x, *, shape):
     if lead < 0:
         return np.broadcast_to(x, shape)
     axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 != x.shape[lead + i])
-    x = np.add.reduce(x, axis=axes, keepdims=True) if axes else x
+    x = add_up(x, tuple(a - x.ndim for a in axes), True) if axes else x
     return np.broadcast_to(x.reshape(x.shape[lead:]), shape)
 
 

@@ -6,13 +6,16 @@ cumulative products, is in `scan`.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from math import inf, nan
 from math import prod as product
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..dtypes import as_dtype, get_default_dtype
+from ..dtypes import as_dtype, float16, float32, get_default_dtype
+from ..kernels.sums import add_up
 from ..op import op, predicate
 from ..samples import shapes
 from .axes import all_axes, one_axis
@@ -47,6 +50,21 @@ def count(x: Any, axis: tuple) -> int:
 def typed(x: Any, dtype: Any) -> Any:
     """x in the type asked for, if one was."""
     return x if dtype is None else x.astype(as_dtype(dtype))
+
+
+def rounded_once(function: Callable) -> Callable:
+    """The function with float16 computed in float32, so that it is rounded at the end only; gradients are float16."""
+
+    @functools.wraps(function)
+    def call(x, *args, **options):
+        if options.get("dtype") is not None:
+            x = typed(x, options.pop("dtype"))
+        if x.dtype != float16:
+            return function(x, *args, **options)
+        y = function(x.astype(float32), *args, **options)
+        return tuple(v.astype(float16) for v in y) if isinstance(y, tuple) else y.astype(float16)
+
+    return call
 
 
 def inexact(x: Any) -> Any:
@@ -95,7 +113,7 @@ def kept_shape(x: Any, axis: tuple) -> tuple:
 )
 def reduce_sum(x, *, axis, keepdims=False):
     """The sum over some axes."""
-    y = np.add.reduce(x, axis=axis, keepdims=keepdims)
+    y = add_up(x, axis, keepdims) if x.dtype.kind in "fc" else np.add.reduce(x, axis=axis, keepdims=keepdims)
     return y.astype(np.int64) if y.dtype.kind == "u" else y
 
 
@@ -106,6 +124,7 @@ def sum(x, dim=None, keepdim=False, *, dtype=None):
     return typed(reduce_sum(typed(x, dtype), axis=axes_of(x, dim, "sum"), keepdims=keepdim), dtype)
 
 
+@rounded_once
 def mean(x, dim=None, keepdim=False, *, dtype=None):
     """The mean of all entries, or along `dim`; NaN of none."""
     x, axis = typed(x, dtype), axes_of(x, dim, "mean")
@@ -114,11 +133,13 @@ def mean(x, dim=None, keepdim=False, *, dtype=None):
     return total / n if n else total * nan
 
 
+@rounded_once
 def nansum(x, dim=None, keepdim=False, *, dtype=None):
     """The sum of the entries that are not NaN."""
     return sum(where(x == x, x, 0), dim, keepdim, dtype=dtype)
 
 
+@rounded_once
 def nanmean(x, dim=None, keepdim=False, *, dtype=None):
     """The mean of the entries that are not NaN; NaN if all are."""
     x, axis = typed(x, dtype), axes_of(x, dim, "nanmean")
@@ -132,6 +153,7 @@ def count_nonzero(x, dim=None):
     return reduce_sum(x != 0, axis=axes_of(x, dim, "count_nonzero"))
 
 
+@rounded_once
 def trace(x):
     """The sum of the diagonal of a matrix."""
     if x.ndim != 2:
@@ -223,7 +245,7 @@ def reduce_logsumexp(x, *, axis, keepdims=False):
     top = np.maximum.reduce(x.real, axis=axis, keepdims=True, initial=-inf)
     top = np.where(np.isfinite(top), top, np.zeros((), top.dtype))
     with np.errstate(all="ignore"):
-        y = np.log(np.add.reduce(np.exp(x - top), axis=axis, keepdims=True)) + top
+        y = np.log(add_up(np.exp(x - top), axis, True)) + top
     return y if keepdims else np.squeeze(y, axis)
 
 
@@ -232,6 +254,7 @@ def exp_gap(x, y):
     return exp(where(isinf(y), -inf, x - y))
 
 
+@rounded_once
 def logsumexp(x, dim, keepdim=False):
     """log(sum(exp(x))) along `dim`, safe from overflow; rows of -inf have value -inf and gradient 0."""
     return reduce_logsumexp(inexact(x), axis=axes_of(x, dim, "logsumexp"), keepdims=keepdim)
@@ -290,7 +313,7 @@ def centered(x, *, axis):
     with np.errstate(invalid="ignore", over="ignore"):
         first = x[tuple(slice(0, 1) if a in axis else slice(None) for a in EVERY[x.ndim])]
         away = np.asarray(x - first)
-        away -= np.add.reduce(away, axis=axis, keepdims=True) / count(x, axis)
+        away -= add_up(away, axis, True) / count(x, axis)
     return away
 
 
@@ -308,6 +331,7 @@ def _deviations(x: Any, dim: Any, unbiased: Any, correction: Any, name: str) -> 
     return centered(x, axis=axis), axis, max(count(x, axis) - correction, 0)
 
 
+@rounded_once
 def var(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The variance of all entries, or along `dim`: squared deviations over their number less `correction` (1)."""
     d, axis, n = _deviations(x, dim, unbiased, correction, "var")
@@ -319,6 +343,7 @@ def var(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
         return where(total > 0, total / n, reduce_sum(real(d), axis=axis, keepdims=keepdim) * nan)
 
 
+@rounded_once
 def std(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The standard deviation of all entries, or along `dim`; its gradient is 0 where all entries are equal."""
     d, axis, n = _deviations(x, dim, unbiased, correction, "std")
@@ -326,12 +351,14 @@ def std(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
         return reduce_norm(d, p=2, axis=axis, keepdims=keepdim) / n**0.5
 
 
+@rounded_once
 def var_mean(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The variance and the mean."""
     y = var(x, dim, unbiased, keepdim, correction=correction)
     return y, mean(x, None if isinstance(dim, bool) else dim, keepdim)
 
 
+@rounded_once
 def std_mean(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The standard deviation and the mean."""
     y = std(x, dim, unbiased, keepdim, correction=correction)
@@ -367,6 +394,7 @@ def _weighted_cov(rows: Any, *weights: Any, correction: Any, scaled: Any) -> Any
     return (d * w) @ conj(d.mT) / where(total < less, 0, total - less)
 
 
+@rounded_once
 def corrcoef(x):
     """The correlation coefficients of the rows of x."""
     c = cov(x)
@@ -410,16 +438,17 @@ def reduce_norm(x, *, p, axis, keepdims=False):
     """The p-norm over some axes."""
     over = {"axis": axis, "keepdims": keepdims}
     if p == 2:
-        return np.sqrt(np.add.reduce(x.real * x.real + x.imag * x.imag if x.dtype.kind == "c" else x * x, **over))
+        return np.sqrt(add_up(x.real * x.real + x.imag * x.imag if x.dtype.kind == "c" else x * x, **over))
     size = np.abs(x)
     if p == 0:
         return np.add.reduce(size != 0, **over).astype(size.dtype)
     if np.isinf(p):
         return np.maximum.reduce(size, initial=0, **over) if p > 0 else np.minimum.reduce(size, **over)
     with np.errstate(all="ignore"):
-        return np.add.reduce(size, **over) if p == 1 else np.add.reduce(size**p, **over) ** (1 / p)
+        return add_up(size, **over) if p == 1 else add_up(size**p, **over) ** (1 / p)
 
 
+@rounded_once
 def norm(x, p="fro", dim=None, keepdim=False, dtype=None):
     """The p-norm of all entries, or along `dim`: p is a number, inf, -inf, "fro" (that is 2) or "nuc" (of matrices)."""
     x = typed(x, dtype)
@@ -441,6 +470,7 @@ def dist(x, other, p=2):
     return norm(x - other, p)
 
 
+@rounded_once
 def renorm(x, p, dim, maxnorm):
     """x with those of its parts along `dim` scaled down whose p-norm is above `maxnorm`."""
     axis = one_axis(x.ndim, dim, "renorm")

@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.sums import running_in_single
 from ..op import op
 from ..samples import shapes
 from .axes import one_axis
-from .base import conj, masked
-from .reduce import EVERY, axes_of, count, demand_order, exp_gap, inexact, kept_shape, reduce_sum, spread, typed
+from .base import clone, conj, masked
+from .reduce import (
+    EVERY, axes_of, count, demand_order, exp_gap, inexact, kept_shape, reduce_sum, rounded_once, spread, typed,
+)  # fmt: skip
 from .shape import along, cat, cat_along, expand_dims, reshape_to, view_at
 from .sort import Chosen, taken
 
@@ -43,7 +46,9 @@ def shifted(x: Any, axis: int, value: float, reverse: bool) -> Any:
 
 def running(accumulate: Any, x: np.ndarray, axis: int, reverse: bool) -> np.ndarray:
     """An array accumulated along an axis, if need be from its far end; sums of unsigned integers are signed."""
-    y = np.flip(accumulate(np.flip(x, axis), axis), axis) if reverse else accumulate(x, axis)
+    if reverse:
+        return np.flip(running(accumulate, np.flip(x, axis), axis, False), axis)
+    y = running_in_single(accumulate, x, axis)
     return y.astype(np.int64) if y.dtype.kind == "u" else y
 
 
@@ -150,7 +155,7 @@ def logcumsumexp_rule(g, x, y, axis):
 )
 def logcumsumexp_along(x, *, axis):
     """log(sum(exp(x))) of the entries up to each place of an axis."""
-    return np.logaddexp.accumulate(x, axis)
+    return running_in_single(np.logaddexp.accumulate, x, axis)
 
 
 @op(
@@ -205,6 +210,7 @@ def cummin(x, dim):
     return Chosen(taken(x, places, dim), places)
 
 
+@rounded_once
 def prod(x, dim=None, keepdim=False, *, dtype=None):
     """The product of all entries, or along `dim`; the gradient is right whatever entries are zero."""
     x, axis = typed(x, dtype), axes_of(x, dim, "prod")
@@ -222,6 +228,8 @@ def diff(x, n=1, dim=-1, prepend=None, append=None):
         raise ValueError(f"diff: needs an axis and n >= 0, got shape {x.shape} and n={n}")
     axis = one_axis(x.ndim, dim, "diff")
     x = x if prepend is None and append is None else cat([v for v in (prepend, x, append) if v is not None], axis)
+    if n == 0:
+        return clone(x)
     for _ in range(n):
         upper, lower = part(x, axis, 1, None), part(x, axis, None, -1)
         x = upper != lower if x.dtype.kind == "b" else upper - lower
