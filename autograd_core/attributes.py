@@ -141,6 +141,18 @@ class Attributes(Traced):
         """As booleans: whether entries differ from zero."""
         return self.astype(dtypes.bool)
 
+    def byte(self) -> Any:
+        """As uint8."""
+        return self.astype(dtypes.uint8)
+
+    def char(self) -> Any:
+        """As int8."""
+        return self.astype(dtypes.int8)
+
+    def type(self, dtype: Any = None, non_blocking: Any = False) -> Any:
+        """As another type; without one, the name of its own."""
+        return str(self.dtype) if dtype is None else self.to(dtype=dtype)
+
     def cpu(self) -> Any:
         """Itself: it lives on the CPU."""
         return self
@@ -157,6 +169,26 @@ class Attributes(Traced):
     def is_complex(self) -> Any:
         """Whether entries are complex numbers."""
         return self.dtype.kind == "c"
+
+    def is_signed(self) -> Any:
+        """Whether its type has negative numbers."""
+        return self.dtype.kind in "ifc"
+
+    def is_nonzero(self) -> Any:
+        """Whether its one entry is not zero."""
+        if self.numel() != 1:
+            raise ValueError(f"is_nonzero: expected one entry, the tensor has shape {self.shape}; use any() or all()")
+        return bool(self)
+
+    def get_device(self) -> Any:
+        """The number of its device: -1, that of the CPU."""
+        return -1
+
+    def resolve_conj(self) -> Any:
+        """Itself: conjugates are computed at once."""
+        return self
+
+    resolve_neg = resolve_conj
 
     # --- memory ---
 

@@ -159,7 +159,7 @@ def function_stub(name: str, function: Callable, method: bool = False) -> Iterat
     in_place = method and name.endswith("_") and not name.startswith("__") and name[:-1] in PUBLIC and generic(function)
     source = PUBLIC[name[:-1]] if in_place else function
     result = "Self" if in_place else RESULTS.get(name) or result_of(name, function)
-    parameters = op_parameters(source.op) if hasattr(source, "op") else plain_parameters(source)
+    parameters = op_parameters(source) if hasattr(source, "op") else plain_parameters(source)
     if method:
         parameters[0] = "self"
     text = f'"""{first_line(function)}"""' if inspect.getdoc(function) and not name.startswith("__") else "..."
@@ -174,8 +174,12 @@ def generic(function: Callable) -> bool:
     return kinds[1:] == [inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD]
 
 
-def op_parameters(op: Any) -> list[str]:
-    """Of an op: arrays by position, static parameters by name."""
+def op_parameters(function: Any) -> list[str]:
+    """Of an op: arrays by position, static parameters by name; of one with a shortcut, by the names that this has."""
+    op = function.op
+    named = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    if named:  # a shortcut
+        return [f"{n}: Operand" for n in named]
     arrays = [f"*{op.inputs[0]}: Operand"] if op.variadic else [*(f"{n}: Operand" for n in op.inputs), "/"]
     default = lambda v: "" if v is inspect.Parameter.empty else f" = {shown(v)}"
     static = [f"{n}: Any{default(v)}" for n, v in op.defaults.items()]

@@ -103,7 +103,7 @@ def noticed(op: Op) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for k, sample in enumerate(op.samples):
-            for r in range(4):
+            for r in range(6):
                 rng = np.random.default_rng([k, r])
                 arrays, params = (
                     sample.draw(rng, lambda rng=rng: int(rng.integers(2, 4)))

@@ -102,6 +102,15 @@ def fit_shape(x, *, shape):
     return np.broadcast_to(x.reshape(x.shape[lead:]), shape)
 
 
+def _put_in_each(size, values, batched, *, path):
+    """Each member by itself, as paths are not made for batches; of none, nothing."""
+    from ..vmap import one_by_one
+
+    if size:
+        return one_by_one(put_view.op, values, batched, size, {"path": path})
+    return clone(values[0]) if batched[0] else broadcast_to(values[0], shape=(0, *values[0].shape))
+
+
 def erased(g, path):
     """g with nothing in the view that a path describes."""
     part = follow(path, g)
@@ -115,6 +124,7 @@ def erased(g, path):
         *[np.zeros(x.shape, y.dtype) if t is None else t for t, x in zip(tangents, xs)], path=path
     ),
     samples=[],
+    batch=lambda *a, **p: _put_in_each(*a, **p),
 )
 def put_view(x, v, *, path):
     """x with the view that `path` describes replaced by v."""

@@ -19,8 +19,8 @@ from ..dtypes import as_dtype, default_complex, get_default_dtype, promote_types
 from ..op import Traced, called, op
 from ..tape import observe, state
 from ..tensor import Tensor, at
-from .base import broadcast_to, clone, filled
-from .shape import afford, reshape_to, stack_along
+from .base import clone, filled
+from .shape import afford, reshape_to, spread_view, stack_along
 
 __all__ = [
     "arange", "as_tensor", "asarray", "bartlett_window", "blackman_window", "device", "empty", "empty_like", "eye",
@@ -463,7 +463,7 @@ def meshgrid(*tensors, indexing="ij"):
     lengths = [math.prod(x.shape) for x in xs]
     shape = tuple(lengths[axes.index(k)] for k in range(len(xs)))
     alone = lambda axis: tuple(n if k == axis else 1 for k, n in enumerate(shape))
-    return tuple(broadcast_to(reshape_to(x, shape=alone(axis)), shape=shape) for x, axis in zip(xs, axes))
+    return tuple(spread_view(reshape_to(x, shape=alone(axis)), shape) for x, axis in zip(xs, axes))
 
 
 # --- windows ---------------------------------------------------------------------------------------------------------

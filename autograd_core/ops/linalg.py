@@ -20,8 +20,8 @@ from ..vmap import aligned
 from .axes import all_axes, one_axis
 from .base import conj, imag, masked, real
 from .math import angle, eq, logical_and, ne, where
-from .products import adjoint, crossed, inverse_or_zero, product
-from .reduce import reduce_norm, reduce_sum
+from .products import adjoint, crossed, inverse_or_zero, matmul, product
+from .reduce import reduce_norm, reduce_sum, rounded_once
 from .shape import cat_along, diagonal_of, expand_dims, put_diagonal, reshape_to, stack_along, triangle, view_at
 from .shape import diagonal as _diagonal
 from .shape import movedim as _movedim
@@ -29,6 +29,7 @@ from .shape import movedim as _movedim
 __all__ = [
     *(
         "cholesky",
+        "cholesky_ex",
         "cond",
         "cross",
         "det",
@@ -39,6 +40,7 @@ __all__ = [
         "eigvalsh",
         "householder_product",
         "inv",
+        "inv_ex",
     ),
     *(
         "inverse",
@@ -47,6 +49,7 @@ __all__ = [
         "lu",
         "lu_factor",
         "lu_solve",
+        "matmul",
         "matrix_exp",
         "matrix_norm",
         "matrix_power",
@@ -241,6 +244,24 @@ def inv(A):
     """The inverse of square matrices."""
     matrices("inv", square=True, A=A)
     return inverse_of(A)
+
+
+class InvResult(NamedTuple):
+    inverse: Any
+    info: Any
+
+
+@op(differentiable=False, trailing=True)
+def zero_pivot(x):
+    """The number of the first pivot that is zero, from 1; 0 of matrices that have an inverse."""
+    zero = np.diagonal(kernels.lu(x)[0], 0, -2, -1) == 0
+    return np.where(zero.any(-1), zero.argmax(-1) + 1 if zero.shape[-1] else 0, 0).astype(np.int32)
+
+
+def inv_ex(A, *, check_errors=False):
+    """The inverse, inf where there is none, and the number of the pivot that was zero, or 0."""
+    matrices("inv_ex", square=True, A=A)
+    return InvResult(inverse_of(A, strict=bool(check_errors)), zero_pivot(A))
 
 
 def inverse(x):
@@ -508,16 +529,43 @@ def _of_cholesky(g, y):
     samples=shapes("n n:spd | b n n:spd | n n:hermitian_spd", read=["LU"]),
     name="cholesky",
 )
-def cholesky_factor(x, *, read="L"):
-    """The lower triangular L with L @ L.mH = x."""
+def cholesky_factor(x, *, read="L", strict=True):
+    """The lower triangular L with L @ L.mH = x; where there is none an error, or inf unless `strict`."""
     x = (x + kernels.adjoint(x)) / 2 if read == "LU" else x
+    if not strict:
+        return kernels.each(np.linalg.cholesky, x)[0]
     return checked("cholesky", np.linalg.cholesky, x, what="not positive definite")
+
+
+@op(differentiable=False, trailing=True)
+def failing_minor(x):
+    """The order of the first leading part that is not positive definite; 0 of matrices that are."""
+    info = np.zeros(x.shape[:-2], np.int32)
+    fails = lambda a: kernels.each(np.linalg.cholesky, a)[1] is not None
+    if fails(x):
+        for place in np.ndindex(info.shape):
+            orders = range(1, x.shape[-1] + 1) if fails(x[place]) else ()
+            info[place] = next((k for k in orders if fails(x[place][:k, :k])), 0)
+    return info
+
+
+class CholeskyResult(NamedTuple):
+    L: Any
+    info: Any
 
 
 def cholesky(A, *, upper=False):
     """The lower triangular L with positive diagonal and L @ L.mH = A, or L.mH if `upper`; A is positive definite."""
     matrices("cholesky", square=True, A=A)
     return adjoint(cholesky_factor(adjoint(A))) if upper else cholesky_factor(A)
+
+
+def cholesky_ex(A, *, upper=False, check_errors=False):
+    """The factor, inf where there is none, and the order of the leading part that is not positive definite, or 0."""
+    matrices("cholesky_ex", square=True, A=A)
+    a = adjoint(A) if upper else A
+    low = cholesky_factor(a, strict=bool(check_errors))
+    return CholeskyResult(adjoint(low) if upper else low, failing_minor(a))
 
 
 def steady(vectors: Callable, pattern: str, **params: Any) -> Callable:
@@ -971,6 +1019,7 @@ def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None):
 # --- norms -----------------------------------------------------------------------------------------------------------
 
 
+@rounded_once
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     """The norm of vectors along `dim` (of all entries by default); its gradient at zero is zero."""
     numbers("vector_norm", "x", x)
@@ -995,8 +1044,10 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     axes = all_axes(A.ndim, dim, "matrix_norm") if A.ndim > 1 else ()
     if len(axes) != 2:
         raise ValueError(f"matrix_norm: needs two different axes, got dim={dim} for shape {tuple(A.shape)}")
-    numbers("matrix_norm", "A", A)
     A = A if dtype is None else A.astype(dtype)
+    if ord == "fro" and A.dtype == np.float16:
+        return vector_norm(A, 2.0, axes, keepdim)
+    numbers("matrix_norm", "A", A)
     if ord == "fro":
         return reduce_norm(A, p=2.0, axis=axes, keepdims=bool(keepdim))
     y = _norm_of(_movedim(A, axes, (-2, -1)), ord)

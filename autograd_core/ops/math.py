@@ -31,8 +31,8 @@ __all__ = [
 ]  # fmt: skip
 
 INPLACE = [
-    "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip", "deg2rad", "div", "divide", "float_power",
-    "frac", "heaviside", "ldexp", "lerp", "logit", "nan_to_num", "pow", "rad2deg", "round", "sinc", "sub", "subtract",
+    "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip", "conj_physical", "deg2rad", "div", "divide",
+    "float_power", "frac", "heaviside", "ldexp", "lerp", "logit", "nan_to_num", "pow", "rad2deg", "round", "sinc", "sub", "subtract",
     "true_divide",
 ]  # fmt: skip
 
@@ -46,6 +46,13 @@ def clear_of_cuts(count: int) -> Callable:
     """Complex samples that stay away from 0, ±1, ±i and both axes, where functions have branch points and cuts."""
     part = lambda rng: rng.uniform(0.25, 0.75, (2, 3)) * rng.choice([-1.0, 1.0], (2, 3))
     return lambda rng: ([part(rng) + 1j * part(rng) for _ in range(count)], {})
+
+
+def untied(rng):
+    """Samples of two arrays that broadcast, no entry of one closer than 0.2 to one of the other: extremes have no slope
+    where they tie."""
+    a, b = (((3, 4), (3, 4)), ((3, 4), (3, 4)), ((5,), (3, 1)), ((), (4,)), ((0, 2), (2,)))[rng.integers(5)]
+    return [rng.integers(-5, 5, a) * 0.4, rng.integers(-5, 5, b) * 0.4 + 0.2], {}
 
 
 def between_steps(*steps: float) -> Callable:
@@ -490,17 +497,21 @@ def _clamp(x, *, low, high):
 
 # fmt: off
 maximum   = elementwise(ordered(np.maximum), lambda g, a, b: _share(g, a, b, a < b),
-                        lambda g, a, b: _share(g, a, b, a > b), name="maximum", inputs=("a", "b"), rule=Rule)
+                        lambda g, a, b: _share(g, a, b, a > b), name="maximum", inputs=("a", "b"), rule=Rule,
+                        samples=untied)
 minimum   = elementwise(ordered(np.minimum), lambda g, a, b: _share(g, a, b, a > b),
-                        lambda g, a, b: _share(g, a, b, a < b), name="minimum", inputs=("a", "b"), rule=Rule)
-fmax      = elementwise(np.fmax, lambda a, b: _wins(a >= b, b), lambda a, b: logical_not(_wins(a >= b, b)))
-fmin      = elementwise(np.fmin, lambda a, b: _wins(a <= b, b), lambda a, b: logical_not(_wins(a <= b, b)))
+                        lambda g, a, b: _share(g, a, b, a < b), name="minimum", inputs=("a", "b"), rule=Rule,
+                        samples=untied)
+fmax      = elementwise(np.fmax, lambda a, b: _wins(a >= b, b), lambda a, b: logical_not(_wins(a >= b, b)),
+                        samples=untied)
+fmin      = elementwise(np.fmin, lambda a, b: _wins(a <= b, b), lambda a, b: logical_not(_wins(a <= b, b)),
+                        samples=untied)
 at_least  = elementwise(ordered(np.maximum), lambda x, min: x >= min, lambda x, min: x < min, name="clamp_min",
-                        inputs=("x", "min"))
+                        inputs=("x", "min"), samples=untied)
 at_most   = elementwise(ordered(np.minimum), lambda x, max: x <= max, lambda x, max: x > max, name="clamp_max",
-                        inputs=("x", "max"))
+                        inputs=("x", "max"), samples=untied)
 clamped   = elementwise(_clamp, lambda x, low, high: logical_and(x >= low, x <= high), name="clamp",
-                        samples=shapes("n m | ()", low=[-1.0], high=[0.5, 7.0]))
+                        samples=lambda rng: ([rng.integers(-5, 5, (2, 3)) * 0.4 + 0.13], {"low": -1.0, "high": 0.5}))
 relu      = elementwise(_relu, lambda y: logical_not(y <= 0), name="relu", domain="nonzero")
 # fmt: on
 
@@ -666,3 +677,43 @@ arcsin, arccos, arctan, arctan2         = asin, acos, atan, atan2
 arcsinh, arccosh, arctanh               = asinh, acosh, atanh
 greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 # fmt: on
+
+
+# --- what the tables above leave unsaid ------------------------------------------------------------------------------
+
+MEANINGS = {
+    "abs": "The absolute value; of complex numbers the modulus. The gradient at 0 is 0.",
+    "angle": "The angle of a complex number in radians; of real numbers 0, or pi of negative ones.",
+    "atan2": "The angle of the point (b, a) in radians, from -pi to pi.",
+    "ceil": "The smallest integer not below x.",
+    "copysign": "The size of a with the sign of b.",
+    "expm1": "exp(x) - 1, exact near 0.",
+    "floor": "The largest integer not above x.",
+    "floor_divide": "a / b rounded down.",
+    "fmax": "The larger of two numbers; NaN only if both are.",
+    "fmin": "The smaller of two numbers; NaN only if both are.",
+    "fmod": "The remainder of a / b rounded towards zero: it has the sign of a.",
+    "gcd": "The greatest common divisor of integers.",
+    "hypot": "sqrt(a * a + b * b), safe from overflow.",
+    "isneginf": "Where x is -inf.",
+    "isposinf": "Where x is inf.",
+    "isreal": "Where the imaginary part is zero.",
+    "lcm": "The least common multiple of integers.",
+    "log1p": "log(1 + x), exact near 0.",
+    "logaddexp": "log(exp(a) + exp(b)), safe from overflow.",
+    "logaddexp2": "log2(2**a + 2**b), safe from overflow.",
+    "maximum": "The larger of two numbers, NaN if either is; equal ones share the gradient.",
+    "minimum": "The smaller of two numbers, NaN if either is; equal ones share the gradient.",
+    "nextafter": "The number of the type that comes next after a, towards b.",
+    "reciprocal": "1 / x.",
+    "relu": "x where it is positive, else 0; the gradient at 0 is 0.",
+    "remainder": "The remainder of a / b rounded down: it has the sign of b.",
+    "rsqrt": "1 / sqrt(x).",
+    "sgn": "The sign: -1, 0 or 1; of complex numbers x / |x|, and 0 of 0.",
+    "sigmoid": "1 / (1 + exp(-x)).",
+    "signbit": "Where the sign is negative, that of -0.0 too.",
+    "trunc": "The integer part of x, rounded towards zero.",
+    "xlogy": "x * log(y), and 0 where x is 0.",
+}
+for _name, _meaning in MEANINGS.items():
+    globals()[_name].__doc__ = _meaning

@@ -21,6 +21,7 @@ __all__ = [
     *("addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "cross", "dot", "einsum", "ger", "inner"),
     *("kron", "matmul", "mm", "mv", "outer", "tensordot", "vdot"),
 ]
+INPLACE = ["addbmm", "addmm", "addmv", "addr", "baddbmm"]
 
 
 # --- the product of matrices -----------------------------------------------------------------------------------------

@@ -21,16 +21,16 @@ from ..op import REGISTRY, Traced, op
 from ..samples import shapes
 from ..views import memory
 from .axes import all_axes, one_axis
+from .base import alias, clone, conj, fit_shape, put_view
 from .base import broadcast_to as spread_to
-from .base import clone, conj, fit_shape, put_view
 
 __all__ = [
     "adjoint", "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_tensors", "broadcast_to",
     "cartesian_prod", "cat", "chunk", "column_stack", "concat", "concatenate", "constant_pad_nd", "diag",
     "diag_embed", "diagflat", "diagonal", "diagonal_scatter", "dsplit", "dstack", "expand", "expand_as", "flatten",
-    "flip", "fliplr", "flipud", "hsplit", "hstack", "moveaxis", "movedim", "narrow", "permute", "ravel", "repeat",
-    "reshape", "reshape_as", "roll", "rot90", "row_stack", "select", "select_scatter", "slice_scatter", "split",
-    "split_with_sizes", "squeeze", "stack", "sum_to_size", "swapaxes", "swapdims", "t", "tensor_split", "tile",
+    "flip", "fliplr", "flipud", "hsplit", "hstack", "moveaxis", "movedim", "narrow", "numel", "permute", "ravel",
+    "repeat", "reshape", "reshape_as", "roll", "rot90", "row_stack", "select", "select_scatter", "slice_scatter",
+    "split", "split_with_sizes", "squeeze", "stack", "sum_to_size", "swapaxes", "swapdims", "t", "tensor_split", "tile",
     "transpose", "tril", "triu", "unbind", "unflatten", "unfold", "unsqueeze", "view", "view_as", "vsplit", "vstack",
 ]  # fmt: skip
 INPLACE = ["tril", "triu"]
@@ -309,16 +309,18 @@ def tiled(x, *, dims):
     samples=shapes("5 4", axis=[-1, -2], size=[2, 3], step=[1, 2, 3]),
 )
 def windows(x, *, axis, size, step):
-    """Windows of an axis, as a last axis: overlapping memory that can be read only."""
+    """Windows of an axis, as a last axis; where they overlap, and may share entries, they can be read only."""
     owner = memory(x)
     buffer = owner.transpose(sorted(range(owner.ndim), key=lambda a: -owner.strides[a]))
-    if not buffer.flags.c_contiguous:  # memory that is somebody else's
+    shared = not buffer.flags.c_contiguous
+    if shared:  # memory that is somebody else's
         x = buffer = np.array(x, order="C")
     count, stride, rest = (x.shape[axis] - size) // step + 1, x.strides[axis], x.ndim + axis + 1
     shape = (*x.shape[:axis], count, *x.shape[rest:], size)
     strides = (*x.strides[:axis], stride * step, *x.strides[rest:], stride)
     y = np.ndarray(shape, x.dtype, buffer, address(x) - address(buffer), strides)
-    y.flags.writeable = False
+    if shared or step < size or not x.flags.writeable:
+        y.flags.writeable = False
     return y
 
 
@@ -492,8 +494,18 @@ def unsqueeze(x, dim):
 
 
 def expand(x, *sizes):
-    """x spread along axes of length one and new leading ones, without copying; -1 keeps a size.  Read-only."""
-    return spread_to(x, shape=spread_shape(x, integers(sizes, "expand"), "expand"))
+    """x spread along axes of length one and new leading ones, without copying; -1 keeps a size.
+
+    The result can only be read if entries share memory.
+    """
+    return spread_view(x, spread_shape(x, integers(sizes, "expand"), "expand"))
+
+
+def spread_view(x: Any, shape: tuple) -> Any:
+    """x spread to a shape; where each entry stays one, a view that can be written to."""
+    if x.shape == shape:
+        return alias(x)
+    return (reshape_to if prod(shape) == prod(x.shape) else spread_to)(x, shape=shape)
 
 
 def spread_shape(x: Any, shape: tuple, name: str) -> tuple[int, ...]:
@@ -507,14 +519,19 @@ def spread_shape(x: Any, shape: tuple, name: str) -> tuple[int, ...]:
     return full
 
 
+def numel(input):
+    """The number of entries."""
+    return prod(input.shape)
+
+
 def expand_as(x, other):
     """x spread to the shape of another tensor."""
-    return spread_to(x, shape=spread_shape(x, tuple(other.shape), "expand_as"))
+    return spread_view(x, spread_shape(x, tuple(other.shape), "expand_as"))
 
 
 def broadcast_to(x, shape):
     """x spread to a shape, without copying."""
-    return spread_to(x, shape=spread_shape(x, integers((shape,), "broadcast_to"), "broadcast_to"))
+    return spread_view(x, spread_shape(x, integers((shape,), "broadcast_to"), "broadcast_to"))
 
 
 def broadcast_tensors(*tensors):
@@ -536,7 +553,9 @@ def sum_to_size(x, *size):
     size = integers(size, "sum_to_size")
     if len(size) > x.ndim or any(m not in (1, n) for m, n in zip(size[::-1], x.shape[::-1])):
         raise ValueError(f"sum_to_size: shape {x.shape} cannot be summed to {size}, which does not broadcast to it")
-    x = x if x.shape == size or x.dtype.kind not in "biu" else x.astype(np.dtype(np.int64))
+    if x.shape == size:
+        return alias(x)
+    x = x if x.dtype.kind not in "biu" else x.astype(np.dtype(np.int64))
     return fit_shape(x, shape=size)
 
 
@@ -890,7 +909,7 @@ def dsplit(x, indices_or_sections):
 
 
 def unfold(x, dimension, size, step=1):
-    """Windows of `size` entries of an axis, every `step` entries, as a last axis; a view that can be read only."""
+    """Windows of `size` entries of an axis, every `step` entries, as a last axis; a view, to be read only if they overlap."""
     axis, size, step = (
         one_axis(x.ndim, dimension, "unfold"),
         integer(size, "unfold", "size"),

@@ -10,8 +10,9 @@ from .. import dtypes
 from ..kernels import special as kernels
 from ..op import elementwise, op
 from ..samples import elementwise_samples, shapes
+from ..views import write
 from .axes import one_axis
-from .base import masked
+from .base import clone, masked
 from .math import (  # noqa: F401 - some are only here to be part of the namespace
     exp,
     exp2,
@@ -229,4 +230,10 @@ def _polygamma_method(x, n):
     return polygamma(n, x)
 
 
-METHODS = {"polygamma": _polygamma_method}
+def _polygamma_in_place(x, n):
+    """`polygamma` in place; returns the tensor."""
+    write(x, polygamma(n, clone(x)), "polygamma_")
+    return x
+
+
+METHODS = {"polygamma": _polygamma_method, "polygamma_": _polygamma_in_place}
