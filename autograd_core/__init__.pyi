@@ -96,13 +96,13 @@ nan: builtins.float
 newaxis: None
 pi: builtins.float
 
-def abs(x: Operand, /) -> Tensor:
-    """abs, elementwise."""
-def absolute(x: Operand, /) -> Tensor:
-    """abs, elementwise."""
-def acos(x: Operand, /) -> Tensor:
+def abs(input: Operand) -> Tensor:
+    """The absolute value; of complex numbers the modulus. The gradient at 0 is 0."""
+def absolute(input: Operand) -> Tensor:
+    """The absolute value; of complex numbers the modulus. The gradient at 0 is 0."""
+def acos(input: Operand) -> Tensor:
     """acos, elementwise."""
-def acosh(x: Operand, /) -> Tensor:
+def acosh(input: Operand) -> Tensor:
     """acosh, elementwise."""
 def add(x: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """x + alpha * other."""
@@ -130,25 +130,25 @@ def amin(x: Any, dim: Any = (), keepdim: builtins.bool = False, *, axis: Axes = 
     """The smallest entry of all, or along `dim`; equal entries share the gradient."""
 def aminmax(x: Any, *, dim: Any = None, keepdim: builtins.bool = False, axis: Axes = ..., keepdims: builtins.bool = ...) -> builtins.tuple[Tensor, Tensor]:
     """The smallest and the largest entry, of all or along `dim`."""
-def angle(x: Operand, /) -> Tensor:
-    """angle, elementwise."""
+def angle(input: Operand) -> Tensor:
+    """The angle of a complex number in radians; of real numbers 0, or pi of negative ones."""
 def any(x: Any, dim: Any = None, keepdim: builtins.bool = False, *, axis: Axes = ..., keepdims: builtins.bool = ...) -> Tensor:
     """Whether any entry is true (not zero)."""
 def arange(start: Any = None, end: Any = None, step: Any = 1, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
     """Numbers from start up to, but without, end; integers if all three are."""
-def arccos(x: Operand, /) -> Tensor:
+def arccos(input: Operand) -> Tensor:
     """acos, elementwise."""
-def arccosh(x: Operand, /) -> Tensor:
+def arccosh(input: Operand) -> Tensor:
     """acosh, elementwise."""
-def arcsin(x: Operand, /) -> Tensor:
+def arcsin(input: Operand) -> Tensor:
     """asin, elementwise."""
-def arcsinh(x: Operand, /) -> Tensor:
+def arcsinh(input: Operand) -> Tensor:
     """asinh, elementwise."""
-def arctan(x: Operand, /) -> Tensor:
+def arctan(input: Operand) -> Tensor:
     """atan, elementwise."""
-def arctan2(a: Operand, b: Operand, /) -> Tensor:
-    """atan2, elementwise."""
-def arctanh(x: Operand, /) -> Tensor:
+def arctan2(input: Operand, other: Operand) -> Tensor:
+    """The angle of the point (other, input) in radians, from -pi to pi."""
+def arctanh(input: Operand) -> Tensor:
     """atanh, elementwise."""
 def argmax(x: Any, dim: Any = None, keepdim: builtins.bool = False, *, axis: Axes = ..., keepdims: builtins.bool = ...) -> Tensor:
     """Where the largest entry is: among all, counted through, or along `dim`.  The first of equal ones."""
@@ -162,15 +162,15 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """The data as a tensor: tensors are themselves, arrays share their memory, everything else is copied."""
 def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: Any = None, requires_grad: Any = False) -> Tensor:
     """The data as a tensor that shares memory where it can; `copy` demands a copy, or (False) forbids one."""
-def asin(x: Operand, /) -> Tensor:
+def asin(input: Operand) -> Tensor:
     """asin, elementwise."""
-def asinh(x: Operand, /) -> Tensor:
+def asinh(input: Operand) -> Tensor:
     """asinh, elementwise."""
-def atan(x: Operand, /) -> Tensor:
+def atan(input: Operand) -> Tensor:
     """atan, elementwise."""
-def atan2(a: Operand, b: Operand, /) -> Tensor:
-    """atan2, elementwise."""
-def atanh(x: Operand, /) -> Tensor:
+def atan2(input: Operand, other: Operand) -> Tensor:
+    """The angle of the point (other, input) in radians, from -pi to pi."""
+def atanh(input: Operand) -> Tensor:
     """atanh, elementwise."""
 def atleast_1d(*tensors: Any) -> Any:
     """Each tensor with one axis at least."""
@@ -184,17 +184,17 @@ def bartlett_window(window_length: Any, periodic: Any = True, *, dtype: Any = No
     """A triangle."""
 def bincount(x: Any, weights: Any = None, minlength: Any = 0) -> Tensor:
     """How often each number from 0 on occurs in x, or the sum of the weights there."""
-def bitwise_and(a: Operand, b: Operand, /) -> Tensor:
+def bitwise_and(input: Operand, other: Operand) -> Tensor:
     """bitwise_and, elementwise."""
-def bitwise_left_shift(a: Operand, b: Operand, /) -> Tensor:
+def bitwise_left_shift(input: Operand, other: Operand) -> Tensor:
     """bitwise_left_shift, elementwise."""
-def bitwise_not(x: Operand, /) -> Tensor:
+def bitwise_not(input: Operand) -> Tensor:
     """bitwise_not, elementwise."""
-def bitwise_or(a: Operand, b: Operand, /) -> Tensor:
+def bitwise_or(input: Operand, other: Operand) -> Tensor:
     """bitwise_or, elementwise."""
-def bitwise_right_shift(a: Operand, b: Operand, /) -> Tensor:
+def bitwise_right_shift(input: Operand, other: Operand) -> Tensor:
     """bitwise_right_shift, elementwise."""
-def bitwise_xor(a: Operand, b: Operand, /) -> Tensor:
+def bitwise_xor(input: Operand, other: Operand) -> Tensor:
     """bitwise_xor, elementwise."""
 def blackman_window(window_length: Any, periodic: Any = True, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
     """Three cosine terms."""
@@ -214,8 +214,8 @@ def cat(tensors: Any, dim: Any = 0, *, axis: Axes = ...) -> Tensor:
     """Tensors one after the other along an axis; they differ at most in its length."""
 def cdist(x1: Any, x2: Any, p: Any = 2.0, compute_mode: Any = 'use_mm_for_euclid_dist_if_necessary') -> Tensor:
     """The p-norm distances between all rows of x1 and all rows of x2; the gradient is 0 where two coincide."""
-def ceil(x: Operand, /) -> Tensor:
-    """ceil, elementwise."""
+def ceil(input: Operand) -> Tensor:
+    """The smallest integer not below x."""
 def cholesky(A: Any, *, upper: Any = False) -> Tensor:
     """The lower triangular L with positive diagonal and L @ L.mH = A, or L.mH if `upper`; A is positive definite."""
 def chunk(x: Any, chunks: Any, dim: Any = 0, *, axis: Axes = ...) -> builtins.tuple[Tensor, ...]:
@@ -228,7 +228,7 @@ def clamp_min(x: Any, min: Any) -> Tensor:
     """x, but at least `min`."""
 def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
     """x, but at least `min` and at most `max`; these are numbers or tensors."""
-def clone(x: Operand, /) -> Tensor:
+def clone(input: Operand) -> Tensor:
     """A copy, in the memory order of the original."""
 def column_stack(tensors: Any) -> Tensor:
     """Tensors side by side; vectors and numbers are columns."""
@@ -246,13 +246,13 @@ def conj_physical(x: Any) -> Tensor:
     """The complex conjugate."""
 def constant_pad_nd(x: Any, pad: Any, value: Any = 0) -> Tensor:
     """x with entries put around it: pad is (before, after) of the last axis, then of the one before it, and so on."""
-def copysign(a: Operand, b: Operand, /) -> Tensor:
-    """copysign, elementwise."""
+def copysign(input: Operand, other: Operand) -> Tensor:
+    """The size of input with the sign of other."""
 def corrcoef(x: Any) -> Tensor:
     """The correlation coefficients of the rows of x."""
-def cos(x: Operand, /) -> Tensor:
+def cos(input: Operand) -> Tensor:
     """cos, elementwise."""
-def cosh(x: Operand, /) -> Tensor:
+def cosh(input: Operand) -> Tensor:
     """cosh, elementwise."""
 def count_nonzero(x: Any, dim: Any = None, *, axis: Axes = ...) -> Tensor:
     """How many entries are not zero."""
@@ -288,7 +288,7 @@ def diagonal_scatter(x: Any, src: Any, offset: Any = 0, dim1: Any = 0, dim2: Any
     """A copy of x with a diagonal replaced."""
 def diff(x: Any, n: Any = 1, dim: Any = -1, prepend: Any = None, append: Any = None, *, axis: Axes = ...) -> Tensor:
     """Differences of neighbours along an axis, n times; `prepend` and `append` are put before and after x first."""
-def digamma(x: Operand, /) -> Tensor:
+def digamma(input: Operand) -> Tensor:
     """The derivative of lgamma."""
 def dist(x: Any, other: Any, p: Any = 2) -> Tensor:
     """The p-norm of x - other."""
@@ -308,30 +308,30 @@ def empty(*sizes: Any, size: Any = None, dtype: Any = None, requires_grad: Any =
     """Memory as it is found, for who is going to write all of it."""
 def empty_like(input: Any, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
     """Unwritten memory of the shape and type of another."""
-def eq(a: Operand, b: Operand, /) -> Tensor:
+def eq(input: Operand, other: Operand) -> Tensor:
     """eq, elementwise."""
 def equal(x: Any, other: Any) -> builtins.bool:
     """Whether two tensors have the same shape and the same entries; a Python bool."""
-def erf(x: Operand, /) -> Tensor:
+def erf(input: Operand) -> Tensor:
     """The error function, 2/√π times the integral of exp(-t²) from 0 to x."""
-def erfc(x: Operand, /) -> Tensor:
+def erfc(input: Operand) -> Tensor:
     """1 - erf(x), accurate where that is tiny."""
-def erfinv(x: Operand, /) -> Tensor:
+def erfinv(input: Operand) -> Tensor:
     """The inverse of erf, for x from -1 to 1."""
-def exp(x: Operand, /) -> Tensor:
+def exp(input: Operand) -> Tensor:
     """exp, elementwise."""
-def exp2(x: Operand, /) -> Tensor:
+def exp2(input: Operand) -> Tensor:
     """exp2, elementwise."""
 def expand(x: Any, *sizes: Any) -> Tensor:
-    """x spread along axes of length one and new leading ones, without copying; -1 keeps a size.  Read-only."""
+    """x spread along axes of length one and new leading ones, without copying; -1 keeps a size."""
 def expand_as(x: Any, other: Any) -> Tensor:
     """x spread to the shape of another tensor."""
-def expm1(x: Operand, /) -> Tensor:
-    """expm1, elementwise."""
+def expm1(input: Operand) -> Tensor:
+    """exp(x) - 1, exact near 0."""
 def eye(n: Any, m: Any = None, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
     """Ones on the diagonal of an n x m matrix, zeros elsewhere."""
-def fix(x: Operand, /) -> Tensor:
-    """trunc, elementwise."""
+def fix(input: Operand) -> Tensor:
+    """The integer part of x, rounded towards zero."""
 def flatten(x: Any, start_dim: Any = 0, end_dim: Any = -1) -> Tensor:
     """Axes start_dim to end_dim as one."""
 def flip(x: Any, *dims: Any) -> Tensor:
@@ -342,16 +342,16 @@ def flipud(x: Any) -> Tensor:
     """A copy with rows in reverse order."""
 def float_power(x: Any, exponent: Any) -> Tensor:
     """x to a power, in float64 or complex128."""
-def floor(x: Operand, /) -> Tensor:
-    """floor, elementwise."""
-def floor_divide(a: Operand, b: Operand, /) -> Tensor:
-    """floor_divide, elementwise."""
-def fmax(a: Operand, b: Operand, /) -> Tensor:
-    """fmax, elementwise."""
-def fmin(a: Operand, b: Operand, /) -> Tensor:
-    """fmin, elementwise."""
-def fmod(a: Operand, b: Operand, /) -> Tensor:
-    """fmod, elementwise."""
+def floor(input: Operand) -> Tensor:
+    """The largest integer not above x."""
+def floor_divide(input: Operand, other: Operand) -> Tensor:
+    """input / other, rounded down."""
+def fmax(input: Operand, other: Operand) -> Tensor:
+    """The larger of two numbers; NaN only if both are."""
+def fmin(input: Operand, other: Operand) -> Tensor:
+    """The smaller of two numbers; NaN only if both are."""
+def fmod(input: Operand, other: Operand) -> Tensor:
+    """The remainder of input / other rounded towards zero: it has the sign of input."""
 def frac(x: Any) -> Tensor:
     """What is left of x without its whole part, with the sign of x."""
 def from_numpy(ndarray: Any) -> Tensor:
@@ -360,21 +360,21 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, requires_grad: Any = 
     """One number everywhere; its kind decides the type."""
 def full_like(input: Any, fill_value: Any, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
     """One number everywhere, in the shape and type of another."""
-def gammaln(x: Operand, /) -> Tensor:
+def gammaln(input: Operand) -> Tensor:
     """log |Γ(x)|."""
 def gather(x: Any, dim: Any = ..., index: Any = ..., *, sparse_grad: Any = False, axis: Axes = ...) -> Tensor:
     """y[i, j, k] = x[index[i, j, k], j, k] for dim 0, and so on."""
-def gcd(a: Operand, b: Operand, /) -> Tensor:
-    """gcd, elementwise."""
-def ge(a: Operand, b: Operand, /) -> Tensor:
+def gcd(input: Operand, other: Operand) -> Tensor:
+    """The greatest common divisor of integers."""
+def ge(input: Operand, other: Operand) -> Tensor:
     """ge, elementwise."""
 def ger(x: Any, vec2: Any) -> Tensor:
     """All products of an entry of one vector and an entry of another."""
-def greater(a: Operand, b: Operand, /) -> Tensor:
+def greater(input: Operand, other: Operand) -> Tensor:
     """gt, elementwise."""
-def greater_equal(a: Operand, b: Operand, /) -> Tensor:
+def greater_equal(input: Operand, other: Operand) -> Tensor:
     """ge, elementwise."""
-def gt(a: Operand, b: Operand, /) -> Tensor:
+def gt(input: Operand, other: Operand) -> Tensor:
     """gt, elementwise."""
 def hamming_window(window_length: Any, periodic: Any = True, alpha: Any = 0.54, beta: Any = 0.46, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
     """alpha - beta cos: with the defaults, Hamming's."""
@@ -390,13 +390,13 @@ def hsplit(x: Any, indices_or_sections: Any) -> builtins.tuple[Tensor, ...]:
     """Parts along the second axis (along the first of a vector)."""
 def hstack(tensors: Any) -> Tensor:
     """Tensors one after the other along the second axis (vectors along their only one)."""
-def hypot(a: Operand, b: Operand, /) -> Tensor:
-    """hypot, elementwise."""
-def i0(x: Operand, /) -> Tensor:
+def hypot(input: Operand, other: Operand) -> Tensor:
+    """sqrt(input**2 + other**2), safe from overflow."""
+def i0(input: Operand) -> Tensor:
     """The modified Bessel function of the first kind, order 0."""
-def igamma(a: Operand, x: Operand, /) -> Tensor:
+def igamma(input: Operand, other: Operand) -> Tensor:
     """The regularized lower incomplete gamma function P(a, x)."""
-def igammac(a: Operand, x: Operand, /) -> Tensor:
+def igammac(input: Operand, other: Operand) -> Tensor:
     """The regularized upper incomplete gamma function, 1 - P(a, x)."""
 def imag(x: Operand, /) -> Tensor:
     """The imaginary part, as a view."""
@@ -422,67 +422,67 @@ def is_floating_point(x: Any) -> builtins.bool:
     """Whether the entries are floats."""
 def isclose(x: Any, other: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: Any = False) -> Tensor:
     """Where |x - other| <= atol + rtol * |other|."""
-def isfinite(x: Operand, /) -> Tensor:
+def isfinite(input: Operand) -> Tensor:
     """isfinite, elementwise."""
 def isin(elements: Any, test_elements: Any, *, assume_unique: Any = False, invert: Any = False) -> Tensor:
     """Which of the elements are among the test elements; with `invert`, which are not."""
-def isinf(x: Operand, /) -> Tensor:
+def isinf(input: Operand) -> Tensor:
     """isinf, elementwise."""
-def isnan(x: Operand, /) -> Tensor:
+def isnan(input: Operand) -> Tensor:
     """isnan, elementwise."""
-def isneginf(x: Operand, /) -> Tensor:
-    """isneginf, elementwise."""
-def isposinf(x: Operand, /) -> Tensor:
-    """isposinf, elementwise."""
-def isreal(x: Operand, /) -> Tensor:
-    """isreal, elementwise."""
+def isneginf(input: Operand) -> Tensor:
+    """Where x is -inf."""
+def isposinf(input: Operand) -> Tensor:
+    """Where x is inf."""
+def isreal(input: Operand) -> Tensor:
+    """Where the imaginary part is zero."""
 def kaiser_window(window_length: Any, periodic: Any = True, beta: Any = 12.0, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
     """Bessel's I0 of a half circle, nearly the best concentrated of all windows."""
 def kron(x: Any, other: Any) -> Tensor:
     """The Kronecker product: each entry of x replaced by itself times `other`."""
 def kthvalue(x: Any, k: Any, dim: Any = -1, keepdim: builtins.bool = False, *, axis: Axes = ..., keepdims: builtins.bool = ...) -> builtins.tuple[Tensor, Tensor]:
     """The k-th smallest entry along `dim`, counted from 1, and where it is."""
-def lcm(a: Operand, b: Operand, /) -> Tensor:
-    """lcm, elementwise."""
+def lcm(input: Operand, other: Operand) -> Tensor:
+    """The least common multiple of integers."""
 def ldexp(x: Any, other: Any) -> Tensor:
     """x * 2 ** other."""
-def le(a: Operand, b: Operand, /) -> Tensor:
+def le(input: Operand, other: Operand) -> Tensor:
     """le, elementwise."""
 def lerp(x: Any, end: Any, weight: Any) -> Tensor:
     """The point on the way from x to `end`: x at weight 0, `end` at weight 1."""
-def less(a: Operand, b: Operand, /) -> Tensor:
+def less(input: Operand, other: Operand) -> Tensor:
     """lt, elementwise."""
-def less_equal(a: Operand, b: Operand, /) -> Tensor:
+def less_equal(input: Operand, other: Operand) -> Tensor:
     """le, elementwise."""
-def lgamma(x: Operand, /) -> Tensor:
+def lgamma(input: Operand) -> Tensor:
     """log |Γ(x)|."""
 def linspace(start: Any, end: Any, steps: Any, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
     """`steps` evenly spaced numbers from start to end, both included."""
-def log(x: Operand, /) -> Tensor:
+def log(input: Operand) -> Tensor:
     """log, elementwise."""
-def log10(x: Operand, /) -> Tensor:
+def log10(input: Operand) -> Tensor:
     """log10, elementwise."""
-def log1p(x: Operand, /) -> Tensor:
-    """log1p, elementwise."""
-def log2(x: Operand, /) -> Tensor:
+def log1p(input: Operand) -> Tensor:
+    """log(1 + x), exact near 0."""
+def log2(input: Operand) -> Tensor:
     """log2, elementwise."""
 def log_softmax(x: Any, dim: Any = ..., dtype: Any = None, *, axis: Axes = ...) -> Tensor:
     """log(softmax(x)) along `dim`; an entry that is -inf stays so, with gradient 0."""
-def logaddexp(a: Operand, b: Operand, /) -> Tensor:
-    """logaddexp, elementwise."""
-def logaddexp2(a: Operand, b: Operand, /) -> Tensor:
-    """logaddexp2, elementwise."""
+def logaddexp(input: Operand, other: Operand) -> Tensor:
+    """log(exp(input) + exp(other)), safe from overflow."""
+def logaddexp2(input: Operand, other: Operand) -> Tensor:
+    """log2(2**input + 2**other), safe from overflow."""
 def logcumsumexp(x: Any, dim: Any = ..., *, axis: Axes = ...) -> Tensor:
     """log(sum(exp(x))) of the entries up to each place of an axis, safe from overflow."""
 def logdet(x: Any) -> Tensor:
     """The logarithm of the determinant; NaN where that is negative."""
-def logical_and(a: Operand, b: Operand, /) -> Tensor:
+def logical_and(input: Operand, other: Operand) -> Tensor:
     """logical_and, elementwise."""
-def logical_not(x: Operand, /) -> Tensor:
+def logical_not(input: Operand) -> Tensor:
     """logical_not, elementwise."""
-def logical_or(a: Operand, b: Operand, /) -> Tensor:
+def logical_or(input: Operand, other: Operand) -> Tensor:
     """logical_or, elementwise."""
-def logical_xor(a: Operand, b: Operand, /) -> Tensor:
+def logical_xor(input: Operand, other: Operand) -> Tensor:
     """logical_xor, elementwise."""
 def logit(x: Any, eps: Any = None) -> Tensor:
     """log(x / (1 - x)), of x clamped to [eps, 1 - eps] if eps is given."""
@@ -490,7 +490,7 @@ def logspace(start: Any, end: Any, steps: Any, base: Any = 10.0, *, dtype: Any =
     """base ** x for evenly spaced x from start to end."""
 def logsumexp(x: Any, dim: Any = ..., keepdim: builtins.bool = False, *, axis: Axes = ..., keepdims: builtins.bool = ...) -> Tensor:
     """log(sum(exp(x))) along `dim`, safe from overflow; rows of -inf have value -inf and gradient 0."""
-def lt(a: Operand, b: Operand, /) -> Tensor:
+def lt(input: Operand, other: Operand) -> Tensor:
     """lt, elementwise."""
 def masked_fill(x: Any, mask: Any, value: Any) -> Tensor:
     """x with one number wherever mask is true."""
@@ -506,8 +506,8 @@ def matrix_power(A: Any, n: Any) -> Tensor:
     """A multiplied with itself n times; a negative n takes the inverse first."""
 def max(x: Any, dim: Any = None, keepdim: builtins.bool = False, *, other: Any = None, axis: Axes = ..., keepdims: builtins.bool = ...) -> Any:
     """The largest entry; along `dim`, also where it is; with another tensor, the larger of two at each place."""
-def maximum(a: Operand, b: Operand, /) -> Tensor:
-    """maximum, elementwise."""
+def maximum(input: Operand, other: Operand) -> Tensor:
+    """The larger of two numbers, NaN if either is; equal ones share the gradient."""
 def mean(x: Any, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, axis: Axes = ..., keepdims: builtins.bool = ...) -> Tensor:
     """The mean of all entries, or along `dim`; NaN of none."""
 def median(x: Any, dim: Any = None, keepdim: builtins.bool = False, *, axis: Axes = ..., keepdims: builtins.bool = ...) -> Any:
@@ -516,8 +516,8 @@ def meshgrid(*tensors: Any, indexing: Any = 'ij') -> builtins.tuple[Tensor, ...]
     """The coordinates of a grid, as views: one result per axis, each of the grid's shape."""
 def min(x: Any, dim: Any = None, keepdim: builtins.bool = False, *, other: Any = None, axis: Axes = ..., keepdims: builtins.bool = ...) -> Any:
     """The smallest entry; along `dim`, also where it is; with another tensor, the smaller of two at each place."""
-def minimum(a: Operand, b: Operand, /) -> Tensor:
-    """minimum, elementwise."""
+def minimum(input: Operand, other: Operand) -> Tensor:
+    """The smaller of two numbers, NaN if either is; equal ones share the gradient."""
 def mm(x: Any, mat2: Any) -> Tensor:
     """The product of two matrices."""
 def mode(x: Any, dim: Any = -1, keepdim: builtins.bool = False, *, axis: Axes = ..., keepdims: builtins.bool = ...) -> builtins.tuple[Tensor, Tensor]:
@@ -528,9 +528,9 @@ def movedim(x: Any, source: Any, destination: Any) -> Tensor:
     """Axes moved to other places; the rest stay in order."""
 def msort(x: Any) -> Tensor:
     """The entries sorted along the first axis."""
-def mul(a: Operand, b: Operand, /) -> Tensor:
+def mul(input: Operand, other: Operand) -> Tensor:
     """mul, elementwise."""
-def multiply(a: Operand, b: Operand, /) -> Tensor:
+def multiply(input: Operand, other: Operand) -> Tensor:
     """mul, elementwise."""
 def mv(x: Any, vec: Any) -> Tensor:
     """The product of a matrix and a vector."""
@@ -548,20 +548,22 @@ def nansum(x: Any, dim: Any = None, keepdim: builtins.bool = False, *, dtype: An
     """The sum of the entries that are not NaN."""
 def narrow(x: Any, dim: Any = ..., start: Any = ..., length: Any = ..., *, axis: Axes = ...) -> Tensor:
     """`length` entries of an axis from `start` on, as a view."""
-def ne(a: Operand, b: Operand, /) -> Tensor:
+def ne(input: Operand, other: Operand) -> Tensor:
     """ne, elementwise."""
-def neg(x: Operand, /) -> Tensor:
+def neg(input: Operand) -> Tensor:
     """neg, elementwise."""
-def negative(x: Operand, /) -> Tensor:
+def negative(input: Operand) -> Tensor:
     """neg, elementwise."""
-def nextafter(a: Operand, b: Operand, /) -> Tensor:
-    """nextafter, elementwise."""
+def nextafter(input: Operand, other: Operand) -> Tensor:
+    """The number of the type that comes next after input, towards other."""
 def nonzero(x: Any, *, as_tuple: Any = False) -> Any:
     """The indices of the nonzero entries as rows, or as one vector for each axis."""
 def norm(x: Any, p: Any = 'fro', dim: Any = None, keepdim: builtins.bool = False, dtype: Any = None, *, axis: Axes = ..., keepdims: builtins.bool = ...) -> Tensor:
     """The p-norm of all entries, or along `dim`: p is a number, inf, -inf, "fro" (that is 2) or "nuc" (of matrices)."""
-def not_equal(a: Operand, b: Operand, /) -> Tensor:
+def not_equal(input: Operand, other: Operand) -> Tensor:
     """ne, elementwise."""
+def numel(input: Any) -> Tensor:
+    """The number of entries."""
 def ones(*sizes: Any, size: Any = None, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
     """Ones: ones(2, 3) or ones((2, 3))."""
 def ones_like(input: Any, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
@@ -576,7 +578,7 @@ def polar(abs: Any, angle: Any) -> Tensor:
     """Complex numbers of given absolute values and angles."""
 def polygamma(n: Any, x: Any) -> Tensor:
     """The n-th derivative of the digamma function."""
-def positive(x: Operand, /) -> Tensor:
+def positive(input: Operand) -> Tensor:
     """positive, elementwise."""
 def pow(x: Any, exponent: Any) -> Tensor:
     """x to a power."""
@@ -594,12 +596,12 @@ def ravel(x: Any) -> Tensor:
     """All entries as one axis."""
 def real(x: Operand, /) -> Tensor:
     """The real part, as a view; a real tensor is its own."""
-def reciprocal(x: Operand, /) -> Tensor:
-    """reciprocal, elementwise."""
-def relu(x: Operand, /) -> Tensor:
-    """relu, elementwise."""
-def remainder(a: Operand, b: Operand, /) -> Tensor:
-    """remainder, elementwise."""
+def reciprocal(input: Operand) -> Tensor:
+    """1 / x."""
+def relu(input: Operand) -> Tensor:
+    """x where it is positive, else 0; the gradient at 0 is 0."""
+def remainder(input: Operand, other: Operand) -> Tensor:
+    """The remainder of input / other rounded down: it has the sign of other."""
 def renorm(x: Any, p: Any, dim: Any = ..., maxnorm: Any = ..., *, axis: Axes = ...) -> Tensor:
     """x with those of its parts along `dim` scaled down whose p-norm is above `maxnorm`."""
 def repeat(x: Any, *repeats: Any) -> Tensor:
@@ -618,8 +620,8 @@ def round(x: Any, decimals: Any = 0) -> Tensor:
     """The nearest whole numbers, ties to the even one; or to that many decimals, which may be negative."""
 def row_stack(tensors: Any) -> Tensor:
     """Tensors on top of each other; vectors are rows."""
-def rsqrt(x: Operand, /) -> Tensor:
-    """rsqrt, elementwise."""
+def rsqrt(input: Operand) -> Tensor:
+    """1 / sqrt(x)."""
 def scatter(x: Any, dim: Any = ..., index: Any = ..., src: Any = None, *, value: Any = None, reduce: Any = None, axis: Axes = ...) -> Tensor:
     """A copy of x with y[index[i, j], j] = src[i, j] for dim 0, and so on; src may be one number."""
 def scatter_add(x: Any, dim: Any = ..., index: Any = ..., src: Any = ..., *, axis: Axes = ...) -> Tensor:
@@ -632,19 +634,19 @@ def select(x: Any, dim: Any = ..., index: Any = ..., *, axis: Axes = ...) -> Ten
     """The entries at one place of an axis, as a view."""
 def select_scatter(x: Any, src: Any, dim: Any = ..., index: Any = ..., *, axis: Axes = ...) -> Tensor:
     """A copy of x with the entries at one place of an axis replaced."""
-def sgn(x: Operand, /) -> Tensor:
-    """sgn, elementwise."""
-def sigmoid(x: Operand, /) -> Tensor:
-    """sigmoid, elementwise."""
-def sign(x: Operand, /) -> Tensor:
-    """sgn, elementwise."""
-def signbit(x: Operand, /) -> Tensor:
-    """signbit, elementwise."""
-def sin(x: Operand, /) -> Tensor:
+def sgn(input: Operand) -> Tensor:
+    """The sign: -1, 0 or 1; of complex numbers x / |x|, and 0 of 0."""
+def sigmoid(input: Operand) -> Tensor:
+    """1 / (1 + exp(-x))."""
+def sign(input: Operand) -> Tensor:
+    """The sign: -1, 0 or 1; of complex numbers x / |x|, and 0 of 0."""
+def signbit(input: Operand) -> Tensor:
+    """Where the sign is negative, that of -0.0 too."""
+def sin(input: Operand) -> Tensor:
     """sin, elementwise."""
 def sinc(x: Any) -> Tensor:
     """sin(πx) / (πx), and 1 at 0."""
-def sinh(x: Operand, /) -> Tensor:
+def sinh(input: Operand) -> Tensor:
     """sinh, elementwise."""
 def slice_scatter(x: Any, src: Any, dim: Any = 0, start: Any = None, end: Any = None, step: Any = 1, *, axis: Axes = ...) -> Tensor:
     """A copy of x with a slice of an axis replaced."""
@@ -658,9 +660,9 @@ def split(x: Any, split_size_or_sections: Any, dim: Any = 0, *, axis: Axes = ...
     """Parts of a given size (the last may be smaller), or of the sizes listed, as views."""
 def split_with_sizes(x: Any, split_sizes: Any, dim: Any = 0, *, axis: Axes = ...) -> builtins.tuple[Tensor, ...]:
     """Parts of the sizes listed, as views."""
-def sqrt(x: Operand, /) -> Tensor:
+def sqrt(input: Operand) -> Tensor:
     """sqrt, elementwise."""
-def square(x: Operand, /) -> Tensor:
+def square(input: Operand) -> Tensor:
     """square, elementwise."""
 def squeeze(x: Any, dim: Any = None, *, axis: Axes = ...) -> Tensor:
     """x without its axes of length one, or without those of them named by dim."""
@@ -690,9 +692,9 @@ def take(x: Any, index: Any) -> Tensor:
     """The entries at places counted through all axes."""
 def take_along_dim(x: Any, indices: Any, dim: Any = None, *, axis: Axes = ...) -> Tensor:
     """Entries at places of one axis (without dim: of all as one) given for each entry of the others."""
-def tan(x: Operand, /) -> Tensor:
+def tan(input: Operand) -> Tensor:
     """tan, elementwise."""
-def tanh(x: Operand, /) -> Tensor:
+def tanh(input: Operand) -> Tensor:
     """tanh, elementwise."""
 def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
     """A copy of numbers, lists, arrays or tensors: floats get the default type, ints int64, arrays keep theirs."""
@@ -722,14 +724,14 @@ def triu_indices(row: Any, col: Any, offset: Any = 0, *, dtype: Any = None, devi
     """Rows and columns of the entries on and above a diagonal."""
 def true_divide(x: Any, other: Any, *, rounding_mode: Any = None) -> Tensor:
     """x / other, or the quotient rounded: "floor" rounds down, "trunc" towards zero."""
-def trunc(x: Operand, /) -> Tensor:
-    """trunc, elementwise."""
+def trunc(input: Operand) -> Tensor:
+    """The integer part of x, rounded towards zero."""
 def unbind(x: Any, dim: Any = 0, *, axis: Axes = ...) -> builtins.tuple[Tensor, ...]:
     """The slices along an axis, as views."""
 def unflatten(x: Any, dim: Any = ..., sizes: Any = ..., *, axis: Axes = ...) -> Tensor:
     """One axis as several of the given sizes, of which one may be -1."""
 def unfold(x: Any, dimension: Any, size: Any, step: Any = 1) -> Tensor:
-    """Windows of `size` entries of an axis, every `step` entries, as a last axis; a view that can be read only."""
+    """Windows of `size` entries of an axis, every `step` entries, as a last axis; read-only if they overlap."""
 def unique(x: Any, sorted: Any = True, return_inverse: Any = False, return_counts: Any = False, dim: Any = None, *, axis: Axes = ...) -> Any:
     """The different entries (or slices of `dim`) in order; also which of them each was, and how often."""
 def unique_consecutive(x: Any, return_inverse: Any = False, return_counts: Any = False, dim: Any = None, *, axis: Axes = ...) -> Any:
@@ -756,8 +758,8 @@ def vstack(tensors: Any) -> Tensor:
     """Tensors on top of each other; vectors are rows."""
 def where(condition: Any, a: Any = None, b: Any = None) -> Tensor:
     """a where the condition holds, b elsewhere; of a condition alone, the indices where it holds, a tensor per axis."""
-def xlogy(a: Operand, b: Operand, /) -> Tensor:
-    """xlogy, elementwise."""
+def xlogy(input: Operand, other: Operand) -> Tensor:
+    """input * log(other), and 0 where input is 0."""
 def zeros(*sizes: Any, size: Any = None, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
     """Zeros: zeros(2, 3) or zeros((2, 3))."""
 def zeros_like(input: Any, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:

@@ -19,7 +19,7 @@ import numpy as np
 from . import tape
 from .blame import note, spoilt, square
 from .op import REGISTRY, Plan, Traced
-from .tape import Keep, Leaf, Node, Packed, Pick, current, enable_grad, no_grad, observe, places, write_after
+from .tape import Keep, Leaf, Node, Packed, Pick, current, enable_grad, no_grad, observe, places, state, write_after
 from .tensor import Tensor, at
 
 by_index = attrgetter("index")
@@ -266,7 +266,9 @@ def pullback(
     order = ancestors(nodes)
     if tracked is None:
         inside = wanted.union(aside)
-        tracked = any(node.__class__ is Leaf and node not in inside and not node.over for node in order)
+        tracked = any(
+            node.__class__ is Leaf and node not in inside and not (node.over and not state.again) for node in order
+        )
         tracked = tracked or any(isinstance(g, Tensor) and g.level == level and g.requires_grad for g in cotangents)
         retain = retain or tracked
     roots: dict = {}

@@ -11,7 +11,7 @@ from .functional import as_tensor
 from .op import Traced, require_callable
 from .ops import PUBLIC
 from .random import get_rng_state, set_rng_state
-from .tape import enable_grad, using
+from .tape import enable_grad, state, using
 from .tensor import Tensor, at
 from .tree import flatten, tree_map
 from .vmap import Batched
@@ -86,31 +86,45 @@ class Recomputed:
         self.f, self.args, self.options = f, args, options
         self.forms: list[tuple] = []  # the shape and type of every array that is to be kept
         self.random = get_rng_state() if preserve_rng_state else None
+        self.live: list[np.ndarray] | None = []  # the arrays themselves, while the function runs: it may differentiate
         self.kept: list[np.ndarray] | None = None
 
     def run(self) -> Any:
         """The first run: arrays are numbered instead of kept."""
-        with using(pack=(self._number, self._fetch)):
-            return self.f(*self.args, **self.options)
+        try:
+            with using(pack=(self._number, self._fetch)):
+                return self.f(*self.args, **self.options)
+        finally:
+            self.live = None
 
     def _number(self, t: Tensor) -> int:
         self.forms.append((t.shape, t.dtype))
+        self.live.append(t.value)
         return len(self.forms) - 1
 
     def _fetch(self, k: int) -> Tensor:
+        if self.live is not None:
+            return at(self.live[k])
         if self.kept is None:
             self._again()
         return at(self.kept[k])  # type: ignore[index]
 
     def _again(self) -> None:
         kept: list[np.ndarray] = []
-        now = get_rng_state()
+        now, before = get_rng_state(), state.again
         if self.random is not None:
             set_rng_state(self.random)
+
+        def keep(t: Tensor) -> Tensor:
+            kept.append(t.value)
+            return t
+
         try:
-            with enable_grad(), using(pack=(lambda t: kept.append(t.value), lambda _: None)):
+            state.again = True
+            with enable_grad(), using(pack=(keep, lambda t: t)):
                 self.f(*self.args, **self.options)
         finally:
+            state.again = before
             if self.random is not None:
                 set_rng_state(now)
         if [(v.shape, v.dtype) for v in kept] != self.forms:

@@ -17,7 +17,7 @@ from .backward import ancestors, pullback
 from .forward import Dual, new_level
 from .op import REGISTRY, Traced, require_callable
 from .ops import PUBLIC
-from .tape import Leaf, enable_grad, is_grad_enabled, state
+from .tape import Leaf, enable_grad, is_grad_enabled, memory, state
 from .tensor import Tensor, at
 from .tree import flatten, tree_map
 from .vmap import Batched
@@ -66,7 +66,12 @@ def outward(value: Any, form: Any, level: int) -> Any:
         return value
     if isinstance(form, NUMBERS):
         return np.asarray(value).item() if np.ndim(value) == 0 else np.asarray(value)
-    return at(value, None, level) if isinstance(form, Traced) else np.asarray(value)
+    return at(value, None, level) if isinstance(form, Traced) else writable(np.asarray(value))
+
+
+def writable(v: np.ndarray) -> np.ndarray:
+    """An array that its owner may write to: itself unless broadcasting made it."""
+    return v if v.flags.writeable else v.copy()
 
 
 class Run:
@@ -120,7 +125,7 @@ class Run:
         if not isinstance(y, Tensor) or y.level != self.level:
             return y
         if self.mine(y) and self.follow is None:
-            if any(isinstance(n, Leaf) and not n.over for n in ancestors([y.grad_fn or y.node])):
+            if any(isinstance(n, Leaf) and not (n.over and not state.again) for n in ancestors([y.grad_fn or y.node])):
                 return y
         form = (
             0.0
@@ -276,7 +281,7 @@ def push_through(f: Callable, primals: tuple, tangents: tuple, has_aux: bool, wh
 
 def _outward(v: Any, form: Any) -> Any:
     if isinstance(v, Tensor) and v.level == 0 and not v.requires_grad and not isinstance(form, Traced):
-        return v.value.item() if v.ndim == 0 else v.value
+        return v.value.item() if v.ndim == 0 else writable(v.value)
     return v
 
 
@@ -299,6 +304,8 @@ def linearize(f: Callable, *primals: Any) -> tuple:
     if pairs:
         ys, ds = zip(*pairs)
         found = pullback(ys, ds, run.nodes, retain=True, tracked=True, only_wanted=True)
+        for d in ds:
+            d.node.over = True
 
     def push(*tangents: Any) -> Any:
         ts, _ = flatten(tangents)
@@ -337,7 +344,7 @@ def vmap(f: Callable, in_dims: Any = 0, out_dims: Any = 0) -> Callable:
             require_value(y, "vmap: the function returned")
         plain = not any(isinstance(x, Traced) for x in leaves)
         outs = _spread_dims(out_dims, result, "out_dims")
-        return build([_from_front(y, d, size, level, plain) for y, d in zip(ys, outs)])
+        return build([_from_front(y, d, size, level, plain, leaves) for y, d in zip(ys, outs)])
 
     return call
 
@@ -377,7 +384,7 @@ def _to_front(x: Any, d: int) -> Any:
     return x if d == 0 else PUBLIC["movedim"](x, d, 0)
 
 
-def _from_front(y: Any, d: int | None, size: int, level: int, plain: bool) -> Any:
+def _from_front(y: Any, d: int | None, size: int, level: int, plain: bool, given: list) -> Any:
     """A result with its batch axis where the caller wants it."""
     mine = isinstance(y, Batched) and y.level == level
     if d is None:
@@ -392,4 +399,6 @@ def _from_front(y: Any, d: int | None, size: int, level: int, plain: bool) -> An
     if not -y.ndim <= d < y.ndim:
         raise ValueError(f"vmap: out_dims={d}, but with the mapped axis the result has {y.ndim} axes")
     y = y if d == 0 else PUBLIC["movedim"](y, 0, d)
-    return y.value if plain and isinstance(y, Tensor) and y.level == 0 and not y.requires_grad else y
+    if not (plain and isinstance(y, Tensor) and y.level == 0 and not y.requires_grad):
+        return y
+    return y.value.copy() if any(memory(y.value) is memory(x) for x in given) else writable(y.value)

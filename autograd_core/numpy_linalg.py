@@ -54,7 +54,8 @@ _REAL_RESULTS = np.lib.NumpyVersion(np.__version__) < "2.5.0"  # later ones are 
 
 def real_if_possible(x: Any, *results: Any) -> tuple:
     """Real results where the eigenvalues of a real matrix are all real, as NumPy has it."""
-    is_real = _REAL_RESULTS and x.dtype.kind == "f" and not isinstance(x, nf.Batched) and (plain(results[0]).imag == 0).all()
+    possible = _REAL_RESULTS and x.dtype.kind == "f" and not isinstance(x, nf.Batched)
+    is_real = possible and (plain(results[0]).imag == 0).all()
     return tuple(F.real(r) if is_real else r for r in results)
 
 

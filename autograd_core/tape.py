@@ -79,11 +79,11 @@ class Packed(Node):
     __slots__ = ("packed", "unpack")
 
     @property
-    def env(self) -> list | None:
+    def env(self) -> Sequence | None:
         return self.packed and [v if shape is None else self.unpack(v, shape) for v, shape in self.packed]
 
     @env.setter
-    def env(self, value: list | None) -> None:
+    def env(self, value: Sequence | None) -> None:
         self.packed = value
 
 
@@ -131,6 +131,7 @@ ORDINARY = Mode()
 
 class _State(threading.local):
     mode: Mode | None = None  # None is ORDINARY, so that the usual case costs one look
+    again = False  # whether a checkpoint runs its function once more: it must find all as it was the first time
     depth = 0  # of forward-mode and batching transforms around the code that runs
 
 

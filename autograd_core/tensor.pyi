@@ -30,21 +30,21 @@ class Tensor(Traced):
     def _base(self) -> Tensor | None: ...
     @property
     def _version(self) -> builtins.int: ...
-    def abs(self, /) -> Tensor:
-        """abs, elementwise."""
-    def abs_(self, /) -> Self:
+    def abs(self) -> Tensor:
+        """The absolute value; of complex numbers the modulus. The gradient at 0 is 0."""
+    def abs_(self) -> Self:
         """`abs` in place; returns the tensor."""
-    def absolute(self, /) -> Tensor:
-        """abs, elementwise."""
-    def absolute_(self, /) -> Self:
+    def absolute(self) -> Tensor:
+        """The absolute value; of complex numbers the modulus. The gradient at 0 is 0."""
+    def absolute_(self) -> Self:
         """`absolute` in place; returns the tensor."""
-    def acos(self, /) -> Tensor:
+    def acos(self) -> Tensor:
         """acos, elementwise."""
-    def acos_(self, /) -> Self:
+    def acos_(self) -> Self:
         """`acos` in place; returns the tensor."""
-    def acosh(self, /) -> Tensor:
+    def acosh(self) -> Tensor:
         """acosh, elementwise."""
-    def acosh_(self, /) -> Self:
+    def acosh_(self) -> Self:
         """`acosh` in place; returns the tensor."""
     def add(self, other: Any, *, alpha: Any = 1) -> Tensor:
         """x + alpha * other."""
@@ -52,6 +52,8 @@ class Tensor(Traced):
         """`add` in place; returns the tensor."""
     def addbmm(self, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
         """beta x + alpha times the sum of the products of two batches of matrices."""
+    def addbmm_(self, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Self:
+        """`addbmm` in place; returns the tensor."""
     def addcdiv(self, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
         """x + value * tensor1 / tensor2."""
     def addcdiv_(self, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Self:
@@ -62,10 +64,16 @@ class Tensor(Traced):
         """`addcmul` in place; returns the tensor."""
     def addmm(self, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
         """beta x + alpha mat1 @ mat2; with beta = 0, x is not looked at."""
+    def addmm_(self, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Self:
+        """`addmm` in place; returns the tensor."""
     def addmv(self, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
         """beta x + alpha mat @ vec."""
+    def addmv_(self, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Self:
+        """`addmv` in place; returns the tensor."""
     def addr(self, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
         """beta x + alpha times the outer product of two vectors."""
+    def addr_(self, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> Self:
+        """`addr` in place; returns the tensor."""
     def adjoint(self) -> Tensor:
         """The conjugate, with the last two axes exchanged."""
     def all(self, dim: Any = None, keepdim: builtins.bool = False, *, axis: Axes = ..., keepdims: builtins.bool = ...) -> Tensor:
@@ -78,41 +86,41 @@ class Tensor(Traced):
         """The smallest entry of all, or along `dim`; equal entries share the gradient."""
     def aminmax(self, *, dim: Any = None, keepdim: builtins.bool = False, axis: Axes = ..., keepdims: builtins.bool = ...) -> builtins.tuple[Tensor, Tensor]:
         """The smallest and the largest entry, of all or along `dim`."""
-    def angle(self, /) -> Tensor:
-        """angle, elementwise."""
-    def angle_(self, /) -> Self:
+    def angle(self) -> Tensor:
+        """The angle of a complex number in radians; of real numbers 0, or pi of negative ones."""
+    def angle_(self) -> Self:
         """`angle` in place; returns the tensor."""
     def any(self, dim: Any = None, keepdim: builtins.bool = False, *, axis: Axes = ..., keepdims: builtins.bool = ...) -> Tensor:
         """Whether any entry is true (not zero)."""
     def apply(self, op: Op, args: builtins.tuple, params: builtins.dict) -> Tensor:
         """Call an op on values of which this tensor is one: compute, and record if a gradient will be wanted."""
-    def arccos(self, /) -> Tensor:
+    def arccos(self) -> Tensor:
         """acos, elementwise."""
-    def arccos_(self, /) -> Self:
+    def arccos_(self) -> Self:
         """`arccos` in place; returns the tensor."""
-    def arccosh(self, /) -> Tensor:
+    def arccosh(self) -> Tensor:
         """acosh, elementwise."""
-    def arccosh_(self, /) -> Self:
+    def arccosh_(self) -> Self:
         """`arccosh` in place; returns the tensor."""
-    def arcsin(self, /) -> Tensor:
+    def arcsin(self) -> Tensor:
         """asin, elementwise."""
-    def arcsin_(self, /) -> Self:
+    def arcsin_(self) -> Self:
         """`arcsin` in place; returns the tensor."""
-    def arcsinh(self, /) -> Tensor:
+    def arcsinh(self) -> Tensor:
         """asinh, elementwise."""
-    def arcsinh_(self, /) -> Self:
+    def arcsinh_(self) -> Self:
         """`arcsinh` in place; returns the tensor."""
-    def arctan(self, /) -> Tensor:
+    def arctan(self) -> Tensor:
         """atan, elementwise."""
-    def arctan2(self, b: Operand, /) -> Tensor:
-        """atan2, elementwise."""
-    def arctan2_(self, b: Operand, /) -> Self:
+    def arctan2(self, other: Operand) -> Tensor:
+        """The angle of the point (other, input) in radians, from -pi to pi."""
+    def arctan2_(self, other: Operand) -> Self:
         """`arctan2` in place; returns the tensor."""
-    def arctan_(self, /) -> Self:
+    def arctan_(self) -> Self:
         """`arctan` in place; returns the tensor."""
-    def arctanh(self, /) -> Tensor:
+    def arctanh(self) -> Tensor:
         """atanh, elementwise."""
-    def arctanh_(self, /) -> Self:
+    def arctanh_(self) -> Self:
         """`arctanh` in place; returns the tensor."""
     def argmax(self, dim: Any = None, keepdim: builtins.bool = False, *, axis: Axes = ..., keepdims: builtins.bool = ...) -> Tensor:
         """Where the largest entry is: among all, counted through, or along `dim`.  The first of equal ones."""
@@ -122,60 +130,62 @@ class Tensor(Traced):
         """The places of the entries along `dim` in order; equal ones stay in the order they had."""
     def argwhere(self, /) -> Tensor:
         """The indices of the nonzero entries, as rows."""
-    def asin(self, /) -> Tensor:
+    def asin(self) -> Tensor:
         """asin, elementwise."""
-    def asin_(self, /) -> Self:
+    def asin_(self) -> Self:
         """`asin` in place; returns the tensor."""
-    def asinh(self, /) -> Tensor:
+    def asinh(self) -> Tensor:
         """asinh, elementwise."""
-    def asinh_(self, /) -> Self:
+    def asinh_(self) -> Self:
         """`asinh` in place; returns the tensor."""
     def astype(self, dtype: Any) -> Tensor: ...
-    def atan(self, /) -> Tensor:
+    def atan(self) -> Tensor:
         """atan, elementwise."""
-    def atan2(self, b: Operand, /) -> Tensor:
-        """atan2, elementwise."""
-    def atan2_(self, b: Operand, /) -> Self:
+    def atan2(self, other: Operand) -> Tensor:
+        """The angle of the point (other, input) in radians, from -pi to pi."""
+    def atan2_(self, other: Operand) -> Self:
         """`atan2` in place; returns the tensor."""
-    def atan_(self, /) -> Self:
+    def atan_(self) -> Self:
         """`atan` in place; returns the tensor."""
-    def atanh(self, /) -> Tensor:
+    def atanh(self) -> Tensor:
         """atanh, elementwise."""
-    def atanh_(self, /) -> Self:
+    def atanh_(self) -> Self:
         """`atanh` in place; returns the tensor."""
     def backward(self, gradient: Any = None, retain_graph: builtins.bool | None = None, create_graph: builtins.bool = False, inputs: Any = None) -> None:
         """Add the gradients of this tensor to `.grad` of the leaves it was computed from (or of `inputs` only)."""
     def baddbmm(self, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
         """beta x + alpha times the products of two batches of matrices."""
+    def baddbmm_(self, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Self:
+        """`baddbmm` in place; returns the tensor."""
     def bernoulli(self, p: Any = None, *, generator: Any = None) -> Tensor:
         """Ones with probability x, else zeros; with p given, ones with probability p in the shape and type of x."""
     def bernoulli_(self, p: Any = 0.5, *, generator: Any = None) -> Tensor:
         """Fill with ones with probability p, else zeros."""
     def bincount(self, weights: Any = None, minlength: Any = 0) -> Tensor:
         """How often each number from 0 on occurs in x, or the sum of the weights there."""
-    def bitwise_and(self, b: Operand, /) -> Tensor:
+    def bitwise_and(self, other: Operand) -> Tensor:
         """bitwise_and, elementwise."""
-    def bitwise_and_(self, b: Operand, /) -> Self:
+    def bitwise_and_(self, other: Operand) -> Self:
         """`bitwise_and` in place; returns the tensor."""
-    def bitwise_left_shift(self, b: Operand, /) -> Tensor:
+    def bitwise_left_shift(self, other: Operand) -> Tensor:
         """bitwise_left_shift, elementwise."""
-    def bitwise_left_shift_(self, b: Operand, /) -> Self:
+    def bitwise_left_shift_(self, other: Operand) -> Self:
         """`bitwise_left_shift` in place; returns the tensor."""
-    def bitwise_not(self, /) -> Tensor:
+    def bitwise_not(self) -> Tensor:
         """bitwise_not, elementwise."""
-    def bitwise_not_(self, /) -> Self:
+    def bitwise_not_(self) -> Self:
         """`bitwise_not` in place; returns the tensor."""
-    def bitwise_or(self, b: Operand, /) -> Tensor:
+    def bitwise_or(self, other: Operand) -> Tensor:
         """bitwise_or, elementwise."""
-    def bitwise_or_(self, b: Operand, /) -> Self:
+    def bitwise_or_(self, other: Operand) -> Self:
         """`bitwise_or` in place; returns the tensor."""
-    def bitwise_right_shift(self, b: Operand, /) -> Tensor:
+    def bitwise_right_shift(self, other: Operand) -> Tensor:
         """bitwise_right_shift, elementwise."""
-    def bitwise_right_shift_(self, b: Operand, /) -> Self:
+    def bitwise_right_shift_(self, other: Operand) -> Self:
         """`bitwise_right_shift` in place; returns the tensor."""
-    def bitwise_xor(self, b: Operand, /) -> Tensor:
+    def bitwise_xor(self, other: Operand) -> Tensor:
         """bitwise_xor, elementwise."""
-    def bitwise_xor_(self, b: Operand, /) -> Self:
+    def bitwise_xor_(self, other: Operand) -> Self:
         """`bitwise_xor` in place; returns the tensor."""
     def bmm(self, mat2: Any) -> Tensor:
         """The products of two batches of matrices, one by one."""
@@ -183,12 +193,16 @@ class Tensor(Traced):
         """As booleans: whether entries differ from zero."""
     def broadcast_to(self, shape: Any) -> Tensor:
         """x spread to a shape, without copying."""
+    def byte(self) -> Tensor:
+        """As uint8."""
     def cauchy_(self, median: Any = 0.0, sigma: Any = 1.0, *, generator: Any = None) -> Tensor:
         """Fill with Cauchy-distributed numbers."""
-    def ceil(self, /) -> Tensor:
-        """ceil, elementwise."""
-    def ceil_(self, /) -> Self:
+    def ceil(self) -> Tensor:
+        """The smallest integer not below x."""
+    def ceil_(self) -> Self:
         """`ceil` in place; returns the tensor."""
+    def char(self) -> Tensor:
+        """As int8."""
     def cholesky(self, *, upper: Any = False) -> Tensor:
         """The lower triangular L with positive diagonal and L @ L.mH = A, or L.mH if `upper`; A is positive definite."""
     def chunk(self, chunks: Any, dim: Any = 0, *, axis: Axes = ...) -> builtins.tuple[Tensor, ...]:
@@ -209,9 +223,9 @@ class Tensor(Traced):
         """x, but at least `min` and at most `max`; these are numbers or tensors."""
     def clip_(self, min: Any = None, max: Any = None) -> Self:
         """`clip` in place; returns the tensor."""
-    def clone(self, /) -> Tensor:
+    def clone(self) -> Tensor:
         """A copy, in the memory order of the original."""
-    def clone_(self, /) -> Self:
+    def clone_(self) -> Self:
         """`clone` in place; returns the tensor."""
     def combinations(self, r: Any = 2, with_replacement: Any = False) -> Tensor:
         """All choices of r entries of a vector, as rows."""
@@ -219,25 +233,27 @@ class Tensor(Traced):
         """The complex conjugate; a real tensor is its own."""
     def conj_physical(self) -> Tensor:
         """The complex conjugate."""
+    def conj_physical_(self) -> Self:
+        """`conj_physical` in place; returns the tensor."""
     def constant_pad_nd(self, pad: Any, value: Any = 0) -> Tensor:
         """x with entries put around it: pad is (before, after) of the last axis, then of the one before it, and so on."""
     def contiguous(self) -> Tensor:
         """Itself if its memory is contiguous, else a copy that is."""
     def copy_(self, source: Any, non_blocking: Any = False) -> Tensor:
         """Take on the values of another tensor, in place; gradients flow to it."""
-    def copysign(self, b: Operand, /) -> Tensor:
-        """copysign, elementwise."""
-    def copysign_(self, b: Operand, /) -> Self:
+    def copysign(self, other: Operand) -> Tensor:
+        """The size of input with the sign of other."""
+    def copysign_(self, other: Operand) -> Self:
         """`copysign` in place; returns the tensor."""
     def corrcoef(self) -> Tensor:
         """The correlation coefficients of the rows of x."""
-    def cos(self, /) -> Tensor:
+    def cos(self) -> Tensor:
         """cos, elementwise."""
-    def cos_(self, /) -> Self:
+    def cos_(self) -> Self:
         """`cos` in place; returns the tensor."""
-    def cosh(self, /) -> Tensor:
+    def cosh(self) -> Tensor:
         """cosh, elementwise."""
-    def cosh_(self, /) -> Self:
+    def cosh_(self) -> Self:
         """`cosh` in place; returns the tensor."""
     def count_nonzero(self, dim: Any = None, *, axis: Axes = ...) -> Tensor:
         """How many entries are not zero."""
@@ -291,9 +307,9 @@ class Tensor(Traced):
         """A copy of x with a diagonal replaced."""
     def diff(self, n: Any = 1, dim: Any = -1, prepend: Any = None, append: Any = None, *, axis: Axes = ...) -> Tensor:
         """Differences of neighbours along an axis, n times; `prepend` and `append` are put before and after x first."""
-    def digamma(self, /) -> Tensor:
+    def digamma(self) -> Tensor:
         """The derivative of lgamma."""
-    def digamma_(self, /) -> Self:
+    def digamma_(self) -> Self:
         """`digamma` in place; returns the tensor."""
     def dim(self) -> builtins.int:
         """The number of axes."""
@@ -317,47 +333,47 @@ class Tensor(Traced):
     def dtype(self) -> np.dtype: ...
     def element_size(self) -> builtins.int:
         """Bytes per entry."""
-    def eq(self, b: Operand, /) -> Tensor:
+    def eq(self, other: Operand) -> Tensor:
         """eq, elementwise."""
-    def eq_(self, b: Operand, /) -> Self:
+    def eq_(self, other: Operand) -> Self:
         """`eq` in place; returns the tensor."""
     def equal(self, other: Any) -> builtins.bool:
         """Whether two tensors have the same shape and the same entries; a Python bool."""
-    def erf(self, /) -> Tensor:
+    def erf(self) -> Tensor:
         """The error function, 2/√π times the integral of exp(-t²) from 0 to x."""
-    def erf_(self, /) -> Self:
+    def erf_(self) -> Self:
         """`erf` in place; returns the tensor."""
-    def erfc(self, /) -> Tensor:
+    def erfc(self) -> Tensor:
         """1 - erf(x), accurate where that is tiny."""
-    def erfc_(self, /) -> Self:
+    def erfc_(self) -> Self:
         """`erfc` in place; returns the tensor."""
-    def erfinv(self, /) -> Tensor:
+    def erfinv(self) -> Tensor:
         """The inverse of erf, for x from -1 to 1."""
-    def erfinv_(self, /) -> Self:
+    def erfinv_(self) -> Self:
         """`erfinv` in place; returns the tensor."""
-    def exp(self, /) -> Tensor:
+    def exp(self) -> Tensor:
         """exp, elementwise."""
-    def exp2(self, /) -> Tensor:
+    def exp2(self) -> Tensor:
         """exp2, elementwise."""
-    def exp2_(self, /) -> Self:
+    def exp2_(self) -> Self:
         """`exp2` in place; returns the tensor."""
-    def exp_(self, /) -> Self:
+    def exp_(self) -> Self:
         """`exp` in place; returns the tensor."""
     def expand(self, *sizes: Any) -> Tensor:
-        """x spread along axes of length one and new leading ones, without copying; -1 keeps a size.  Read-only."""
+        """x spread along axes of length one and new leading ones, without copying; -1 keeps a size."""
     def expand_as(self, other: Any) -> Tensor:
         """x spread to the shape of another tensor."""
-    def expm1(self, /) -> Tensor:
-        """expm1, elementwise."""
-    def expm1_(self, /) -> Self:
+    def expm1(self) -> Tensor:
+        """exp(x) - 1, exact near 0."""
+    def expm1_(self) -> Self:
         """`expm1` in place; returns the tensor."""
     def exponential_(self, lambd: Any = 1.0, *, generator: Any = None) -> Tensor:
         """Fill with exponentially distributed numbers of rate lambd."""
     def fill_(self, value: Any) -> Tensor:
         """Set every entry to one number, in place."""
-    def fix(self, /) -> Tensor:
-        """trunc, elementwise."""
-    def fix_(self, /) -> Self:
+    def fix(self) -> Tensor:
+        """The integer part of x, rounded towards zero."""
+    def fix_(self) -> Self:
         """`fix` in place; returns the tensor."""
     def flatten(self, start_dim: Any = 0, end_dim: Any = -1) -> Tensor:
         """Axes start_dim to end_dim as one."""
@@ -373,46 +389,48 @@ class Tensor(Traced):
         """x to a power, in float64 or complex128."""
     def float_power_(self, exponent: Any) -> Self:
         """`float_power` in place; returns the tensor."""
-    def floor(self, /) -> Tensor:
-        """floor, elementwise."""
-    def floor_(self, /) -> Self:
+    def floor(self) -> Tensor:
+        """The largest integer not above x."""
+    def floor_(self) -> Self:
         """`floor` in place; returns the tensor."""
-    def floor_divide(self, b: Operand, /) -> Tensor:
-        """floor_divide, elementwise."""
-    def floor_divide_(self, b: Operand, /) -> Self:
+    def floor_divide(self, other: Operand) -> Tensor:
+        """input / other, rounded down."""
+    def floor_divide_(self, other: Operand) -> Self:
         """`floor_divide` in place; returns the tensor."""
-    def fmax(self, b: Operand, /) -> Tensor:
-        """fmax, elementwise."""
-    def fmax_(self, b: Operand, /) -> Self:
+    def fmax(self, other: Operand) -> Tensor:
+        """The larger of two numbers; NaN only if both are."""
+    def fmax_(self, other: Operand) -> Self:
         """`fmax` in place; returns the tensor."""
-    def fmin(self, b: Operand, /) -> Tensor:
-        """fmin, elementwise."""
-    def fmin_(self, b: Operand, /) -> Self:
+    def fmin(self, other: Operand) -> Tensor:
+        """The smaller of two numbers; NaN only if both are."""
+    def fmin_(self, other: Operand) -> Self:
         """`fmin` in place; returns the tensor."""
-    def fmod(self, b: Operand, /) -> Tensor:
-        """fmod, elementwise."""
-    def fmod_(self, b: Operand, /) -> Self:
+    def fmod(self, other: Operand) -> Tensor:
+        """The remainder of input / other rounded towards zero: it has the sign of input."""
+    def fmod_(self, other: Operand) -> Self:
         """`fmod` in place; returns the tensor."""
     def frac(self) -> Tensor:
         """What is left of x without its whole part, with the sign of x."""
     def frac_(self) -> Self:
         """`frac` in place; returns the tensor."""
-    def gammaln(self, /) -> Tensor:
+    def gammaln(self) -> Tensor:
         """log |Γ(x)|."""
-    def gammaln_(self, /) -> Self:
+    def gammaln_(self) -> Self:
         """`gammaln` in place; returns the tensor."""
     def gather(self, dim: Any = ..., index: Any = ..., *, sparse_grad: Any = False, axis: Axes = ...) -> Tensor:
         """y[i, j, k] = x[index[i, j, k], j, k] for dim 0, and so on."""
-    def gcd(self, b: Operand, /) -> Tensor:
-        """gcd, elementwise."""
-    def gcd_(self, b: Operand, /) -> Self:
+    def gcd(self, other: Operand) -> Tensor:
+        """The greatest common divisor of integers."""
+    def gcd_(self, other: Operand) -> Self:
         """`gcd` in place; returns the tensor."""
-    def ge(self, b: Operand, /) -> Tensor:
+    def ge(self, other: Operand) -> Tensor:
         """ge, elementwise."""
-    def ge_(self, b: Operand, /) -> Self:
+    def ge_(self, other: Operand) -> Self:
         """`ge` in place; returns the tensor."""
     def ger(self, vec2: Any) -> Tensor:
         """All products of an entry of one vector and an entry of another."""
+    def get_device(self) -> Any:
+        """The number of its device: -1, that of the CPU."""
     @property
     def grad(self) -> Tensor | None: ...
     @grad.setter
@@ -421,17 +439,17 @@ class Tensor(Traced):
     def grad(self) -> None: ...
     @property
     def grad_fn(self) -> Node | Pick | None: ...
-    def greater(self, b: Operand, /) -> Tensor:
+    def greater(self, other: Operand) -> Tensor:
         """gt, elementwise."""
-    def greater_(self, b: Operand, /) -> Self:
+    def greater_(self, other: Operand) -> Self:
         """`greater` in place; returns the tensor."""
-    def greater_equal(self, b: Operand, /) -> Tensor:
+    def greater_equal(self, other: Operand) -> Tensor:
         """ge, elementwise."""
-    def greater_equal_(self, b: Operand, /) -> Self:
+    def greater_equal_(self, other: Operand) -> Self:
         """`greater_equal` in place; returns the tensor."""
-    def gt(self, b: Operand, /) -> Tensor:
+    def gt(self, other: Operand) -> Tensor:
         """gt, elementwise."""
-    def gt_(self, b: Operand, /) -> Self:
+    def gt_(self, other: Operand) -> Self:
         """`gt` in place; returns the tensor."""
     def half(self) -> Tensor:
         """As float16."""
@@ -445,21 +463,21 @@ class Tensor(Traced):
         """How many entries lie in each bin (of equal width, or with the edges given), and the edges."""
     def hsplit(self, indices_or_sections: Any) -> builtins.tuple[Tensor, ...]:
         """Parts along the second axis (along the first of a vector)."""
-    def hypot(self, b: Operand, /) -> Tensor:
-        """hypot, elementwise."""
-    def hypot_(self, b: Operand, /) -> Self:
+    def hypot(self, other: Operand) -> Tensor:
+        """sqrt(input**2 + other**2), safe from overflow."""
+    def hypot_(self, other: Operand) -> Self:
         """`hypot` in place; returns the tensor."""
-    def i0(self, /) -> Tensor:
+    def i0(self) -> Tensor:
         """The modified Bessel function of the first kind, order 0."""
-    def i0_(self, /) -> Self:
+    def i0_(self) -> Self:
         """`i0` in place; returns the tensor."""
-    def igamma(self, x: Operand, /) -> Tensor:
+    def igamma(self, other: Operand) -> Tensor:
         """The regularized lower incomplete gamma function P(a, x)."""
-    def igamma_(self, x: Operand, /) -> Self:
+    def igamma_(self, other: Operand) -> Self:
         """`igamma` in place; returns the tensor."""
-    def igammac(self, x: Operand, /) -> Tensor:
+    def igammac(self, other: Operand) -> Tensor:
         """The regularized upper incomplete gamma function, 1 - P(a, x)."""
-    def igammac_(self, x: Operand, /) -> Self:
+    def igammac_(self, other: Operand) -> Self:
         """`igammac` in place; returns the tensor."""
     @property
     def imag(self) -> Tensor: ...
@@ -503,35 +521,39 @@ class Tensor(Traced):
     @property
     def is_leaf(self) -> builtins.bool: ...
     is_meta: builtins.bool
+    def is_nonzero(self) -> Tensor:
+        """Whether its one entry is not zero."""
     is_quantized: builtins.bool
     def is_shared(self) -> builtins.bool:
         """Whether it is a view of another tensor's memory."""
+    def is_signed(self) -> builtins.bool:
+        """Whether its type has negative numbers."""
     is_sparse: builtins.bool
     def isclose(self, other: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: Any = False) -> Tensor:
         """Where |x - other| <= atol + rtol * |other|."""
-    def isfinite(self, /) -> Tensor:
+    def isfinite(self) -> Tensor:
         """isfinite, elementwise."""
-    def isfinite_(self, /) -> Self:
+    def isfinite_(self) -> Self:
         """`isfinite` in place; returns the tensor."""
-    def isinf(self, /) -> Tensor:
+    def isinf(self) -> Tensor:
         """isinf, elementwise."""
-    def isinf_(self, /) -> Self:
+    def isinf_(self) -> Self:
         """`isinf` in place; returns the tensor."""
-    def isnan(self, /) -> Tensor:
+    def isnan(self) -> Tensor:
         """isnan, elementwise."""
-    def isnan_(self, /) -> Self:
+    def isnan_(self) -> Self:
         """`isnan` in place; returns the tensor."""
-    def isneginf(self, /) -> Tensor:
-        """isneginf, elementwise."""
-    def isneginf_(self, /) -> Self:
+    def isneginf(self) -> Tensor:
+        """Where x is -inf."""
+    def isneginf_(self) -> Self:
         """`isneginf` in place; returns the tensor."""
-    def isposinf(self, /) -> Tensor:
-        """isposinf, elementwise."""
-    def isposinf_(self, /) -> Self:
+    def isposinf(self) -> Tensor:
+        """Where x is inf."""
+    def isposinf_(self) -> Self:
         """`isposinf` in place; returns the tensor."""
-    def isreal(self, /) -> Tensor:
-        """isreal, elementwise."""
-    def isreal_(self, /) -> Self:
+    def isreal(self) -> Tensor:
+        """Where the imaginary part is zero."""
+    def isreal_(self) -> Self:
         """`isreal` in place; returns the tensor."""
     def item(self) -> Any:
         """The one entry as a Python number."""
@@ -541,81 +563,81 @@ class Tensor(Traced):
         """The Kronecker product: each entry of x replaced by itself times `other`."""
     def kthvalue(self, k: Any, dim: Any = -1, keepdim: builtins.bool = False, *, axis: Axes = ..., keepdims: builtins.bool = ...) -> builtins.tuple[Tensor, Tensor]:
         """The k-th smallest entry along `dim`, counted from 1, and where it is."""
-    def lcm(self, b: Operand, /) -> Tensor:
-        """lcm, elementwise."""
-    def lcm_(self, b: Operand, /) -> Self:
+    def lcm(self, other: Operand) -> Tensor:
+        """The least common multiple of integers."""
+    def lcm_(self, other: Operand) -> Self:
         """`lcm` in place; returns the tensor."""
     def ldexp(self, other: Any) -> Tensor:
         """x * 2 ** other."""
     def ldexp_(self, other: Any) -> Self:
         """`ldexp` in place; returns the tensor."""
-    def le(self, b: Operand, /) -> Tensor:
+    def le(self, other: Operand) -> Tensor:
         """le, elementwise."""
-    def le_(self, b: Operand, /) -> Self:
+    def le_(self, other: Operand) -> Self:
         """`le` in place; returns the tensor."""
     def lerp(self, end: Any, weight: Any) -> Tensor:
         """The point on the way from x to `end`: x at weight 0, `end` at weight 1."""
     def lerp_(self, end: Any, weight: Any) -> Self:
         """`lerp` in place; returns the tensor."""
-    def less(self, b: Operand, /) -> Tensor:
+    def less(self, other: Operand) -> Tensor:
         """lt, elementwise."""
-    def less_(self, b: Operand, /) -> Self:
+    def less_(self, other: Operand) -> Self:
         """`less` in place; returns the tensor."""
-    def less_equal(self, b: Operand, /) -> Tensor:
+    def less_equal(self, other: Operand) -> Tensor:
         """le, elementwise."""
-    def less_equal_(self, b: Operand, /) -> Self:
+    def less_equal_(self, other: Operand) -> Self:
         """`less_equal` in place; returns the tensor."""
-    def lgamma(self, /) -> Tensor:
+    def lgamma(self) -> Tensor:
         """log |Γ(x)|."""
-    def lgamma_(self, /) -> Self:
+    def lgamma_(self) -> Self:
         """`lgamma` in place; returns the tensor."""
-    def log(self, /) -> Tensor:
+    def log(self) -> Tensor:
         """log, elementwise."""
-    def log10(self, /) -> Tensor:
+    def log10(self) -> Tensor:
         """log10, elementwise."""
-    def log10_(self, /) -> Self:
+    def log10_(self) -> Self:
         """`log10` in place; returns the tensor."""
-    def log1p(self, /) -> Tensor:
-        """log1p, elementwise."""
-    def log1p_(self, /) -> Self:
+    def log1p(self) -> Tensor:
+        """log(1 + x), exact near 0."""
+    def log1p_(self) -> Self:
         """`log1p` in place; returns the tensor."""
-    def log2(self, /) -> Tensor:
+    def log2(self) -> Tensor:
         """log2, elementwise."""
-    def log2_(self, /) -> Self:
+    def log2_(self) -> Self:
         """`log2` in place; returns the tensor."""
-    def log_(self, /) -> Self:
+    def log_(self) -> Self:
         """`log` in place; returns the tensor."""
     def log_normal_(self, mean: Any = 1.0, std: Any = 2.0, *, generator: Any = None) -> Tensor:
         """Fill with numbers whose logarithms are normal."""
     def log_softmax(self, dim: Any = ..., dtype: Any = None, *, axis: Axes = ...) -> Tensor:
         """log(softmax(x)) along `dim`; an entry that is -inf stays so, with gradient 0."""
-    def logaddexp(self, b: Operand, /) -> Tensor:
-        """logaddexp, elementwise."""
-    def logaddexp2(self, b: Operand, /) -> Tensor:
-        """logaddexp2, elementwise."""
-    def logaddexp2_(self, b: Operand, /) -> Self:
+    def logaddexp(self, other: Operand) -> Tensor:
+        """log(exp(input) + exp(other)), safe from overflow."""
+    def logaddexp2(self, other: Operand) -> Tensor:
+        """log2(2**input + 2**other), safe from overflow."""
+    def logaddexp2_(self, other: Operand) -> Self:
         """`logaddexp2` in place; returns the tensor."""
-    def logaddexp_(self, b: Operand, /) -> Self:
+    def logaddexp_(self, other: Operand) -> Self:
         """`logaddexp` in place; returns the tensor."""
     def logcumsumexp(self, dim: Any = ..., *, axis: Axes = ...) -> Tensor:
         """log(sum(exp(x))) of the entries up to each place of an axis, safe from overflow."""
     def logdet(self) -> Tensor:
         """The logarithm of the determinant; NaN where that is negative."""
-    def logical_and(self, b: Operand, /) -> Tensor:
+    def logical_and(self, other: Operand) -> Tensor:
         """logical_and, elementwise."""
-    def logical_and_(self, b: Operand, /) -> Self:
+    def logical_and_(self, other: Operand) -> Self:
         """`logical_and` in place; returns the tensor."""
-    def logical_not(self, /) -> Tensor:
+    def logical_not(self) -> Tensor:
         """logical_not, elementwise."""
-    def logical_not_(self, /) -> Self:
+    def logical_not_(self) -> Self:
         """`logical_not` in place; returns the tensor."""
-    def logical_or(self, b: Operand, /) -> Tensor:
+    def logical_or(self, other: Operand) -> Tensor:
         """logical_or, elementwise."""
-    def logical_or_(self, b: Operand, /) -> Self:
+    def logical_or_(self, other: Operand) -> Self:
         """`logical_or` in place; returns the tensor."""
-    def logical_xor(self, b: Operand, /) -> Tensor:
+    def logical_xor(self, other: Operand) -> Tensor:
         """logical_xor, elementwise."""
-    def logical_xor_(self, b: Operand, /) -> Self:
+    def logical_xor_(self, other: Operand) -> Self:
         """`logical_xor` in place; returns the tensor."""
     def logit(self, eps: Any = None) -> Tensor:
         """log(x / (1 - x)), of x clamped to [eps, 1 - eps] if eps is given."""
@@ -625,9 +647,9 @@ class Tensor(Traced):
         """log(sum(exp(x))) along `dim`, safe from overflow; rows of -inf have value -inf and gradient 0."""
     def long(self) -> Tensor:
         """As int64."""
-    def lt(self, b: Operand, /) -> Tensor:
+    def lt(self, other: Operand) -> Tensor:
         """lt, elementwise."""
-    def lt_(self, b: Operand, /) -> Self:
+    def lt_(self, other: Operand) -> Self:
         """`lt` in place; returns the tensor."""
     @property
     def mH(self) -> Tensor: ...
@@ -651,9 +673,9 @@ class Tensor(Traced):
         """A multiplied with itself n times; a negative n takes the inverse first."""
     def max(self, dim: Any = None, keepdim: builtins.bool = False, *, other: Any = None, axis: Axes = ..., keepdims: builtins.bool = ...) -> Any:
         """The largest entry; along `dim`, also where it is; with another tensor, the larger of two at each place."""
-    def maximum(self, b: Operand, /) -> Tensor:
-        """maximum, elementwise."""
-    def maximum_(self, b: Operand, /) -> Self:
+    def maximum(self, other: Operand) -> Tensor:
+        """The larger of two numbers, NaN if either is; equal ones share the gradient."""
+    def maximum_(self, other: Operand) -> Self:
         """`maximum` in place; returns the tensor."""
     def mean(self, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, axis: Axes = ..., keepdims: builtins.bool = ...) -> Tensor:
         """The mean of all entries, or along `dim`; NaN of none."""
@@ -663,9 +685,9 @@ class Tensor(Traced):
         """The array that owns its memory."""
     def min(self, dim: Any = None, keepdim: builtins.bool = False, *, other: Any = None, axis: Axes = ..., keepdims: builtins.bool = ...) -> Any:
         """The smallest entry; along `dim`, also where it is; with another tensor, the smaller of two at each place."""
-    def minimum(self, b: Operand, /) -> Tensor:
-        """minimum, elementwise."""
-    def minimum_(self, b: Operand, /) -> Self:
+    def minimum(self, other: Operand) -> Tensor:
+        """The smaller of two numbers, NaN if either is; equal ones share the gradient."""
+    def minimum_(self, other: Operand) -> Self:
         """`minimum` in place; returns the tensor."""
     def mm(self, mat2: Any) -> Tensor:
         """The product of two matrices."""
@@ -677,15 +699,15 @@ class Tensor(Traced):
         """Axes moved to other places; the rest stay in order."""
     def msort(self) -> Tensor:
         """The entries sorted along the first axis."""
-    def mul(self, b: Operand, /) -> Tensor:
+    def mul(self, other: Operand) -> Tensor:
         """mul, elementwise."""
-    def mul_(self, b: Operand, /) -> Self:
+    def mul_(self, other: Operand) -> Self:
         """`mul` in place; returns the tensor."""
     def multinomial(self, num_samples: Any, replacement: Any = False, *, generator: Any = None) -> Tensor:
         """Places along the last axis, each drawn with probability proportional to its entry of x."""
-    def multiply(self, b: Operand, /) -> Tensor:
+    def multiply(self, other: Operand) -> Tensor:
         """mul, elementwise."""
-    def multiply_(self, b: Operand, /) -> Self:
+    def multiply_(self, other: Operand) -> Self:
         """`multiply` in place; returns the tensor."""
     def mv(self, vec: Any) -> Tensor:
         """The product of a matrix and a vector."""
@@ -713,17 +735,17 @@ class Tensor(Traced):
     def ndim(self) -> builtins.int: ...
     def ndimension(self) -> builtins.int:
         """The number of axes."""
-    def ne(self, b: Operand, /) -> Tensor:
+    def ne(self, other: Operand) -> Tensor:
         """ne, elementwise."""
-    def ne_(self, b: Operand, /) -> Self:
+    def ne_(self, other: Operand) -> Self:
         """`ne` in place; returns the tensor."""
-    def neg(self, /) -> Tensor:
+    def neg(self) -> Tensor:
         """neg, elementwise."""
-    def neg_(self, /) -> Self:
+    def neg_(self) -> Self:
         """`neg` in place; returns the tensor."""
-    def negative(self, /) -> Tensor:
+    def negative(self) -> Tensor:
         """neg, elementwise."""
-    def negative_(self, /) -> Self:
+    def negative_(self) -> Self:
         """`negative` in place; returns the tensor."""
     def nelement(self) -> builtins.int:
         """The number of entries."""
@@ -737,9 +759,9 @@ class Tensor(Traced):
         """A copy of data, in the type of the tensor."""
     def new_zeros(self, *sizes: Any, size: Any = None, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
         """Zeros of a size, in the type of the tensor."""
-    def nextafter(self, b: Operand, /) -> Tensor:
-        """nextafter, elementwise."""
-    def nextafter_(self, b: Operand, /) -> Self:
+    def nextafter(self, other: Operand) -> Tensor:
+        """The number of the type that comes next after input, towards other."""
+    def nextafter_(self, other: Operand) -> Self:
         """`nextafter` in place; returns the tensor."""
     def nonzero(self, *, as_tuple: Any = False) -> Any:
         """The indices of the nonzero entries as rows, or as one vector for each axis."""
@@ -747,9 +769,9 @@ class Tensor(Traced):
         """The p-norm of all entries, or along `dim`: p is a number, inf, -inf, "fro" (that is 2) or "nuc" (of matrices)."""
     def normal_(self, mean: Any = 0.0, std: Any = 1.0, *, generator: Any = None) -> Tensor:
         """Fill with normal numbers."""
-    def not_equal(self, b: Operand, /) -> Tensor:
+    def not_equal(self, other: Operand) -> Tensor:
         """ne, elementwise."""
-    def not_equal_(self, b: Operand, /) -> Self:
+    def not_equal_(self, other: Operand) -> Self:
         """`not_equal` in place; returns the tensor."""
     def numel(self) -> builtins.int:
         """The number of entries."""
@@ -763,9 +785,11 @@ class Tensor(Traced):
         """The pseudoinverse; singular values up to rcond times the largest count as zero."""
     def polygamma(self, n: Any) -> Tensor:
         """The n-th derivative of digamma."""
-    def positive(self, /) -> Tensor:
+    def polygamma_(self, n: Any) -> Tensor:
+        """`polygamma` in place; returns the tensor."""
+    def positive(self) -> Tensor:
         """positive, elementwise."""
-    def positive_(self, /) -> Self:
+    def positive_(self) -> Self:
         """`positive` in place; returns the tensor."""
     def pow(self, exponent: Any) -> Tensor:
         """x to a power."""
@@ -791,21 +815,21 @@ class Tensor(Traced):
         """All entries as one axis."""
     @property
     def real(self) -> Tensor: ...
-    def reciprocal(self, /) -> Tensor:
-        """reciprocal, elementwise."""
-    def reciprocal_(self, /) -> Self:
+    def reciprocal(self) -> Tensor:
+        """1 / x."""
+    def reciprocal_(self) -> Self:
         """`reciprocal` in place; returns the tensor."""
     def register_hook(self, hook: Callable) -> Handle:
         """Call `hook(grad)` when its gradient is known; what the hook returns, if anything, replaces the gradient."""
     def register_post_accumulate_grad_hook(self, hook: Callable) -> Handle:
         """Call `hook(tensor)` after a backward has added to this leaf's `.grad`."""
-    def relu(self, /) -> Tensor:
-        """relu, elementwise."""
-    def relu_(self, /) -> Self:
+    def relu(self) -> Tensor:
+        """x where it is positive, else 0; the gradient at 0 is 0."""
+    def relu_(self) -> Self:
         """`relu` in place; returns the tensor."""
-    def remainder(self, b: Operand, /) -> Tensor:
-        """remainder, elementwise."""
-    def remainder_(self, b: Operand, /) -> Self:
+    def remainder(self, other: Operand) -> Tensor:
+        """The remainder of input / other rounded down: it has the sign of other."""
+    def remainder_(self, other: Operand) -> Self:
         """`remainder` in place; returns the tensor."""
     def renorm(self, p: Any, dim: Any = ..., maxnorm: Any = ..., *, axis: Axes = ...) -> Tensor:
         """x with those of its parts along `dim` scaled down whose p-norm is above `maxnorm`."""
@@ -825,6 +849,10 @@ class Tensor(Traced):
         """The same entries in another shape, which may have one -1; a view where possible."""
     def reshape_as(self, other: Any) -> Tensor:
         """x in the shape of another tensor."""
+    def resolve_conj(self) -> Tensor:
+        """Itself: conjugates are computed at once."""
+    def resolve_neg(self) -> Tensor:
+        """Itself: conjugates are computed at once."""
     def retain_grad(self) -> None:
         """Keep the gradient of a computed tensor in `.grad`, as if it were a leaf."""
     @property
@@ -837,9 +865,9 @@ class Tensor(Traced):
         """The nearest whole numbers, ties to the even one; or to that many decimals, which may be negative."""
     def round_(self, decimals: Any = 0) -> Self:
         """`round` in place; returns the tensor."""
-    def rsqrt(self, /) -> Tensor:
-        """rsqrt, elementwise."""
-    def rsqrt_(self, /) -> Self:
+    def rsqrt(self) -> Tensor:
+        """1 / sqrt(x)."""
+    def rsqrt_(self) -> Self:
         """`rsqrt` in place; returns the tensor."""
     def scatter(self, dim: Any = ..., index: Any = ..., src: Any = None, *, value: Any = None, reduce: Any = None, axis: Axes = ...) -> Tensor:
         """A copy of x with y[index[i, j], j] = src[i, j] for dim 0, and so on; src may be one number."""
@@ -857,37 +885,37 @@ class Tensor(Traced):
         """The entries at one place of an axis, as a view."""
     def select_scatter(self, src: Any, dim: Any = ..., index: Any = ..., *, axis: Axes = ...) -> Tensor:
         """A copy of x with the entries at one place of an axis replaced."""
-    def sgn(self, /) -> Tensor:
-        """sgn, elementwise."""
-    def sgn_(self, /) -> Self:
+    def sgn(self) -> Tensor:
+        """The sign: -1, 0 or 1; of complex numbers x / |x|, and 0 of 0."""
+    def sgn_(self) -> Self:
         """`sgn` in place; returns the tensor."""
     @property
     def shape(self) -> builtins.tuple[builtins.int, ...]: ...
     def short(self) -> Tensor:
         """As int16."""
-    def sigmoid(self, /) -> Tensor:
-        """sigmoid, elementwise."""
-    def sigmoid_(self, /) -> Self:
+    def sigmoid(self) -> Tensor:
+        """1 / (1 + exp(-x))."""
+    def sigmoid_(self) -> Self:
         """`sigmoid` in place; returns the tensor."""
-    def sign(self, /) -> Tensor:
-        """sgn, elementwise."""
-    def sign_(self, /) -> Self:
+    def sign(self) -> Tensor:
+        """The sign: -1, 0 or 1; of complex numbers x / |x|, and 0 of 0."""
+    def sign_(self) -> Self:
         """`sign` in place; returns the tensor."""
-    def signbit(self, /) -> Tensor:
-        """signbit, elementwise."""
-    def signbit_(self, /) -> Self:
+    def signbit(self) -> Tensor:
+        """Where the sign is negative, that of -0.0 too."""
+    def signbit_(self) -> Self:
         """`signbit` in place; returns the tensor."""
-    def sin(self, /) -> Tensor:
+    def sin(self) -> Tensor:
         """sin, elementwise."""
-    def sin_(self, /) -> Self:
+    def sin_(self) -> Self:
         """`sin` in place; returns the tensor."""
     def sinc(self) -> Tensor:
         """sin(πx) / (πx), and 1 at 0."""
     def sinc_(self) -> Self:
         """`sinc` in place; returns the tensor."""
-    def sinh(self, /) -> Tensor:
+    def sinh(self) -> Tensor:
         """sinh, elementwise."""
-    def sinh_(self, /) -> Self:
+    def sinh_(self) -> Self:
         """`sinh` in place; returns the tensor."""
     def size(self, dim: builtins.int | None = None) -> Any:
         """The shape, or the length of one axis."""
@@ -903,13 +931,13 @@ class Tensor(Traced):
         """Parts of a given size (the last may be smaller), or of the sizes listed, as views."""
     def split_with_sizes(self, split_sizes: Any, dim: Any = 0, *, axis: Axes = ...) -> builtins.tuple[Tensor, ...]:
         """Parts of the sizes listed, as views."""
-    def sqrt(self, /) -> Tensor:
+    def sqrt(self) -> Tensor:
         """sqrt, elementwise."""
-    def sqrt_(self, /) -> Self:
+    def sqrt_(self) -> Self:
         """`sqrt` in place; returns the tensor."""
-    def square(self, /) -> Tensor:
+    def square(self) -> Tensor:
         """square, elementwise."""
-    def square_(self, /) -> Self:
+    def square_(self) -> Self:
         """`square` in place; returns the tensor."""
     def squeeze(self, dim: Any = None, *, axis: Axes = ...) -> Tensor:
         """x without its axes of length one, or without those of them named by dim."""
@@ -943,13 +971,13 @@ class Tensor(Traced):
         """The entries at places counted through all axes."""
     def take_along_dim(self, indices: Any, dim: Any = None, *, axis: Axes = ...) -> Tensor:
         """Entries at places of one axis (without dim: of all as one) given for each entry of the others."""
-    def tan(self, /) -> Tensor:
+    def tan(self) -> Tensor:
         """tan, elementwise."""
-    def tan_(self, /) -> Self:
+    def tan_(self) -> Self:
         """`tan` in place; returns the tensor."""
-    def tanh(self, /) -> Tensor:
+    def tanh(self) -> Tensor:
         """tanh, elementwise."""
-    def tanh_(self, /) -> Self:
+    def tanh_(self) -> Self:
         """`tanh` in place; returns the tensor."""
     def tensor_split(self, indices_or_sections: Any, dim: Any = 0, *, axis: Axes = ...) -> builtins.tuple[Tensor, ...]:
         """A number of parts of almost equal size, or parts that end at the indices listed, as views."""
@@ -979,10 +1007,12 @@ class Tensor(Traced):
         """x / other, or the quotient rounded: "floor" rounds down, "trunc" towards zero."""
     def true_divide_(self, other: Any, *, rounding_mode: Any = None) -> Self:
         """`true_divide` in place; returns the tensor."""
-    def trunc(self, /) -> Tensor:
-        """trunc, elementwise."""
-    def trunc_(self, /) -> Self:
+    def trunc(self) -> Tensor:
+        """The integer part of x, rounded towards zero."""
+    def trunc_(self) -> Self:
         """`trunc` in place; returns the tensor."""
+    def type(self, dtype: Any = None, non_blocking: Any = False) -> Any:
+        """As another type; without one, the name of its own."""
     def type_as(self, other: Any) -> Tensor:
         """As the type of another tensor."""
     def unbind(self, dim: Any = 0, *, axis: Axes = ...) -> builtins.tuple[Tensor, ...]:
@@ -990,7 +1020,7 @@ class Tensor(Traced):
     def unflatten(self, dim: Any = ..., sizes: Any = ..., *, axis: Axes = ...) -> Tensor:
         """One axis as several of the given sizes, of which one may be -1."""
     def unfold(self, dimension: Any, size: Any, step: Any = 1) -> Tensor:
-        """Windows of `size` entries of an axis, every `step` entries, as a last axis; a view that can be read only."""
+        """Windows of `size` entries of an axis, every `step` entries, as a last axis; read-only if they overlap."""
     def uniform_(self, from_: Any = 0.0, to: Any = 1.0, *, generator: Any = None) -> Tensor:
         """Fill with uniform numbers from `from_` to below `to`."""
     def unique(self, sorted: Any = True, return_inverse: Any = False, return_counts: Any = False, dim: Any = None, *, axis: Axes = ...) -> Any:
@@ -1019,9 +1049,9 @@ class Tensor(Traced):
         """x where the condition holds, and `other` elsewhere."""
     def write(self, new: Any, who: builtins.str = 'write') -> None:
         """Take on another value in place, in memory and in history."""
-    def xlogy(self, b: Operand, /) -> Tensor:
-        """xlogy, elementwise."""
-    def xlogy_(self, b: Operand, /) -> Self:
+    def xlogy(self, other: Operand) -> Tensor:
+        """input * log(other), and 0 where input is 0."""
+    def xlogy_(self, other: Operand) -> Self:
         """`xlogy` in place; returns the tensor."""
     def zero_(self) -> Tensor:
         """Set every entry to zero, in place."""

@@ -192,6 +192,26 @@ def jiggled(a: np.ndarray, k: int) -> np.ndarray:
     return np.roll(a, k)
 
 
+def batch_has_the_gradient_of_the_loop(case: Case, size: int = 2) -> None:
+    """The gradient of a batched call is the batch of the gradients."""
+    if case.skip():
+        return
+    stacked = [np.stack([jiggled(a, k) for k in range(size)]) for a in case.arrays]
+    leaves = case.leaves(stacked)
+    try:
+        with new_level() as level:
+            ys = outputs(case.op.call(*[Batched(x, level) for x in leaves], **case.params))
+    except ValueError:
+        return  # results whose shapes depend on values; `batch_matches_loop` sees to these
+    pairs = [(y.batch, np.stack([v] * size)) for y, v in zip(ys, case.vs) if v is not None and isinstance(y, Batched)]
+    pairs = [(y, v) for y, v in pairs if isinstance(y, Tensor) and y.requires_grad and y.shape == v.shape]
+    got = pulled([y for y, _ in pairs], [at(v) for _, v in pairs], [leaves[k] for k in case.where])
+    for k in range(size):
+        members = case.leaves([a[k] for a in stacked])
+        for g, e in zip(got, case.pull(members)):
+            close(g.value[k], e.value, f"{case.op}: gradient of member {k} of a batch", 1e-8, 1e-10)
+
+
 def inputs_untouched(case: Case) -> None:
     """Neither forward nor backward changes the arrays they are given."""
     before = [np.array(a) for a in case.arrays]
@@ -269,6 +289,7 @@ PROPERTIES = [
     arrays_agree_with_tensors,
     forward_matches_differences,
     batch_matches_loop,
+    batch_has_the_gradient_of_the_loop,
     inputs_untouched,
     float32_kept,
     strides_irrelevant,

@@ -99,5 +99,5 @@ def one_by_one(op: Op, values: list, batched: list, size: int, params: dict) -> 
     members = [op.call(*[v[k] if b else v for v, b in zip(values, batched)], **params) for k in range(size)]
     stack = REGISTRY["stack"].call
     if isinstance(members[0], tuple):
-        return tuple(stack(*column, axis=0) for column in zip(*members))
-    return stack(*members, axis=0)
+        return tuple(stack(*column, axis=-1 - np.ndim(column[0])) for column in zip(*members))
+    return stack(*members, axis=-1 - np.ndim(members[0]))

@@ -298,3 +298,37 @@ def test_zeros_select_nothing_but_keep_their_derivatives(order: int) -> None:
         for k in range(order):
             g = ag.grad(g) if mix >> k & 1 else forward(g)
         assert g(0.0) == pytest.approx(expected), f"mix {mix:b}"
+
+
+def test_checkpoint_of_what_differentiates_inside() -> None:
+    inner = lambda y: ag.vjp(lambda z: (z**3).sum() * z[0], y)[1](1.0).sum()
+    x = ag.tensor(X, requires_grad=True)
+    ag.checkpoint(inner, x).backward()
+    np.testing.assert_allclose(x.grad.numpy(), ag.grad(inner)(X))
+    np.testing.assert_allclose(ag.grad(lambda x: ag.checkpoint(inner, x))(X), ag.grad(inner)(X))
+
+
+def test_linearize_leaves_nothing_behind() -> None:
+    square = lambda x: ag.linalg.matrix_exp(ag.stack([ag.stack([x, x * 0]), ag.stack([x * 0, x])])).sum()
+    assert ag.grad(lambda x: ag.linearize(square, x)[1](ag.ones_like(x)))(0.5) == pytest.approx(2 * np.exp(0.5))
+
+
+def test_the_gradient_of_a_batch_of_changes_in_place() -> None:
+    def f(x):
+        y = x * 1
+        y[1:] += 1.0
+        return (y * y).sum()
+
+    w = ag.tensor(np.arange(1.0, 10).reshape(3, 3), requires_grad=True)
+    weights = np.array([1.0, 2.0, 3.0])[:, None]
+    (ag.vmap(ag.grad(f))(w) * weights).sum().backward()
+    np.testing.assert_allclose(w.grad.numpy(), 2 * weights * np.ones((3, 3)))
+
+
+def test_everything_returned_can_be_written_to() -> None:
+    a = np.ones(3)
+    ag.jacobian(lambda x: x.sum())(a)[0] = 3
+    ag.linearize(lambda x: x.expand(2, 3), a)[1](a)[0] = 3
+    ag.jvp(lambda x: x.expand(2, 3), (a,), (a,))[1][0] = 3
+    ag.vmap(lambda x: x)(a)[0] = 3
+    assert a.tolist() == [1, 1, 1]

@@ -646,3 +646,16 @@ def test_names_outside_the_namespace(name):
     assert getattr(mine, "_fields", None) in (None, *[("U", "S", "V"), ("Q", "R"), ("sign", "logabsdet")])
     for x, y in zip(mine if isinstance(mine, tuple) else [mine], other if isinstance(mine, tuple) else [other]):
         np.testing.assert_allclose(np.abs(x.numpy()), np.abs(y.numpy()), atol=1e-10)
+
+
+def test_ex_functions_say_where_they_failed():
+    torch = pytest.importorskip("torch")
+    a = np.array([[[1.0, 2], [2, 4]], [[2, 1], [1, 2]], [[0, 1], [1, 0]]])
+    for name in ("inv_ex", "cholesky_ex"):
+        ours, theirs = getattr(ag.linalg, name)(ag.tensor(a)), getattr(torch.linalg, name)(torch.tensor(a))
+        np.testing.assert_array_equal(ours.info.numpy(), theirs.info.numpy())
+        for k in np.flatnonzero(theirs.info.numpy() == 0):
+            np.testing.assert_allclose(ours[0][k].numpy(), theirs[0][k].numpy(), atol=1e-12)
+        with pytest.raises(np.linalg.LinAlgError):
+            getattr(ag.linalg, name)(ag.tensor(a), check_errors=True)
+    np.testing.assert_allclose(ag.linalg.matmul(ag.tensor(a), ag.tensor(a)).numpy(), a @ a)

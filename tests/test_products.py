@@ -347,3 +347,16 @@ MISTAKES = [
 def test_mistakes_are_explained(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize("name, sizes", [
+    ("addmm", [(2, 3), (3, 2)]), ("addmv", [(2, 2), (2,)]), ("addr", [(2,), (2,)]), ("addbmm", [(4, 2, 3), (4, 3, 2)]),
+    ("baddbmm", [(2, 2, 3), (2, 3, 2)]),
+])  # fmt: skip
+def test_products_added_in_place(name, sizes):
+    start = ag.ones(2, requires_grad=True) if name == "addmv" else ag.ones(2, 2, 2)[: 2 if name == "baddbmm" else 1]
+    x = start if name in ("addmv", "baddbmm") else start[0]
+    others = [ag.tensor(np.random.default_rng(0).normal(size=s)).float() for s in sizes]
+    y = x * 1
+    assert getattr(y, f"{name}_")(*others) is y
+    np.testing.assert_allclose(y.detach().numpy(), getattr(ag, name)(x, *others).detach().numpy())

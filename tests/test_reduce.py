@@ -474,3 +474,46 @@ ERRORS = [
 def test_errors(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+HALF = {
+    "mean": lambda x: x.mean(),
+    "var": lambda x: x.var(),
+    "std_mean": lambda x: ag.std_mean(x)[1],
+    "norm": lambda x: x.norm(),
+    "dist": lambda x: ag.dist(x, x * 0),
+    "vector_norm": lambda x: ag.linalg.vector_norm(x),
+    "nanmean": lambda x: x.nanmean(),
+    "logsumexp": lambda x: x.logsumexp(0),
+    "sum_first": lambda x: x.reshape(35000, 2)[:3000].sum(0),
+    "cumsum": lambda x: (x[:3000] * 8).cumsum(0)[-1],
+}
+EXPECTED = dict(zip(HALF, (1.0, 0.0, 1.0, 70000**0.5, 70000**0.5, 70000**0.5, 1.0, 1 + np.log(70000), 3000.0, 24000.0)))
+
+
+@pytest.mark.parametrize("name", HALF)
+def test_float16_is_rounded_once(name):
+    x = ag.ones(70000, dtype=ag.float16, requires_grad=True)
+    y = HALF[name](x)
+    assert y.dtype == ag.float16
+    np.testing.assert_allclose(y.detach().numpy().astype(float), EXPECTED[name], rtol=1e-3)
+    y.sum().backward()
+    assert x.grad.dtype == ag.float16 and np.isfinite(x.grad.numpy()).all()
+
+
+LONG = [((200000, 3), 0), ((3, 70001), 1), ((2, 50001, 3), (0, 1)), ((50000, 2, 2), (0, -1))]
+
+
+@pytest.mark.parametrize("shape, dim", LONG)
+def test_sums_along_long_leading_axes_lose_few_digits(shape, dim):
+    x = (np.random.default_rng(0).normal(size=shape) + 1000).astype(np.float32)
+    for array in (x, np.asfortranarray(x), x[::-1]):
+        y = ag.tensor(array).mean(dim, keepdim=True).numpy()
+        np.testing.assert_allclose(y, array.astype(float).mean(dim, keepdims=True), rtol=5e-7)
+
+
+def test_gradient_of_a_bias_shared_by_many_rows_loses_few_digits():
+    g = (np.random.default_rng(1).normal(size=(200000, 3)) + 1000).astype(np.float32)
+    bias = ag.zeros(3, requires_grad=True)
+    (ag.tensor(np.zeros_like(g)) + bias).backward(ag.tensor(g))
+    np.testing.assert_allclose(bias.grad.numpy(), g.astype(float).sum(0), rtol=5e-7)

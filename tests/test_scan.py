@@ -191,3 +191,9 @@ ERRORS = [
 def test_errors(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+def test_diff_of_order_zero_is_a_copy():
+    x = ag.arange(4.0)
+    ag.diff(x, n=0)[0] = 7.0
+    assert x[0] == 0.0

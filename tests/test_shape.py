@@ -449,3 +449,45 @@ def test_orders_of_axes(shape, data):
 def test_errors(f, error, message):
     with pytest.raises(error, match=message):
         f(ag.tensor(X))
+
+
+SAME_ENTRIES = {
+    "expand": lambda y: y.expand(-1, 2),
+    "expand_as": lambda y: y.expand_as(y),
+    "new axis": lambda y: y.expand(1, 3, 2)[0],
+    "broadcast_to": lambda y: ag.broadcast_to(y, (3, 2)),
+    "sum_to_size": lambda y: y.sum_to_size(3, 2),
+    "meshgrid": lambda y: ag.meshgrid(y[:, 0])[0].reshape(3, 1),
+    "unfold": lambda y: y.unfold(0, 1, 1)[:, :, 0],
+}
+
+
+@pytest.mark.parametrize("name", SAME_ENTRIES)
+def test_spreading_that_repeats_nothing_is_a_writable_view(name):
+    x = ag.ones(3, 2, requires_grad=True)
+    y = x * 1
+    SAME_ENTRIES[name](y)[0, 0] = 5.0
+    assert y[0, 0] == 5.0
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [[0, 1], [1, 1], [1, 1]])
+
+
+def test_windows_that_overlap_cannot_be_written_to():
+    with pytest.raises(RuntimeError, match="cannot be changed in place"):
+        ag.arange(6.0).unfold(0, 3, 2)[0] = 1.0
+
+
+@pytest.mark.parametrize("batched", [(0, 0), (0, None), (None, 0)])
+def test_parts_replaced_in_an_empty_batch(batched):
+    sizes = [((0, *s) if b == 0 else s) for b, s in zip(batched, [(3, 2), (2,)])]
+    y = ag.vmap(lambda x, v: ag.select_scatter(x, v, 0, 1), in_dims=batched)(*[ag.ones(*s) for s in sizes])
+    assert y.shape == (0, 3, 2)
+
+
+def test_small_questions_about_a_tensor():
+    x = ag.tensor([[1.0, -2.0]])
+    answers = (ag.numel(x), x.get_device(), x.is_signed(), x.byte().is_signed(), x[0, 0].is_nonzero(), x.type())
+    assert answers == (2, -1, True, False, True, "float32")
+    assert x.char().dtype == ag.int8 and x.type(ag.float64).dtype == ag.float64 and x.resolve_conj() is x
+    with pytest.raises(ValueError, match="is_nonzero: expected one entry"):
+        x.is_nonzero()

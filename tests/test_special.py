@@ -477,3 +477,9 @@ ERRORS = [
 def test_misuse_is_explained(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_polygamma_in_place():
+    x = ag.tensor([1.0, 2.0])
+    assert x.polygamma_(1) is x
+    np.testing.assert_allclose(x.numpy(), [math.pi**2 / 6, math.pi**2 / 6 - 1], rtol=1e-5)

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
-ROWS = 256  # added one after another; the partial sums of so many are added up in turn
+LONG, ROWS = 1024, 64  # along an axis longer than the first, sums are made of sums of so many entries as the second
 single, half = np.dtype("float32"), np.dtype("float16")
 
 
 def add_up(x: np.ndarray, axis: tuple, keepdims: bool = False) -> np.ndarray:
     """The sum over some axes, counted from the end."""
-    if x.dtype is half or x.dtype == half:
+    if x.dtype == half:
         with np.errstate(over="ignore"):
             return add_up(x.astype(single), axis, keepdims).astype(half)
-    if x.size > 2 * ROWS and x.dtype.char in "fF" and axis and not (len(axis) == x.ndim and x.flags.forc):
+    if x.size > LONG and x.dtype.char in "fF" and axis and not (len(axis) == x.ndim and x.flags.forc):
         a = max(axis, key=x.shape.__getitem__)
-        if x.shape[a] > 2 * ROWS and abs(x.strides[a]) != x.itemsize:
-            return _in_blocks(x, a, axis, keepdims)
+        if x.shape[a] > LONG and abs(x.strides[a]) != x.itemsize:
+            while x.shape[a] > ROWS:
+                x = _in_blocks(x, a)
     return np.add.reduce(x, axis=axis, keepdims=keepdims)
 
 
-def _in_blocks(x: np.ndarray, a: int, axis: tuple, keepdims: bool) -> np.ndarray:
-    """The sum of partial sums along axis a, each of entries far apart so that neighbours are added in one go."""
+def _in_blocks(x: np.ndarray, a: int) -> np.ndarray:
+    """Partial sums along an axis, each of entries far apart, so that one addition serves many of them."""
     count, before, after = x.shape[a] // ROWS, x.shape[:a], x.shape[x.ndim + a + 1 :]
     head, tail = np.split(x, [count * ROWS], axis=a)
-    partial = np.add.reduce(head.reshape(*before, ROWS, count, *after), axis=a - 1)
-    total = add_up(partial, axis, keepdims)
-    return total + np.add.reduce(tail, axis=axis, keepdims=keepdims) if tail.shape[a] else total
+    y = np.add.reduce(head.reshape(*before, ROWS, count, *after), axis=a - 1)
+    return np.concatenate([y, np.add.reduce(tail, axis=a, keepdims=True)], axis=a) if tail.shape[a] else y
 
 
 def running_in_single(accumulate, x: np.ndarray, axis: int) -> np.ndarray:

@@ -27,49 +27,12 @@ from .shape import diagonal as _diagonal
 from .shape import movedim as _movedim
 
 __all__ = [
-    *(
-        "cholesky",
-        "cholesky_ex",
-        "cond",
-        "cross",
-        "det",
-        "diagonal",
-        "eig",
-        "eigh",
-        "eigvals",
-        "eigvalsh",
-        "householder_product",
-        "inv",
-        "inv_ex",
-    ),
-    *(
-        "inverse",
-        "logdet",
-        "lstsq",
-        "lu",
-        "lu_factor",
-        "lu_solve",
-        "matmul",
-        "matrix_exp",
-        "matrix_norm",
-        "matrix_power",
-        "matrix_rank",
-    ),
-    *(
-        "multi_dot",
-        "norm",
-        "pinv",
-        "pinverse",
-        "qr",
-        "slogdet",
-        "solve",
-        "solve_triangular",
-        "svd",
-        "svdvals",
-        "tensorinv",
-    ),
-    *("tensorsolve", "vander", "vecdot", "vector_norm"),
-]
+    "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh",
+    "householder_product", "inv", "inv_ex", "inverse", "logdet", "lstsq", "lu", "lu_factor", "lu_solve", "matmul",
+    "matrix_exp", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "pinverse", "qr",
+    "slogdet", "solve", "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot",
+    "vector_norm",
+]  # fmt: skip
 
 
 # --- pieces ----------------------------------------------------------------------------------------------------------

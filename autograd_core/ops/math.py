@@ -13,6 +13,7 @@ from .. import dtypes
 from ..op import Rule, elementwise, op, predicate
 from ..samples import elementwise_samples, shapes
 from .base import conj, imag, masked, real
+from .meanings import MEANINGS
 
 __all__ = [
     "abs", "absolute", "acos", "acosh", "add", "addcdiv", "addcmul", "allclose", "angle", "arccos", "arccosh",
@@ -31,9 +32,9 @@ __all__ = [
 ]  # fmt: skip
 
 INPLACE = [
-    "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip", "conj_physical", "deg2rad", "div", "divide",
-    "float_power", "frac", "heaviside", "ldexp", "lerp", "logit", "nan_to_num", "pow", "rad2deg", "round", "sinc", "sub", "subtract",
-    "true_divide",
+    "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip", "conj_physical", "deg2rad", "div",
+    "divide", "float_power", "frac", "heaviside", "ldexp", "lerp", "logit", "nan_to_num", "pow", "rad2deg", "round",
+    "sinc", "sub", "subtract", "true_divide",
 ]  # fmt: skip
 
 
@@ -679,41 +680,5 @@ greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 # fmt: on
 
 
-# --- what the tables above leave unsaid ------------------------------------------------------------------------------
-
-MEANINGS = {
-    "abs": "The absolute value; of complex numbers the modulus. The gradient at 0 is 0.",
-    "angle": "The angle of a complex number in radians; of real numbers 0, or pi of negative ones.",
-    "atan2": "The angle of the point (b, a) in radians, from -pi to pi.",
-    "ceil": "The smallest integer not below x.",
-    "copysign": "The size of a with the sign of b.",
-    "expm1": "exp(x) - 1, exact near 0.",
-    "floor": "The largest integer not above x.",
-    "floor_divide": "a / b rounded down.",
-    "fmax": "The larger of two numbers; NaN only if both are.",
-    "fmin": "The smaller of two numbers; NaN only if both are.",
-    "fmod": "The remainder of a / b rounded towards zero: it has the sign of a.",
-    "gcd": "The greatest common divisor of integers.",
-    "hypot": "sqrt(a * a + b * b), safe from overflow.",
-    "isneginf": "Where x is -inf.",
-    "isposinf": "Where x is inf.",
-    "isreal": "Where the imaginary part is zero.",
-    "lcm": "The least common multiple of integers.",
-    "log1p": "log(1 + x), exact near 0.",
-    "logaddexp": "log(exp(a) + exp(b)), safe from overflow.",
-    "logaddexp2": "log2(2**a + 2**b), safe from overflow.",
-    "maximum": "The larger of two numbers, NaN if either is; equal ones share the gradient.",
-    "minimum": "The smaller of two numbers, NaN if either is; equal ones share the gradient.",
-    "nextafter": "The number of the type that comes next after a, towards b.",
-    "reciprocal": "1 / x.",
-    "relu": "x where it is positive, else 0; the gradient at 0 is 0.",
-    "remainder": "The remainder of a / b rounded down: it has the sign of b.",
-    "rsqrt": "1 / sqrt(x).",
-    "sgn": "The sign: -1, 0 or 1; of complex numbers x / |x|, and 0 of 0.",
-    "sigmoid": "1 / (1 + exp(-x)).",
-    "signbit": "Where the sign is negative, that of -0.0 too.",
-    "trunc": "The integer part of x, rounded towards zero.",
-    "xlogy": "x * log(y), and 0 where x is 0.",
-}
 for _name, _meaning in MEANINGS.items():
     globals()[_name].__doc__ = _meaning

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..dtypes import as_dtype, float16, float32, get_default_dtype
-from ..kernels.sums import add_up
+from ..kernels.sums import LONG, add_up
 from ..op import op, predicate
 from ..samples import shapes
 from .axes import all_axes, one_axis
@@ -57,12 +57,12 @@ def rounded_once(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def call(x, *args, **options):
-        if options.get("dtype") is not None:
-            x = typed(x, options.pop("dtype"))
-        if x.dtype != float16:
+        wanted = options.get("dtype")
+        if x.dtype != float16 and (wanted is None or as_dtype(wanted) != float16):
             return function(x, *args, **options)
-        y = function(x.astype(float32), *args, **options)
-        return tuple(v.astype(float16) for v in y) if isinstance(y, tuple) else y.astype(float16)
+        y = function(x.astype(float32), *args, **options | ({} if wanted is None else {"dtype": None}))
+        result = float16 if wanted is None else as_dtype(wanted)
+        return tuple(v.astype(result) for v in y) if isinstance(y, tuple) else y.astype(result)
 
     return call
 
@@ -113,7 +113,8 @@ def kept_shape(x: Any, axis: tuple) -> tuple:
 )
 def reduce_sum(x, *, axis, keepdims=False):
     """The sum over some axes."""
-    y = add_up(x, axis, keepdims) if x.dtype.kind in "fc" else np.add.reduce(x, axis=axis, keepdims=keepdims)
+    precise = x.size > LONG or x.dtype.char == "e"
+    y = add_up(x, axis, keepdims) if precise else np.add.reduce(x, axis=axis, keepdims=keepdims)
     return y.astype(np.int64) if y.dtype.kind == "u" else y
 
 

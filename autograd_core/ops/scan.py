@@ -17,7 +17,17 @@ from ..samples import shapes
 from .axes import one_axis
 from .base import clone, conj, masked
 from .reduce import (
-    EVERY, axes_of, count, demand_order, exp_gap, inexact, kept_shape, reduce_sum, rounded_once, spread, typed,
+    EVERY,
+    axes_of,
+    count,
+    demand_order,
+    exp_gap,
+    inexact,
+    kept_shape,
+    reduce_sum,
+    rounded_once,
+    spread,
+    typed,
 )  # fmt: skip
 from .shape import along, cat, cat_along, expand_dims, reshape_to, view_at
 from .sort import Chosen, taken

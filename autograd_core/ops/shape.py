@@ -909,7 +909,7 @@ def dsplit(x, indices_or_sections):
 
 
 def unfold(x, dimension, size, step=1):
-    """Windows of `size` entries of an axis, every `step` entries, as a last axis; a view, to be read only if they overlap."""
+    """Windows of `size` entries of an axis, every `step` entries, as a last axis; read-only if they overlap."""
     axis, size, step = (
         one_axis(x.ndim, dimension, "unfold"),
         integer(size, "unfold", "size"),
