@@ -44,6 +44,7 @@ class Attributes(Traced):
     nbytes = property(lambda self: self.numel() * self.itemsize, doc="Bytes of all entries.")
     device = property(lambda self: CPU, doc="Where it lives: the CPU.")
     is_cuda = is_sparse = is_quantized = is_meta = False
+    is_leaf, grad, grad_fn = True, None, None  # of a value inside jvp or vmap; tensors know better
 
     def element_size(self) -> int:
         """Bytes per entry."""
