@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from .errors import require_callable
 from .functional import as_tensor
-from .op import Traced, require_callable
+from .op import Traced
 from .ops import PUBLIC
 from .random import get_rng_state, set_rng_state
 from .tape import enable_grad, state, using

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from .backward import pullback
+from .errors import require_callable
 from .forward import Dual
 from .functional import as_tensor, require_value
-from .op import REGISTRY, Traced, require_callable
+from .op import REGISTRY, Traced
 from .tape import (
     Leaf,
     Node,

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .op import Traced, called
+from .errors import called
+from .op import Traced
 
 __all__ = [
     "bool", "cdouble", "cfloat", "complex128", "complex64", "double", "float", "float16", "float32", "float64",

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from .backward import ancestors, pullback
+from .errors import require_callable
 from .forward import Dual, new_level
-from .op import REGISTRY, Traced, require_callable
+from .op import REGISTRY, Traced
 from .ops import PUBLIC
 from .tape import Leaf, enable_grad, is_grad_enabled, memory, state
 from .tensor import Tensor, at

@@ -21,8 +21,9 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from . import numpy_functions as nf
 from . import numpy_linalg
+from .errors import MISUSES, said
 from .numpy_functions import NUMBERS, F, cast, common, needs_grad, operand, plain, stand_in, store
-from .op import MISUSES, Traced, elementwise, predicate, said
+from .op import Traced, elementwise, predicate
 from .ops import PUBLIC
 from .tape import current
 from .tensor import Tensor, at

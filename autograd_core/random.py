@@ -26,8 +26,9 @@ from typing import Any
 import numpy as np
 
 from .dtypes import as_dtype, get_default_dtype, int64, promote_types
+from .errors import called
 from .kernels import random as kernel
-from .op import Traced, called, op
+from .op import Traced, op
 from .ops.axes import spelled
 from .ops.base import broadcast_to
 from .ops.create import CPU, as_device, as_size, ask_gradients, float_type, number, require_differentiable

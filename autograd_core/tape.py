@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .op import Op, Plan, Traced, require_callable
+from .errors import require_callable
+from .op import Op, Plan, Traced
 
 clock = itertools.count(1)
 user_code = False  # whether a graph may hold hooks or backward functions of the user's, which must run just once

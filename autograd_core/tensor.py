@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
-from .op import Op, Traced, explained, require_callable
+from .errors import explained, require_callable
+from .op import Op, Traced
 from .tape import (
     Keep,
     Leaf,

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .op import REGISTRY, Op, Traced, called
+from .errors import called
+from .op import REGISTRY, Op, Traced
 from .tape import Leaf, Node, current, enable_grad, mark_written, memory, observe, state, user_line, write_after
 
 

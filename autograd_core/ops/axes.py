@@ -11,7 +11,8 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from ..op import Signature, called
+from ..errors import called
+from ..op import Signature
 
 
 def one_axis(ndim: int, dim: Any, name: str) -> int:

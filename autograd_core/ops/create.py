@@ -16,7 +16,8 @@ import numpy as np
 
 from .. import dtypes
 from ..dtypes import as_dtype, default_complex, get_default_dtype, promote_types
-from ..op import Traced, called, op
+from ..errors import called
+from ..op import Traced, op
 from ..tape import observe, state
 from ..tensor import Tensor, at
 from .base import clone, filled

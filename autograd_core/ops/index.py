@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..op import Traced, called, op
+from ..errors import called
+from ..op import Traced, op
 from ..samples import shapes
 from ..views import View, as_array
 from . import math
