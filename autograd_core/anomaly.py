@@ -102,7 +102,6 @@ class Trail:
 
     def __init__(self) -> None:
         self.calls: list[tuple] = []  # (name, line, ids of inputs, results)
-        self.alive: list = []
 
     def __call__(self, call: Any, args: tuple, params: dict, result: Any) -> None:
         if isinstance(call, Op):

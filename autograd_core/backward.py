@@ -133,7 +133,7 @@ class Walk:
     def ends_at(self, node: Node, g: Any, found: dict) -> bool:
         """Note the cotangent of a wanted node; whether nothing that is wanted lies beyond it."""
         if node in self.wanted:
-            found[node] = g if node.dtype is not None else None
+            found[node] = g
         return self.needed is not None and self.needed.isdisjoint(node.parents)
 
     def watched(self, node: Node, g: Any, env: Sequence, careful: bool, found: dict) -> tuple[Sequence, Sequence]:
@@ -198,7 +198,7 @@ class Walk:
 def fresh(ct: Any, cotangents: Sequence, plan: Any, env: Sequence) -> bool:
     """Whether a rule of ours made this array anew and for this input alone, so that it may be kept and added to."""
     owned = ct.__class__ is np.ndarray and ct.base is None and plan.__class__ is Plan
-    return owned and not any(ct is v for v in env) and sum(ct is c for c in cotangents) == 1
+    return owned and not any(ct is v for v in env) and sum(ct is c for c in cotangents) <= 1
 
 
 def fitted(ct: Any, parent: Any, node: Node) -> Any:

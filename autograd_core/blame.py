@@ -33,7 +33,7 @@ def note(walk: Any, squares: dict) -> None:
     cases = {n: s for n, s in squares.items() if n.__class__ is Leaf and n not in notes and spoilt(s)}
     if any(math.prod(leaf.shape) for leaf in cases):
         blamed: dict = {}
-        watch = lambda node, args, _, cts: blame(blamed, node, args[0], cts)
+        watch = lambda call, args, _, cts: blame(blamed, call, args[0], cts) if isinstance(call, Node) else None
         with using(observers=(watch,)):
             walk.run(True)
         for leaf, s in cases.items():

@@ -128,14 +128,11 @@ class Run:
         if self.mine(y) and self.follow is None:
             if any(isinstance(n, Leaf) and not (n.over and not state.again) for n in ancestors([y.grad_fn or y.node])):
                 return y
-        form = (
-            0.0
-            if y.ndim == 0 and not isinstance(self.form, Traced)
-            else self.form
-            if y.ndim == 0
-            else array_form(self.form)
-        )
-        return outward(y.value, form, self.level)
+        return outward(y.value, self.form_of(y), self.level)
+
+    def form_of(self, y: Any) -> Any:
+        """The form a result takes: a tensor if an argument was one, else a number or an array as it has axes."""
+        return self.form if isinstance(self.form, Traced) else np.zeros(0) if np.ndim(y) else 0.0
 
 
 def array_form(form: Any) -> Any:
@@ -322,8 +319,7 @@ def linearize(f: Callable, *primals: Any) -> tuple:
             back[d.node][0] if d is not None and d.node in back else np.zeros(np.shape(y))
             for y, d in zip(run.ys, dummies)
         ]
-        form = lambda y: 0.0 if np.ndim(y) == 0 and not isinstance(run.form, Traced) else array_form(run.form)
-        return run.build([outward(t, form(y), run.level) for t, y in zip(pushed, run.ys)])
+        return run.build([outward(t, run.form_of(y), run.level) for t, y in zip(pushed, run.ys)])
 
     return run.results(), push
 

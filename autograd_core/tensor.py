@@ -184,6 +184,7 @@ class Tensor(Traced):
         if node is None:
             raise RuntimeError("retain_grad: this tensor does not require gradients")
         if self.leaf is None:
+            expect_user_code()  # like a hook, it must hear of a gradient once
             self.leaf = Leaf(self.shape, self.dtype)
             node.hooks = [*(node.hooks or ()), Keep(self.leaf)]
 

@@ -369,3 +369,14 @@ def test_writes_through_real_and_imag_reach_the_base() -> None:
     y.imag.mul_(0.0)
     (y * y.conj()).real.sum().backward()
     assert z.grad.tolist() == [2, 6]
+
+
+def test_retained_gradients_count_once_however_often_the_walk_is_made(monkeypatch) -> None:
+    monkeypatch.setattr("autograd_core.tape.user_code", False)  # as in a program that has no hooks
+    for f in (lambda h: ag.where(h > 0, h.sqrt(), 0.0), lambda h: h * 2):  # walked again for NaN; for a zero leaf
+        w, dead = leaf(-1, 4), leaf(0, 0)
+        h = w * 1
+        h.retain_grad()
+        with np.errstate(all="ignore"):
+            (f(h) + dead * 0).sum().backward()
+        assert h.grad.tolist() == w.grad.tolist() and dead.grad.tolist() == [0, 0]

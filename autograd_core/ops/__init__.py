@@ -98,20 +98,17 @@ def install() -> None:
                 setattr(Traced, f"{name}_", in_place(name, function))
     direct = PUBLIC | {name: f for m in MODULES for name, f in getattr(m, "OPERATORS", {}).items()}
     for dunder, name in {**OPERATORS, **COMPARISONS}.items():
-        if name in PUBLIC:
-            setattr(Traced, f"__{dunder}__", operator(direct[name]))
+        setattr(Traced, f"__{dunder}__", operator(direct[name]))
     for dunder, name in OPERATORS.items():
-        if name in PUBLIC:
-            setattr(Traced, f"__r{dunder}__", operator(direct[name], reflected=True))
-            setattr(Traced, f"__i{dunder}__", in_place(name, direct[name]))
+        setattr(Traced, f"__r{dunder}__", operator(direct[name], reflected=True))
+        setattr(Traced, f"__i{dunder}__", in_place(name, direct[name]))
     for name, method in [item for m in MODULES for item in getattr(m, "METHODS", {}).items()]:
         setattr(Traced, name, method)
     for module in NAMESPACES.values():
         for name in getattr(module, "NAMESPACE", None) or names_of(module):
             setattr(module, name, spelled(getattr(module, name)))
     for dunder, name in UNARY.items():
-        if name in PUBLIC:
-            setattr(Traced, f"__{dunder}__", PUBLIC[name])
+        setattr(Traced, f"__{dunder}__", PUBLIC[name])
     for name in ("real", "imag"):
         setattr(Traced, name, property(PUBLIC[name]))
     Traced.astype = lambda self, dtype: self if self.dtype == dtype else base.cast(self, dtype=as_dtype(dtype))
