@@ -16,6 +16,7 @@ from .functional import grad, jvp, linearize, value_and_grad, vjp, vmap
 from .gradcheck import gradcheck, gradgradcheck
 from .interop import from_dlpack
 from .jacobians import ggnvp, hessian, hvp, jacobian
+from .kernels._threads import get_num_threads, set_num_threads
 from .op import elementwise, op
 from .ops import NAMESPACES, PUBLIC
 from .ops.create import device

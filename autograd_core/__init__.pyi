@@ -59,6 +59,8 @@ from .jacobians import ggnvp as ggnvp
 from .jacobians import hessian as hessian
 from .jacobians import hvp as hvp
 from .jacobians import jacobian as jacobian
+from .kernels._threads import get_num_threads as get_num_threads
+from .kernels._threads import set_num_threads as set_num_threads
 from .op import elementwise as elementwise
 from .op import op as op
 from .ops import fft as fft
@@ -104,6 +106,10 @@ def acos(input: Operand) -> Tensor:
     """acos, elementwise."""
 def acosh(input: Operand) -> Tensor:
     """acosh, elementwise."""
+def adaptive_avg_pool1d(input: Any, output_size: Any) -> Tensor:
+    """The averages of as many windows as wanted, which cover (N, C, L)."""
+def adaptive_max_pool1d(input: Any, output_size: Any, return_indices: Any = False) -> Tensor:
+    """The largest entries of as many windows as wanted, which cover (N, C, L)."""
 def add(x: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """x + alpha * other."""
 def addbmm(x: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
@@ -120,6 +126,8 @@ def addr(x: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tens
     """beta x + alpha times the outer product of two vectors."""
 def adjoint(x: Any) -> Tensor:
     """The conjugate, with the last two axes exchanged."""
+def affine_grid_generator(theta: Any, size: Any, align_corners: Any) -> Tensor:
+    """`affine_grid` by its other name."""
 def all(x: Any, dim: Any = None, keepdim: builtins.bool = False, *, axis: Axes = ..., keepdims: builtins.bool = ...) -> Tensor:
     """Whether all entries are true (not zero)."""
 def allclose(x: Any, other: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: Any = False) -> builtins.bool:
@@ -178,10 +186,14 @@ def atleast_2d(*tensors: Any) -> Any:
     """Each tensor with two axes at least: vectors become rows."""
 def atleast_3d(*tensors: Any) -> Any:
     """Each tensor with three axes at least: vectors become (1, n, 1), matrices (n, m, 1)."""
+def avg_pool1d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: Any = False, count_include_pad: Any = True) -> Tensor:
+    """The average of each window of (N, C, L)."""
 def baddbmm(x: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta x + alpha times the products of two batches of matrices."""
 def bartlett_window(window_length: Any, periodic: Any = True, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
     """A triangle."""
+def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Tensor:
+    """x1 W[o] x2 + bias[o]: input1 (..., in1), input2 (..., in2), weight (out, in1, in2), bias (out), to (..., out)."""
 def bincount(x: Any, weights: Any = None, minlength: Any = 0) -> Tensor:
     """How often each number from 0 on occurs in x, or the sum of the weights there."""
 def bitwise_and(input: Operand, other: Operand) -> Tensor:
@@ -216,6 +228,10 @@ def cdist(x1: Any, x2: Any, p: Any = 2.0, compute_mode: Any = 'use_mm_for_euclid
     """The p-norm distances between all rows of x1 and all rows of x2; the gradient is 0 where two coincide."""
 def ceil(input: Operand) -> Tensor:
     """The smallest integer not below x."""
+def celu(input: Any, alpha: Any = 1.0) -> Tensor:
+    """input where it is positive, alpha * (exp(input / alpha) - 1) elsewhere."""
+def channel_shuffle(input: Any, groups: Any) -> Tensor:
+    """Channels (N, C, ...) in another order: the first of each group, then the second of each, and so on."""
 def cholesky(A: Any, *, upper: Any = False) -> Tensor:
     """The lower triangular L with positive diagonal and L @ L.mH = A, or L.mH if `upper`; A is positive definite."""
 def chunk(x: Any, chunks: Any, dim: Any = 0, *, axis: Axes = ...) -> builtins.tuple[Tensor, ...]:
@@ -246,6 +262,18 @@ def conj_physical(x: Any) -> Tensor:
     """The complex conjugate."""
 def constant_pad_nd(x: Any, pad: Any, value: Any = 0) -> Tensor:
     """x with entries put around it: pad is (before, after) of the last axis, then of the one before it, and so on."""
+def conv1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: Any = 1) -> Tensor:
+    """Convolution of input (N, C, W) or (C, W) with weight (K, C / groups, kernel)."""
+def conv2d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: Any = 1) -> Tensor:
+    """Convolution of input (N, C, H, W) or (C, H, W) with weight (K, C / groups, kernel)."""
+def conv3d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: Any = 1) -> Tensor:
+    """Convolution of input (N, C, D, H, W) or (C, D, H, W) with weight (K, C / groups, kernel)."""
+def conv_transpose1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: Any = 1, dilation: Any = 1) -> Tensor:
+    """The transpose of `conv1d`: input (N, C, W) or (C, W), weight (C, K / groups, kernel)."""
+def conv_transpose2d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: Any = 1, dilation: Any = 1) -> Tensor:
+    """The transpose of `conv2d`: input (N, C, H, W) or (C, H, W), weight (C, K / groups, kernel)."""
+def conv_transpose3d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: Any = 1, dilation: Any = 1) -> Tensor:
+    """The transpose of `conv3d`: input (N, C, D, H, W) or (C, D, H, W), weight (C, K / groups, kernel)."""
 def copysign(input: Operand, other: Operand) -> Tensor:
     """The size of input with the sign of other."""
 def corrcoef(x: Any) -> Tensor:
@@ -254,6 +282,8 @@ def cos(input: Operand) -> Tensor:
     """cos, elementwise."""
 def cosh(input: Operand) -> Tensor:
     """cosh, elementwise."""
+def cosine_similarity(x1: Any, x2: Any, dim: Any = 1, eps: Any = 1e-08, *, axis: Axes = ...) -> Tensor:
+    """The cosine of the angle between vectors along dim; lengths below eps count as eps."""
 def count_nonzero(x: Any, dim: Any = None, *, axis: Axes = ...) -> Tensor:
     """How many entries are not zero."""
 def cov(x: Any, *, correction: Any = 1, fweights: Any = None, aweights: Any = None) -> Tensor:
@@ -374,12 +404,26 @@ def greater(input: Operand, other: Operand) -> Tensor:
     """gt, elementwise."""
 def greater_equal(input: Operand, other: Operand) -> Tensor:
     """ge, elementwise."""
+def grid_sampler(input: Any, grid: Any, interpolation_mode: Any, padding_mode: Any, align_corners: Any) -> Tensor:
+    """`grid_sample` with modes given by number."""
+def grid_sampler_2d(input: Any, grid: Any, interpolation_mode: Any, padding_mode: Any, align_corners: Any) -> Tensor:
+    """`grid_sample` with modes given by number."""
+def grid_sampler_3d(input: Any, grid: Any, interpolation_mode: Any, padding_mode: Any, align_corners: Any) -> Tensor:
+    """`grid_sample` with modes given by number."""
+def group_norm(input: Any, num_groups: Any, weight: Any = None, bias: Any = None, eps: Any = 1e-05) -> Tensor:
+    """Each of num_groups groups of channels of input (N, C, ...) brought to mean 0 and variance 1."""
+def gru(input: Any, *args: Any, **options: Any) -> Tensor:
+    """Gated recurrent units: (output, h) of (input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first), or of (data, batch_sizes, hx, ...) packed."""
+def gru_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Tensor:
+    """One step of a GRU."""
 def gt(input: Operand, other: Operand) -> Tensor:
     """gt, elementwise."""
 def hamming_window(window_length: Any, periodic: Any = True, alpha: Any = 0.54, beta: Any = 0.46, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
     """alpha - beta cos: with the defaults, Hamming's."""
 def hann_window(window_length: Any, periodic: Any = True, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
     """One period of a raised cosine."""
+def hardshrink(input: Any, lambd: Any = 0.5) -> Tensor:
+    """input, but 0 where its size is at most lambd."""
 def heaviside(x: Any, values: Any) -> Tensor:
     """0 where x is negative, 1 where it is positive, and `values` where it is 0."""
 def histc(x: Any, bins: Any = 100, min: Any = 0, max: Any = 0) -> Tensor:
@@ -442,6 +486,8 @@ def kron(x: Any, other: Any) -> Tensor:
     """The Kronecker product: each entry of x replaced by itself times `other`."""
 def kthvalue(x: Any, k: Any, dim: Any = -1, keepdim: builtins.bool = False, *, axis: Axes = ..., keepdims: builtins.bool = ...) -> builtins.tuple[Tensor, Tensor]:
     """The k-th smallest entry along `dim`, counted from 1, and where it is."""
+def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: Any = 1e-05) -> Tensor:
+    """The last axes of input brought to mean 0 and variance 1, times weight, plus bias."""
 def lcm(input: Operand, other: Operand) -> Tensor:
     """The least common multiple of integers."""
 def ldexp(x: Any, other: Any) -> Tensor:
@@ -490,6 +536,10 @@ def logspace(start: Any, end: Any, steps: Any, base: Any = 10.0, *, dtype: Any =
     """base ** x for evenly spaced x from start to end."""
 def logsumexp(x: Any, dim: Any = ..., keepdim: builtins.bool = False, *, axis: Axes = ..., keepdims: builtins.bool = ...) -> Tensor:
     """log(sum(exp(x))) along `dim`, safe from overflow; rows of -inf have value -inf and gradient 0."""
+def lstm(input: Any, *args: Any, **options: Any) -> Tensor:
+    """Long short-term memory: (output, h, c) of (input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first), or of (data, batch_sizes, hx, ...) packed."""
+def lstm_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Tensor:
+    """One step of an LSTM from hx = (h, c): the next (h, c)."""
 def lt(input: Operand, other: Operand) -> Tensor:
     """lt, elementwise."""
 def masked_fill(x: Any, mask: Any, value: Any) -> Tensor:
@@ -506,6 +556,14 @@ def matrix_power(A: Any, n: Any) -> Tensor:
     """A multiplied with itself n times; a negative n takes the inverse first."""
 def max(x: Any, dim: Any = None, keepdim: builtins.bool = False, *, other: Any = None, axis: Axes = ..., keepdims: builtins.bool = ...) -> Any:
     """The largest entry; along `dim`, also where it is; with another tensor, the larger of two at each place."""
+def max_pool1d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: Any = False, return_indices: Any = False) -> Tensor:
+    """The largest entry of each window of (N, C, L)."""
+def max_pool1d_with_indices(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: Any = False) -> Tensor:
+    """The largest entry of each window, and its place."""
+def max_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: Any = False, return_indices: Any = False) -> Tensor:
+    """The largest entry of each window of (N, C, H, W); with return_indices also their places in the plane H x W."""
+def max_pool3d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: Any = False, return_indices: Any = False) -> Tensor:
+    """The largest entry of each window of (N, C, D, H, W)."""
 def maximum(input: Operand, other: Operand) -> Tensor:
     """The larger of two numbers, NaN if either is; equal ones share the gradient."""
 def mean(x: Any, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, axis: Axes = ..., keepdims: builtins.bool = ...) -> Tensor:
@@ -570,10 +628,16 @@ def ones_like(input: Any, *, dtype: Any = None, requires_grad: Any = False, devi
     """Ones of the shape and type of another."""
 def outer(x: Any, vec2: Any) -> Tensor:
     """All products of an entry of one vector and an entry of another."""
+def pairwise_distance(x1: Any, x2: Any, p: Any = 2.0, eps: Any = 1e-06, keepdim: builtins.bool = False) -> Tensor:
+    """The p-norm of x1 - x2 + eps along the last axis."""
 def permute(x: Any, *dims: Any) -> Tensor:
     """The axes in another order, as a view."""
 def pinverse(x: Any, rcond: Any = 1e-15) -> Tensor:
     """The pseudoinverse; singular values up to rcond times the largest count as zero."""
+def pixel_shuffle(input: Any, upscale_factor: Any) -> Tensor:
+    """(..., C r^2, H, W) as (..., C, H r, W r)."""
+def pixel_unshuffle(input: Any, downscale_factor: Any) -> Tensor:
+    """(..., C, H r, W r) as (..., C r^2, H, W)."""
 def polar(abs: Any, angle: Any) -> Tensor:
     """Complex numbers of given absolute values and angles."""
 def polygamma(n: Any, x: Any) -> Tensor:
@@ -582,6 +646,8 @@ def positive(input: Operand) -> Tensor:
     """positive, elementwise."""
 def pow(x: Any, exponent: Any) -> Tensor:
     """x to a power."""
+def prelu(input: Any, weight: Any) -> Tensor:
+    """input where it is positive, weight * input elsewhere; one weight, or one for each channel (the second axis)."""
 def prod(x: Any, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, axis: Axes = ..., keepdims: builtins.bool = ...) -> Tensor:
     """The product of all entries, or along `dim`; the gradient is right whatever entries are zero."""
 def put(x: Any, index: Any, source: Any, accumulate: Any = False) -> Tensor:
@@ -612,6 +678,16 @@ def reshape(x: Any, *shape: Any) -> Tensor:
     """The same entries in another shape, which may have one -1; a view where possible."""
 def reshape_as(x: Any, other: Any) -> Tensor:
     """x in the shape of another tensor."""
+def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: Any = None) -> Tensor:
+    """The last axes of input divided by the root of their mean square, times weight."""
+def rnn_relu(input: Any, *args: Any, **options: Any) -> Tensor:
+    """The plain recurrent network with relu; arguments as for gru."""
+def rnn_relu_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Tensor:
+    """relu of what the input and the state give."""
+def rnn_tanh(input: Any, *args: Any, **options: Any) -> Tensor:
+    """The plain recurrent network with tanh; arguments as for gru."""
+def rnn_tanh_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Tensor:
+    """tanh of what the input and the state give."""
 def roll(x: Any, shifts: Any, dims: Any = None) -> Tensor:
     """Entries moved along axes, those that fall off the end put in at the start; without dims, as one long axis."""
 def rot90(x: Any, k: Any = 1, dims: Any = ...) -> Tensor:
@@ -620,6 +696,8 @@ def round(x: Any, decimals: Any = 0) -> Tensor:
     """The nearest whole numbers, ties to the even one; or to that many decimals, which may be negative."""
 def row_stack(tensors: Any) -> Tensor:
     """Tensors on top of each other; vectors are rows."""
+def rrelu(input: Any, lower: Any = 0.125, upper: Any = 0.3333333333333333, training: Any = False) -> Tensor:
+    """`leaky_relu` with a slope drawn anew for each entry in training, and with the mean slope otherwise."""
 def rsqrt(input: Operand) -> Tensor:
     """1 / sqrt(x)."""
 def scatter(x: Any, dim: Any = ..., index: Any = ..., src: Any = None, *, value: Any = None, reduce: Any = None, axis: Axes = ...) -> Tensor:
@@ -634,6 +712,8 @@ def select(x: Any, dim: Any = ..., index: Any = ..., *, axis: Axes = ...) -> Ten
     """The entries at one place of an axis, as a view."""
 def select_scatter(x: Any, src: Any, dim: Any = ..., index: Any = ..., *, axis: Axes = ...) -> Tensor:
     """A copy of x with the entries at one place of an axis replaced."""
+def selu(input: Any) -> Tensor:
+    """An `elu` under which mean 0 and variance 1 stay what they are."""
 def sgn(input: Operand) -> Tensor:
     """The sign: -1, 0 or 1; of complex numbers x / |x|, and 0 of 0."""
 def sigmoid(input: Operand) -> Tensor:
@@ -702,6 +782,8 @@ def tensor_split(x: Any, indices_or_sections: Any, dim: Any = 0, *, axis: Axes =
     """A number of parts of almost equal size, or parts that end at the indices listed, as views."""
 def tensordot(a: Any, b: Any, dims: Any = 2) -> Tensor:
     """The contraction of the last axes of a with the first of b (dims is a number), or of pairs of axes (two lists)."""
+def threshold(input: Any, threshold: Any, value: Any) -> Tensor:
+    """input where it is above the threshold, `value` elsewhere."""
 def tile(x: Any, *dims: Any) -> Tensor:
     """x laid out several times along its last axes."""
 def topk(x: Any, k: Any, dim: Any = -1, largest: Any = True, sorted: Any = True, *, axis: Axes = ...) -> builtins.tuple[Tensor, Tensor]:

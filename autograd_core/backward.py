@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from . import tape
-from .blame import note, spoilt, square
+from .blame import doubtful, note, spoilt, square
+from .kernels._memory import Block
 from .op import REGISTRY, Plan, Traced
 from .tape import Keep, Leaf, Node, Packed, Pick, current, enable_grad, no_grad, observe, places, state, write_after
 from .tensor import Tensor, at
@@ -197,7 +198,7 @@ class Walk:
 
 def fresh(ct: Any, cotangents: Sequence, plan: Any, env: Sequence) -> bool:
     """Whether a rule of ours made this array anew and for this input alone, so that it may be kept and added to."""
-    owned = ct.__class__ is np.ndarray and ct.base is None and plan.__class__ is Plan
+    owned = ct.__class__ is np.ndarray and (ct.base is None or ct.base.__class__ is Block) and plan.__class__ is Plan
     return owned and not any(ct is v for v in env) and sum(ct is c for c in cotangents) <= 1
 
 
@@ -279,16 +280,23 @@ def pullback(
     careful = bool(current().anomaly or level or (tape.user_code and any(map(_runs_user_code, order))))
     with np.errstate(all="ignore"), _recording(tracked, level, cotangents):
         found = walk.run(careful)
-        squares = {} if careful else {node: square(g) for node, g in found.items()}
-        if any(s != s for s in squares.values()):
-            found = walk.run(True)
-            squares = {node: square(g) for node, g in found.items()}
+        if not careful and any([doubtful(g) for g in found.values()]):
+            found, squares = settled(walk, found)
+            if not only_wanted and not tracked and any(map(spoilt, squares.values())):
+                note(walk, squares)
         result = {node: (g, node in walk.ours) for node, g in found.items()}
-        if not only_wanted and not tracked and any(map(spoilt, squares.values())):
-            note(walk, squares)
     if not retain and not (all_wanted and wanted - found.keys()):  # after an error the user may ask again
         walk.free()
     return result
+
+
+def settled(walk: Walk, found: dict) -> tuple[dict, dict]:
+    """What a walk finds if it is made again with care, where it has to be, and the squares of that."""
+    squares = {node: square(g) for node, g in found.items()}
+    if any(s != s for s in squares.values()):
+        found = walk.run(True)
+        squares = {node: square(g) for node, g in found.items()}
+    return found, squares
 
 
 def _recording(tracked: bool, level: int, cotangents: Sequence) -> Any:
@@ -362,7 +370,7 @@ def _seed(y: Tensor, gradient: Any, who: str) -> Any:
             raise RuntimeError(
                 f"{who}: the result has shape {y.shape}, not one element; reduce it (sum, mean) or give its gradient"
             )
-        return np.ones(y.shape, y.dtype)
+        return np.ones(y.shape, y.dtype) if y.shape else np.array(1, y.dtype)
     try:
         own = isinstance(gradient, (Traced, np.ndarray))
         g = gradient if own else np.asarray(gradient, y.dtype)

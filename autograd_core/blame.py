@@ -16,7 +16,15 @@ def square(g: Any) -> complex:
     """The sum of squares: NaN if an entry is, zero if all are, and cheaper than looking at entries."""
     while isinstance(g, Traced):
         g = g.innermost()
+    if g.ndim and 0 in g.strides:  # one entry in many places: they need not be looked at one by one
+        g = g[tuple([slice(None) if step else slice(1) for step in g.strides])]
     return np.vdot(g, g)
+
+
+def doubtful(g: Any) -> bool:
+    """Whether all of a gradient is zero, or some of it NaN."""
+    s = square(g)
+    return s != s or s == 0
 
 
 def spoilt(square: complex) -> str:

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from .errors import explained
+from .kernels.elementwise import LARGE, with_loops
 from .samples import Samples, elementwise_samples, parse
 
 REGISTRY: dict[str, Op] = {}
+PULLS: list[Callable] = []  # the class that makes one loop of the rules of an elementwise op, once there is one
 
 
 class Traced:
@@ -109,7 +111,12 @@ class Plan:
             rules = {i: self.op.rule(i) for i in self.wrt}
             scope |= {f"rule{i}": rule.fn for i, rule in rules.items()}
             body = "".join(f"{rule.source(f'rule{i}', i, mode)}, " for i, rule in rules.items())
-        return eval(f"lambda g, env: ({body})", scope)
+        pull = eval(f"lambda g, env: ({body})", scope)
+        if mode != "fast" or not self.op.elementwise or self.op.together or not PULLS or not self.reads:
+            return pull
+        scope |= {"ndarray": np.ndarray, "in_one_loop": PULLS[0](self, pull)}
+        chosen = f"({body}) if g.__class__ is not ndarray or g.size < {LARGE} else in_one_loop(g, env)"
+        return eval(f"lambda g, env: {chosen}", scope)
 
 
 class Op:
@@ -268,6 +275,7 @@ def elementwise(forward: Callable, *partials, domain: str = "", inputs=None, pro
     """
     if inputs is None and isinstance(forward, np.ufunc):
         inputs = ("x",) if forward.nin == 1 else ("a", "b")
+    forward = with_loops(options.get("name") or forward.__name__, forward, len(inputs or partials))
     options = {"samples": elementwise_samples(len(inputs or partials), domain), "rule": Partial} | options
     return register(Op(forward, partials, elementwise=True, inputs=inputs, promotes=promotes, **options))
 

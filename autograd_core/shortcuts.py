@@ -5,6 +5,7 @@ What is said here twice is said for speed: on tiny tensors `Tensor.apply` takes 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -18,13 +19,14 @@ from .tensor import Tensor, as_entry, explained, record
 def unary(op: Op, general: Callable) -> Callable:
     """The shortest way through an elementwise op of one input: `apply` for a plain tensor in ordinary mode."""
     forward, plans, promotes = op.forward, op.quick, bool(op.promotes)
+    small, least = getattr(forward, "small", forward), getattr(forward, "least", math.inf)
 
     def call(input):
         if input.__class__ is not Tensor or input.origin is not None or state.mode is not None:
             return general(input)
         value = input.value
         try:
-            y = forward(value)
+            y = forward(value) if value.__class__ is np.ndarray and value.size >= least else small(value)
         except Exception as error:
             raise explained(op, (input,), error) from error
         if y.__class__ is not np.ndarray:
@@ -55,12 +57,14 @@ def unary(op: Op, general: Callable) -> Callable:
 def binary(op: Op, general: Callable) -> Callable:
     """The same for two inputs: plain tensors of one type, or one and a Python number."""
     forward, plans, promotes = op.forward, op.quick, bool(op.promotes)
+    small, least = getattr(forward, "small", forward), getattr(forward, "least", math.inf)
 
     def call(input, other):
         if state.mode is not None:
             return general(input, other)
         x, y, parents, key = input, other, (), 4
         if input.__class__ is Tensor and input.origin is None:
+            tensor = input
             x = input.value
             if input.node is not None:
                 parents, key = (input.node,), 5
@@ -80,6 +84,7 @@ def binary(op: Op, general: Callable) -> Callable:
         elif (
             other.__class__ is Tensor and other.origin is None and (input.__class__ is float or input.__class__ is int)
         ):
+            tensor = other
             y = other.value
             dtype = y.dtype
             if input.__class__ is float and dtype.kind == "f":
@@ -89,7 +94,8 @@ def binary(op: Op, general: Callable) -> Callable:
         else:
             return general(input, other)
         try:
-            value = forward(x, y)
+            whole = tensor.value
+            value = (forward if whole.__class__ is np.ndarray and whole.size >= least else small)(x, y)
         except Exception as error:
             raise explained(op, (input, other), error) from error
         if value.__class__ is not np.ndarray:

@@ -1,4 +1,4 @@
-"""What the tape itself costs: many tiny operations, the import, and growth with the length of a graph.
+"""What the tape itself costs: many tiny operations, the import, the first steps, growth with the length of a graph.
 
     python -m benchmarks.overhead [--rounds N] [--json FILE]
 
@@ -106,6 +106,46 @@ def imports(rounds: int) -> dict[str, list[float]]:
         return interleaved(tasks, rounds)
 
 
+FIRST_GRADIENT = """
+import numpy as np
+import autograd_core as ag
+x = ag.tensor([1.0, 2.0, 3.0], requires_grad=True)
+(ag.tanh(x) * x).sum().backward()
+"""
+FIRST_STEP = """
+import numpy as np
+import autograd_core as ag
+from autograd_core.ops.losses import cross_entropy
+rng = np.random.default_rng(0)
+x, y = ag.tensor(rng.random((64, 784), np.float32)), ag.tensor(rng.integers(0, 10, 64))
+w = [ag.tensor(rng.standard_normal(n).astype("f") * 0.05, requires_grad=True) for n in [(784, 128), 128, (128, 10), 10]]
+cross_entropy(ag.relu(x @ w[0] + w[1]) @ w[2] + w[3], y).backward()
+"""
+
+
+def first_steps(rounds: int) -> dict[str, list[float]]:
+    """Seconds from starting Python to a first gradient and to a first step, without and with a cache of kernels."""
+    with tempfile.TemporaryDirectory() as folder:
+
+        def started(code: str, cache: str) -> float:
+            environment = {**os.environ, "AUTOGRAD_CORE_CACHE": os.path.join(folder, cache)}
+            environment["PYTHONPYCACHEPREFIX"] = os.path.join(folder, "pyc")
+            environment.pop("PYTHONDONTWRITEBYTECODE", None)
+            before = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+            return time.perf_counter() - before
+
+        caches = iter(range(10**9))
+        tasks = {
+            "first gradient": lambda: started(FIRST_GRADIENT, "none"),
+            "first MLP step, cold": lambda: started(FIRST_STEP, f"cold{next(caches)}"),
+            "first MLP step, warm": lambda: started(FIRST_STEP, "warm"),
+        }
+        for task in tasks.values():
+            task()
+        return interleaved(tasks, rounds)
+
+
 SHORT, LONG, NUMBERS = "100,000 operations", "1,000,000 operations", "100,000 on one number"
 
 
@@ -154,17 +194,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="how often each is measured (default 15)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there")
     options = parser.parse_args()
-    tiny, started, chains = tiny_ops(2 * options.rounds), imports(options.rounds), growth(max(2, options.rounds // 5))
+    few = max(2, options.rounds // 5)
+    tiny, started, first, chains = tiny_ops(2 * options.rounds), imports(options.rounds), first_steps(few), growth(few)
     over_numpy = [a - b for a, b in zip(started["autograd_core"], started["numpy"], strict=True)]
 
     table("150 tiny operations, forward and backward", "ms", 1e3, tiny)
     if "torch" in tiny:
         print(f"  ours / torch             {ratio(tiny['autograd_core'], tiny['torch']):9.3f}")
     table("import in a new process", "ms", 1e3, {**started, "over numpy": over_numpy})
+    table("from the start of Python", "ms", 1e3, first)
     table("a chain of operations, time for each", "us", 1e6, chains)
     print(f"  long / short             {ratio(chains['1,000,000 operations'], chains['100,000 operations']):9.3f}")
     if options.json:
-        groups = {"tiny_ops": tiny, "import": {**started, "over numpy": over_numpy}, "chain": chains}
+        groups = {"tiny_ops": tiny, "import": {**started, "over numpy": over_numpy}, "start": first, "chain": chains}
         results = {g: {name: summary(times) for name, times in found.items()} for g, found in groups.items()}
         measured = {"python": platform.python_version(), "numpy": np.__version__, "seconds": results}
         with open(options.json, "w") as file:

@@ -4,11 +4,16 @@ What a test records with `record_property` is printed at the end of the run, whi
 """
 
 import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # the processes already use every core
     for threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(threads, "1")
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 usual = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
@@ -23,3 +28,55 @@ def pytest_terminal_summary(terminalreporter):
     reports = [r for kind in terminalreporter.stats.values() for r in kind if getattr(r, "when", "") == "call"]
     for name, value in (item for report in reports for item in report.user_properties):
         terminalreporter.write_line(f"{name}: {value}")
+
+
+KERNELS = Path(__file__).parent.parent / "autograd_core" / "kernels"
+
+
+class Ground:
+    """A package of what lies under the kernels, and a few to test it with, in a folder and with a cache of its own."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.cache = folder, folder / "cache"
+        self.kernels = folder / "autograd_core" / "kernels"
+        self.kernels.mkdir(parents=True)
+        (folder / "autograd_core" / "__init__.py").touch()
+        for name in ("__init__", "_jit", "_cache", "_native", "_threads", "_memory", "_sizes"):
+            shutil.copy2(KERNELS / f"{name}.py", self.kernels)
+        shutil.copy2(Path(__file__).parent / "ground" / "probe.py", self.kernels)
+
+    def start(self, *command: str, **environment: str | None) -> subprocess.Popen:
+        """Start Python there; environment variables that are None are taken away."""
+        given = {"PYTHONPATH": str(self.folder), "AUTOGRAD_CORE_CACHE": str(self.cache), "NUMBA_DISABLE_JIT": None}
+        merged = {k: v for k, v in (os.environ | given | environment).items() if v is not None}
+        out = subprocess.PIPE
+        return subprocess.Popen(
+            [sys.executable, *command], stdout=out, stderr=out, text=True, env=merged, cwd=self.folder
+        )
+
+    def run(self, *command: str, **environment: str | None) -> str:
+        """What Python prints there; errors, and anything on stderr, are errors."""
+        with self.start(*command, **environment) as process:
+            try:
+                out, err = process.communicate(timeout=120)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        assert process.returncode == 0 and not err, f"{process.returncode}\n{out}\n{err}"
+        return out
+
+    def kept(self) -> list[Path]:
+        """The files in the cache."""
+        return sorted(self.cache.glob("*/*"))
+
+
+@pytest.fixture
+def ground(tmp_path) -> Ground:
+    """An empty cache, and programs that use it."""
+    return Ground(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def warm_ground(tmp_path_factory) -> Ground:
+    """One that tests share, for what does not depend on the cache."""
+    return Ground(tmp_path_factory.mktemp("ground"))

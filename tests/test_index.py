@@ -11,7 +11,7 @@ import autograd_core as ag
 from autograd_core.op import REGISTRY
 from autograd_core.testing import PROPERTIES, check
 
-PRIMITIVES = ["index", "add_entries", "index_put", "gather", "add_along", "extreme_entries", "repeat_interleave"]
+PRIMITIVES = ["index", "add_entries", "index_put", "gather", "add_along", "scatter", "others", "repeat_interleave"]
 
 
 @pytest.mark.parametrize("prop", PROPERTIES, ids=lambda p: p.__name__)

@@ -379,7 +379,7 @@ def test_softmax_agrees_with_torch(name, shape, dim):
     x, g, h = (RNG.standard_normal(shape) * 3 for _ in range(3))
     ours, t = ag.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
     y, z = getattr(ag, name)(ours, dim), getattr(torch, name)(t, dim)
-    np.testing.assert_allclose(y.detach().numpy(), z.detach().numpy(), rtol=1e-14)
+    np.testing.assert_allclose(y.detach().numpy(), z.detach().numpy(), rtol=1e-14, atol=1e-15)
     (first,) = ag.gradient(y, [ours], ag.tensor(g), create_graph=True)
     (expected,) = torch.autograd.grad(z, t, torch.tensor(g), create_graph=True)
     np.testing.assert_allclose(first.detach().numpy(), expected.detach().numpy(), rtol=1e-12, atol=1e-14)

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import math
+import os
 
 import numpy as np
 
 LEAST = 1 << 20  # bytes; below that NumPy's own allocator is as quick
-MOST = 1 << 30  # bytes that are kept while nobody uses them
 LINE = 64  # what results are aligned to: a cache line, and the widest vector
 
+
+def _most() -> int:
+    """Bytes that are kept while nobody uses them: a GiB, or an eighth of what the machine has."""
+    try:
+        return min(1 << 30, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 8)
+    except (AttributeError, ValueError, OSError):
+        return 1 << 28
+
+
+MOST = _most()
 _free: dict[int, list[np.ndarray]] = {}  # by size
-_kept = 0
+_kept = [0]  # bytes in _free
 
 
 class Block:
@@ -19,12 +29,15 @@ class Block:
 
     __slots__ = ("__array_interface__", "raw")
 
-    def __del__(self, free=_free, most=MOST):
-        global _kept
+    def __del__(self, free=_free, kept=_kept, most=MOST):
         size = self.raw.nbytes
-        if _kept + size <= most:
-            _kept += size
-            free.setdefault(size, []).append(self.raw)
+        if size > most:
+            return
+        if kept[0] + size > most:  # of sizes that are used no more, perhaps
+            free.clear()
+            kept[0] = 0
+        kept[0] += size
+        free.setdefault(size, []).append(self.raw)
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -32,8 +45,8 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     size = math.prod(shape) * dtype.itemsize
     if size < LEAST:
         return np.empty(shape, dtype)
-    block = Block()
-    block.raw = raw = _taken(_class(size))
+    raw, block = _taken(_class(size)), Block()
+    block.raw = raw
     address = raw.__array_interface__["data"][0]
     described = {"data": (address + -address % LINE, False), "typestr": dtype.str, "shape": shape, "version": 3}
     block.__array_interface__ = described
@@ -48,17 +61,15 @@ def _class(size: int) -> int:
 
 def _taken(size: int) -> np.ndarray:
     """A free block of a size, or a new one."""
-    global _kept
     try:
         raw = _free[size].pop()
     except (KeyError, IndexError):
         return np.empty(size, np.uint8)
-    _kept -= size
+    _kept[0] -= size
     return raw
 
 
 def trim() -> None:
     """Give all unused memory back to the system."""
-    global _kept
     _free.clear()
-    _kept = 0
+    _kept[0] = 0

@@ -1,27 +1,37 @@
-"""What kernels need from LLVM that Numba has no word for: atomic words, functions as addresses, and the loop of a worker.
+"""What kernels need from LLVM that Numba has no word for: atomic words, functions as addresses, the loop of a worker.
 
 Imports Numba, and is itself imported when the first kernel is built.
 """
 
-from __future__ import annotations
+from __future__ import annotations  # noqa: I001 - words in one line
+
+import os
 
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import register_pass
 from numba.core.lowering import Lower
 from numba.core.typed_passes import NativeLowering
 from numba.extending import intrinsic
 
-from ._jit import keep
+from . import _jit
 from ._threads import (
-    ACTIVE, BUSY, COUNT, DATA, FUNCTION, GENERATION, GRAIN, MOST, NEXT, OPEN, SLEEPING, STOP, THREADS, WORKERS,
+    ACTIVE, ALONE, BUSY, COSTS, COUNT, DATA, ENDED, FUNCTION, GENERATION, GRAIN, KINDS, MOST, NEXT, OPEN, SLEEPING,
+    STOP, THREADS, WORKERS, YIELD,
 )  # fmt: skip
 
 I64, VOID, BYTES = ir.IntType(64), ir.VoidType(), ir.IntType(8).as_pointer()
 CHUNK = ir.FunctionType(VOID, [I64, I64, BYTES])
-SPINS = 2000  # rounds that an idle worker looks for work before it sleeps: some 50 microseconds
+
+# In ticks of the processor's clock, each a quarter to a half of a nanosecond.  A region of less than SHORT is not
+# shared at all.  To wake a worker costs whoever does it 2 to 20 microseconds, and it comes some 40 later: with less
+# than WORTH at hand it is not worth while.  An idle worker looks for work for NEAR, longer than Python usually takes
+# from one region to the next, and then sleeps.
+SHORT, WORTH, NEAR = 9_000, 300_000, 200_000
+SPINS = 1 << 14  # rounds of looking, at most, where there is no such clock
 
 acquire = types.ExternalFunction("PyThread_acquire_lock", types.int32(types.intp, types.int32))
 release = types.ExternalFunction("PyThread_release_lock", types.void(types.intp))
@@ -34,9 +44,7 @@ def _word(builder, pool, field):
 
 def native(fn):
     """Compiled, and kept on disk."""
-    compiled = njit(nogil=True)(fn)
-    keep(compiled, f"_native.{fn.__name__}")
-    return compiled
+    return _jit.keep(njit(nogil=True, error_model="numpy")(fn), f"_native.{fn.__name__}")
 
 
 class _WideLower(Lower):
@@ -158,23 +166,55 @@ def call(typingctx, function, begin, end, data):
     return types.void(types.intp, types.intp, types.intp, types.intp), generate
 
 
-@native
-def _take(pool, function, data, count, grain):
-    """Work on chunks of the open region until none is left."""
-    begin = add(pool, NEXT, grain)
-    while begin < count:
-        call(function, begin, min(begin + grain, count), data)
-        begin = add(pool, NEXT, grain)
+@intrinsic
+def ticks(typingctx):
+    """The clock of the processor; 0 where a program may not read it."""
+
+    def generate(context, builder, sig, args):
+        if "x86" not in builder.module.triple:
+            return I64(0)
+        clock = cgutils.get_or_insert_function(builder.module, ir.FunctionType(I64, []), "llvm.readcyclecounter")
+        return builder.call(clock, [])
+
+    return types.intp(), generate
+
+
+@intrinsic
+def give_way(typingctx, pool):
+    """Let another thread have the core, if one wants it."""
+
+    def generate(context, builder, sig, args):
+        function = builder.load(_word(builder, args[0], I64(YIELD)))
+        with builder.if_then(builder.icmp_signed("!=", function, I64(0))):
+            builder.call(builder.inttoptr(function, ir.FunctionType(ir.IntType(32), []).as_pointer()), [])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), generate
 
 
 @native
 def region(pool, function, data, count, grain):
-    """Do all chunks of a task, with the help of idle workers if the pool is free."""
-    helpers = min(load(pool, THREADS) - 1, load(pool, WORKERS), (count - 1) // grain)
-    if helpers < 1 or not swap(pool, BUSY, 0, 1):
-        for begin in range(0, count, grain):
-            call(function, begin, min(begin + grain, count), data)
+    """Do all chunks of a task, with the help of idle workers if the pool is free.
+
+    Sleeping workers are woken if regions like this one took long, or once it and those just before it have taken long
+    without them.  This decides who does the work, and nothing else.
+    """
+    began, chunks = ticks(), (count - 1) // grain + 1
+    kind = COSTS + (((function >> 4) + count * 31 + grain) & (KINDS - 1))
+    expected, helpers = load(pool, kind), chunks - 1
+    if load(pool, WORKERS) < helpers:
+        helpers = load(pool, WORKERS)
+    if load(pool, THREADS) - 1 < helpers:
+        helpers = load(pool, THREADS) - 1
+    if helpers < 1 or 0 < expected < SHORT or not swap(pool, BUSY, 0, 1):
+        for begin in range(0, count - grain, grain):
+            call(function, begin, begin + grain, data)
+        call(function, (chunks - 1) * grain, count, data)
+        if chunks > 1:
+            store(pool, kind, ticks() - began + 1)
         return
+    before = load(pool, ALONE) if began - load(pool, ENDED) < NEAR else 0
+    due = WORTH - before if 0 < expected < WORTH - before else 0  # when to wake those that sleep
     store(pool, FUNCTION, function)
     store(pool, DATA, data)
     store(pool, COUNT, count)
@@ -182,40 +222,83 @@ def region(pool, function, data, count, grain):
     store(pool, NEXT, 0)
     store(pool, OPEN, helpers)
     add(pool, GENERATION, 1)
-    for i in range(helpers):
-        if swap(pool, SLEEPING + i, 1, 0):
-            release(load(pool, SLEEPING + MOST + i))
-    _take(pool, function, data, count, grain)
+    begin, mine = add(pool, NEXT, grain), 0
+    while begin < count:
+        if due >= 0 and ticks() - began >= due:
+            for i in range(helpers):
+                if load(pool, SLEEPING + i) == 1 and swap(pool, SLEEPING + i, 1, 0):
+                    release(load(pool, SLEEPING + MOST + i))
+            due = -1
+        call(function, begin, begin + grain if begin + grain < count else count, data)
+        begin, mine = add(pool, NEXT, grain), mine + 1
+    took, rounds = ticks() - began, 0
     store(pool, OPEN, 0)
     while load(pool, ACTIVE) > 0:
         pause()
+        rounds += 1
+        if rounds & 63 == 0:
+            give_way(pool)
+    if mine > 0:
+        store(pool, kind, took * chunks // mine + 1)
+    store(pool, ALONE, 0 if due < 0 else before + took)
+    store(pool, ENDED, ticks())
     store(pool, BUSY, 0)
 
 
 @native
 def work(pool, index):
     """The life of a worker: look for a region, help with it, sleep when there has been none for a while."""
-    seen, idle = load(pool, GENERATION), 0
+    seen, rounds, since = load(pool, GENERATION), 0, ticks()
     while load(pool, STOP) == 0:
         if load(pool, GENERATION) != seen:
-            seen, idle = load(pool, GENERATION), 0
+            seen = load(pool, GENERATION)
             add(pool, ACTIVE, 1)  # before looking whether it is open: who closes it waits for whom it sees active
             if load(pool, OPEN) > index:
-                _take(pool, load(pool, FUNCTION), load(pool, DATA), load(pool, COUNT), load(pool, GRAIN))
+                function, data = load(pool, FUNCTION), load(pool, DATA)
+                count, grain = load(pool, COUNT), load(pool, GRAIN)
+                begin = add(pool, NEXT, grain)
+                while begin < count:
+                    call(function, begin, begin + grain if begin + grain < count else count, data)
+                    begin = add(pool, NEXT, grain)
             add(pool, ACTIVE, -1)
-        elif idle < SPINS:
-            idle += 1
+            rounds, since = 0, ticks()
+        elif rounds < SPINS and ticks() - since < NEAR:
             pause()
+            rounds += 1
+            if rounds & 63 == 0:
+                give_way(pool)
         else:
-            store(pool, SLEEPING + index, 1)
+            store(pool, SLEEPING + index, 1)  # before looking once more: who opens a region looks here after saying so
             if load(pool, GENERATION) == seen and load(pool, STOP) == 0 or not swap(pool, SLEEPING + index, 1, 0):
                 acquire(load(pool, SLEEPING + MOST + index), 1)
-            idle = 0
+            rounds, since = 0, ticks()
 
 
-@native
+@njit(nogil=True, error_model="numpy")
 def for_chunks(pool, f, count, grain, args):
-    """f(begin, end, *args) for the chunks of `grain` that make up range(count), on several threads."""
+    """f(begin, end, *args) for the chunks of `grain` that make up range(count), on several threads.
+
+    An f that raises does so for nobody: its chunk stays as it is then, and all others are done.
+    """
     if count > 0:
         function, data = task(f, args)
-        region(pool, function, data, count, grain)
+        region(pool, function, data, count, 1 if grain < 1 else count if grain > count else grain)
+
+
+def _hold() -> None:
+    """Before a fork: wait until nobody compiles, since whoever did would be missing in the child, with all locks held.
+
+    This is asked for after Numba has been imported, hence done before `logging` does the same: those who compile log.
+    """
+    _jit._building.acquire()
+    global_compiler_lock.acquire()
+
+
+def _let_go() -> None:
+    """After it, in the process that forked."""
+    global_compiler_lock.release()
+    _jit._building.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=global_compiler_lock.release)

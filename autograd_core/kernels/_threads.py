@@ -1,9 +1,10 @@
 """The pool of threads that kernels share: how many there are, and their life and death.
 
-Worker threads run native code (`_native.work`) that never needs Python's lock: they wait for a region, take chunks of it
-until none is left, and wait again.  Whoever opens a region works on it too and never waits for a worker that has not come.
-What a chunk computes depends on its bounds only, and these on the size of the problem only, so results are the same bits
-for any number of threads.  A second thread that opens a region meanwhile works through its own alone.
+Worker threads run native code (`_native.work`) that never needs Python's lock: they wait for a region, take chunks of
+it until none is left, and wait again.  Whoever opens a region works on it too and never waits for a worker that has not
+come.  What a chunk computes depends on its bounds only, and these on the size of the problem only, so results are the
+same bits for any number of threads.  A second thread that opens a region meanwhile works through its own alone, as does
+a chunk that opens one.
 """
 
 from __future__ import annotations
@@ -12,17 +13,23 @@ import atexit
 import ctypes
 import operator
 import os
+import sys
 import threading
+import time
 
 import numpy as np
 
 __all__ = ["get_num_threads", "set_num_threads"]
 
 # The state that all threads share: 64-bit words, those that change often on cache lines of their own.
-THREADS, BUSY, FUNCTION, DATA, COUNT, GRAIN, WORKERS, STOP = 0, 1, 2, 3, 4, 5, 6, 7
-GENERATION, NEXT, ACTIVE, OPEN, SLEEPING = 8, 16, 24, 32, 40
-MOST = 64  # workers; each has a word that says whether it sleeps, and one for the lock that it sleeps on
-WORDS = SLEEPING + 2 * MOST
+THREADS, BUSY, FUNCTION, DATA, COUNT, GRAIN, WORKERS, STOP = range(8)
+GENERATION, NEXT, ACTIVE, OPEN = 8, 16, 24, 32
+ALONE, ENDED, YIELD = 40, 41, 42  # how long regions ran without sleepers, when the last ended; a function that yields
+SLEEPING = 48  # for each worker a word that says whether it sleeps, then for each the lock that it sleeps on
+MOST = 64  # workers
+COSTS = SLEEPING + 2 * MOST  # how long regions like this one took
+KINDS = 256  # of regions
+WORDS = COSTS + KINDS
 
 _memory = (ctypes.c_int64 * (WORDS + 8))()
 ctypes.pythonapi.Py_IncRef(ctypes.py_object(_memory))  # workers may outlive the module
@@ -31,16 +38,26 @@ state = np.ctypeslib.as_array(_memory)[(ADDRESS - ctypes.addressof(_memory)) // 
 
 _workers: list[threading.Thread] = []
 _starting = threading.Lock()
+_wanted = False  # workers, by a kernel that has been built; not yet, or no more
 
 
 def _usual() -> int:
     """As many threads as this process may use cores, unless OMP_NUM_THREADS says how many."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(max(int(wanted), 1) if wanted.isdecimal() else cores, MOST + 1)
 
 
-state[THREADS] = _usual()
+def _yielding() -> int:
+    """The address of the system's function that lets another thread run; 0 if it is not found."""
+    try:
+        library, name = ("kernel32", "SwitchToThread") if sys.platform == "win32" else (None, "sched_yield")
+        return ctypes.cast(getattr(ctypes.CDLL(library), name), ctypes.c_void_p).value or 0
+    except (AttributeError, OSError, TypeError):
+        return 0
+
+
+state[THREADS], state[YIELD] = _usual(), _yielding()
 
 
 def get_num_threads() -> int:
@@ -57,61 +74,65 @@ def set_num_threads(count: int) -> None:
     if not 1 <= wanted <= MOST + 1:
         raise ValueError(f"set_num_threads: expected 1 to {MOST + 1} threads, got {wanted}")
     state[THREADS] = wanted
-    if _workers:
+    if _wanted:
         start()
 
 
 def start() -> None:
-    """Start the workers that are missing."""
+    """Start the workers that are missing; if the system has no more threads, those that there are do the work."""
+    global _wanted
     with _starting:
-        if int(state[THREADS]) - 1 > len(_workers):
-            from ._native import work
+        _wanted = not state[STOP]
+        while _wanted and len(_workers) < int(state[THREADS]) - 1:
+            try:
+                _workers.append(_worker(len(_workers)))
+            except RuntimeError:
+                return
+            state[WORKERS] = len(_workers)
 
-            while len(_workers) < int(state[THREADS]) - 1:
-                _workers.append(_worker(len(_workers), work))
-                state[WORKERS] = len(_workers)
 
-
-def _worker(index: int, work) -> threading.Thread:
+def _worker(index: int) -> threading.Thread:
     """A thread with a lock to sleep on, which it finds taken."""
-    locks = ctypes.pythonapi
-    locks.PyThread_allocate_lock.restype = ctypes.c_void_p
-    locks.PyThread_acquire_lock.argtypes = ctypes.c_void_p, ctypes.c_int
-    lock = locks.PyThread_allocate_lock()
-    locks.PyThread_acquire_lock(lock, 1)
+    from ._native import work
+
+    lock = _locks("PyThread_allocate_lock", ctypes.c_void_p)()
+    _locks("PyThread_acquire_lock", ctypes.c_int, ctypes.c_void_p, ctypes.c_int)(lock, 1)
     state[SLEEPING + index], state[SLEEPING + MOST + index] = 0, lock
     thread = threading.Thread(target=work, args=(ADDRESS, index), daemon=True, name=f"autograd_core-{index + 1}")
     thread.start()
     return thread
 
 
-@atexit.register
+def _locks(name: str, *types):
+    """A function of Python's own locks, which native code can use without Python."""
+    return ctypes.PYFUNCTYPE(*types)((name, ctypes.pythonapi))
+
+
 def stop() -> None:
-    """Let all workers go: the code that they run goes away with the interpreter."""
-    release = ctypes.pythonapi.PyThread_release_lock
-    release.argtypes = (ctypes.c_void_p,)
-    state[STOP] = 1
+    """Let all workers go, at the end: the code that they run goes away with the interpreter."""
+    global _wanted
+    _wanted, state[STOP], state[WORKERS] = False, 1, 0
+    until, release = time.monotonic() + 1, _locks("PyThread_release_lock", None, ctypes.c_void_p)
     for index, worker in enumerate(_workers):
-        if state[SLEEPING + index]:
-            state[SLEEPING + index] = 0
-            release(int(state[SLEEPING + MOST + index]))
-    for worker in _workers:
-        worker.join(1.0)
-    _workers.clear()
-    state[STOP] = state[WORKERS] = 0
+        while worker.is_alive() and time.monotonic() < until:  # one that is in the middle of a chunk takes a while
+            if state[SLEEPING + index]:
+                release(int(state[SLEEPING + MOST + index]))
+            worker.join(0.01)
 
 
 def _after_fork() -> None:
     """A child process has only the thread that forked: no worker, and no region that somebody else has opened."""
     global _starting
-    had = bool(_workers)
+    kept = {word: int(state[word]) for word in (THREADS, YIELD, STOP)}
     _workers.clear()
-    threads, _starting = int(state[THREADS]), threading.Lock()
+    _starting = threading.Lock()
     state[:] = 0
-    state[THREADS] = threads
-    if had:
+    for word, value in kept.items():
+        state[word] = value
+    if _wanted:
         start()
 
 
+atexit.register(stop)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

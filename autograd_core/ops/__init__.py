@@ -8,14 +8,68 @@ from typing import Any
 
 import numpy as np
 
-from .. import shortcuts  # noqa: F401 - ops are made with the shortcuts that tensors offer
+from .. import fused, shortcuts  # noqa: F401 - ops are made with the shortcuts that tensors offer, and fused rules
 from ..dtypes import as_dtype
 from ..op import SHORTCUTS, Traced
 from ..tape import current, state
-from . import base, create, fft, index, linalg, math, products, reduce, scan, shape, sort, special
+from . import (
+    activations,
+    attention,
+    base,
+    convolution,
+    create,
+    ctc,
+    dropout,
+    embedding,
+    fft,
+    index,
+    linalg,
+    linear,
+    losses,
+    math,
+    moments,
+    normalization,
+    pooling,
+    products,
+    recurrent,
+    reduce,
+    resampling,
+    scan,
+    scatter,
+    shape,
+    sort,
+    special,
+    updates,
+)
 from .axes import spelled
 
-MODULES = (base, math, special, reduce, scan, sort, shape, index, products, create)
+MODULES = (
+    base,
+    math,
+    special,
+    activations,
+    reduce,
+    moments,
+    scan,
+    sort,
+    shape,
+    index,
+    scatter,
+    products,
+    create,
+    linear,
+    embedding,
+    convolution,
+    normalization,
+    pooling,
+    resampling,
+    recurrent,
+    dropout,
+    losses,
+    ctc,
+    attention,
+    updates,
+)
 NAMESPACES = {"linalg": linalg, "fft": fft, "special": special}
 OPERATORS = {
     "add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floor_divide", "mod": "remainder",

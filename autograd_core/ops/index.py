@@ -3,23 +3,21 @@
 Integers, slices, None and Ellipsis make views (`view_at`).  Everything else becomes one array of flat places: several
 index arrays, or a mask, that together address the axes `axes` of a tensor are turned into one index over all of these
 axes, C order.  The result has the axes of the index array in place of the addressed ones, before the last `after`
-others.  Hence three primitives (take, put, add) do all advanced indexing, and the family of gather and scatter with it.
+others.  Hence three primitives (take, put, add) do all advanced indexing.
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
 import operator
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import called
+from ..kernels import scatter as kernels
 from ..op import Traced, op
 from ..samples import shapes
 from ..views import View, as_array
@@ -29,7 +27,6 @@ from .base import broadcast_to as spread_to
 from .base import fit_shape, masked
 from .shape import (
     atleast_1d,
-    cat_along,
     common_shape,
     integer,
     permuted,
@@ -43,14 +40,10 @@ from .shape import (
 )  # fmt: skip
 
 __all__ = [
-    "argwhere", "combinations", "gather", "index_add", "index_copy", "index_fill", "index_put", "index_reduce",
-    "index_select", "masked_fill", "masked_scatter", "masked_select", "nonzero", "put", "repeat_interleave",
-    "scatter", "scatter_add", "scatter_reduce", "take", "take_along_dim",
+    "argwhere", "combinations", "gather", "index_put", "index_select", "masked_fill", "masked_scatter", "masked_select",
+    "nonzero", "put", "repeat_interleave", "take", "take_along_dim",
 ]  # fmt: skip
-INPLACE = [
-    "index_add", "index_copy", "index_fill", "index_put", "index_reduce", "masked_fill", "masked_scatter", "put",
-    "scatter", "scatter_add", "scatter_reduce",
-]  # fmt: skip
+INPLACE = ["index_put", "masked_fill", "masked_scatter", "put"]
 
 
 # --- places ----------------------------------------------------------------------------------------------------------
@@ -159,16 +152,39 @@ def _take_batch(size, values, batched, axes, after):
 )
 def take_entries(x, index, *, axes, after):
     """The entries of x at flat places of some axes."""
-    sizes, first = [x.shape[a] for a in axes], x.ndim + axes[0]
-    if len(axes) == 1:
-        y = np.take(x, index, first)
-    elif x.flags.c_contiguous and axes == tuple(range(axes[0], axes[0] + len(axes))):
-        y = np.take(x.reshape(*x.shape[:first], prod(sizes), *x.shape[first + len(axes) :]), index, first)
-    else:
-        y, first = permuted(x, axes=leading(axes, x.ndim))[np.unravel_index(index, sizes)], 0
+    joined, axis, order = as_one(x, axes, -axes[-1] - 1)
+    y = kernels.taken(joined, index, axis, False)
     if y.size == 0 and index.size:
-        flat_index(index, sizes=(prod(sizes),))  # NumPy looks at no index where nothing is taken
-    return shifted(y, first, index.ndim, y.ndim - index.ndim - after)
+        flat_index(index, sizes=(prod([x.shape[a] for a in axes]),))  # NumPy looks at no index where nothing is taken
+    return shifted(y, x.ndim + axes[0] if order is None else 0, index.ndim, y.ndim - index.ndim - after)
+
+
+def as_one(x, axes, after):
+    """x with some axes as one, which one that is, and in what order the axes are then, if not in their own."""
+    n, k, shape = x.ndim, len(axes), x.shape
+    if after == -axes[-1] - 1 and axes[-1] - axes[0] == k - 1:
+        first = n + axes[0]
+        y = x if k == 1 else x.reshape(*shape[:first], prod(shape[first : first + k]), *shape[first + k :])
+        return y, -after - 1, None
+    order = leading(axes, n)
+    moved = permuted(x, axes=order)
+    return moved.reshape(prod(moved.shape[:k]), *moved.shape[k:]), k - n - 1, order
+
+
+def in_line(v, index, after, order):
+    """Values for the places of an index, with the axes of the index as one: where `as_one` has that of the places."""
+    rank = index.ndim
+    if order is not None:
+        v, after = shifted(v, v.ndim - rank - after, rank, 0), v.ndim - rank
+    first = v.ndim - rank - after
+    return v.reshape(*v.shape[:first], index.size, *v.shape[first + rank :])
+
+
+def as_before(y, shape, order):
+    """What `as_one` joined, in its shape."""
+    if order is None and y.shape == shape:
+        return y
+    return y.reshape(shape) if order is None else permuted(y.reshape([shape[a] for a in order]), axes=restored(order))
 
 
 def _add_batch(size, values, batched, shape, axes, after):
@@ -192,14 +208,9 @@ def _add_batch(size, values, batched, shape, axes, after):
 )
 def add_entries(x, index, *, shape, axes, after):
     """Zeros of a shape with the entries of x added at flat places of some axes; what meets adds up."""
-    order = leading(axes, len(shape))
-    x = shifted(x, x.ndim - index.ndim - after, index.ndim, 0)
-    width, flat = prod([shape[a] for a in order[len(axes) :]]), index.reshape(-1)
-    if width != 1:
-        flat = (flat[:, None] * np.int64(width) + np.arange(width)).reshape(-1)
-    y = np.zeros(prod(shape), x.dtype)
-    np.add.at(y, flat, x.reshape(-1))
-    return permuted(y.reshape([shape[a] for a in order]), axes=restored(order))
+    _, axis, order = as_one(nothing(shape, x), axes, after)
+    size = prod([shape[a] for a in axes])
+    return as_before(kernels.added(in_line(x, index, after, order), index.reshape(-1), size, axis, False), shape, order)
 
 
 def restored(order):
@@ -248,12 +259,9 @@ def _put_tangent(tangents, y, x, v, index, axes, after):
 )
 def put_entries(x, v, index, *, axes, after):
     """x with the entries at flat places of some axes replaced; where places are repeated the last value stays."""
-    y, order = np.array(x), leading(axes, x.ndim)
-    sizes, flat = [x.shape[a] for a in axes], index.reshape(-1)
-    v = shifted(v, v.ndim - index.ndim - after, index.ndim, 0)
-    places = (flat,) if len(axes) == 1 else np.unravel_index(flat, sizes)
-    permuted(y, axes=order)[places] = v.reshape(flat.size, *v.shape[index.ndim :])
-    return y
+    joined, axis, order = as_one(x, axes, after)
+    y = kernels.scattered(joined, in_line(v, index, after, order), index.reshape(-1), axis, False, kernels.PUT)
+    return as_before(y, x.shape, order)
 
 
 @op(
@@ -267,7 +275,7 @@ def put_entries(x, v, index, *, axes, after):
 )
 def take_along(x, indices, *, axis):
     """The entries of x at places of one axis that are given for each entry of the others."""
-    return np.take_along_axis(x, indices, axis)
+    return kernels.taken(x, indices, axis, True)
 
 
 @op(
@@ -280,37 +288,7 @@ def take_along(x, indices, *, axis):
 )
 def add_along(x, indices, *, size, axis):
     """Zeros with the entries of x added at places of one axis, which is to have a size."""
-    x, indices = np.moveaxis(x, axis, -1), np.moveaxis(np.broadcast_to(indices, x.shape), axis, -1)
-    rows, n = x.shape[:-1], x.shape[-1]
-    y = np.zeros(prod(rows) * size, x.dtype)
-    flat = np.where(indices < 0, indices + size, indices).reshape(prod(rows), n) + size * np.arange(prod(rows))[:, None]
-    np.add.at(y, flat.reshape(-1), x.reshape(-1))
-    return np.moveaxis(y.reshape(*rows, size), -1, axis)
-
-
-def _extreme_rule(g, x, v, y, index, axes, after):
-    """The cotangent of the largest (or smallest) goes to all that equal it, in equal shares."""
-    at = lambda a: take_entries(a, index, axes=axes, after=after)
-    in_x, in_v = math.eq(x, y), math.eq(v, at(y))
-    count = add_entries(in_v.astype(g.dtype), index, shape=y.shape, axes=axes, after=after) + in_x
-    share = g / math.maximum(count, 1)
-    return masked(share, in_x), masked(at(share), in_v), None
-
-
-@op(
-    together=_extreme_rule,
-    samples=shapes("4 2:distinct, 2 2 2:large, 2 2:integers(0;4)", axes=[(-2,)], after=[1], largest=[True, False])
-    + shapes("2 4:distinct, 2 3:distinct, 3:integers(0;4)", axes=[(-1,)], after=[0], largest=[True, False])
-    + shapes("2 3 2:distinct, 3 5:distinct, 5:integers(0;4)", axes=[(-3, -1)], after=[0], largest=[True]),
-)
-def extreme_entries(x, v, index, *, axes, after, largest):
-    """x with each addressed entry replaced by the largest (smallest) of itself and of the values that go there."""
-    order = leading(axes, x.ndim)
-    moved = permuted(x, axes=order)
-    v = shifted(v, v.ndim - index.ndim - after, index.ndim, 0)
-    y = np.array(moved, order="C").reshape(-1, *moved.shape[len(axes) :])
-    (np.maximum if largest else np.minimum).at(y, index.reshape(-1), v.reshape(index.size, *y.shape[1:]))
-    return permuted(y.reshape(moved.shape), axes=restored(order))
+    return kernels.added(x, np.broadcast_to(indices, x.shape), size, axis, True)
 
 
 @op(differentiable=False)
@@ -370,18 +348,25 @@ def _is_same_view(part: Any, value: Any) -> bool:
     return isinstance(a, View) and isinstance(b, View) and a.base is b.base and a.path == b.path
 
 
-@contextmanager
-def explaining(name: str, x: Any) -> Iterator[None]:
+class explaining:
     """Say in an IndexError what was indexed, and by which function."""
-    try:
-        yield
-    except IndexError as error:
+
+    __slots__ = ("name", "x")
+
+    def __init__(self, name: str, x: Any):
+        self.name, self.x = name, x
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: Any) -> None:
+        if not isinstance(error, IndexError):
+            return
         text = getattr(error, "explained", None) or str(error)
-        if text.startswith(f"{name}: "):
-            raise
+        if text.startswith(f"{self.name}: "):
+            return
         if found := re.search(r"index (-?\d+) is out of bounds .*?size (\d+)", text):
             text = f"index {found[1]} is out of range for an axis of {found[2]} entries"
-        raise IndexError(f"{called(name)}: {text}; the tensor has shape {tuple(x.shape)}") from None
+        raise IndexError(f"{called(self.name)}: {text}; the tensor has shape {tuple(self.x.shape)}") from None
 
 
 class Spot(NamedTuple):
@@ -599,14 +584,15 @@ def gather(x, dim, index, *, sparse_grad=False):
     axis, index = one_axis(x.ndim, dim, "gather"), whole_numbers(index, "gather")
     if x.ndim == 0 or index.ndim == 0:
         return reshape_to(gather(atleast_1d(x), 0, atleast_1d(index)), shape=tuple(index.shape))
-    _fits_beside(index.shape, x.shape, axis, "gather", "index", "x")
-    if any(m < n for a, m, n in zip(range(-x.ndim, 0), index.shape, x.shape) if a != axis):
-        x = view_at(x, index=tuple([_ALL if a == axis else slice(n) for a, n in zip(range(-x.ndim, 0), index.shape)]))
+    if not same_but(index.shape, x.shape, axis):
+        fits_beside(index.shape, x.shape, axis, "gather", "index", "x")
+        part = [_ALL if a == axis else slice(n) for a, n in zip(range(-x.ndim, 0), index.shape)]
+        x = view_at(x, index=tuple(part))
     with explaining("gather", x):
         return take_along(x, index, axis=axis)
 
 
-def _fits_beside(small: tuple, large: tuple, axis: int | None, name: str, what: str, other: str) -> None:
+def fits_beside(small: tuple, large: tuple, axis: int | None, name: str, what: str, other: str) -> None:
     """Raise unless one shape is within another, but for an axis."""
     if len(small) != len(large) or any(m > n for a, m, n in zip(range(-len(small), 0), small, large) if a != axis):
         but = "" if axis is None else f", except along axis {axis}"
@@ -615,199 +601,17 @@ def _fits_beside(small: tuple, large: tuple, axis: int | None, name: str, what: 
         )
 
 
-def for_numbers(change: Callable) -> Callable:
-    """The function for tensors without axes too, which count as vectors of one entry."""
-
-    @functools.wraps(change)
-    def call(x, dim, *args, **options):
-        if x.ndim:
-            return change(x, dim, *args, **options)
-        return reshape_to(change(reshape_to(x, shape=(1,)), dim, *args, **options), shape=())
-
-    return call
+def same_but(a: tuple, b: tuple, axis: int) -> bool:
+    """Whether two shapes are the same but for an axis."""
+    return len(a) == len(b) and a[:axis] == b[:axis] and (axis == -1 or a[axis + 1 :] == b[axis + 1 :])
 
 
-class Target(NamedTuple):
-    """A tensor, the values that go into it, and where."""
-
-    x: Any
-    v: Any
-    index: Any
-    axes: tuple[int, ...]
-    after: int
-
-    @property
-    def place(self) -> dict:
-        return {"axes": self.axes, "after": self.after}
-
-    def put(self) -> Any:
-        """x with the values put in."""
-        return put_entries(self.x, self.v, self.index, **self.place)
-
-    def sum(self, v: Any = None) -> Any:
-        """Zeros in the shape of x with the values added."""
-        return add_entries(self.v if v is None else v, self.index, shape=tuple(self.x.shape), **self.place)
-
-
-def _scattered(x: Any, dim: Any, index: Any, src: Any, name: str) -> Target:
-    """Where the entries of src go."""
-    axis, index = one_axis(x.ndim, dim, name), whole_numbers(index, name)
-    if not isinstance(src, (Traced, np.ndarray)):
-        src = suited(src, tuple(index.shape), x.dtype, name)
-    index, src = (v if v.ndim else reshape_to(v, shape=(1,)) for v in (index, src))
-    _fits_beside(index.shape, x.shape, axis, name, "index", "x")
-    _fits_beside(index.shape, src.shape, None, name, "index", "src")
-    if src.shape != index.shape:
-        src = view_at(src, index=tuple(map(slice, index.shape)))
-    src = suited(src, tuple(index.shape), x.dtype, name)
-    grid = [np.arange(n).reshape(-1, *(1,) * (x.ndim - k - 1)) for k, n in enumerate(index.shape)]
-    grid[axis] = index
-    with explaining(name, x):
-        flat = flat_index(*grid, sizes=tuple(x.shape))
-    return Target(x, src, flat, tuple(range(-x.ndim, 0)), 0)
-
-
-def _slices(x: Any, dim: Any, index: Any, source: Any, name: str) -> Target:
-    """Where the slices of source along an axis go."""
-    axis, index = one_axis(x.ndim, dim, name), as_vector(index, name)
-    wanted = tuple(index.shape[0] if a == axis else n for a, n in zip(range(-x.ndim, 0), x.shape))
-    if isinstance(source, (Traced, np.ndarray)) and source.ndim == 0 and wanted == (1,):
-        source = reshape_to(source, shape=(1,))
-    if isinstance(source, (Traced, np.ndarray)) and tuple(source.shape) != wanted:
-        raise ValueError(
-            f"{name}: source has shape {tuple(source.shape)}, but the {index.shape[0]} slices have shape {wanted}"
-        )
-    with explaining(name, x):
-        index = flat_index(index, sizes=(x.shape[axis],))
-    return Target(x, suited(source, wanted, x.dtype, name), index, (axis,), -axis - 1)
-
-
-@for_numbers
-def scatter(x, dim, index, src=None, *, value=None, reduce=None):
-    """A copy of x with y[index[i, j], j] = src[i, j] for dim 0, and so on; src may be one number."""
-    if (src is None) == (value is None):
-        raise TypeError("scatter: needs src, a tensor or a number, or value")
-    names = {None: None, "add": "sum", "multiply": "prod"}
-    if reduce not in names:
-        raise ValueError(f"scatter: reduce must be 'add' or 'multiply', got {reduce!r}; scatter_reduce knows more")
-    target = _scattered(x, dim, index, value if src is None else src, "scatter")
-    return target.put() if reduce is None else reduced(target, names[reduce], True, "scatter")
-
-
-@for_numbers
-def scatter_add(x, dim, index, src):
-    """A copy of x with src[i, j] added at [index[i, j], j] for dim 0, and so on."""
-    target = _scattered(x, dim, index, src, "scatter_add")
-    return x + target.sum()
-
-
-@for_numbers
-def scatter_reduce(x, dim, index, src, reduce, *, include_self=True):
-    """A copy of x with the sum, prod, mean, amax or amin of what src sends to each entry that index mentions."""
-    return reduced(_scattered(x, dim, index, src, "scatter_reduce"), reduce, include_self, "scatter_reduce")
-
-
-@for_numbers
-def index_add(x, dim, index, source, *, alpha=1):
-    """A copy of x with alpha times the slices of source added to those at the places listed."""
-    target = _slices(x, dim, index, source, "index_add")
-    return x + (target.sum() if alpha == 1 else target.sum(target.v * alpha))
-
-
-@for_numbers
-def index_copy(x, dim, index, source):
-    """A copy of x with the slices at the places listed replaced by those of source."""
-    return _slices(x, dim, index, source, "index_copy").put()
-
-
-@for_numbers
-def index_fill(x, dim, index, value):
-    """A copy of x with the slices at the places listed filled with one number."""
-    _needs_number(value, "index_fill")
-    if isinstance(value, Traced):
-        index = as_vector(index, "index_fill")
-        axis = one_axis(x.ndim, dim, "index_fill")
-        value = spread_to(
-            value, shape=tuple(index.shape[0] if a == axis else n for a, n in zip(range(-x.ndim, 0), x.shape))
-        )
-    return _slices(x, dim, index, value if isinstance(value, Traced) else np.asarray(value).item(), "index_fill").put()
-
-
-def _needs_number(value: Any, name: str) -> None:
+def needs_number(value: Any, name: str) -> None:
     if np.ndim(value) != 0:
         raise ValueError(f"{name}: value must be one number, got shape {tuple(value.shape)}")
 
 
-@for_numbers
-def index_reduce(x, dim, index, source, reduce, *, include_self=True):
-    """A copy of x in which each slice listed is the prod, mean, amax or amin of what source sends there."""
-    return reduced(_slices(x, dim, index, source, "index_reduce"), reduce, include_self, "index_reduce")
-
-
-# --- reductions ------------------------------------------------------------------------------------------------------
-
-
-def reduced(target: Target, how: str, include_self: bool, name: str) -> Any:
-    """x with each addressed entry reduced with the values that go there, or replaced by their reduction."""
-    neutral = {"sum": 0, "prod": 1, "mean": 0, "amax": _least(target.x.dtype), "amin": _greatest(target.x.dtype)}
-    if how not in neutral:
-        raise ValueError(f"{name}: reduce must be one of {', '.join(neutral)}, got {how!r}")
-    x = target.x
-    if not include_self:
-        x = put_entries(
-            x, np.broadcast_to(np.asarray(neutral[how], x.dtype), target.v.shape), target.index, **target.place
-        )
-    if how in ("amax", "amin"):
-        return extreme_entries(x, target.v, target.index, largest=how == "amax", **target.place)
-    if how == "prod":
-        return _multiplied(target._replace(x=x))
-    total = x + target.sum()
-    return total if how == "sum" else _shared(total, target, include_self)
-
-
-def _shared(total: Any, target: Target, include_self: bool) -> Any:
-    """Sums divided by the number of terms."""
-    count = target.sum(np.ones(target.v.shape, total.dtype)) + int(include_self)
-    count = count if include_self else math.maximum(count, 1)
-    return math.floor_divide(total, count) if total.dtype.kind in "iu" else total / count
-
-
-def _least(dtype: np.dtype) -> Any:
-    return -np.inf if dtype.kind in "fc" else False if dtype.kind == "b" else np.iinfo(dtype).min
-
-
-def _greatest(dtype: np.dtype) -> Any:
-    return np.inf if dtype.kind in "fc" else True if dtype.kind == "b" else np.iinfo(dtype).max
-
-
-def _multiplied(target: Target) -> Any:
-    """Each addressed entry times all values that go there, which are multiplied in pairs until one is left.
-
-    Products of pairs keep gradients right where values are zero.
-    """
-    x, v, index, axes, after = target
-    if differs(index):
-        raise RuntimeError("reduce='prod' with an index that differs over the batch of vmap is not supported")
-    if not prod(index.shape):
-        return x
-    flat, rank = _innermost(index).reshape(-1), index.ndim
-    v = shifted(v, v.ndim - rank - after, rank, 0)
-    v = reshape_to(v, shape=(flat.size, *v.shape[rank:]))
-    order = np.argsort(flat, kind="stable")
-    v, flat = take_entries(v, order, axes=(-v.ndim,), after=v.ndim - 1), flat[order]
-    while (starts := np.flatnonzero(np.diff(flat, prepend=flat[0] - 1))).size < flat.size:
-        turn = np.arange(flat.size) - np.repeat(starts, np.diff(starts, append=flat.size))
-        left = np.flatnonzero(turn % 2 == 0)
-        paired = (left + 1 < flat.size) & (flat[np.minimum(left + 1, flat.size - 1)] == flat[left])
-        right = np.where(paired, left + 1, flat.size)  # the last row, of ones, for those without a partner
-        v = cat_along(v, np.ones((1, *v.shape[1:]), v.dtype), axis=-v.ndim)
-        pick = lambda rows, v=v: take_entries(v, rows, axes=(-v.ndim,), after=v.ndim - 1)
-        v, flat = pick(left) * pick(right), flat[left]
-    v = shifted(v, 0, 1, v.ndim - 1 - after)
-    return put_entries(x, take_entries(x, flat, axes=axes, after=after) * v, flat, axes=axes, after=after)
-
-
-def _innermost(index: Any) -> np.ndarray:
+def innermost_of(index: Any) -> np.ndarray:
     while isinstance(index, Traced):
         index = index.innermost()
     return index
@@ -827,7 +631,7 @@ def truth_values(mask: Any, name: str) -> Any:
 def masked_fill(x, mask, value):
     """x with one number wherever mask is true."""
     mask = truth_values(mask, "masked_fill")
-    _needs_number(value, "masked_fill")
+    needs_number(value, "masked_fill")
     common_shape([x.shape, mask.shape], "masked_fill")
     return math.where(mask, suited(value, (), x.dtype, "masked_fill"), x)
 
@@ -885,8 +689,10 @@ def index_put(x, indices, values, accumulate=False):
         if spot.basic is not None and any(i.__class__ is not slice for i in spot.basic) or spot.index is None:
             raise TypeError("index_put: indices must be tensors (or None)")
         values = suited(values, region(x, spot.index, spot.axes, spot.after), x.dtype, "index_put")
-        target = Target(x, values, spot.index, spot.axes, spot.after)
-        return x + target.sum() if accumulate else target.put()
+        place = {"axes": spot.axes, "after": spot.after}
+        if accumulate:
+            return x + add_entries(values, spot.index, shape=tuple(x.shape), **place)
+        return put_entries(x, values, spot.index, **place)
 
 
 def put(x, index, source, accumulate=False):
@@ -898,10 +704,10 @@ def put(x, index, source, accumulate=False):
         )
     with explaining("put", x):
         flat = flat_index(ravel(index), sizes=(prod(x.shape),))
-    lifted = atleast_1d(x)
-    target = Target(lifted, suited(ravel(source), flat.shape, x.dtype, "put"), flat, tuple(range(-lifted.ndim, 0)), 0)
-    changed = lifted + target.sum() if accumulate else target.put()
-    return changed if x.ndim else reshape_to(changed, shape=())
+    v, place = suited(ravel(source), flat.shape, x.dtype, "put"), {"axes": (-1,), "after": 0}
+    line = ravel(x)
+    y = line + add_entries(v, flat, shape=line.shape, **place) if accumulate else put_entries(line, v, flat, **place)
+    return reshape_to(y, shape=x.shape)
 
 
 def take(x, index):
@@ -939,7 +745,7 @@ def repeat_interleave(x, repeats, dim=None, *, output_size=None):
         x, dim = ravel(x), 0
     x = atleast_1d(x)
     axis, repeats = one_axis(x.ndim, dim, "repeat_interleave"), whole_numbers(repeats, "repeat_interleave", "repeats")
-    counts, n = np.asarray(_innermost(repeats)).reshape(-1), x.shape[axis]
+    counts, n = np.asarray(innermost_of(repeats)).reshape(-1), x.shape[axis]
     if differs(repeats) or counts.size not in (1, n) or (counts < 0).any():
         raise ValueError(f"repeat_interleave: repeats must be one number or {n}, none negative, got {repeats!r:.60}")
     if counts.size == 1:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.matmul import LARGE
+from ..kernels.matmul import matmul as matrix_product
 from ..op import SHORTCUTS, elementwise, op
 from ..samples import shapes
 from ..vmap import aligned
@@ -54,10 +56,13 @@ def _of_right(g, a, b_shape):
 )
 def product(a, b):
     """The products of matrices; the leading axes broadcast."""
+    multiply = (
+        matrix_product if b.ndim > 1 and a.size * b.shape[-1] >= LARGE else np.matmul
+    )  # of which the small ones know nothing
     if b.ndim == 2 < a.ndim:  # one large product is faster than many small ones
-        y = np.matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b)
+        y = multiply(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b)
         return y.reshape(*a.shape[:-1], b.shape[-1])
-    return np.matmul(a, b)
+    return multiply(a, b)
 
 
 _quick = SHORTCUTS[2](product.op, product)  # the usual call, of two plain tensors
@@ -335,7 +340,7 @@ def _pair(x: np.ndarray, a: str, y: np.ndarray, b: str, needed: set) -> tuple[np
     x = x.transpose([a.index(c) for c in batch + left + inner]).reshape(*lead, count(left), count(inner))
     y = y.transpose([b.index(c) for c in batch + inner + right]).reshape(*lead, count(inner), count(right))
     labels = batch + left + right
-    z = x @ y if inner else x * y
+    z = product.op.forward(x, y) if inner else x * y
     return z.reshape([size[c] for c in labels]), "".join(labels)
 
 
@@ -532,7 +537,7 @@ def euclidean(a, b, *, by_product):
         difference = a[..., :, None, :] - b[..., None, :, :]
         return np.sqrt(np.einsum("...k,...k->...", difference, difference))
     squares = (a * a).sum(-1)[..., :, None] + (b * b).sum(-1)[..., None, :]
-    return np.sqrt(np.maximum(squares - 2 * (a @ b.mT), 0))
+    return np.sqrt(np.maximum(squares - 2 * product.op.forward(a, b.mT), 0))
 
 
 _MODES = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")

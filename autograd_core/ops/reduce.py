@@ -1,4 +1,4 @@
-"""Reductions: sums, extremes, moments and norms.
+"""Reductions: sums, extremes and norms.
 
 What selects entries by their order (max along a dim, median, sort) is in `sort`; the product, whose gradient is made of
 cumulative products, is in `scan`.
@@ -15,17 +15,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..dtypes import as_dtype, float16, float32, get_default_dtype
-from ..kernels.sums import LONG, add_up
-from ..op import op, predicate
+from ..kernels import extreme, softmaxes
+from ..kernels import reduce as kernels
+from ..op import elementwise, op, predicate
 from ..samples import shapes
 from .axes import all_axes, one_axis
-from .base import conj, masked, real
-from .math import abs, exp, isinf, sgn, sqrt, where
-from .shape import expand_dims, reshape_to
+from .base import conj, masked
+from .math import abs, exp, isinf, sgn, where
+from .shape import expand_dims
 
 __all__ = [
-    "all", "amax", "amin", "aminmax", "any", "corrcoef", "count_nonzero", "cov", "dist", "logsumexp", "mean", "nanmean",
-    "nansum", "norm", "renorm", "std", "std_mean", "sum", "trace", "var", "var_mean",
+    "all", "amax", "amin", "aminmax", "any", "count_nonzero", "dist", "logsumexp", "mean", "nanmean", "nansum", "norm",
+    "renorm", "sum", "trace",
 ]  # fmt: skip
 INPLACE = ["renorm"]
 EVERY = [tuple(range(-n, 0)) for n in range(65)]  # all axes of a tensor with n of them
@@ -113,8 +114,7 @@ def kept_shape(x: Any, axis: tuple) -> tuple:
 )
 def reduce_sum(x, *, axis, keepdims=False):
     """The sum over some axes."""
-    precise = x.size > LONG or x.dtype.char == "e"
-    y = add_up(x, axis, keepdims) if precise else np.add.reduce(x, axis=axis, keepdims=keepdims)
+    y = kernels.total(x, axis, keepdims)
     return y.astype(np.int64) if y.dtype.kind == "u" else y
 
 
@@ -125,13 +125,34 @@ def sum(x, dim=None, keepdim=False, *, dtype=None):
     return typed(reduce_sum(typed(x, dtype), axis=axes_of(x, dim, "sum"), keepdims=keepdim), dtype)
 
 
-@rounded_once
+@op(
+    lambda g, x_shape, axis, keepdims: spread(g, axis, keepdims) / (product([x_shape[a] for a in axis]) or nan),
+    linear=True,
+    trailing=True,
+    samples=[
+        shapes("n m", smallest=1, axis=[(-1,), (-2, -1), ()], keepdims=[True, False]),
+        shapes("n m:complex | n m k", smallest=1, axis=[(-2,), (-1,)], keepdims=[False]),
+        shapes("()", axis=[()], keepdims=[True, False]),
+    ],
+    name="mean",
+)
+def reduce_mean(x, *, axis, keepdims=False):
+    """The mean over some axes; NaN of none."""
+    return kernels.mean(x, axis, keepdims)
+
+
 def mean(x, dim=None, keepdim=False, *, dtype=None):
     """The mean of all entries, or along `dim`; NaN of none."""
-    x, axis = typed(x, dtype), axes_of(x, dim, "mean")
+    if dtype is not None:
+        return _mean_as(x, dim, keepdim, dtype=dtype)
     demand_inexact(x, "mean", "a mean")
-    total, n = reduce_sum(x, axis=axis, keepdims=keepdim), count(x, axis)
-    return total / n if n else total * nan
+    return reduce_mean(x, axis=axes_of(x, dim, "mean"), keepdims=keepdim)
+
+
+@rounded_once
+def _mean_as(x: Any, dim: Any, keepdim: bool, *, dtype: Any) -> Any:
+    """The mean of entries as another type."""
+    return mean(typed(x, dtype), dim, keepdim)
 
 
 @rounded_once
@@ -167,11 +188,29 @@ def trace(x):
 same = predicate(lambda a, b: (a == b) | ((a != a) & (b != b)), name="same", inputs=("a", "b"))
 
 
+def gathered(ct, x, top, axis):
+    """The mean of a cotangent over the entries that have the chosen value."""
+    chosen = same(x, top)
+    ways = reduce_sum(chosen, axis=axis, keepdims=True).astype(ct.dtype)
+    return reduce_sum(masked(ct, chosen), axis=axis, keepdims=True) / ways
+
+
+@op(
+    lambda ct, x, top, axis: gathered(ct, x, top, axis),
+    None,
+    None,
+    trailing=True,
+    jvp=lambda tangents, y, g, x, top, axis: None if tangents[0] is None else shares(tangents[0], x, top, axis=axis),
+    samples=[],  # which entries are chosen changes with any of them: tested where it is used
+)
+def shares(g, x, top, *, axis):
+    """The cotangent g of the chosen value (axes at length one), in equal parts to all of x that have that value."""
+    return extreme.shares(g, x, top, axis)
+
+
 def shared(g, x, y, axis, keepdims):
     """The cotangent of a chosen value, in equal parts to all entries that have that value."""
-    chosen = same(x, spread(y, axis, keepdims))
-    ways = reduce_sum(chosen, axis=axis, keepdims=True)
-    return masked(spread(g, axis, keepdims) / ways.astype(g.dtype), chosen)
+    return shares(spread(g, axis, keepdims), x, spread(y, axis, keepdims), axis=axis)
 
 
 @op(
@@ -185,7 +224,7 @@ def shared(g, x, y, axis, keepdims):
 )
 def reduce_max(x, *, axis, keepdims=False):
     """The largest entry over some axes; equal ones share the gradient."""
-    return np.maximum.reduce(x, axis=axis, keepdims=keepdims)
+    return extreme.most(x, axis, 1, keepdims)
 
 
 @op(
@@ -196,7 +235,7 @@ def reduce_max(x, *, axis, keepdims=False):
 )
 def reduce_min(x, *, axis, keepdims=False):
     """The smallest entry over some axes; equal ones share the gradient."""
-    return np.minimum.reduce(x, axis=axis, keepdims=keepdims)
+    return extreme.most(x, axis, -1, keepdims)
 
 
 class Extremes(NamedTuple):
@@ -232,7 +271,7 @@ def aminmax(x, *, dim=None, keepdim=False):
 
 
 @op(
-    lambda g, x, y, axis, keepdims: spread(g, axis, keepdims) * conj(exp_gap(x, spread(y, axis, keepdims))),
+    lambda g, x, y, axis, keepdims: shares_of_sum(spread(g, axis, keepdims), x, spread(y, axis, keepdims)),
     trailing=True,
     promotes="inexact",
     samples=[
@@ -243,11 +282,23 @@ def aminmax(x, *, dim=None, keepdim=False):
 )
 def reduce_logsumexp(x, *, axis, keepdims=False):
     """log(sum(exp(x))) over some axes, safe from overflow."""
-    top = np.maximum.reduce(x.real, axis=axis, keepdims=True, initial=-inf)
-    top = np.where(np.isfinite(top), top, np.zeros((), top.dtype))
-    with np.errstate(all="ignore"):
-        y = np.log(add_up(np.exp(x - top), axis, True)) + top
-    return y if keepdims else np.squeeze(y, axis)
+    return softmaxes.logsumexp(x, axis, keepdims)
+
+
+exp_gap_times = elementwise(
+    softmaxes.shares,
+    lambda x, level: exp_gap(x, level),
+    lambda y: y,
+    lambda y: -y,
+    name="exp_gap_times",
+    inputs=("g", "x", "level"),
+    samples="n m, n m, n m:large | n 1, n m, n 1:large | n m, n m, ():large",
+)
+
+
+def shares_of_sum(g, x, y):
+    """The gradient of log(sum(exp(x))) = y: in one pass for real numbers."""
+    return g * conj(exp_gap(x, y)) if x.dtype.kind == "c" else exp_gap_times(g, x, y)
 
 
 def exp_gap(x, y):
@@ -298,115 +349,6 @@ def any(x, dim=None, keepdim=False):
     return reduce_any(x, axis=all_axes(x.ndim, dim, "any"), keepdims=keepdim)
 
 
-# --- moments ---------------------------------------------------------------------------------------------------------
-
-
-@op(
-    lambda g, axis: centered(g, axis=axis),
-    linear=True,
-    trailing=True,
-    samples=shapes("n m | 3 4:complex", axis=[(-1,), (-2, -1), (-2,), ()]),
-)
-def centered(x, *, axis):
-    """x minus its mean over some axes: exactly 0 where all entries are equal."""
-    if x.size == 0:
-        return np.array(x)
-    with np.errstate(invalid="ignore", over="ignore"):
-        first = x[tuple(slice(0, 1) if a in axis else slice(None) for a in EVERY[x.ndim])]
-        away = np.asarray(x - first)
-        away -= add_up(away, axis, True) / count(x, axis)
-    return away
-
-
-def _deviations(x: Any, dim: Any, unbiased: Any, correction: Any, name: str) -> tuple:
-    """Deviations from the mean, the axes meant, and what to divide their squares by."""
-    demand_inexact(x, name, "a deviation from the mean")
-    if isinstance(dim, bool):
-        dim, unbiased = None, dim
-    if unbiased is not None and correction is not None:
-        raise ValueError(
-            f"{name}: unbiased={unbiased} and correction={correction} say the same twice; give correction only"
-        )
-    axis = axes_of(x, dim, name)
-    correction = (1 if unbiased is None else int(unbiased)) if correction is None else correction
-    return centered(x, axis=axis), axis, max(count(x, axis) - correction, 0)
-
-
-@rounded_once
-def var(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
-    """The variance of all entries, or along `dim`: squared deviations over their number less `correction` (1)."""
-    d, axis, n = _deviations(x, dim, unbiased, correction, "var")
-    square = d * d if d.dtype.kind == "f" else real(d * conj(d))
-    total = reduce_sum(square, axis=axis, keepdims=keepdim)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if n:
-            return total / n
-        return where(total > 0, total / n, reduce_sum(real(d), axis=axis, keepdims=keepdim) * nan)
-
-
-@rounded_once
-def std(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
-    """The standard deviation of all entries, or along `dim`; its gradient is 0 where all entries are equal."""
-    d, axis, n = _deviations(x, dim, unbiased, correction, "std")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return reduce_norm(d, p=2, axis=axis, keepdims=keepdim) / n**0.5
-
-
-@rounded_once
-def var_mean(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
-    """The variance and the mean."""
-    y = var(x, dim, unbiased, keepdim, correction=correction)
-    return y, mean(x, None if isinstance(dim, bool) else dim, keepdim)
-
-
-@rounded_once
-def std_mean(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
-    """The standard deviation and the mean."""
-    y = std(x, dim, unbiased, keepdim, correction=correction)
-    return y, mean(x, None if isinstance(dim, bool) else dim, keepdim)
-
-
-def cov(x, *, correction=1, fweights=None, aweights=None):
-    """The covariances of the rows of x; columns are observations, `fweights` times each, weighed by `aweights`."""
-    if x.ndim > 2:
-        raise ValueError(f"cov: expected a row or a matrix of rows, got shape {x.shape}")
-    rows = inexact(x if x.ndim == 2 else x.reshape(1, -1))
-    given = {n: w for n, w in (("fweights", fweights), ("aweights", aweights)) if w is not None}
-    for name, w in given.items():
-        if w.shape != rows.shape[1:]:
-            n = rows.shape[1]
-            raise ValueError(f"cov: {name} has shape {w.shape}, but x of shape {x.shape} has {n} observations")
-    if fweights is not None and fweights.dtype.kind not in "iu":
-        raise TypeError(f"cov: fweights count observations, so they must be integers, not {fweights.dtype}")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        y = _weighted_cov(rows, *given.values(), correction=correction, scaled=aweights)
-    return y if len(y) != 1 else reshape_to(y, shape=())
-
-
-def _weighted_cov(rows: Any, *weights: Any, correction: Any, scaled: Any) -> Any:
-    """The covariance matrix; weights that only scale (not count) take their share of the correction."""
-    if not weights:
-        d = centered(rows, axis=(-1,))
-        return d @ conj(d.mT) / max(rows.shape[1] - correction, 0)
-    w = weights[0] if len(weights) == 1 else weights[0] * weights[1]
-    total = reduce_sum(w, axis=(-1,))
-    d = rows - expand_dims(reduce_sum(rows * w, axis=(-1,)) / total, axis=(-1,))
-    less = correction if scaled is None else correction * reduce_sum(w * scaled, axis=(-1,)) / total
-    return (d * w) @ conj(d.mT) / where(total < less, 0, total - less)
-
-
-@rounded_once
-def corrcoef(x):
-    """The correlation coefficients of the rows of x."""
-    c = cov(x)
-    if c.ndim == 0:
-        return c / c
-    scale = sqrt(real(c.diagonal()))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        c = c / expand_dims(scale, axis=(-1,)) / scale
-    return c.clip(-1, 1) if c.dtype.kind == "f" else c
-
-
 # --- norms -----------------------------------------------------------------------------------------------------------
 
 
@@ -439,14 +381,20 @@ def reduce_norm(x, *, p, axis, keepdims=False):
     """The p-norm over some axes."""
     over = {"axis": axis, "keepdims": keepdims}
     if p == 2:
-        return np.sqrt(add_up(x.real * x.real + x.imag * x.imag if x.dtype.kind == "c" else x * x, **over))
+        return np.sqrt(kernels.square_sum(x, **over))
+    if p == 1:
+        return kernels.absolute_sum(x, **over)
     size = np.abs(x)
     if p == 0:
         return np.add.reduce(size != 0, **over).astype(size.dtype)
     if np.isinf(p):
-        return np.maximum.reduce(size, initial=0, **over) if p > 0 else np.minimum.reduce(size, **over)
+        return (
+            extreme.most(size, sign=1 if p > 0 else -1, **over)
+            if size.size
+            else np.maximum.reduce(size, initial=0, **over)
+        )
     with np.errstate(all="ignore"):
-        return add_up(size, **over) if p == 1 else add_up(size**p, **over) ** (1 / p)
+        return kernels.total(size**p, **over) ** (1 / p)
 
 
 @rounded_once

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.sums import running_in_single
+from ..kernels import reduce, scan
 from ..op import op
 from ..samples import shapes
 from .axes import one_axis
@@ -54,11 +54,8 @@ def shifted(x: Any, axis: int, value: float, reverse: bool) -> Any:
     return cat_along(edge, part(x, axis, None, -1), axis=axis)
 
 
-def running(accumulate: Any, x: np.ndarray, axis: int, reverse: bool) -> np.ndarray:
-    """An array accumulated along an axis, if need be from its far end; sums of unsigned integers are signed."""
-    if reverse:
-        return np.flip(running(accumulate, np.flip(x, axis), axis, False), axis)
-    y = running_in_single(accumulate, x, axis)
+def signed(y: np.ndarray) -> np.ndarray:
+    """Sums of unsigned integers are signed."""
     return y.astype(np.int64) if y.dtype.kind == "u" else y
 
 
@@ -74,7 +71,7 @@ def running(accumulate: Any, x: np.ndarray, axis: int, reverse: bool) -> np.ndar
 )
 def cumsum_along(x, *, axis, reverse=False):
     """Sums of the entries up to each place of an axis, or from each place on."""
-    return running(np.cumsum, x, axis, reverse)
+    return signed(scan.cumsum(x, axis, reverse))
 
 
 def carried(g, a, axis, reverse):
@@ -95,14 +92,7 @@ def recurrence_rules(g, a, y, axis, reverse):
 )
 def recurrence(a, b, *, axis, reverse=False):
     """y[k] = a[k] y[k-1] + b[k] along an axis, from the far end if `reverse`; a zero times infinity is zero."""
-    y = np.array(b, np.result_type(a, b))
-    factors, rows = (np.moveaxis(np.flip(v, axis) if reverse else v, axis, 0) for v in (a, y))
-    finite = np.isfinite(a).all()
-    with np.errstate(all="ignore"):
-        for k in range(1, len(rows)):
-            step = factors[k] * rows[k - 1]
-            rows[k] += step if finite else np.where(rows[k - 1] == 0, 0, step)
-    return y
+    return scan.recurrence(a, b, axis, reverse)
 
 
 def with_zeros(rng, shape):
@@ -111,7 +101,7 @@ def with_zeros(rng, shape):
 
 
 @op(
-    lambda g, x, y, axis, reverse: masked(carried(g, x, axis, reverse), conj(shifted(y, axis, 1, reverse))),
+    lambda g, x, y, axis, reverse: cumprod_pull(g, x, y, axis=axis, reverse=reverse),
     trailing=True,
     samples=[
         shapes("n m | 3 4:complex", axis=[-1, -2], reverse=[False, True]),
@@ -124,7 +114,25 @@ def with_zeros(rng, shape):
 )
 def cumprod_along(x, *, axis, reverse=False):
     """Products of the entries up to each place of an axis, or from each place on."""
-    return running(np.cumprod, x, axis, reverse)
+    return signed(scan.cumprod(x, axis, reverse))
+
+
+def cumprod_pull_rules(ct, g, x, total, axis, reverse):
+    """Those of `masked(carried(g, x), conj(shifted(total)))`, one after the other."""
+    factors, back = shifted(conj(x), axis, 0, not reverse), carried(g, x, axis, reverse)
+    of_factors, of_g = recurrence_rules(masked(ct, shifted(total, axis, 1, reverse)), factors, back, axis, not reverse)
+    of_total = shifted(conj(masked(ct, conj(back))), axis, 0, not reverse)
+    return of_g, conj(shifted(of_factors, axis, 0, reverse)), of_total
+
+
+@op(
+    together=cumprod_pull_rules,
+    trailing=True,
+    samples=shapes("n m, n m, n m | 3 4:complex, 3 4:complex, 3 4:complex", axis=[-1, -2], reverse=[False, True]),
+)
+def cumprod_pull(g, x, total, *, axis, reverse=False):
+    """The gradient of x, from the gradient g of its running products, the totals."""
+    return scan.product_pull(g, x, total, axis, reverse)
 
 
 @op(
@@ -140,8 +148,7 @@ def cumprod_along(x, *, axis, reverse=False):
 )
 def reduce_prod(x, *, axis, keepdims=False):
     """The product along an axis."""
-    y = np.multiply.reduce(x, axis=axis, keepdims=keepdims)
-    return y.astype(np.int64) if y.dtype.kind == "u" else y
+    return signed(reduce.product(x, (axis,), keepdims))
 
 
 def product_of_others(x, axis):
@@ -165,7 +172,7 @@ def logcumsumexp_rule(g, x, y, axis):
 )
 def logcumsumexp_along(x, *, axis):
     """log(sum(exp(x))) of the entries up to each place of an axis."""
-    return running_in_single(np.logaddexp.accumulate, x, axis)
+    return scan.logcumsumexp(x, axis)
 
 
 @op(
@@ -173,9 +180,7 @@ def logcumsumexp_along(x, *, axis):
 )
 def arg_running(x, *, axis, largest=True):
     """Where the largest (or smallest) entry up to each place of an axis is: the last of equal ones, or NaN."""
-    best = (np.maximum if largest else np.minimum).accumulate(x, axis)
-    place = np.arange(x.shape[axis]).reshape(-1, *(1,) * (-axis - 1))
-    return np.maximum.accumulate(np.where((x == best) | (x != x), place, 0), axis)
+    return scan.extreme_places(x, axis, 1 if largest else -1)
 
 
 # --- public ----------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..kernels import extreme, select
 from ..op import Traced, op
 from ..samples import shapes
 from .axes import one_axis
@@ -44,42 +45,31 @@ choices = {"differentiable": False, "trailing": True}
 @op(**choices, name="argsort", samples=shapes("n m | 3 4:integers(0;3)", axis=[-1, -2], descending=[True, False]))
 def arg_sort(x, *, axis, descending=False):
     """The places of the entries in order; equal ones stay in the order they had."""
-    if not descending:
-        return np.argsort(x, axis, kind="stable")
-    return x.shape[axis] - 1 - np.flip(np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
+    return select.sorted_places(x, axis, descending)
 
 
 @op(**choices, samples=shapes("n m | 3 4:integers(0;3)", smallest=1, axis=[-1, -2], largest=[True, False]))
 def arg_extreme(x, *, axis, largest=True):
     """The place of the first largest (or smallest) entry, or of the first NaN."""
-    return (np.argmax if largest else np.argmin)(x, axis, keepdims=True)
+    return extreme.place(x, axis, 1 if largest else -1)
 
 
 @op(**choices, samples=shapes("3 4 | 9 9:integers(0;5)", k=[0, 1, 3], axis=[-1, -2], largest=[True, False]))
 def arg_topk(x, *, k, axis, largest=True):
     """The places of the k largest (or smallest) entries, best first, of equal ones the earlier first."""
-    n = x.shape[axis]
-    if not 0 < 8 * k < n:
-        return arg_sort.op.forward(x, axis=axis, descending=largest)[along(axis, slice(k))]
-    parts = np.argpartition(x, n - k if largest else k - 1, axis)
-    some = np.sort(parts[along(axis, slice(n - k, None) if largest else slice(k))], axis)
-    order = arg_sort.op.forward(np.take_along_axis(x, some, axis), axis=axis, descending=largest)
-    return np.take_along_axis(some, order, axis)
+    return select.best(x, k, axis, largest)
 
 
 @op(**choices, samples=shapes("3 4 | 3 5:integers(0;3)", axis=[-1, -2], k=[1, 3]))
 def arg_kth(x, *, k, axis):
     """The place of the k-th smallest entry."""
-    return np.argsort(x, axis, kind="stable")[along(axis, slice(k - 1, k))]
+    return select.kth(x, k, axis)
 
 
 @op(**choices, samples=shapes("3 4 | 3 5:integers(0;3)", axis=[-1, -2], skip=[True, False]))
 def arg_median(x, *, axis, skip=False):
     """The place of the median, the lower of two; NaN is the median of what contains it, unless it is to be skipped."""
-    numbers = np.add.reduce(x == x, axis=axis, keepdims=True)
-    half = np.maximum(numbers - 1, 0) // 2
-    rank = half if skip else np.where(numbers < x.shape[axis], numbers, half)
-    return np.take_along_axis(np.argsort(x, axis, kind="stable"), rank, axis)
+    return select.median(x, axis, skip)
 
 
 @op(**choices, samples=shapes("3 4:integers(0;3) | 1 5:integers(0;3)", axis=[-1, -2]))

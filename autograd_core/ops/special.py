@@ -7,6 +7,7 @@ import math
 import operator
 
 from .. import dtypes
+from ..kernels import softmaxes
 from ..kernels import special as kernels
 from ..op import elementwise, op
 from ..samples import elementwise_samples, shapes
@@ -169,7 +170,7 @@ _PAIRS = shapes("n m, n m", axis=[-1, -2])
 )
 def softmax_pull(v, p, *, axis):
     """The gradient of softmax, which is also its forward mode: p (v - Σ v p)."""
-    return kernels.softmax_pull(v, p, axis=axis)
+    return softmaxes.softmax_pull(v, p, axis)
 
 
 @op(
@@ -182,7 +183,7 @@ def softmax_pull(v, p, *, axis):
 )
 def softmax_along(x, *, axis):
     """exp(x) / Σ exp(x) along an axis, and 0 where that would be 0 / 0."""
-    return kernels.softmax(x, axis=axis)
+    return softmaxes.softmax(x, axis)
 
 
 @op(
@@ -193,7 +194,7 @@ def softmax_along(x, *, axis):
 )
 def log_softmax_pull(v, logs, *, axis):
     """The gradient of log_softmax: v - p Σ v, without the entries that are -inf."""
-    return kernels.log_softmax_pull(v, logs, axis=axis)
+    return softmaxes.log_softmax_pull(v, logs, axis)
 
 
 @op(
@@ -205,7 +206,7 @@ def log_softmax_pull(v, logs, *, axis):
 )
 def log_softmax_along(x, *, axis):
     """x - log Σ exp(x) along an axis; a row of nothing but -inf stays that."""
-    return kernels.log_softmax(x, axis=axis)
+    return softmaxes.log_softmax(x, axis)
 
 
 def _along(function, x, dim, dtype, name):
@@ -217,12 +218,21 @@ def _along(function, x, dim, dtype, name):
 
 def softmax(x, dim, dtype=None):
     """exp(x) / Σ exp(x) along `dim`; a row of nothing but -inf gives 0, with gradient 0."""
+    if dtype is None and dim.__class__ is int and -x.ndim <= dim < 0:
+        return softmax_along(x, axis=dim)
     return _along(softmax_along, x, dim, dtype, "softmax")
 
 
 def log_softmax(x, dim, dtype=None):
     """log(softmax(x)) along `dim`; an entry that is -inf stays so, with gradient 0."""
+    if dtype is None and dim.__class__ is int and -x.ndim <= dim < 0:
+        return log_softmax_along(x, axis=dim)
     return _along(log_softmax_along, x, dim, dtype, "log_softmax")
+
+
+def softmin(input, dim, dtype=None):
+    """softmax of the negated entries."""
+    return softmax(-input, dim, dtype)
 
 
 def _polygamma_method(x, n):

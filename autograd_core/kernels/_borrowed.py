@@ -1,0 +1,36 @@
+"""Arrays without an owner, for kernels that hand parts of arrays from function to function.
+
+Numba counts the users of an array's memory, atomically, at most calls: two threads that work on rows of one array then
+spend their time on that counter.  What is borrowed is not counted; whoever borrows sees to it that the owner stays.
+Imports Numba, and is itself imported when the first kernel that names it is built.
+"""
+
+from __future__ import annotations
+
+from numba.core import cgutils
+from numba.core.imputils import impl_ret_borrowed
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
+
+from ._native import WideCompiler
+
+
+@intrinsic
+def borrowed(typingctx, array):
+    """The same array, as one that nobody owns."""
+
+    def generate(context, builder, sig, args):
+        bare = make_array(sig.return_type)(context, builder, args[0])
+        bare.meminfo = cgutils.get_null_value(bare.meminfo.type)
+        bare.parent = cgutils.get_null_value(bare.parent.type)
+        return impl_ret_borrowed(context, builder, sig.return_type, bare._getvalue())
+
+    return array(array), generate
+
+
+class Apart(WideCompiler):
+    """For functions whose arrays share no memory: only then may loops that read here and there be made of vectors."""
+
+    def define_pipelines(self):
+        self.state.flags.noalias = True
+        return super().define_pipelines()

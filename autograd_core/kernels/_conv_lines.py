@@ -1,0 +1,142 @@
+"""The inner loops of convolution with pixels as lanes, as LLVM vector code: tiles of products, and moving lines.
+
+All addresses are integers, all steps count entries.  Imports Numba, and is itself imported when a kernel needs it.
+"""
+
+from __future__ import annotations
+
+from numba import types
+from numba.extending import intrinsic
+
+from ._conv_tile import I64, Emit
+
+PIXELS = [(r, 6) for r in range(1, 5)] + [(r, 3) for r in range(1, 9)] + [(r, 2) for r in range(1, 15)]
+PIXELS += [(r, 1) for r in range(1, 5)]
+
+
+@intrinsic
+def pixel_tile(typingctx, like, rows, vectors, w, x, x_step, places, count, c, c_row, c_step, columns):
+    """c[i c_row + v c_step + j] = sum over t < count of w[t rows + i] x[places[t] + v x_step + j] for j < columns.
+
+    rows and vectors are one of the pairs in PIXELS, and j counts the lanes of a vector.
+    """
+
+    def generate(context, builder, sig, args):
+        rows, vectors, *rest = args[1:]
+        e, done = Emit(context, builder, like), builder.append_basic_block("done")
+        switch = builder.switch(builder.add(builder.mul(vectors, I64(16)), rows), done)
+        for r, v in PIXELS:
+            block = builder.append_basic_block(f"pixels{r}x{v}")
+            switch.add_case(I64(16 * v + r), block)
+            builder.position_at_end(block)
+            _pixel_tile(e, r, v, *rest)
+            builder.branch(done)
+        builder.position_at_end(done)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 11), generate
+
+
+def _pixel_tile(e, rows, vectors, w, x, x_step, places, count, c, c_row, c_step, columns):
+    """The loop over taps for one shape of tile."""
+    bd, zero, before = e.b, e.constant(0), e.b.block
+    body, end = bd.append_basic_block("taps"), bd.append_basic_block("sums")
+    w, x, places = e.at(w), e.at(x), bd.inttoptr(places, I64.as_pointer())
+    steps = [bd.mul(x_step, I64(v)) for v in range(vectors)]
+    bd.branch(body)
+    bd.position_at_end(body)
+    t, weights = bd.phi(I64), bd.phi(e.pointer)
+    sums, new = [bd.phi(e.vector) for _ in range(rows * vectors)], []
+    here = e.step(x, bd.load(bd.gep(places, [t])))
+    columns_of_x = [e.load(e.step(here, step)) for step in steps]
+    for i in range(rows):
+        weight = e.all(bd.load(e.step(weights, i)))
+        new += [e.fma(weight, value, sums[i * vectors + v]) for v, value in enumerate(columns_of_x)]
+    following = bd.add(t, I64(1))
+    pairs = [(t, I64(0), following), (weights, w, e.step(weights, rows))]
+    for phi, start, value in [*pairs, *zip(sums, [zero] * len(sums), new)]:
+        phi.add_incoming(start, before)
+        phi.add_incoming(value, body)
+    bd.cbranch(bd.icmp_signed("<", following, count), body, end)
+    bd.position_at_end(end)
+    mask = e.mask(columns)
+    for i in range(rows):
+        row = e.step(e.at(c), bd.mul(c_row, I64(i)))
+        for v in range(vectors):
+            e.masked_store(new[i * vectors + v], e.step(row, bd.mul(c_step, I64(v))), mask)
+
+
+def _over_line(e, count, step, body):
+    """body(first, how many are left) for the steps that make up a line."""
+    bd, before = e.b, e.b.block
+    loop, end = bd.append_basic_block("line"), bd.append_basic_block("line_end")
+    bd.cbranch(bd.icmp_signed("<", I64(0), count), loop, end)
+    bd.position_at_end(loop)
+    i = bd.phi(I64)
+    i.add_incoming(I64(0), before)
+    body(i, bd.sub(count, i))
+    following = bd.add(i, I64(step))
+    i.add_incoming(following, bd.block)
+    bd.cbranch(bd.icmp_signed("<", following, count), loop, end)
+    bd.position_at_end(end)
+
+
+@intrinsic
+def copy_line(typingctx, like, source, target, count):
+    """target[i] = source[i]"""
+
+    def generate(context, builder, sig, args):
+        e, source, target = Emit(context, builder, like), *args[1:3]
+
+        def body(i, left):
+            mask = e.mask(left)
+            e.masked_store(e.masked_load(e.step(e.at(source), i), mask), e.step(e.at(target), i), mask)
+
+        _over_line(e, args[3], e.lanes, body)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 3), generate
+
+
+@intrinsic
+def split_line(typingctx, like, source, even, odd, count):
+    """even[i] = source[2 i], odd[i] = source[2 i + 1]; count entries of the source."""
+
+    def generate(context, builder, sig, args):
+        e, (source, even, odd) = Emit(context, builder, like), map(Emit(context, builder, like).at, args[1:4])
+
+        def body(i, left):
+            rest, half = builder.sub(left, I64(e.lanes)), builder.ashr(i, I64(1))
+            from_x = e.step(source, i)
+            a, b = e.masked_load(from_x, e.mask(left)), e.masked_load(e.step(from_x, e.lanes), e.mask(rest))
+            for first, target in enumerate((even, odd)):
+                many = builder.ashr(builder.add(left, I64(1 - first)), I64(1))
+                value = e.shuffled(a, b, range(first, 2 * e.lanes, 2))
+                e.masked_store(value, e.step(target, half), e.mask(many))
+
+        _over_line(e, args[4], 2 * e.lanes, body)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 4), generate
+
+
+@intrinsic
+def join_lines(typingctx, like, even, odd, target, count):
+    """target[2 i] = even[i], target[2 i + 1] = odd[i]; count entries of the target."""
+
+    def generate(context, builder, sig, args):
+        e, (even, odd, target) = Emit(context, builder, like), map(Emit(context, builder, like).at, args[1:4])
+
+        def body(i, left):
+            half, to = builder.ashr(i, I64(1)), e.step(target, i)
+            many = [builder.ashr(builder.add(left, I64(1 - first)), I64(1)) for first in (0, 1)]
+            a, b = (e.masked_load(e.step(p, half), e.mask(m)) for p, m in zip((even, odd), many))
+            for k in (0, 1):
+                order = [j // 2 + (j % 2) * e.lanes + k * e.lanes // 2 for j in range(e.lanes)]
+                there = builder.sub(left, I64(k * e.lanes))
+                e.masked_store(e.shuffled(a, b, order), e.step(to, k * e.lanes), e.mask(there))
+
+        _over_line(e, args[4], 2 * e.lanes, body)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 4), generate

@@ -1,0 +1,49 @@
+"""Floats as integers in the same order: their maximum is one instruction on whole vectors, whatever NaN may do.
+
+Imports Numba, and is itself imported when the first kernel that names one of these is built.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+
+def _turned(builder, bits, width):
+    """Integers of either sign with those below zero in reversed order; its own inverse."""
+    sign = builder.ashr(bits, bits.type(width - 1))
+    return builder.xor(bits, builder.and_(sign, bits.type((1 << (width - 1)) - 1)))
+
+
+@intrinsic
+def rank(typingctx, x):
+    """An integer for a float; those of NaN lie beyond the infinities."""
+
+    def generate(context, builder, sig, args):
+        word = ir.IntType(x.bitwidth)
+        return _turned(builder, builder.bitcast(args[0], word), x.bitwidth)
+
+    return {32: types.int32, 64: types.int64}[x.bitwidth](x), generate
+
+
+@intrinsic
+def of_rank(typingctx, x, number):
+    """The float of an integer, of the type of x."""
+
+    def generate(context, builder, sig, args):
+        return builder.bitcast(_turned(builder, args[1], x.bitwidth), args[0].type)
+
+    return x(x, number), generate
+
+
+@intrinsic
+def high_product(typingctx, a, b):
+    """The upper 64 bits of a product of two 64-bit words."""
+
+    def generate(context, builder, sig, args):
+        wide = ir.IntType(128)
+        product = builder.mul(builder.zext(args[0], wide), builder.zext(args[1], wide))
+        return builder.trunc(builder.lshr(product, wide(64)), ir.IntType(64))
+
+    return types.uint64(types.uint64, types.uint64), generate

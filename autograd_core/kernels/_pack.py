@@ -1,0 +1,299 @@
+"""Blocks of matrices brought into the order in which a tile reads them, as LLVM code; and single words at addresses.
+
+    pack(like, from, row, column, to, to_row, rows, columns)       to[i * to_row + j] = from[i * row + j * column]
+    entry(like, address, i), set_entry(like, address, i, value)    the entry so many after an address
+    size_of(like)                                                  bytes of an entry
+    word(address, i)                                               the 64-bit word so many after an address
+    on_stack(bytes)                                                memory until the function returns
+
+Addresses are integers and steps count entries, as in `_tile`; `like` is anything of the type of the entries.  `pack` copies
+rows whose entries are side by side, transposes blocks in registers if it is columns that have them so, and takes entries
+one by one otherwise.  Kernels import these by Late("_pack", ...).
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from ._products import HEAD
+from ._shared import (
+    BYTES,
+    BYTES_OF_VECTOR,
+    I1,
+    I32,
+    I64,
+    LANES,
+    REALS,
+    SIZES,
+    VOID,
+    call_at,
+    call_shared,
+    char_of,
+    signature,
+)
+
+
+@contextmanager
+def _counting(builder: ir.IRBuilder, stop, step: int = 1):
+    """A loop whose counter goes from 0 by steps while it is below `stop`."""
+    before = builder.block
+    head, body, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
+    builder.branch(head)
+    builder.position_at_end(head)
+    i = builder.phi(I64)
+    i.add_incoming(I64(0), before)
+    builder.cbranch(builder.icmp_signed("<", i, stop), body, after)
+    builder.position_at_end(body)
+    yield i
+    i.add_incoming(builder.add(i, I64(step)), builder.block)
+    builder.branch(head)
+    builder.position_at_end(after)
+
+
+class _Vectors:
+    """Loads and stores of vectors, whole or the first few entries."""
+
+    def __init__(self, builder: ir.IRBuilder, char: str):
+        self.builder, self.lanes, self.size = builder, LANES[char], SIZES[char]
+        self.real, self.vector = REALS[char], ir.VectorType(REALS[char], self.lanes)
+        self.mask = ir.VectorType(I1, self.lanes)
+        self.kind = f"v{self.lanes}f{8 * self.size}.p0"
+
+    def pointer(self, address, *steps):
+        """A pointer to the entry after an address by a sum of products (i, step)."""
+        builder, offset = self.builder, I64(0)
+        for i, step in steps:
+            offset = builder.add(offset, builder.mul(i, step))
+        return builder.gep(builder.inttoptr(address, BYTES), [builder.mul(offset, I64(self.size))])
+
+    def first(self, count):
+        """The mask of the first entries; none for a count of 0 or less."""
+        builder, kind = self.builder, ir.VectorType(I64, self.lanes)
+        one = builder.insert_element(ir.Constant(kind, ir.Undefined), count, I32(0))
+        zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
+        spread = builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
+        return builder.icmp_signed("<", ir.Constant(kind, list(range(self.lanes))), spread)
+
+    def load(self, pointer, mask=None):
+        """A vector; 0 where the mask is not set."""
+        pointer = self.builder.bitcast(pointer, self.vector.as_pointer())
+        if mask is None:
+            return self.builder.load(pointer, align=self.size)
+        shape = ir.FunctionType(self.vector, [pointer.type, I32, self.mask, self.vector])
+        function = cgutils.get_or_insert_function(self.builder.module, shape, f"llvm.masked.load.{self.kind}")
+        zero = ir.Constant(self.vector, [0.0] * self.lanes)
+        return self.builder.call(function, [pointer, I32(self.size), mask, zero])
+
+    def store(self, value, pointer, mask=None) -> None:
+        """Write a vector, or what the mask says of it."""
+        pointer = self.builder.bitcast(pointer, self.vector.as_pointer())
+        if mask is None:
+            self.builder.store(value, pointer, align=self.size)
+            return
+        shape = ir.FunctionType(VOID, [self.vector, pointer.type, I32, self.mask])
+        function = cgutils.get_or_insert_function(self.builder.module, shape, f"llvm.masked.store.{self.kind}")
+        self.builder.call(function, [value, pointer, I32(self.size), mask])
+
+    def transposed(self, rows: list) -> list:
+        """As many vectors as they have entries, transposed: halves change places, then the quarters in them, and so on."""
+        half = self.lanes // 2
+        while half:
+            new = list(rows)
+            for i in range(self.lanes):
+                if not i & half:
+                    x, y = rows[i], rows[i + half]
+                    low = [j if not j & half else self.lanes + j - half for j in range(self.lanes)]
+                    high = [j + half if not j & half else self.lanes + j for j in range(self.lanes)]
+                    new[i], new[i + half] = self._shuffled(x, y, low), self._shuffled(x, y, high)
+            rows, half = new, half // 2
+        return rows
+
+    def _shuffled(self, x, y, order):
+        return self.builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(I32, self.lanes), order))
+
+
+def write_pack(module: ir.Module, char: str) -> None:
+    """The function `pack`."""
+    function = ir.Function(module, signature("pack"), "pack")
+    ways = {name: function.append_basic_block(name) for name in ("entry", "other", "rows", "columns", "entries")}
+    builder = ir.IRBuilder(ways["entry"])
+    vectors, (source, row, column, to, to_row, rows, columns) = _Vectors(builder, char), function.args
+    builder.cbranch(builder.icmp_signed("==", column, I64(1)), ways["rows"], ways["other"])
+    builder.position_at_end(ways["other"])
+    builder.cbranch(builder.icmp_signed("==", row, I64(1)), ways["columns"], ways["entries"])
+    builder.position_at_end(ways["rows"])
+    _copy(vectors, source, row, to, to_row, rows, columns)
+    builder.position_at_end(ways["columns"])
+    _transpose(vectors, source, column, to, to_row, columns, rows)
+    builder.position_at_end(ways["entries"])
+    with _counting(builder, rows) as i, _counting(builder, columns) as j:
+        real = vectors.real.as_pointer()
+        value = builder.load(builder.bitcast(vectors.pointer(source, (i, row), (j, column)), real), align=vectors.size)
+        builder.store(value, builder.bitcast(vectors.pointer(to, (i, to_row), (j, I64(1))), real), align=vectors.size)
+    builder.ret_void()
+
+
+def _copy(vectors: _Vectors, source, row, to, to_row, rows, columns) -> None:
+    """Copy row by row: whole vectors, then what is left of a row."""
+    builder, lanes = vectors.builder, vectors.lanes
+    whole = builder.and_(columns, I64(-lanes))
+    some = vectors.first(builder.sub(columns, whole))
+    with _counting(builder, rows) as i:
+        with _counting(builder, whole, lanes) as j:
+            value = vectors.load(vectors.pointer(source, (i, row), (j, I64(1))))
+            vectors.store(value, vectors.pointer(to, (i, to_row), (j, I64(1))))
+        with builder.if_then(builder.icmp_signed("<", whole, columns)):
+            value = vectors.load(vectors.pointer(source, (i, row), (whole, I64(1))), some)
+            vectors.store(value, vectors.pointer(to, (i, to_row), (whole, I64(1))), some)
+    builder.ret_void()
+
+
+def _transpose(vectors: _Vectors, source, row, to, to_row, rows, columns) -> None:
+    """Transpose blocks of as many rows and columns as a vector has entries."""
+    builder, lanes = vectors.builder, vectors.lanes
+    with _counting(builder, columns, lanes) as j, _counting(builder, rows, lanes) as i:
+        place = lambda i, j: (
+            vectors.pointer(source, (i, row), (j, I64(1))),
+            vectors.pointer(to, (j, to_row), (i, I64(1))),
+        )
+        left = builder.sub(rows, i), builder.sub(columns, j)
+        full = builder.and_(*(builder.icmp_signed(">=", n, I64(lanes)) for n in left))
+        with builder.if_else(full) as (then, otherwise):
+            with then:
+                values = [vectors.load(place(builder.add(i, I64(t)), j)[0]) for t in range(lanes)]
+                for t, value in enumerate(vectors.transposed(values)):
+                    vectors.store(value, place(i, builder.add(j, I64(t)))[1])
+            with otherwise:
+                _transpose_part(vectors, place, i, j, *left)
+    builder.ret_void()
+
+
+def _transpose_part(vectors: _Vectors, place, i, j, rows, columns) -> None:
+    """Transpose a block of fewer rows or columns."""
+    builder, values = vectors.builder, []
+    some, most = vectors.first(columns), builder.sub(rows, I64(1))
+    for t in range(vectors.lanes):  # rows that are not there are read as the last one
+        nearest = builder.select(builder.icmp_signed("<", I64(t), most), I64(t), most)
+        values.append(vectors.load(place(builder.add(i, nearest), j)[0], some))
+    some = vectors.first(rows)
+    for t, value in enumerate(vectors.transposed(values)):
+        with builder.if_then(builder.icmp_signed("<", I64(t), columns)):
+            vectors.store(value, place(i, builder.add(j, I64(t)))[1], some)
+
+
+@intrinsic
+def pack(typingctx, like, source, row, column, to, to_row, rows, columns):
+    """Copy a block of any steps into rows."""
+
+    def generate(context, builder, sig, args):
+        call_shared(builder, "pack", char_of(like), args[1:])
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 7), generate
+
+
+@intrinsic
+def pack_at(typingctx, code, source, row, column, to, to_row, rows, columns):
+    """The same by the address of the code."""
+
+    def generate(context, builder, sig, args):
+        call_at(builder, "pack", args[0], args[1:])
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 8), generate
+
+
+# --- single words ----------------------------------------------------------------------------------------------------
+
+
+@intrinsic
+def size_of(typingctx, like):
+    """How many bytes an entry has."""
+    size = SIZES[char_of(like)]
+    return types.intp(like), lambda context, builder, sig, args: I64(size)
+
+
+def _at(builder, address, i, kind):
+    return builder.gep(builder.inttoptr(address, kind.as_pointer()), [i])
+
+
+@intrinsic
+def entry(typingctx, like, address, i):
+    """The entry so many after an address."""
+    char = char_of(like)
+    generate = lambda context, builder, sig, args: builder.load(_at(builder, *args[1:], REALS[char]))
+    return {"f": types.float32, "d": types.float64}[char](like, types.intp, types.intp), generate
+
+
+@intrinsic
+def set_entry(typingctx, like, address, i, value):
+    """Write the entry so many after an address."""
+    char = char_of(like)
+
+    def generate(context, builder, sig, args):
+        builder.store(args[3], _at(builder, args[1], args[2], REALS[char]))
+        return context.get_dummy_value()
+
+    return types.void(like, types.intp, types.intp, {"f": types.float32, "d": types.float64}[char]), generate
+
+
+@intrinsic
+def word(typingctx, address, i):
+    """The 64-bit word so many after an address."""
+    generate = lambda context, builder, sig, args: builder.load(_at(builder, *args, I64))
+    return types.intp(types.intp, types.intp), generate
+
+
+@intrinsic
+def matrices(typingctx, record, size):
+    """What NumPy's record of an array says: address, rows, columns, steps of both in entries, how many matrices."""
+    kind = types.UniTuple(types.intp, 6)
+
+    def generate(context, builder, sig, args):
+        field = lambda i: _at(builder, args[0], I64(HEAD + i), I64)
+        axes = builder.load(builder.bitcast(field(1), I32.as_pointer()))
+        axes, lengths, steps = builder.sext(axes, I64), builder.load(field(2)), builder.load(field(3))
+        last = lambda place, i: builder.load(_at(builder, place, builder.sub(axes, I64(i)), I64))
+        count = cgutils.alloca_once_value(builder, I64(1))
+        with _counting(builder, builder.sub(axes, I64(2))) as i:
+            builder.store(builder.mul(builder.load(count), builder.load(_at(builder, lengths, i, I64))), count)
+        numbers = [builder.load(field(0)), last(lengths, 2), last(lengths, 1)]
+        numbers += [builder.sdiv(last(steps, i), args[1]) for i in (2, 1)]
+        return context.make_tuple(builder, kind, [*numbers, builder.load(count)])
+
+    return kind(types.intp, types.intp), generate
+
+
+@intrinsic
+def whole(typingctx, record, size):
+    """Whether the steps of an array's matrices are whole numbers of entries."""
+
+    def generate(context, builder, sig, args):
+        axes = builder.load(builder.bitcast(_at(builder, args[0], I64(HEAD + 1), I64), I32.as_pointer()))
+        steps, axes = builder.load(_at(builder, args[0], I64(HEAD + 3), I64)), builder.sext(axes, I64)
+        two = [builder.load(_at(builder, steps, builder.sub(axes, I64(i)), I64)) for i in (1, 2)]
+        rest = builder.and_(builder.or_(*two), builder.sub(args[1], I64(1)))
+        return builder.icmp_signed("==", rest, I64(0))
+
+    return types.boolean(types.intp, types.intp), generate
+
+
+@intrinsic(prefer_literal=True)
+def on_stack(typingctx, size):
+    """The address of so many bytes (a literal number) that last until the function returns, aligned for vectors."""
+    if not isinstance(size, types.IntegerLiteral):
+        return None
+    count = size.literal_value
+
+    def generate(context, builder, sig, args):
+        with builder.goto_entry_block():
+            memory = builder.alloca(ir.ArrayType(ir.IntType(8), count))
+            memory.align = BYTES_OF_VECTOR
+        return builder.ptrtoint(memory, I64)
+
+    return types.intp(size), generate

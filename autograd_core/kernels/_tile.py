@@ -1,0 +1,324 @@
+"""The heart of a product of matrices: a tile of results that stays in vector registers, as LLVM code.
+
+    multiply(like, a, a_row, a_depth, b, b_row, c, c_row, depth, rows, columns, mode, bias)
+
+    c[i * c_row + j] = sum over k < depth of a[i * a_row + k * a_depth] * b[k * b_row + j]     i < rows, j < columns
+
+`like` is anything of the type of the entries, float32 or float64 (an array, or a number).  a, b, c and bias are addresses,
+all steps count entries, any of them may be negative or 0.  Rows of b and of c have their entries side by side and need not
+be aligned.  `rows` is 1 to ROWS, `columns` 1 to COLUMNS of the type: see `shape_of(dtype)`; nothing beyond them is read or
+written.  `mode` is START, or a sum of: ADD (to what is in c), RELU (the result is max(result, 0), NaN stays), after
+`bias`, if not 0, was added: the address of one number for each column.
+
+`multiply` calls one piece of code that all kernels share.  Where depth is so small that a call counts (some 10 cycles),
+`multiply_here(like, rows, vectors, ...)`, the rest as above, puts the code for exactly so many rows and vectors (both
+literal numbers) in place; `columns` says how many there are, at most vectors * lanes of the type.
+
+Kernels import these by `Late("_tile", "multiply")`.  Importing this imports Numba.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from ._shared import (
+    BYTES,
+    BYTES_OF_VECTOR,
+    I1,
+    I32,
+    I64,
+    LANES,
+    MASKS,
+    REALS,
+    ROWS,
+    VECTORS,
+    VOID,
+    WIDTH,
+    call_at,
+    call_shared,
+    char_of,
+)  # fmt: skip
+
+START, ADD, RELU = 0, 1, 2
+LATENCY = 8  # sums that must be under way at once to keep the multipliers busy
+AHEAD = 8  # rows of b that are asked for before they are needed
+
+
+def shape_of(dtype: np.dtype) -> tuple[int, int]:
+    """The most rows and columns of a tile."""
+    return ROWS, WIDTH // np.dtype(dtype).itemsize
+
+
+NAMES = "a a_row a_depth b b_row c c_row depth columns mode bias".split()
+
+
+class _Tile:
+    """Writes the code of one tile: so many rows, so many vectors in each."""
+
+    def __init__(self, builder: ir.IRBuilder, char: str, rows: int, vectors: int, values: dict, masks: bool):
+        self.builder, self.rows, self.vectors, self.values = builder, rows, vectors, values
+        self.real, self.lanes, self.size = REALS[char], LANES[char], 4 if char == "f" else 8
+        self.vector = ir.VectorType(self.real, self.lanes)
+        self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
+        self.all = ir.VectorType(I1, self.lanes)
+        self.sets = max(LATENCY // (rows * vectors), 1)  # sums of every so-manieth product, added in the end
+        self.mask = self._mask() if masks else None
+
+    def write(self) -> None:
+        """All of it: sums over depth, then what is done to them, then c."""
+        builder, values = self.builder, self.values
+        step = {name: builder.mul(values[name], I64(self.size)) for name in ("a_row", "a_depth", "b_row", "c_row")}
+        a, b, c = (builder.inttoptr(values[name], BYTES) for name in "abc")
+        self._ask_for_rows(c, step["c_row"])
+        sums = self._sums(a, step["a_row"], step["a_depth"], b, step["b_row"])
+        self._finish(sums, c, step["c_row"])
+
+    def _mask(self):
+        """Which entries of the last vector are there."""
+        builder, lanes = self.builder, self.lanes
+        left = builder.trunc(builder.sub(self.values["columns"], I64((self.vectors - 1) * lanes)), I32)
+        count = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes)))
+        return builder.icmp_unsigned("<", count, self.spread(left))
+
+    def spread(self, x):
+        """A vector with x everywhere."""
+        kind = ir.VectorType(x.type, self.lanes)
+        first = self.builder.insert_element(ir.Constant(kind, ir.Undefined), x, I32(0))
+        zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
+
+    def at(self, pointer, offset):
+        """The address some bytes further on."""
+        return self.builder.gep(pointer, [offset])
+
+    def function(self, name: str, result, arguments):
+        """One of LLVM's own."""
+        return cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(result, arguments), name)
+
+    def _kind(self) -> str:
+        return f"v{self.lanes}f{8 * self.size}"
+
+    def load(self, row, j: int):
+        """Vector j of a row."""
+        builder, pointer = self.builder, self.at(row, I64(BYTES_OF_VECTOR * j))
+        pointer = builder.bitcast(pointer, self.vector.as_pointer())
+        if self.mask is None or j < self.vectors - 1:
+            return builder.load(pointer, align=self.size)
+        kinds = [pointer.type, I32, self.all, self.vector]
+        function = self.function(f"llvm.masked.load.{self._kind()}.p0", self.vector, kinds)
+        return builder.call(function, [pointer, I32(self.size), self.mask, self.zero])
+
+    def store(self, value, row, j: int) -> None:
+        """Write vector j of a row."""
+        builder, pointer = self.builder, self.at(row, I64(BYTES_OF_VECTOR * j))
+        pointer = builder.bitcast(pointer, self.vector.as_pointer())
+        if self.mask is None or j < self.vectors - 1:
+            builder.store(value, pointer, align=self.size)
+            return
+        function = self.function(
+            f"llvm.masked.store.{self._kind()}.p0", VOID, [self.vector, pointer.type, I32, self.all]
+        )
+        builder.call(function, [value, pointer, I32(self.size), self.mask])
+
+    def ask_for(self, pointer, write: int = 0) -> None:
+        """Let a line of memory come near."""
+        function = self.function("llvm.prefetch.p0", VOID, [BYTES, I32, I32, I32])
+        self.builder.call(function, [pointer, I32(write), I32(3), I32(1)])
+
+    def _ask_for_rows(self, c, c_row) -> None:
+        for i in range(self.rows):
+            row = self.at(c, self.builder.mul(c_row, I64(i)))
+            for j in range(self.vectors):
+                self.ask_for(self.at(row, I64(BYTES_OF_VECTOR * j)), 1)
+
+    def _sums(self, a, a_row, a_depth, b, b_row):
+        """The sums of products over depth, row by row: a loop over several k at once, and one over those left."""
+        sums = [[self.zero] * (self.rows * self.vectors) for _ in range(self.sets)]
+        depth = self.values["depth"]
+        if self.sets > 1:
+            whole = self.builder.mul(self.builder.sdiv(depth, I64(self.sets)), I64(self.sets))
+            sums, a, b = self._loop(sums, a, a_row, a_depth, b, b_row, whole)
+            while len(sums) > 1:
+                half = len(sums) // 2
+                pairs = zip(sums[:half], sums[-half:])
+                sums[-half:], sums = (
+                    [],
+                    [[self.builder.fadd(x, y) for x, y in zip(*p)] for p in pairs] + sums[half:-half],
+                )
+            depth = self.builder.sub(depth, whole)
+        return self._loop(sums, a, a_row, a_depth, b, b_row, depth)[0][0]
+
+    def _loop(self, start, a, a_row, a_depth, b, b_row, depth):
+        """Add products to len(start) sets of sums, each from a k of its own."""
+        builder, sets = self.builder, len(start)
+        before, body, after = builder.block, builder.append_basic_block("depth"), builder.append_basic_block("done")
+        groups = range(0, self.rows, 4)  # rows are addressed from every fourth
+        bases = [self.at(a, builder.mul(a_row, I64(i))) for i in groups]
+        steps = [I64(0), a_row, builder.mul(a_row, I64(2)), builder.mul(a_row, I64(3))]
+        builder.cbranch(builder.icmp_signed(">", depth, I64(0)), body, after)
+        builder.position_at_end(body)
+        k = self._phi(I64, I64(0), before)
+        rows_of_a = [self._phi(BYTES, p, before) for p in bases]
+        row_of_b = self._phi(BYTES, b, before)
+        sums = [[self._phi(self.vector, value, before) for value in part] for part in start]
+        new, here, there = [], list(rows_of_a), row_of_b
+        for part in sums:
+            new.append(self._products(part, here, steps, there))
+            self._ask_for_next(there, b_row)
+            here, there = [self.at(p, a_depth) for p in here], self.at(there, b_row)
+        following = builder.add(k, I64(sets))
+        phis, values = [k, row_of_b, *rows_of_a], [following, there, *here]
+        for phi, value in zip(phis + sum(sums, []), values + sum(new, [])):
+            phi.add_incoming(value, body)
+        builder.cbranch(builder.icmp_signed("<", following, depth), body, after)
+        builder.position_at_end(after)
+        join = lambda old, value: self._join(old, before, value, body)
+        result = [[join(*pair) for pair in zip(*part)] for part in zip(start, new)]
+        return result, join(a, here[0]), join(b, there)
+
+    def _ask_for_next(self, row, b_row) -> None:
+        ahead = self.at(row, self.builder.mul(b_row, I64(AHEAD)))
+        for j in range(self.vectors):
+            self.ask_for(self.at(ahead, I64(BYTES_OF_VECTOR * j)))
+
+    def _phi(self, kind, value, block):
+        phi = self.builder.phi(kind)
+        phi.add_incoming(value, block)
+        return phi
+
+    def _join(self, one, first, other, second):
+        phi = self._phi(one.type, one, first)
+        phi.add_incoming(other, second)
+        return phi
+
+    def _products(self, sums, rows_of_a, steps, row_of_b):
+        """sums + the products of one k."""
+        builder = self.builder
+        fma = self.function(f"llvm.fmuladd.{self._kind()}", self.vector, [self.vector] * 3)
+        right = [self.load(row_of_b, j) for j in range(self.vectors)]
+        new = []
+        for i in range(self.rows):
+            pointer = self.at(rows_of_a[i // 4], steps[i % 4]) if i % 4 else rows_of_a[i // 4]
+            x = self.spread(builder.load(builder.bitcast(pointer, self.real.as_pointer()), align=self.size))
+            new += [builder.call(fma, [x, y, sums[i * self.vectors + j]]) for j, y in enumerate(right)]
+        return new
+
+    def _finish(self, sums, c, c_row) -> None:
+        """Old values, bias and activation, each if asked for; then the results are written."""
+        rows = [self.at(c, self.builder.mul(c_row, I64(i))) for i in range(self.rows)]
+        places = [(row, j) for row in rows for j in range(self.vectors)]
+        mode, bias = self.values["mode"], self.values["bias"]
+        add = self.builder.icmp_signed("!=", self.builder.and_(mode, I64(ADD)), I64(0))
+        sums = self._where(add, sums, lambda: [self.builder.fadd(x, self.load(*p)) for x, p in zip(sums, places)])
+        before = sums
+
+        def biased():
+            row = self.builder.inttoptr(bias, BYTES)
+            y = [self.load(row, j) for j in range(self.vectors)]
+            return [self.builder.fadd(x, y[j]) for x, (_, j) in zip(before, places)]
+
+        sums = after = self._where(self.builder.icmp_signed("!=", bias, I64(0)), sums, biased)
+        relu = self.builder.icmp_signed("!=", self.builder.and_(mode, I64(RELU)), I64(0))
+        cut = lambda x: self.builder.select(self.builder.fcmp_unordered(">", x, self.zero), x, self.zero)
+        sums = self._where(relu, sums, lambda: [cut(x) for x in after])
+        for value, place in zip(sums, places):
+            self.store(value, *place)
+
+    def _where(self, condition, values, change):
+        """The values, changed if the condition holds."""
+        builder, before = self.builder, self.builder.block
+        body, after = builder.append_basic_block("change"), builder.append_basic_block("go_on")
+        builder.cbranch(condition, body, after)
+        builder.position_at_end(body)
+        new, body = change(), builder.block
+        builder.branch(after)
+        builder.position_at_end(after)
+        return [self._join(old, before, value, body) for old, value in zip(values, new)]
+
+
+def _write(builder, char: str, rows: int, vectors: int, values: dict) -> None:
+    """The code of a tile at this place; where parts of vectors are costly, twice: for whole vectors and for parts."""
+    if MASKS:
+        _Tile(builder, char, rows, vectors, values, True).write()
+        return
+    whole = builder.icmp_signed("==", values["columns"], I64(vectors * LANES[char]))
+    with builder.if_else(whole) as (then, otherwise):
+        with then:
+            _Tile(builder, char, rows, vectors, values, False).write()
+        with otherwise:
+            _Tile(builder, char, rows, vectors, values, True).write()
+
+
+# --- the code that kernels share -------------------------------------------------------------------------------------
+
+
+def _variant(module, char: str, rows: int, vectors: int):
+    """A function of its own for so many rows and vectors."""
+    function = ir.Function(module, ir.FunctionType(VOID, [I64] * len(NAMES)), f"tile_{rows}_{vectors}")
+    function.linkage = "internal"
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    _write(builder, char, rows, vectors, dict(zip(NAMES, function.args)))
+    builder.ret_void()
+    return function
+
+
+def write_tile(module: ir.Module, char: str) -> None:
+    """The function that goes to the right variant; its last argument is the number of rows."""
+    function = ir.Function(module, ir.FunctionType(VOID, [I64] * (len(NAMES) + 1)), "tile")
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    *values, rows = function.args
+    vectors = builder.udiv(builder.sub(values[NAMES.index("columns")], I64(1)), I64(LANES[char]))
+    nowhere = function.append_basic_block("nowhere")
+    switch = builder.switch(builder.add(builder.mul(rows, I64(VECTORS)), vectors), nowhere)
+    for r in range(1, ROWS + 1):
+        for v in range(VECTORS):
+            block = function.append_basic_block(f"rows_{r}_{v + 1}")
+            switch.add_case(I64(r * VECTORS + v), block)
+            builder.position_at_end(block)
+            builder.call(_variant(module, char, r, v + 1), values, tail=True)
+            builder.ret_void()
+    builder.position_at_end(nowhere)
+    builder.ret_void()
+
+
+@intrinsic
+def multiply(typingctx, like, a, a_row, a_depth, b, b_row, c, c_row, depth, rows, columns, mode, bias):
+    """A tile of a product of matrices; see above."""
+    char = char_of(like)
+
+    def generate(context, builder, sig, args):
+        _, *first, rows, columns, mode, bias = args
+        call_shared(builder, "tile", char, [*first, columns, mode, bias, rows])
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 12), generate
+
+
+@intrinsic
+def multiply_at(typingctx, code, a, a_row, a_depth, b, b_row, c, c_row, depth, columns, mode, bias, rows):
+    """The same by the address of the code."""
+
+    def generate(context, builder, sig, args):
+        call_at(builder, "tile", args[0], args[1:])
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 13), generate
+
+
+@intrinsic(prefer_literal=True)
+def multiply_here(typingctx, like, rows, vectors, a, a_row, a_depth, b, b_row, c, c_row, depth, columns, mode, bias):
+    """A tile of literal size, written in place."""
+    if not (isinstance(rows, types.IntegerLiteral) and isinstance(vectors, types.IntegerLiteral)):
+        return None
+    size = rows.literal_value, vectors.literal_value
+    char = char_of(like)
+
+    def generate(context, builder, sig, args):
+        _write(builder, char, *size, dict(zip(NAMES, args[3:])))
+        return context.get_dummy_value()
+
+    return types.void(like, rows, vectors, *[types.intp] * 11), generate

@@ -1,0 +1,111 @@
+"""Activation functions in plain NumPy; large arrays go through the loops of `elementwise` instead."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+
+from .special import erfc
+
+SLOPE = 2 * math.sqrt(2 / math.pi)  # of what the tangent form of gelu takes the sigmoid of, and its cubic term
+CUBIC = SLOPE * 0.044715
+
+
+def quiet(function):
+    """The function without NumPy's warnings: limits at infinity are reached through overflow."""
+
+    @functools.wraps(function)
+    def call(x, **params):
+        with np.errstate(all="ignore"):
+            return function(x, **params)
+
+    return call
+
+
+def _sigmoid(x):
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e, 1) / (1 + e)
+
+
+def _times(x, part):
+    """x * part, and 0 where part is, though x be infinite."""
+    return np.where(part == 0, x * 0 if x.size == 0 else np.copysign(0, x), x * part).astype(x.dtype)
+
+
+@quiet
+def gelu(x):
+    """x times the probability that a normal number is below it."""
+    return _times(x, 0.5 * erfc(x * -math.sqrt(0.5)))
+
+
+@quiet
+def gelu_tanh(x):
+    """x * sigmoid(SLOPE * x + CUBIC * x**3)"""
+    return _times(x, _sigmoid(x * (SLOPE + CUBIC * x * x)))
+
+
+@quiet
+def silu(x):
+    """x * sigmoid(x)"""
+    return _times(x, _sigmoid(x))
+
+
+@quiet
+def mish(x):
+    """x * tanh(log(1 + exp(x)))"""
+    e = np.exp(np.minimum(x, 20))
+    return _times(x, np.where(x > 20, 1, e * (e + 2) / (e * (e + 2) + 2)))
+
+
+@quiet
+def softplus(x, *, beta, threshold):
+    """log(1 + exp(beta * x)) / beta, and x itself where beta * x is above the threshold."""
+    z = x * beta
+    y = (np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))) / beta
+    return np.where(z > threshold, x, y).astype(x.dtype)
+
+
+@quiet
+def log_sigmoid(x):
+    """log(sigmoid(x))"""
+    return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+
+
+@quiet
+def expand(x, *, alpha, rate, scale):
+    """scale * x where x is positive, scale * alpha * (exp(rate * x) - 1) elsewhere."""
+    return np.where(x > 0, scale * x, scale * alpha * np.expm1(x * rate)).astype(x.dtype)
+
+
+def leak(x, *, slope):
+    """x where it is positive, slope * x elsewhere."""
+    return np.where(x > 0, x, x * slope).astype(x.dtype)
+
+
+def bounded(x, *, low, high):
+    """x, but at least low and at most high."""
+    return np.minimum(np.maximum(x, low), high)
+
+
+@quiet
+def hard_swish(x):
+    """x * min(max(x + 3, 0), 6) / 6"""
+    return _times(x, bounded(x + 3, low=0, high=6) / 6)
+
+
+def hard_shrunk(x, *, size):
+    """x, but 0 where it is at most as large as `size`."""
+    return np.where(np.abs(x) <= size, 0, x).astype(x.dtype)
+
+
+def soft_shrunk(x, *, size):
+    """x moved towards 0 by `size`, and 0 where it is nearer than that."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.abs(x) <= size, 0 * x, x - np.copysign(size, x)).astype(x.dtype)
+
+
+def lifted(x, *, threshold, value):
+    """x where it is above the threshold, `value` elsewhere."""
+    return np.where(x <= threshold, value, x).astype(x.dtype)

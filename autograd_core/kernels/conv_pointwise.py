@@ -1,0 +1,127 @@
+"""Convolution with a 1 x 1 kernel: for each image a product of matrices, on the usual layout."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._jit import Late, kernel
+from ._memory import empty
+from .conv_layout import grain, lanes_of
+from .conv_shapes import Shape
+
+tile, turn = Late("_conv_tile", "tile"), Late("_conv_tile", "turn")
+ROWS, LONG = 14, 256  # rows of a tile; pixels that are worked on at a time
+START = np.zeros(1, np.int64)
+
+
+@kernel(chunks=True)
+def images_multiplied(begin, end, w, x, y, start, sizes, steps, lanes):
+    """Columns of y (N, G, K, P) = w (K, C) x (N, G, C, P); w lies at `steps` for (group, K, C)."""
+    groups, inner, outer, pixels, panels = sizes
+    group_step, outer_step, inner_step = steps
+    size, zero, several = x.itemsize, x.dtype.type(0), 2 * lanes
+    panel, held = np.empty(inner * several, x.dtype), np.empty(ROWS * several, x.dtype)
+    parts, blocks = -(-outer // ROWS), -(-pixels // several)
+    per_image = -(-blocks // panels)
+    for item in range(begin, end):
+        image = item // per_image
+        for block in range(item % per_image * panels, min((item % per_image + 1) * panels, blocks)):
+            first = block * several
+            wide = min(several, pixels - first)
+            for c in range(inner):
+                row = x[(image * inner + c) * pixels + first :][:wide]
+                line = panel[c * several : c * several + wide]
+                for i in range(len(line)):
+                    line[i] = row[i]
+            for part in range(parts):
+                k0, k1 = part * outer // parts, (part + 1) * outer // parts
+                a = w.ctypes.data + size * (image % groups * group_step + k0 * outer_step)
+                at = (image * outer + k0) * pixels + first
+                c, ldc = y.ctypes.data + size * at, pixels
+                if wide < several:
+                    c, ldc = held.ctypes.data, several
+                tile(
+                    zero, k1 - k0, 2, a, outer_step, inner_step, start.ctypes.data, panel.ctypes.data, several,
+                    start.ctypes.data, 1, inner, c, ldc, 0,
+                )  # fmt: skip
+                if wide < several:
+                    for k in range(k1 - k0):
+                        row, line = held[k * several : k * several + wide], y[at + k * pixels : at + k * pixels + wide]
+                        for i in range(len(line)):
+                            line[i] = row[i]
+
+
+@kernel(chunks=True)
+def images_summed(begin, end, g, x, u, start, sizes, lanes):
+    """Partial sums u (parts, G, K, C') of g (N, G, K, P) times x (N, G, C, P) transposed, C' whole vectors."""
+    images, groups, inner, outer, pixels, parts, vectors = sizes
+    size, zero, several = x.itemsize, x.dtype.type(0), vectors * lanes
+    panels, pieces = -(-inner // several), -(-outer // ROWS)
+    held = np.empty(panels * LONG * several, x.dtype)
+    blocks = -(-pixels // LONG)
+    for item in range(begin, end):
+        part, group = item // groups, item % groups
+        total = u.ctypes.data + size * item * outer * panels * several
+        first, last = part * images * blocks // parts, (part + 1) * images * blocks // parts
+        for index in range(first, last):
+            image, p0 = index // blocks * groups + group, index % blocks * LONG
+            many = min(LONG, pixels - p0)
+            for c in range(0, inner, lanes):
+                for p in range(0, many, lanes):
+                    a = x.ctypes.data + size * ((image * inner + c) * pixels + p0 + p)
+                    b = held.ctypes.data + size * ((c // several * LONG + p) * several + c % several)
+                    turn(zero, a, pixels, min(lanes, inner - c), min(lanes, many - p), b, several)
+            for piece in range(pieces):
+                k0, k1 = piece * outer // pieces, (piece + 1) * outer // pieces
+                for panel in range(panels):
+                    tile(
+                        zero, k1 - k0, vectors, g.ctypes.data + size * ((image * outer + k0) * pixels + p0), pixels, 1,
+                        start.ctypes.data, held.ctypes.data + size * panel * LONG * several, several,
+                        start.ctypes.data, 1, many, total + size * (k0 * panels + panel) * several, panels * several,
+                        int(index > first),
+                    )  # fmt: skip
+
+
+def fits(s: Shape) -> bool:
+    """Whether every pixel is computed from one, and images are large enough for their pixels to be lanes."""
+    return s.kernel == (1, 1, 1) == s.stride and s.out == s.size and s.out[2] >= 8
+
+
+def _pointwise(x, w, s: Shape, inner: int, outer: int, steps: tuple, shape: tuple) -> np.ndarray:
+    y, lanes = empty(shape, x.dtype), lanes_of(x.dtype)
+    blocks = -(-s.out[2] // (2 * lanes))
+    panels = max(1, min(blocks, 100_000 // (inner * 2 * lanes * x.itemsize)))
+    items = s.n * s.groups * -(-blocks // panels)
+    sizes = (s.groups, inner, outer, s.out[2], panels)
+    cost = panels * 4 * lanes * inner * outer / 150
+    images_multiplied(
+        items, grain(items, cost), w.reshape(-1), x.reshape(-1), y.reshape(-1), START, sizes, steps, lanes
+    )
+    return y
+
+
+def pointwise(x, w, s: Shape) -> np.ndarray:
+    """y of a convolution."""
+    inner, outer = s.inputs // s.groups, s.outputs // s.groups
+    return _pointwise(x, w, s, inner, outer, (outer * inner, inner, 1), s.y)
+
+
+def pointwise_input(g, w, s: Shape) -> np.ndarray:
+    """The gradient by x of <g, y>."""
+    inner, outer = s.inputs // s.groups, s.outputs // s.groups
+    return _pointwise(g, w, s, outer, inner, (outer * inner, 1, inner), s.x)
+
+
+def pointwise_weight(g, x, s: Shape) -> np.ndarray:
+    """The gradient by w of <g, y>."""
+    inner, outer, lanes = s.inputs // s.groups, s.outputs // s.groups, lanes_of(x.dtype)
+    vectors = 2 if inner > lanes else 1
+    wide = -(-inner // (vectors * lanes)) * vectors * lanes
+    parts = int(max(1, min(16, s.n * -(-s.out[2] // LONG), s.flops // 4_000_000)))
+    u = empty((parts, s.groups, outer, wide), x.dtype)
+    items = parts * s.groups
+    sizes = (s.n, s.groups, inner, outer, s.out[2], parts, vectors)
+    images_summed(
+        items, grain(items, s.flops / items / 150), g.reshape(-1), x.reshape(-1), u.reshape(-1), START, sizes, lanes
+    )
+    return np.add.reduce(u, axis=0)[..., :inner].reshape(s.w)

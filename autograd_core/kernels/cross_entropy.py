@@ -1,0 +1,281 @@
+"""Cross entropy with class indices, forward and backward in one pass each, and log-likelihoods of given classes.
+
+Forward keeps log Σ exp(x) of each row and nothing else.  With q the weighted and smoothed target of a row and W its
+sum, the loss is W lse - q x, and its gradient W exp(x - lse) - q.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from ._jit import choice, kernel, plain
+from ._memory import empty
+from .softmax import BLOCK, GRAIN, TILE, exp_below, exps_of_rows, exps_of_tile, tile_of
+from .softmaxes import _tiles
+from .vector_math import like, log
+
+# Each kernel takes weight (n) or (0), `ignored`, the class that does not count, `sharp` and `blur`, what the target and
+# every class have of the target, and `bad`, where it leaves the place of a target that is no class, plus one.
+
+
+@kernel
+def loss_of(x, i, t, top, s, weight, blur_weight, sharp, blur):
+    """The loss of row i, whose sum of exp(x - top) is s and whose target is t."""
+    lse = top + log(s)
+    w = weight[t] if len(weight) else like(s, 1)
+    y = sharp * w * ((top - x[i, t]) + log(s))
+    if blur != like(s, 0):
+        dot = like(s, 0)
+        if len(weight):
+            for j in range(x.shape[1]):
+                dot += (lse - x[i, j]) * weight[j]
+        else:
+            for j in range(x.shape[1]):
+                dot += lse - x[i, j]
+        y += blur * dot
+    return y, lse, w
+
+
+@kernel(chunks=True)
+def cross_entropy_rows(begin, end, x, target, weight, ignored, sharp, blur, loss, lse, share, bad):
+    """Loss, log Σ exp and weight of each row of x (rows, n); lse is -inf where a row does not count."""
+    x, target, loss, lse, share = x[begin:end], target[begin:end], loss[begin:end], lse[begin:end], share[begin:end]
+    step, n, zero = max(BLOCK // x.shape[1], 1), x.shape[1], x.dtype.type(0)
+    tops, sums, work = np.empty(step, x.dtype), np.empty(step, x.dtype), np.empty((step, n), x.dtype)
+    for first in range(0, len(x), step):
+        s = sums[: min(step, len(x) - first)]
+        exps_of_rows(x, first, tops, s, work)
+        for k in range(len(s)):
+            i, t = first + k, target[first + k]
+            if t == ignored:
+                loss[i], share[i], lse[i] = zero, zero, tops[k] + log(s[k])
+            elif t < 0 or t >= n:
+                bad[0] = begin + i + 1
+            else:
+                loss[i], lse[i], share[i] = loss_of(x, i, t, tops[k], s[k], weight, zero, sharp, blur)
+
+
+@kernel(chunks=True)
+def cross_entropy_rows_pull(begin, end, c, x, lse, target, weight, whole, ignored, sharp, blur, hit, out):
+    """out = c (W exp(x - lse) - q), with c for each row or one for all; without q unless `hit`."""
+    x, out, lse, target = x[begin:end], out[begin:end], lse[begin:end], target[begin:end]
+    n, zero = out.shape[1], out.dtype.type(0)
+    for i in range(len(out)):
+        t = target[i]
+        scale = c[0] if len(c) == 1 else c[begin + i]
+        if t == ignored or t < 0 or t >= n:
+            for j in range(n):
+                out[i, j] = zero
+            continue
+        w = weight[t] if len(weight) else like(scale, 1)
+        factor, level = scale * (sharp * w + blur * whole), lse[i]
+        for j in range(n):
+            out[i, j] = exp_below(x[i, j] - level) * factor
+        if hit:
+            if blur != zero:
+                each = scale * blur
+                for j in range(n):
+                    out[i, j] -= each * weight[j] if len(weight) else each
+            out[i, t] -= scale * sharp * w
+
+
+@kernel(chunks=True)
+def cross_entropy_tiles(begin, end, x, target, weight, ignored, sharp, blur, loss, lse, share, bad):
+    """The same along axis 1 of x (outer, n, inner); the others are (outer, inner).  A chunk is a number of tiles."""
+    tops, sums = np.empty(TILE, x.dtype), np.empty(TILE, x.dtype)
+    n, zero = x.shape[1], x.dtype.type(0)
+    for tile in range(begin, end):
+        o, left, right = tile_of(tile, x.shape[2])
+        exps_of_tile(x, o, left, right, tops, sums)
+        for k in range(left, right):
+            top, s, t = tops[k - left], sums[k - left], target[o, k]
+            level = top + log(s)
+            lse[o, k], loss[o, k], share[o, k] = level, zero, zero
+            if t == ignored:
+                continue
+            if t < 0 or t >= n:
+                bad[0] = o * x.shape[2] + np.int64(k) + 1
+                continue
+            w = weight[t] if len(weight) else like(s, 1)
+            loss[o, k], share[o, k] = sharp * w * ((top - x[o, t, k]) + log(s)), w
+        if blur != zero:
+            for i in range(n):
+                w = blur * (weight[i] if len(weight) else like(blur, 1))
+                for k in range(left, right):
+                    y = loss[o, k] + w * (lse[o, k] - x[o, i, k])
+                    loss[o, k] = zero if target[o, k] == ignored else y
+
+
+@kernel(chunks=True)
+def cross_entropy_tiles_pull(begin, end, c, x, lse, target, weight, whole, ignored, sharp, blur, hit, out):
+    """The gradient of cross_entropy_tiles; c is (outer, inner) or (1, 1)."""
+    n, inner, zero = out.shape[1], out.shape[2], out.dtype.type(0)
+    scale = np.empty(TILE, out.dtype)
+    factor = np.empty(TILE, out.dtype)
+    for tile in range(begin, end):
+        o, left, right = tile_of(tile, inner)
+        for k in range(left, right):
+            t = target[o, k]
+            fine = t != ignored and t >= 0 and t < n
+            a = c[0, 0] if c.size == 1 else c[o, k]
+            w = weight[t] if len(weight) and fine else like(a, 1)
+            scale[k - left] = a if fine else zero
+            factor[k - left] = a * (sharp * w + blur * whole) if fine else zero
+        for i in range(n):
+            each = blur * (weight[i] if len(weight) else like(blur, 1)) if hit else zero
+            for k in range(left, right):
+                y = exp_below(x[o, i, k] - lse[o, k]) * factor[k - left]
+                out[o, i, k] = zero if target[o, k] == ignored else y
+            if each != zero:
+                for k in range(left, right):
+                    out[o, i, k] -= each * scale[k - left]
+        for k in range(left, right):
+            t = target[o, k]
+            if hit and t != ignored and t >= 0 and t < n:
+                w = weight[t] if len(weight) else like(sharp, 1)
+                out[o, t, k] -= scale[k - left] * sharp * w
+
+
+# --- what ops call ---------------------------------------------------------------------------------------------------
+
+
+def _beside(x, w):
+    """A weight for each class, beside x (N, C, ...)."""
+    return w.reshape(1, -1, *(1,) * (x.ndim - 2))
+
+
+def _targets(target, classes, ignored, name="cross_entropy"):
+    """Which targets count, and targets with 0 for the others; an error for one that is no class."""
+    counts = target != ignored
+    t = np.where(counts, target, 0)
+    if t.size and (t.min() < 0 or t.max() >= classes):
+        _refuse(t[(t < 0) | (t >= classes)].flat[0], classes, name)
+    return counts, t
+
+
+def _refuse(t, classes, name):
+    error = IndexError(f"{name}: target {t} is no class: input has {classes} of them, 0 to {classes - 1}")
+    error.explained = True  # it names the function that was called
+    raise error
+
+
+def _q(target, weight, shape, dtype, ignored, smoothing):
+    """The weighted and smoothed targets (N, C, ...), and the weights of targets (N, ...)."""
+    classes = shape[1]
+    counts, t = _targets(target, classes, ignored)
+    w = np.ones(classes, dtype) if weight is None else weight.astype(dtype)
+    share = np.where(counts, w[t] if classes else np.zeros(t.shape, dtype), 0).astype(dtype)
+    hits = np.expand_dims(t, 1) == np.arange(classes).reshape(1, -1, *(1,) * (len(shape) - 2))
+    q = (hits * (1 - smoothing) + smoothing / max(classes, 1)) * w.reshape(1, -1, *(1,) * (len(shape) - 2))
+    return np.where(np.expand_dims(counts, 1), q, 0).astype(dtype), share
+
+
+def forward_reference(x, target, weight, ignored, smoothing):
+    """The loss, log Σ exp(x) and the weight of each row of x (N, C, ...)."""
+    q, share = _q(target, weight, x.shape, x.dtype, ignored, smoothing)
+    with np.errstate(all="ignore"):
+        top = np.maximum.reduce(x, axis=1, keepdims=True, initial=-np.inf)
+        top = np.where(top == -np.inf, 0, top).astype(x.dtype)
+        rest = np.log(np.add.reduce(np.exp(x - top), axis=1, keepdims=True))
+        loss = np.add.reduce(np.where(q != 0, q * (top - x + rest), 0), axis=1).astype(x.dtype)
+    return loss, (top + rest)[:, 0], share
+
+
+def backward_reference(c, x, lse, target, weight, ignored, smoothing, hit):
+    """c (W exp(x - lse) - q), with c (N, ...) or without axes."""
+    q, _ = _q(target, weight, x.shape, x.dtype, ignored, smoothing)
+    total = np.add.reduce(q, axis=1, keepdims=True)
+    with np.errstate(all="ignore"):
+        y = np.where(total != 0, total * np.exp(x - np.expand_dims(lse, 1)), 0)
+        y = (y - q if hit else y) * (np.expand_dims(c, 1) if c.ndim else c)
+    counts = np.expand_dims(target != ignored, 1)
+    return np.where(counts, y, 0).astype(x.dtype)
+
+
+def _sample(rng, n, dtype):
+    shape = (max(n // 12, 1), 12) if n // 12 % 2 else (max(n // 24, 1), 6, 4)
+    target = rng.integers(0, shape[1], (shape[0], *shape[2:]))
+    target.flat[0] = -100
+    return rng.standard_normal(shape).astype(dtype), target, rng.uniform(0.5, 2, shape[1]).astype(dtype), -100, 0.1
+
+
+def _pull_sample(rng, n, dtype):
+    x, target, weight, *rest = _sample(rng, n, dtype)
+    _, lse, share = forward_reference(x, target, weight, *rest)
+    return rng.standard_normal(share.shape).astype(dtype), x, lse, target, weight, *rest, True
+
+
+def _setup(x, weight, smoothing):
+    """The weights as kernels want them, and how much of a target is its class, and every class."""
+    w = np.empty(0, x.dtype) if weight is None else plain(weight.astype(x.dtype, copy=False))
+    return w, x.dtype.type(1 - smoothing), x.dtype.type(smoothing / x.shape[1])
+
+
+@choice(reference=forward_reference, sample=_sample)
+def forward(x, target, weight, ignored, smoothing):
+    """The loss, log Σ exp(x) and the weight of each row of x (N, C, ...), for class indices (N, ...)."""
+    if x.dtype.char not in "fd" or not x.size:
+        return forward_reference(x, target, weight, ignored, smoothing)
+    x, target, (w, sharp, blur) = plain(x), plain(target.astype(np.int64, copy=False)), _setup(x, weight, smoothing)
+    loss, lse, share = (np.empty(target.shape, x.dtype) for _ in range(3))
+    bad, n, inner = np.zeros(1, np.int64), x.shape[1], prod(x.shape[2:])
+    if inner == 1:
+        flat = (v.reshape(-1) for v in (loss, lse, share))
+        view = x.reshape(-1, n)
+        cross_entropy_rows(len(view), GRAIN // n + 1, view, target.reshape(-1), w, ignored, sharp, blur, *flat, bad)
+    else:
+        view, flat = x.reshape(-1, n, inner), (v.reshape(-1, inner) for v in (loss, lse, share))
+        cross_entropy_tiles(*_tiles(*view.shape), view, target.reshape(-1, inner), w, ignored, sharp, blur, *flat, bad)
+    if bad[0]:
+        _refuse(target.flat[bad[0] - 1], n, "cross_entropy")
+    return loss, lse, share
+
+
+@choice(reference=backward_reference, sample=_pull_sample, size=lambda c, x, *rest: x.size)
+def backward(c, x, lse, target, weight, ignored, smoothing, hit):
+    """c (W exp(x - lse) - q), with c (N, ...) or without axes."""
+    if x.dtype.char not in "fd" or not x.size or lse.dtype != x.dtype or c.dtype != x.dtype:
+        return backward_reference(c, x, lse, target, weight, ignored, smoothing, hit)
+    x, target, (w, sharp, blur) = plain(x), plain(target.astype(np.int64, copy=False)), _setup(x, weight, smoothing)
+    c, lse, n, inner = plain(np.asarray(c)), plain(lse), x.shape[1], prod(x.shape[2:])
+    whole = x.dtype.type(w.sum() if w.size else n)
+    out = empty(x.shape, x.dtype)
+    options = (w, whole, ignored, sharp, blur, hit)
+    if inner == 1:
+        view = (x.size // n, n)
+        cross_entropy_rows_pull(
+            view[0], GRAIN // n + 1, c.reshape(-1), x.reshape(view), lse.reshape(-1), target.reshape(-1), *options,
+            out.reshape(view),
+        )  # fmt: skip
+    else:
+        view = (x.size // (n * inner), n, inner)
+        c = c.reshape(-1, inner) if c.ndim else c.reshape(1, 1)
+        cross_entropy_tiles_pull(
+            *_tiles(*view), c, x.reshape(view), lse.reshape(-1, inner), target.reshape(-1, inner), *options,
+            out.reshape(view),
+        )  # fmt: skip
+    return out
+
+
+def picked(x, target, weight, ignored):
+    """-weight[t] x[t] and weight[t] for each row of x (N, C, ...) and its class t; 0 for those that do not count."""
+    counts, t = _targets(target, x.shape[1], ignored, "nll_loss")
+    if not x.size:
+        return np.zeros(target.shape, x.dtype), np.zeros(target.shape, x.dtype)
+    share = (np.ones((), x.dtype) if weight is None else weight.astype(x.dtype, copy=False)[t]) * counts
+    share = share.astype(x.dtype, copy=False)
+    values = np.take_along_axis(x, np.expand_dims(t, 1), axis=1)[:, 0]
+    return np.where(share != 0, -values * share, 0).astype(x.dtype, copy=False), share
+
+
+def placed(c, target, weight, ignored, classes):
+    """-c weight[t] at the class t of each row, in (N, C, ...); c is (N, ...) or has no axes."""
+    counts, t = _targets(target, classes, ignored, "nll_loss")
+    out = empty((t.shape[0], classes, *t.shape[1:]), c.dtype)
+    out[...] = 0
+    if out.size:
+        share = counts if weight is None else weight.astype(c.dtype, copy=False)[t] * counts
+        np.put_along_axis(out, np.expand_dims(t, 1), np.expand_dims(np.where(share, -c * share, 0), 1), axis=1)
+    return out

@@ -1,0 +1,102 @@
+"""Dropout: which entries are kept, from the bits of `random`, and the product with that.
+
+Entry i of a draw is kept if the i-th 32-bit half of its words, as a fraction, is not below p.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from . import random
+from ._jit import Late, choice, kernel, plain
+from ._memory import empty
+from ._sizes import CHUNK
+
+high_product = Late("_order", "high_product")
+PER_BLOCK = 2 * random.WORDS  # 32-bit halves
+
+
+@kernel(chunks=True)
+def philox_above(begin, end, key0, key1, block, least, keep):
+    """keep (blocks, 8): whether the halves of Philox4x64-10 blocks from block + 1 on are `least` or more."""
+    first, second = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
+    bump0, bump1 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
+    half, low = np.uint64(32), np.uint64(0xFFFFFFFF)
+    keep = keep[begin:end]
+    start = block + np.uint64(begin) + np.uint64(1)
+    for i in range(len(keep)):
+        a, b, c, d = start + np.uint64(i), np.uint64(0), np.uint64(0), np.uint64(0)
+        k0, k1 = key0, key1
+        for _ in range(10):
+            p, q = high_product(first, a), high_product(second, c)
+            a, b, c, d = q ^ b ^ k0, second * c, p ^ d ^ k1, first * a
+            k0, k1 = k0 + bump0, k1 + bump1
+        keep[i, 0], keep[i, 1] = (a & low) >= least, (a >> half) >= least
+        keep[i, 2], keep[i, 3] = (b & low) >= least, (b >> half) >= least
+        keep[i, 4], keep[i, 5] = (c & low) >= least, (c >> half) >= least
+        keep[i, 6], keep[i, 7] = (d & low) >= least, (d >> half) >= least
+
+
+@kernel(chunks=True)
+def product_where(begin, end, x, keep, scale, out):
+    """x * scale where keep is true, else 0."""
+    x, keep, out = x[begin:end], keep[begin:end], out[begin:end]
+    zero = x.dtype.type(0)
+    for i in range(len(x)):
+        y = x[i] * scale
+        out[i] = y if keep[i] else zero
+
+
+def _least(p: float) -> int:
+    """The first half that is kept, of 2**32."""
+    return min(round(p * 2**32), 2**32)
+
+
+def keep_reference(place: tuple, count: int, p: float) -> np.ndarray:
+    """Which of the next `count` entries from a place on are kept."""
+    w = random.words(place, -(-count // PER_BLOCK) * random.WORDS)
+    return w.astype("<u8", copy=False).view("<u4")[:count] >= _least(p)
+
+
+def _place(rng, n, dtype):
+    return tuple(int(v) for v in rng.integers(0, 2**63, 3)), n, 0.3
+
+
+@choice(reference=keep_reference, sample=_place, size=lambda place, count, p: count)
+def keep(place: tuple, count: int, p: float) -> np.ndarray:
+    """Which of the next `count` entries from a place on are kept, each with probability 1 - p."""
+    blocks = -(-count // PER_BLOCK)
+    if place[2] + blocks >= random.WORD:
+        return keep_reference(place, count, p)
+    out = empty((blocks, PER_BLOCK), np.dtype(bool))
+    philox_above(blocks, CHUNK // PER_BLOCK // 2, *map(np.uint64, place), np.uint64(_least(p)), out)
+    return out.reshape(-1)[:count]
+
+
+def dropped_reference(x: np.ndarray, mask: np.ndarray, scale: float) -> np.ndarray:
+    """x * scale where the mask is true, else 0."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.where(mask, x * x.dtype.type(scale), np.zeros((), x.dtype))
+
+
+def _masked(rng, n, dtype):
+    return rng.standard_normal(n).astype(dtype), rng.random(n) < 0.7, 1.5
+
+
+@choice(reference=dropped_reference, sample=_masked)
+def dropped(x: np.ndarray, mask: np.ndarray, scale: float) -> np.ndarray:
+    """x * scale where the mask is true, else 0."""
+    if x.dtype.char not in "fd" or mask.shape != x.shape or mask.dtype != bool or not x.size:
+        return dropped_reference(x, mask, scale)
+    x = plain(x)
+    out = empty(x.shape, x.dtype)
+    product_where(x.size, CHUNK, x.reshape(-1), plain(mask).reshape(-1), x.dtype.type(scale), out.reshape(-1))
+    return out
+
+
+def draw(state: np.ndarray, shape: tuple, p: float) -> np.ndarray:
+    """A mask of a shape, from a generator's state, which moves on."""
+    count = prod(shape)
+    return keep(random.reserve(state, -(-count // PER_BLOCK)), count, p).reshape(shape)

@@ -1,0 +1,220 @@
+"""Elementwise functions on large arrays: one loop for each expression, made from the text of its steps when first met.
+
+A step is an op on single numbers, and a `Program` a list of them: for one op, or for all that a gradient rule does.
+The loops run on several threads, round as NumPy does (but for the functions of `vector_math`, which are ours), and
+write into memory that is used again.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import vector_math, vector_trig
+from ._jit import COMPILED, EXACT, kernel, plain
+from ._memory import empty
+from ._sizes import LEAST
+
+# An op on single numbers {0}, {1}, ...; zero, one and three are of the type of the arrays.
+STEPS = {
+    "add": "{0} + {1}", "sub": "{0} - {1}", "mul": "{0} * {1}", "div": "{0} / {1}", "neg": "-{0}", "positive": "{0}",
+    "reciprocal": "one / {0}", "square": "{0} * {0}", "sqrt": "sqrt({0})", "abs": "abs({0})",
+    "maximum": "{0} if {0} > {1} or {0} != {0} else {1}", "minimum": "{0} if {0} < {1} or {0} != {0} else {1}",
+    "clamp_min": "{0} if {0} > {1} or {0} != {0} else {1}", "clamp_max": "{0} if {0} < {1} or {0} != {0} else {1}",
+    "relu": "zero if {0} <= zero else {0}", "where": "{1} if {0} else {2}",
+    "eq": "{0} == {1}", "ne": "{0} != {1}", "lt": "{0} < {1}", "le": "{0} <= {1}", "gt": "{0} > {1}",
+    "ge": "{0} >= {1}", "logical_and": "{0} & {1}", "logical_or": "{0} | {1}", "logical_not": "not {0}",
+    "isnan": "{0} != {0}", "real": "{0}", "conj": "{0}", "floor": "floor({0})", "ceil": "ceil({0})",
+    "trunc": "trunc({0})", "sgn": "{0} if {0} == zero or {0} != {0} else (one if {0} > zero else -one)",
+    "softplus": "{0} if {0} * {beta} > {threshold} else softplus({0} * {beta}) / {beta}",
+    "elu": "{0} * {scale} if {0} > zero else {scale} * {alpha} * expm1({0} * {rate})",
+    "leaky_relu": "{0} if {0} > zero else {0} * {slope}",
+    "hardtanh": "{low} if {0} < {low} else ({high} if {0} > {high} else {0})",
+    "clamp": "{low} if {0} < {low} else ({high} if {0} > {high} else {0})",
+    "hardswish": "zero if {0} <= -three else ({0} if {0} >= three else {0} * ({0} + three) / (three + three))",
+    "hardshrink": "zero if abs({0}) <= {size} else {0}",
+    "softshrink": "{0} - {size} if {0} > {size} else ({0} + {size} if {0} < -{size} else {0} * zero)",
+    "threshold": "{value} if {0} <= {threshold} else {0}", "pow": "pow({0}, {1})",
+} | {
+    name: f"{name}({{0}})"
+    for name in (
+        "cos", "cosh", "erf", "erfc", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "mish", "rsqrt",
+        "sigmoid", "silu", "sin", "sinh", "tanh", "gelu", "gelu_tanh", "log_sigmoid",
+    )
+}  # fmt: skip
+TRUTHS = {"eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_not", "isnan"}
+WAVES = {"sin": "near_sin", "cos": "near_cos"}  # what does as well for arguments that are not large
+
+SCOPE = {n: getattr(vector_math, n) for n in dir(vector_math) if n in STEPS or n == "like"}
+SCOPE |= {"sqrt": math.sqrt, "near_sin": vector_trig.near_sin, "near_cos": vector_trig.near_cos, "__name__": __name__}
+SCOPE |= {n: getattr(vector_math, n) for n in ("expm1", "pow", "softplus")}
+SCOPE |= {"inf": math.inf, "nan": math.nan, "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc}
+CONSTANTS = {"zero": 0, "one": 1, "three": 3, "near": vector_trig.NEAR}
+
+
+class Program(NamedTuple):
+    """What to do to each entry: which operands are arrays, the steps, and the names of the results."""
+
+    arrays: tuple[bool, ...]  # or else numbers, the same for all entries
+    steps: tuple[str, ...]  # "t0 = x0 * x1", x0, x1, ... being the operands
+    results: tuple[str, ...]
+
+    def source(self) -> str:
+        """The loop over a chunk."""
+        names = [f"x{k}" for k in range(len(self.arrays))]
+        first = names[self.arrays.index(True)]
+        outs = [f"y{k}" for k in range(len(self.results))]
+        lines = [f"def loop(begin, end, {', '.join(f'{n}s' for n in names + outs)}):"]
+        cut = [n for n, array in zip(names, self.arrays) if array] + outs
+        lines += [f"    {n}s = {n}s[begin:end]" for n in cut]
+        lines += [f"    {n} = like({first}s[0], {n}s)" for n, array in zip(names, self.arrays) if not array]
+        lines += [f"    {n} = like({first}s[0], {v})" for n, v in CONSTANTS.items()]
+        loop = [f"for i in range(len({first}s)):"]
+        loop += [f"    {n} = {n}s[i]" for n, array in zip(names, self.arrays) if array]
+        body = (
+            loop + [f"    {step}" for step in self.steps] + [f"    {y}s[i] = {t}" for y, t in zip(outs, self.results)]
+        )
+        waves = self.waves(names)
+        if waves:
+            lines += ["    far = 0", f"    {loop[0]}"]
+            lines += [f"        far += 0 if abs({n}s[i]) <= near else 1" for n in sorted(waves)]
+            near = [self.nearer(line, waves) for line in body]
+            lines += ["    if far == 0:", *[f"        {line}" for line in near], "        return"]
+        return "\n".join([*lines, *[f"    {line}" for line in body], ""])
+
+    def waves(self, names: list[str]) -> set[str]:
+        """The arrays of whose entries sines or cosines are taken."""
+        found = {n for n in names for w in WAVES for step in self.steps if step.endswith(f" {w}({n})")}
+        return {n for n in found if self.arrays[int(n[1:])]}
+
+    def nearer(self, line: str, waves: set[str]) -> str:
+        """A step with the quick sine or cosine."""
+        for n in waves:
+            for far, near in WAVES.items():
+                line = line.replace(f" {far}({n})", f" {near}({n})")
+        return line
+
+
+@functools.cache
+def loop(program: Program) -> Callable:
+    """The kernel of a program."""
+    source = program.source()
+    scope: dict[str, Any] = dict(SCOPE)
+    exec(compile(source, "<elementwise>", "exec"), scope)
+    name = f"loop_{hashlib.sha256(source.encode()).hexdigest()[:16]}"
+    return kernel(scope["loop"], chunks=True, fastmath=EXACT, name=name)
+
+
+MOST = 1 << 15  # entries in a chunk
+LARGE = 1 << 14  # entries from which on a loop of ours is quicker than a pass or two of NumPy's
+
+
+def grain(count: int) -> int:
+    """Entries in a chunk: about as many in each, in whole cache lines."""
+    if count <= MOST:
+        return MOST
+    chunks = -(-count // MOST)
+    return -(-count // (chunks * 64)) * 64
+
+
+def run(kernel: Callable, x: np.ndarray, operands: tuple, results: int = 1) -> list[np.ndarray]:
+    """The results of a loop over arrays of the shape and type of x with entries in order, and numbers."""
+    shape, count = x.shape, x.size
+    if len(shape) == 1:
+        outs = flat = [empty(shape, x.dtype) for _ in range(results)]
+    else:
+        outs = [empty(shape, x.dtype) for _ in range(results)]
+        flat = [y.reshape(-1) for y in outs]
+        operands = tuple([v.reshape(-1) if v.__class__ is np.ndarray else v for v in operands])
+    kernel(count, grain(count), *operands, *flat)
+    return outs
+
+
+@functools.cache
+def single(name: str, arrays: tuple[bool, ...], params: tuple[str, ...] = ()) -> Callable:
+    """The kernel of one op, its static parameters being the last operands."""
+    names = [f"x{k}" for k in range(len(arrays))]
+    count = len(names) - len(params)
+    step = "t0 = " + STEPS[name].format(*names[:count], **dict(zip(params, names[count:])))
+    return loop(Program(arrays, (step,), ("t0",)))
+
+
+def power(x: str, exponent: float) -> str | None:
+    """The step that raises to a small whole power."""
+    return " * ".join([x] * exponent) if exponent.__class__ is int and 1 < exponent < 5 else None
+
+
+# --- what stands between ops and loops -------------------------------------------------------------------------------
+
+
+def fitting(x: Any) -> bool:
+    """Whether x is an array that loops are made for."""
+    return x.__class__ is np.ndarray and x.dtype in FLOATS and x.flags.c_contiguous
+
+
+FLOATS, ONE = {np.dtype(np.float32), np.dtype(np.float64)}, (True,)
+
+
+def as_number(v: Any, dtype: np.dtype) -> float | None:
+    """A Python number, or what an array of no axes and this type holds; None for all else."""
+    if v.__class__ is float or v.__class__ is int and abs(v) < 1 << 53:
+        return float(v)
+    return float(v) if v.__class__ is np.ndarray and v.ndim == 0 and v.dtype is dtype else None
+
+
+def with_loops(name: str, forward: Callable, count: int) -> Callable:
+    """The forward function of an elementwise op of one or two inputs: NumPy's for small arrays, ours for large ones."""
+    if name not in STEPS or name in TRUTHS or count > 2 or not COMPILED:
+        return forward
+    least = LEAST.get(f"elementwise.{name}", LARGE)
+    choose = (of_one if count == 1 else of_two)(name, forward, least)
+    choose.small, choose.least = forward, least  # for callers that look at the size themselves
+    choose.__name__, choose.__wrapped__ = name, forward
+    choose.__doc__ = None if isinstance(forward, np.ufunc) else forward.__doc__
+    return choose
+
+
+def of_one(name: str, forward: Callable, least: int) -> Callable:
+    """The choice for an op of one input; static parameters are numbers."""
+
+    def choose(x, **params):
+        if x.__class__ is not np.ndarray or (count := x.size) < least or x.dtype not in FLOATS:
+            return forward(x, **params)
+        flags = x.flags
+        if not flags.carray:
+            if not flags.c_contiguous:
+                return choose(x.T, **params).T if flags.f_contiguous else forward(x, **params)
+            x = plain(x)
+        if params:
+            kernel = single(name, (True, *[False] * len(params)), tuple(params))
+            return run(kernel, x, (x, *map(float, params.values())))[0]
+        shape = x.shape
+        if count > MOST or len(shape) > 1:
+            return run(single(name, ONE), x, (x,))[0]
+        y = np.empty(shape, x.dtype)
+        single(name, ONE)(count, count, x, y)
+        return y
+
+    return choose
+
+
+def of_two(name: str, forward: Callable, least: int) -> Callable:
+    """The choice for an op of two inputs, one of which may be a number."""
+
+    def choose(a, b):
+        if a.__class__ is np.ndarray and a.size >= least and fitting(a):
+            if fitting(b) and b.shape == a.shape and b.dtype is a.dtype:
+                return run(single(name, (True, True)), a, (plain(a), plain(b)))[0]
+            if (number := as_number(b, a.dtype)) is not None:
+                return run(single(name, (True, False)), a, (plain(a), number))[0]
+        elif b.__class__ is np.ndarray and b.size >= least and fitting(b):
+            if (number := as_number(a, b.dtype)) is not None:
+                return run(single(name, (False, True)), b, (number, plain(b)))[0]
+        return forward(a, b)
+
+    return choose

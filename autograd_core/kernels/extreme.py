@@ -1,0 +1,214 @@
+"""Largest and smallest entries over axes, their places, and how their gradient is shared.  NaN counts as largest.
+
+Layouts as in `reduce`.  Smallest entries are the largest with all signs changed: `sign` is 1 or -1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import _memory
+from ._jit import choice, kernel, plain
+from .reduce import DEEP, FLOATS, PIECE, at, layout, result, shared_out, without
+
+SPAN = 1 << 15  # entries of a row in one item
+FLAT = 200_000  # entries of one row up to which NumPy is quicker
+WORDS = {c: (np.dtype(word), int(np.array(np.nan, c).view(word))) for c, word in (("f", "i4"), ("d", "i8"))}
+
+
+@kernel(forceinline=True)
+def larger(best, v):
+    """Which is larger; NaN is, once it has been seen."""
+    return v if (v > best) | (v != v) else best
+
+
+@kernel(chunks=True)
+def max_rows(begin, end, x, words, out, n, block, blocks, flip, nan):
+    """out (rows, blocks): the largest x of each block of rows of x (rows, n), or with flip=-1 of -x.
+
+    Entries are compared as integers, `words`, in which the order is the same: the largest of these is found by vectors.
+    """
+    word = words.dtype.type
+    last, flip = word(8 * words.itemsize - 1), word(flip)
+    sign = word(word(1) << last)
+    rest = word(~sign)
+    for i in range(begin, end):
+        row = i if blocks == 1 else i // blocks
+        low = row * n + (i - row * blocks) * block
+        top, bad = sign, False
+        for k in range(min(block, row * n + n - low)):
+            w, v = at(words, low + k), at(x, low + k)
+            w = word(w ^ ((w >> last) & rest) ^ flip)
+            top = w if w > top else top
+            bad |= v != v
+        out[i] = word(nan) if bad else word(top ^ ((top >> last) & rest))
+
+
+@kernel(chunks=True)
+def max_columns(begin, end, x, out, n, inner, block, blocks, piece, sign):
+    """out (outer, blocks, inner) of x (outer, n, inner); an item is a piece of the columns of a block."""
+    pieces, scale = (inner + piece - 1) // piece, x.dtype.type(sign)
+    for i in range(begin, end):
+        spot, left = i // pieces, (i % pieces) * piece
+        low, wide = (spot % blocks) * block, min(piece, inner - left)
+        y = out[spot * inner + left : spot * inner + left + wide]
+        y[:] = x.dtype.type(-np.inf)
+        place = (spot // blocks * n + low) * inner + left
+        for _ in range(min(block, n - low)):
+            for j in range(wide):
+                y[j] = larger(y[j], scale * at(x, place + j))
+            place += inner
+
+
+@kernel(chunks=True)
+def place_columns(begin, end, x, out, n, inner, piece, sign):
+    """out (outer, inner): where along n the first largest sign * x is, or the first NaN."""
+    pieces, scale = (inner + piece - 1) // piece, x.dtype.type(sign)
+    best, where = np.empty(piece, x.dtype), np.empty(piece, np.int32)
+    for i in range(begin, end):
+        spot, left = i // pieces, (i % pieces) * piece
+        wide, place = min(piece, inner - left), spot * n * inner + left
+        for j in range(wide):
+            best[j], where[j] = scale * at(x, place + j), 0
+        for k in range(1, n):
+            place += inner
+            k32 = np.int32(k)
+            for j in range(wide):
+                v, b = scale * at(x, place + j), best[j]
+                new = (v > b) | ((v != v) & (b == b))
+                best[j] = v if new else b
+                where[j] = k32 if new else where[j]
+        y = out[spot * inner + left : spot * inner + left + wide]
+        for j in range(wide):
+            y[j] = where[j]
+
+
+@kernel(chunks=True)
+def share_rows(begin, end, g, x, y, out, n):
+    """out = g / (how many of the row equal y) where x equals y, else 0; g and y (rows), x and out (rows, n)."""
+    zero = x.dtype.type(0)
+    for i in range(begin, end):
+        top, count = y[i], 0
+        nan = top != top
+        for k in range(n):
+            v = at(x, i * n + k)
+            count += (v == top) | (nan & (v != v))
+        part = g[i] / x.dtype.type(count)
+        for k in range(n):
+            v = at(x, i * n + k)
+            out[np.uint64(i * n + k)] = part if (v == top) | (nan & (v != v)) else zero
+
+
+@kernel(chunks=True)
+def share_columns(begin, end, g, x, y, out, n, inner, piece):
+    """The same for g and y (outer, inner), x and out (outer, n, inner)."""
+    pieces, zero = (inner + piece - 1) // piece, x.dtype.type(0)
+    count = np.empty(piece, x.dtype)
+    for i in range(begin, end):
+        spot, left = i // pieces, (i % pieces) * piece
+        wide, flat, place = min(piece, inner - left), spot * inner + left, spot * n * inner + left
+        count[:] = zero
+        for k in range(n):
+            for j in range(wide):
+                v, top = at(x, place + k * inner + j), at(y, flat + j)
+                count[j] += (v == top) | ((v != v) & (top != top))
+        for j in range(wide):
+            count[j] = at(g, flat + j) / count[j]
+        for k in range(n):
+            for j in range(wide):
+                v, top = at(x, place + k * inner + j), at(y, flat + j)
+                same = (v == top) | ((v != v) & (top != top))
+                out[np.uint64(place + k * inner + j)] = count[j] if same else zero
+
+
+# --- what ops call ---------------------------------------------------------------------------------------------------
+
+
+def _most(x, axis, sign, keepdims=False):
+    return (np.maximum if sign > 0 else np.minimum).reduce(x, axis=axis, keepdims=keepdims)
+
+
+def _place(x, axis, sign):
+    return (np.argmax if sign > 0 else np.argmin)(x, axis, keepdims=True)
+
+
+def _shares(g, x, y, axis):
+    """g and y with the axes at length one."""
+    same = (x == y) | ((x != x) & (y != y))
+    with np.errstate(all="ignore"):
+        part = g / np.add.reduce(same, axis=axis, keepdims=True).astype(g.dtype)
+    return np.where(same, part, np.zeros((), part.dtype))
+
+
+def _sample(rng, n, dtype):
+    return rng.standard_normal((max(n // 64, 1), 64)).astype(dtype)
+
+
+@choice(reference=_most, sample=lambda *a: (_sample(*a), (-1,), 1))
+def most(x, axis, sign, keepdims=False):
+    """The largest entry over some axes, or with sign=-1 the smallest."""
+    if x.dtype.char not in FLOATS or not axis or x.size < (FLAT if len(axis) == x.ndim else 1):
+        return _most(x, axis, sign, keepdims)
+    flat, dims, back = layout(x, axis)
+    y, out = result(x, axis, back)
+    _reduced(flat, dims, out, sign)
+    return without(np.negative(y, y) if sign < 0 else y, axis, keepdims)
+
+
+def _reduced(x, dims, out, sign):
+    """The largest sign * x, block by block."""
+    outer, n, inner = dims
+    if inner == 1:
+        blocks = -(-n // SPAN)
+        y = out if blocks == 1 else np.empty(outer * blocks, x.dtype)
+        word, nan = WORDS[x.dtype.char]
+        items, flip = outer * blocks, 0 if sign > 0 else -1
+        max_rows(items, shared_out(min(n, SPAN)), x, x.view(word), y.view(word), n, SPAN, blocks, flip, nan)
+    else:
+        blocks = -(-n // DEEP)
+        y = out if blocks == 1 else _memory.empty((outer * blocks * inner,), x.dtype)
+        items, each = outer * blocks * -(-inner // PIECE), min(n, DEEP) * min(inner, PIECE)
+        max_columns(items, shared_out(each), x, y, n, inner, DEEP, blocks, PIECE, sign)
+    if blocks > 1:
+        _reduced(y, (outer, blocks, inner), out, 1)
+
+
+@choice(reference=_place, sample=lambda *a: (_sample(*a), -2, 1))
+def place(x, axis, sign):
+    """Where along an axis, which stays at length one, the first largest (smallest) entry is, or the first NaN."""
+    if x.dtype.char not in FLOATS or x.size == 0:
+        return _place(x, axis, sign)
+    flat, (outer, n, inner), back = layout(x, (axis,))
+    if inner < 16:
+        rows = flat.reshape(outer, n, inner).swapaxes(1, 2) if inner > 1 else flat.reshape(outer, n)
+        y = (np.argmax if sign > 0 else np.argmin)(rows, -1)
+        shape = [1 if a == axis else m for a, m in enumerate(x.shape, -x.ndim)]
+        return y.reshape(shape[::-1]).T if back else y.reshape(shape)
+    y, out = result(x, (axis,), back, np.dtype(np.int64))
+    piece = min(PIECE, max(64, inner // 8))
+    place_columns(outer * -(-inner // piece), shared_out(n * min(inner, piece)), flat, out, n, inner, piece, sign)
+    return y
+
+
+@choice(
+    reference=_shares,
+    size=lambda g, x, *rest: x.size,
+    sample=lambda *a: (np.ones((len(x := _sample(*a)), 1), x.dtype), x, x.max(-1, keepdims=True), (-1,)),
+)
+def shares(g, x, y, axis):
+    """The cotangent g of the chosen value y, in equal parts to all entries of x that have that value."""
+    if not g.dtype == x.dtype == y.dtype or x.dtype.char not in FLOATS or not axis or x.size == 0:
+        return _shares(g, x, y, axis)
+    if not x.flags.c_contiguous:
+        x = plain(x)
+    flat, (outer, n, inner), _ = layout(x, axis)
+    if len(axis) > 1 and len(axis) < x.ndim and axis[-1] - axis[0] >= len(axis):
+        return _shares(g, x, y, axis)
+    out = _memory.empty(x.shape, x.dtype)
+    g, y, into = plain(g).reshape(-1), plain(y).reshape(-1), out.reshape(-1)
+    if inner == 1:
+        share_rows(outer, shared_out(2 * n), g, flat, y, into, n)
+    else:
+        items, each = outer * -(-inner // PIECE), 2 * n * min(inner, PIECE)
+        share_columns(items, shared_out(each), g, flat, y, into, n, inner, PIECE)
+    return out

@@ -1,0 +1,73 @@
+"""The product of matrices: any strides, any leading axes, with a row added and an activation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import _threads
+from ._jit import choice
+from ._memory import empty
+from ._products import MOST_DEPTH, PACKED, large, product
+from ._sizes import LEAST
+from ._threads import ADDRESS as POOL
+from .skinny import skinny
+
+LARGE = LEAST["matmul.matmul"]
+RELU = 2
+FEW = 4  # fewer rows or columns are a matter of their own
+_codes: dict = {}  # by type: the table of code for it, and its address
+
+
+def matmul_reference(a, b, bias=None, relu=False):
+    """NumPy's own."""
+    return _finished(np.matmul(a, b), bias, relu)
+
+
+def _finished(y, bias, relu):
+    if bias is not None:
+        y += bias
+    return np.maximum(y, 0, out=y) if relu else y
+
+
+def work(a, b, *rest) -> int:
+    """How many products of entries there are."""
+    return a.size * b.shape[-1]
+
+
+def _sample(rng, n, dtype):
+    side = max(round(n ** (1 / 3)), 1)
+    return rng.standard_normal((side, side)).astype(dtype), rng.standard_normal((side, side)).astype(dtype)
+
+
+@choice(reference=matmul_reference, sample=_sample, size=work)
+def matmul(a, b, bias=None, relu=False):
+    """relu(a @ b + bias): a (..., m, k), b (..., k, n), bias (n) or none; the leading axes broadcast."""
+    dtype, a_shape, b_shape = a.dtype, a.shape, b.shape
+    code = _codes.get(dtype) or _code(dtype)
+    if not code or b.dtype != dtype or len(a_shape) < 2 or len(b_shape) < 2 or a_shape[-1] != b_shape[-2]:
+        return matmul_reference(a, b, bias, relu)
+    m, k, n = a_shape[-2], a_shape[-1], b_shape[-1]
+    lead = a_shape[:-2] if a_shape[:-2] == b_shape[:-2] else np.broadcast_shapes(a_shape[:-2], b_shape[:-2])
+    c = empty((*lead, m, n), dtype)
+    bias = None if bias is None else np.ascontiguousarray(bias, dtype)
+    if (m < FEW or n < FEW) and not lead and skinny(POOL, code[1], id(a), id(b), id(c)):
+        return _finished(c, bias, relu)
+    arguments = POOL, code[1], id(a), id(b), id(c), 0 if bias is None else id(bias), RELU if relu else 0
+    if m * n * k >= PACKED and not lead:
+        room = empty((MOST_DEPTH * (m + n + 128),), dtype)
+        done = large(*arguments, id(room))
+    else:
+        done = product(*arguments)
+    return c if done else matmul(a.copy(), b.copy(), bias, relu)
+
+
+def _code(dtype: np.dtype):
+    """What kernels call for a type: a table, and its address; None if there is nothing for it."""
+    if dtype.char not in "fd" or not dtype.isnative:
+        return None
+    from ._shared import table
+
+    _threads.start()
+    words = table(dtype)
+    _codes[dtype] = words, words.ctypes.data
+    return _codes[dtype]

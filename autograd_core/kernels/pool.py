@@ -1,0 +1,335 @@
+"""The largest entry of each window of a plane, and where it is; entries taken from places, and put back there.
+
+Windows are cut from the last axes, of which there are one to three; all axes before them count planes.  A place is the
+number of an entry in its plane.  Of equal entries the first is taken, of several NaN the last: what a scan finds that
+replaces the best by what is larger, or NaN.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from functools import partial
+
+import numpy as np
+
+from ._jit import Late, choice, inline, kernel, plain
+from ._memory import empty
+from ._sizes import CHUNK
+
+borrowed = Late("_borrowed", "borrowed")
+leaf = partial(kernel, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # what only other kernels call
+
+
+class Windows:
+    """Along one axis of n entries: where each window starts (maybe before the axis), its length, the step inside it."""
+
+    def __init__(self, n: int, start: np.ndarray, count: np.ndarray, step: int = 1):
+        self.n, self.step = n, step
+        start, count = np.asarray(start, np.int64), np.asarray(count, np.int64)
+        strides = np.diff(start)
+        even = len(start) > 0 and (count == count[0]).all() and (strides == strides[:1]).all()
+        self.taps = int(count.max(initial=0))
+        self.stride = int(strides[0]) if even and len(strides) and strides[0] in (1, 2) else 0
+        self.left = max(0, -int(start.min(initial=0)))
+        self.right = max(0, int((start + (count - 1) * step).max(initial=0)) - n + 1)
+        missing = np.maximum(0, -(start // step))  # steps before the axis begins
+        self.first = start + missing * step
+        self.count = np.minimum(count - missing, np.maximum(0, -((self.first - n) // step)))
+        self.begin = start + self.left  # counted from the left margin
+        self.end = self.begin + (count - 1) * step + 1
+
+    def __len__(self):
+        return len(self.first)
+
+
+@functools.lru_cache(64)
+def single() -> Windows:
+    """An axis of one entry, for planes of fewer than three axes."""
+    return Windows(1, np.zeros(1), np.ones(1))
+
+
+# --- kernels ---------------------------------------------------------------------------------------------------------
+
+
+@inline
+def wins(v, p, m, q):
+    """Whether an entry at p is rather to be taken than the best so far, at q."""
+    return (v > m) | ((v == m) & (p < q)) | ((v != v) & ((m == m) | (p > q)))
+
+
+@leaf
+def over(x, i, p, m, q, o, n):
+    """The best of n columns, which is m at row q, against a further row of x, p."""
+    x, m, q, p = x[i : i + n], m[o : o + n], q[o : o + n], q.dtype.type(p)
+    for j in range(n):
+        v, best = x[j], m[j]
+        later = (v > best) | (v != v)
+        m[j] = v if later else best
+        q[j] = p if later else q[j]
+
+
+@leaf
+def begun(x, i, p, m, q, o, n):
+    """The first row of a window: the best of n columns so far."""
+    x, m, q, p = x[i : i + n], m[o : o + n], q[o : o + n], q.dtype.type(p)
+    for j in range(n):
+        m[j], q[j] = x[j], p
+
+
+@leaf
+def numbered(q, o, n):
+    """Rows of n columns become places."""
+    q = q[o : o + n]
+    for j in range(n):
+        q[j] += q.dtype.type(j)
+
+
+@leaf
+def pairs2(m, q, y, places, o, n):
+    """The best of two columns each, moving on by two."""
+    m, q, y, places = m[: 2 * n], q[: 2 * n], y[o : o + n], places[o : o + n]
+    for j in range(n):
+        a, b, p, r = m[2 * j], m[2 * j + 1], q[2 * j], q[2 * j + 1]
+        other = wins(b, r, a, p)
+        y[j] = b if other else a
+        places[j] = r if other else p
+
+
+@leaf
+def first1(m, q, y, places, o, n):
+    """The first column of windows that move on by one."""
+    m, q, y, places = m[:n], q[:n], y[o : o + n], places[o : o + n]
+    for j in range(n):
+        y[j], places[j] = m[j], q[j]
+
+
+@leaf
+def next1(m, q, k, y, places, o, n):
+    """A further column of windows that move on by one."""
+    m, q, y, places = m[k : k + n], q[k : k + n], y[o : o + n], places[o : o + n]
+    for j in range(n):
+        v, p, best, r = m[j], q[j], y[j], places[j]
+        other = wins(v, p, best, r)
+        y[j] = v if other else best
+        places[j] = p if other else r
+
+
+@leaf
+def first2(m, q, y, places, o, n):
+    """The first column of windows that move on by two."""
+    m, q, y, places = m[: 2 * n], q[: 2 * n], y[o : o + n], places[o : o + n]
+    for j in range(n):
+        y[j], places[j] = m[2 * j], q[2 * j]
+
+
+@leaf
+def next2(m, q, k, y, places, o, n):
+    """A further column of windows that move on by two."""
+    m, q, y, places = m[k:], q[k:], y[o : o + n], places[o : o + n]
+    for j in range(n):
+        v, p, best, r = m[2 * j], q[2 * j], y[j], places[j]
+        other = wins(v, p, best, r)
+        y[j] = v if other else best
+        places[j] = p if other else r
+
+
+@leaf
+def anywhere(m, q, begin, end, step, y, places, o):
+    """The best of windows of any length, wherever they are."""
+    for j in range(len(begin)):
+        at = np.uint64(begin[j])
+        best, p = m[at], q[at]
+        for i in range(begin[j] + step, end[j], step):
+            u = np.uint64(i)
+            if wins(m[u], q[u], best, p):
+                best, p = m[u], q[u]
+        y[o + j], places[o + j] = best, p
+
+
+@leaf
+def sideways(m, q, begin, end, step, stride, taps, y, places, o):
+    """The best of each window of a row of bests."""
+    n = len(begin)
+    if stride == 2 and taps == 2 and step == 1:
+        pairs2(m, q, y, places, o, n)
+    elif stride == 1:
+        first1(m, q, y, places, o, n)
+        for k in range(1, taps):
+            next1(m, q, k * step, y, places, o, n)
+    elif stride == 2:
+        first2(m, q, y, places, o, n)
+        for k in range(1, taps):
+            next2(m, q, k * step, y, places, o, n)
+    else:
+        anywhere(m, q, begin, end, step, y, places, o)
+
+
+@kernel(chunks=True)
+def pool_rows(begin, end, x, ints, y, places):
+    """Rows of y and of places, of planes of three axes, as `packed` windows say: the best of some rows, then sideways.
+
+    Margins are filled with what is less than anything, at a place behind all others.
+    """
+    depth, height, width, deep, high, wide, deeper, lower, step, left, right, stride, taps = ints[:13]
+    df, dc, hf = ints[13 : 13 + deep], ints[13 + deep : 13 + 2 * deep], ints[13 + 2 * deep : 13 + 2 * deep + high]
+    rest = ints[13 + 2 * deep + high :]
+    hc, wb, we = rest[:high], rest[high : high + wide], rest[high + wide :]
+    space, marks = np.empty(left + width + right, x.dtype), np.empty(left + width + right, places.dtype)
+    space[:], marks[:] = -np.inf, np.iinfo(places.dtype).max
+    x, y, places, m, q = borrowed(x), borrowed(y), borrowed(places), borrowed(space), borrowed(marks)
+    wb, we, df, dc, hf, hc = borrowed(wb), borrowed(we), borrowed(df), borrowed(dc), borrowed(hf), borrowed(hc)
+    for r in range(begin, end):
+        plane, i = r // high // deep, r % high
+        d = r // high % deep
+        for a in range(dc[d]):
+            for b in range(hc[i]):
+                row = ((df[d] + a * deeper) * height + hf[i] + b * lower) * width
+                source = plane * depth * height * width + row
+                if a == 0 and b == 0:
+                    begun(x, source, row, m, q, left, width)
+                else:
+                    over(x, source, row, m, q, left, width)
+        if dc[d] * hc[i] > 0:
+            numbered(q, left, width)
+        else:
+            m[left : left + width], q[left : left + width] = -np.inf, -1
+        sideways(m, q, wb, we, step, stride, taps, y, places, r * wide)
+    space[:0], marks[:0] = 0, 0  # they are in use until here
+
+
+@kernel(chunks=True)
+def take_planes(begin, end, x, size, places, n, y):
+    """y (P, n) from the entries of x (P, size) at places; 0 where there is none."""
+    for p in range(begin, end):
+        row, at, out = x[p * size : (p + 1) * size], places[p * n : (p + 1) * n], y[p * n : (p + 1) * n]
+        for j in range(n):
+            k = np.uint64(at[j])
+            out[j] = row[k] if k < np.uint64(size) else out.dtype.type(0)
+
+
+@kernel(chunks=True)
+def put_planes(begin, end, x, n, places, y, size):
+    """y (P, size): at each place the sum of what x (P, n) has for it."""
+    for p in range(begin, end):
+        row, at, out = x[p * n : (p + 1) * n], places[p * n : (p + 1) * n], y[p * size : (p + 1) * size]
+        out[:] = 0
+        for j in range(n):
+            k = np.uint64(at[j])
+            if k < np.uint64(size):
+                out[k] += row[j]
+
+
+# --- arrays ----------------------------------------------------------------------------------------------------------
+
+
+def place_type(windows: tuple[Windows, ...]) -> np.dtype:
+    """The type of places in a plane."""
+    return np.dtype(np.int32 if math.prod(w.n for w in windows) < 1 << 31 else np.int64)
+
+
+def largest_reference(x: np.ndarray, windows: tuple[Windows, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The k-th entry of all windows at once, in the order of the plane."""
+    shape = (*x.shape[: x.ndim - len(windows)], *map(len, windows))
+    sizes = tuple(w.n for w in windows)
+    least = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    y, places = np.full(shape, least, x.dtype), np.full(shape, -1, place_type(windows))
+    flat = x.reshape(*shape[: -len(windows)], math.prod(sizes))
+    for taps in itertools.product(*[range(w.taps) for w in windows]):
+        having = [np.flatnonzero(k < w.count) for w, k in zip(windows, taps)]  # the windows with such an entry
+        spots = np.ix_(*having)
+        at = np.ix_(*[w.first[o] + k * w.step for w, k, o in zip(windows, taps, having)])
+        number = np.ravel_multi_index(at, sizes) if all(map(len, having)) else np.zeros([len(o) for o in having], int)
+        v, best, p = flat[..., number], y[..., *spots], places[..., *spots]
+        other = (v > best) | (v != v) | (p < 0)
+        y[..., *spots], places[..., *spots] = np.where(other, v, best), np.where(other, number, p)
+    return y, places
+
+
+def _sample(rng, n, dtype):
+    side = max(2 * round(math.sqrt(n) / 4), 2)
+    axis = Windows(side, np.arange(0, side, 2), np.full(side // 2, 2))
+    return rng.standard_normal((2, 2, side, side)).astype(dtype), (axis, axis)
+
+
+@choice(reference=largest_reference, sample=_sample)
+def largest(x, windows):
+    """The largest entry of each window, and its place in the plane."""
+    ends, wide, grain, ints, place, hollow = packed(windows)
+    shape = (*x.shape[: x.ndim - len(windows)], *ends)
+    if x.dtype.char not in "fd" or not x.size or 0 in ends:
+        return largest_reference(x, windows)
+    y, places = empty(shape, x.dtype), empty(shape, place)
+    pool_rows(y.size // wide, grain, plain(x).reshape(-1), ints, y.reshape(-1), places.reshape(-1))
+    if hollow:  # windows that lie in a margin have no entry
+        places[places == np.iinfo(place).max] = -1
+    return y, places
+
+
+@functools.lru_cache(1024)
+def packed(windows: tuple[Windows, ...]) -> tuple:
+    """Windows of three axes as the one array that a quick call takes, with what else it needs."""
+    d, h, w = axes = (*(single(),) * (3 - len(windows)), *windows)
+    header = [a.n for a in axes] + [len(a) for a in axes] + [a.step for a in axes]
+    header += [w.left, w.right, w.stride, w.taps]
+    ints = np.concatenate([header, d.first, d.count, h.first, h.count, w.begin, w.end]).astype(np.int64)
+    grain = max(1, CHUNK // (w.n * max(1, d.taps * h.taps // 2) + 1))
+    hollow = bool((w.count <= 0).any())
+    return tuple(map(len, windows)), len(w), grain, ints, place_type(windows), hollow
+
+
+def planes(x: np.ndarray, axes: int) -> np.ndarray:
+    """x as a matrix with a row for each plane of so many axes."""
+    lead = x.shape[: x.ndim - axes]
+    return x.reshape(math.prod(lead), math.prod(x.shape[x.ndim - axes :]))
+
+
+def take_reference(x: np.ndarray, places: np.ndarray, axes: int) -> np.ndarray:
+    """Row by row in NumPy."""
+    rows, at = planes(x, axes), planes(places, axes)
+    inside = (at >= 0) & (at < rows.shape[1])
+    y = np.zeros(at.shape, x.dtype)
+    where = np.nonzero(inside)
+    y[where] = rows[where[0], at[where]]
+    return y.reshape(places.shape)
+
+
+def put_reference(x: np.ndarray, places: np.ndarray, shape: tuple) -> np.ndarray:
+    """Row by row in NumPy."""
+    rows, at, size = planes(x, len(shape)), planes(places, len(shape)), math.prod(shape)
+    y = np.zeros((len(rows), size), x.dtype)
+    where = np.nonzero((at >= 0) & (at < size))
+    np.add.at(y, (where[0], at[where]), rows[where])
+    return y.reshape(*x.shape[: x.ndim - len(shape)], *shape)
+
+
+def _places(rng, n, dtype):
+    side = max(2, round(math.sqrt(n / 4)))
+    return rng.standard_normal((4, side, side)).astype(dtype), rng.integers(0, side * side, (4, side, side))
+
+
+def _usable(x: np.ndarray, places: np.ndarray) -> bool:
+    return x.dtype.char in "fd" and places.dtype.char in "ilq" and x.size > 0 and places.size > 0
+
+
+@choice(reference=take_reference, sample=lambda *a: (*_places(*a), 2))
+def take(x, places, axes):
+    """The entries of x at places in its planes, which have so many axes."""
+    if not _usable(x, places):
+        return take_reference(x, places, axes)
+    y, rows, at = empty(places.shape, x.dtype), planes(plain(x), axes), planes(plain(places), axes)
+    (count, size), n = rows.shape, at.shape[1]
+    take_planes(count, max(1, CHUNK // max(n, 1)), rows.reshape(-1), size, at.reshape(-1), n, y.reshape(-1))
+    return y
+
+
+@choice(reference=put_reference, sample=lambda *a: (*(v := _places(*a)), v[0].shape[1:]))
+def put(x, places, shape):
+    """Planes of a shape, zero but for the entries of x at their places; those of one place add up."""
+    if not _usable(x, places) or 0 in shape:
+        return put_reference(x, places, shape)
+    y, rows, at = empty((*x.shape[: x.ndim - len(shape)], *shape), x.dtype), planes(plain(x), len(shape)), plain(places)
+    (count, n), size = rows.shape, math.prod(shape)
+    put_planes(count, max(1, CHUNK // max(size, n)), rows.reshape(-1), n, at.reshape(-1), y.reshape(-1), size)
+    return y

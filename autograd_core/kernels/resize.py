@@ -1,0 +1,401 @@
+"""Sums of neighbours along axes, with weights from a table: averages, interpolation, and the gradients of both.
+
+A `Table` says for each place of the result at which entry its neighbours begin and what each of them counts.  Its
+transpose is again such a table, so one kernel does every mode of resizing, forward and backward, to any order.  A
+weight of zero takes nothing, not even from NaN.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from functools import partial
+
+import numpy as np
+
+from ._jit import Late, choice, inline, kernel, plain
+from ._memory import empty
+from ._sizes import CHUNK
+
+borrowed = Late("_borrowed", "borrowed")
+leaf = partial(kernel, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # what only other kernels call
+NARROW, WIDE, LAST, FIRST, TOTAL, NOTHING = range(6)  # ways to go about it
+LONG = 16  # neighbours from which on each result is a sum of its own, and not results side by side
+
+
+class Table:
+    """Weights (n_out, K) of the K entries from each of `start` on, in an axis of length n_in."""
+
+    def __init__(self, n_in: int, start: np.ndarray, weights: np.ndarray):
+        self.n_in, self.n_out, self.start, self.weights = n_in, len(start), start.astype(np.int64), weights
+
+    @functools.cached_property
+    def T(self) -> Table:
+        """The table of the gradient."""
+        k = self.weights.shape[1]
+        out, tap = np.nonzero(self.weights)
+        source, weights = self.start[out] + tap, self.weights[out, tap]
+        low, high = np.full(self.n_in, self.n_out, np.int64), np.full(self.n_in, -1, np.int64)
+        np.minimum.at(low, source, out)
+        np.maximum.at(high, source, out)
+        k = int((high - low).max(initial=0)) + 1
+        low = np.where(high < 0, 0, low)
+        if self.n_in > 1 and self._steady(step := max(1, round(self.n_out / self.n_in)), low, k):
+            first = int((low - step * np.arange(self.n_in))[high >= 0].min())
+            start = first + step * np.arange(self.n_in)
+            k = int((high - start).max(initial=0)) + 1
+            low = start
+        table = np.zeros((self.n_in, k))
+        np.add.at(table, (source, out - low[source]), weights)
+        transposed = Table(self.n_out, low, table)
+        transposed.__dict__["T"] = self
+        return transposed
+
+    @staticmethod
+    def _steady(step: int, low: np.ndarray, k: int) -> bool:
+        """Whether the neighbours of each place begin about `step` after those of the one before."""
+        gaps = low - step * np.arange(len(low))
+        return step <= 2 and int(gaps.max() - gaps.min()) <= 2 and k <= 8
+
+    @functools.cached_property
+    def step(self) -> int:
+        """1 or 2 if the neighbours of each place begin so many after those of the one before, else 0."""
+        steps = np.diff(self.start)
+        same = self.n_out > 1 and (steps == steps[0]).all() and self.weights.shape[1] < LONG
+        return int(steps[0]) if same and steps[0] in (1, 2) else 0
+
+    @functools.cached_property
+    def margins(self) -> tuple[int, int]:
+        """How far the neighbours reach beyond the axis on either side, where they count nothing."""
+        k = self.weights.shape[1]
+        return max(0, -int(self.start.min(initial=0))), max(0, int(self.start.max(initial=0)) + k - self.n_in)
+
+    @functools.cached_property
+    def even(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Where the neighbours of each place stop and what they count, if that is the same for many at a time."""
+        counts = (self.weights != 0).sum(1)
+        inside = np.arange(self.weights.shape[1]) < counts[:, None]
+        if self.weights.shape[1] < LONG or not (self.weights == np.where(inside, self.weights[:, :1], 0)).all():
+            return None
+        return self.start + counts, self.weights[:, 0]
+
+
+@functools.lru_cache(512)
+def identity(n: int) -> Table:
+    """Everything as it is."""
+    table = Table(n, np.arange(n), np.ones((n, 1)))
+    table.__dict__["T"] = table
+    return table
+
+
+def boxes(n_in: int, start: np.ndarray, stop: np.ndarray, share: np.ndarray) -> Table:
+    """The entries from start to before stop, all of the same weight."""
+    taps = np.arange(int((stop - start).max(initial=1)))
+    return Table(n_in, start, np.where(taps < (stop - start)[:, None], share[:, None], 0.0))
+
+
+# --- kernels ---------------------------------------------------------------------------------------------------------
+
+# Innermost loops are functions of their own that take whole arrays and places in them: a slice handed from function to
+# function would be counted by its owner, atomically, which costs more than a short row of arithmetic.
+
+
+@inline
+def part(w, v):
+    """w v, or nothing where w is zero."""
+    return w * v if w != 0 else w
+
+
+@leaf
+def copied(x, i, y, o, n):
+    """n entries of y from x; Numba's own copy takes seconds to compile, for the text of an error."""
+    x, y = x[i : i + n], y[o : o + n]
+    for j in range(n):
+        y[j] = x[j]
+
+
+@leaf
+def times(x, i, c, y, o, n):
+    """n entries of y from c x."""
+    x, y = x[i : i + n], y[o : o + n]
+    for j in range(n):
+        y[j] = c * x[j]
+
+
+@leaf
+def plus(x, i, c, y, o, n):
+    """c x added to n entries of y."""
+    x, y = x[i : i + n], y[o : o + n]
+    for j in range(n):
+        y[j] += c * x[j]
+
+
+@leaf
+def mixed(x, i, k, u, v, y, o, n):
+    """n entries of y from two rows of x."""
+    a, b, y = x[i : i + n], x[k : k + n], y[o : o + n]
+    for j in range(n):
+        y[j] = u * a[j] + v * b[j]
+
+
+@leaf
+def combine(x, i, pitch, ring, first, w, at, taps, y, o, n):
+    """n entries of y from rows of x, the k-th at i + (first + k) % ring * pitch, each times w[at + k]."""
+    low, high = at, at + taps
+    while low < high and w[low] == 0:
+        low += 1
+    while low < high and w[high - 1] == 0:
+        high -= 1
+    if high == low:
+        y[o : o + n] = 0
+        return
+    one = i + (first + low - at) % ring * pitch
+    if high > low + 1 and w[low + 1] != 0:
+        two = i + (first + low + 1 - at) % ring * pitch
+        mixed(x, one, two, w[low], w[low + 1], y, o, n)
+        low += 2
+    else:
+        times(x, one, w[low], y, o, n)
+        low += 1
+    for k in range(low, high):
+        if w[k] != 0:
+            plus(x, i + (first + k - at) % ring * pitch, w[k], y, o, n)
+
+
+@leaf
+def dots(x, i, start, w, taps, y, o):
+    """Sums of many neighbours, one by one; weights are in the order of places."""
+    for j in range(len(start)):
+        near, weights, total = x[i + start[j] :], w[j * taps : j * taps + taps], w.dtype.type(0)
+        for k in range(taps):
+            total += part(weights[k], near[k])
+        y[o + j] = total
+
+
+@leaf
+def totals(x, i, start, stop, share, y, o):
+    """Sums of many neighbours of one weight."""
+    for j in range(len(start)):
+        near, total = x[i + start[j] : i + stop[j]], share.dtype.type(0)
+        for k in range(len(near)):
+            total += near[k]
+        y[o + j] = share[j] * total
+
+
+@leaf
+def ones(x, i, start, w, y, o):
+    """One neighbour each, wherever it is; from here on weights are in the order of neighbours."""
+    x, y = x[i:], y[o : o + len(start)]
+    for j in range(len(start)):
+        y[j] = part(w[j], x[np.uint64(start[j])])
+
+
+@leaf
+def twos(x, i, start, w, y, o):
+    """Two neighbours each, wherever they are."""
+    n = len(start)
+    x, x1, y, u, v = x[i:], x[i + 1 :], y[o : o + n], w[:n], w[n : 2 * n]
+    for j in range(n):
+        k = np.uint64(start[j])
+        y[j] = part(u[j], x[k]) + part(v[j], x1[k])
+
+
+@leaf
+def more(x, i, k, start, w, y, o):
+    """The k-th neighbour of each added."""
+    n = len(start)
+    x, y, w = x[i + k :], y[o : o + n], w[k * n : k * n + n]
+    for j in range(n):
+        y[j] += part(w[j], x[np.uint64(start[j])])
+
+
+@leaf
+def threes1(x, i, n, w, y, o):
+    """Three neighbours each, moving on by one."""
+    x, x1, x2, y, u, v, t = x[i : i + n], x[i + 1 :], x[i + 2 :], y[o : o + n], w[:n], w[n : 2 * n], w[2 * n :]
+    for j in range(n):
+        y[j] = part(u[j], x[j]) + part(v[j], x1[j]) + part(t[j], x2[j])
+
+
+@leaf
+def twos2(x, i, n, w, y, o):
+    """Two neighbours each, moving on by two."""
+    x, y, u, v = x[i : i + 2 * n], y[o : o + n], w[:n], w[n : 2 * n]
+    for j in range(n):
+        y[j] = part(u[j], x[2 * j]) + part(v[j], x[2 * j + 1])
+
+
+@leaf
+def threes2(x, i, n, w, y, o):
+    """Three neighbours each, moving on by two."""
+    x, y, u, v, t = x[i : i + 2 * n + 1], y[o : o + n], w[:n], w[n : 2 * n], w[2 * n :]
+    for j in range(n):
+        y[j] = part(u[j], x[2 * j]) + part(v[j], x[2 * j + 1]) + part(t[j], x[2 * j + 2])
+
+
+@leaf
+def fours2(x, i, n, w, y, o):
+    """Four neighbours each, moving on by two."""
+    x, y, a, b, c, d = x[i : i + 2 * n + 2], y[o : o + n], w[:n], w[n : 2 * n], w[2 * n : 3 * n], w[3 * n :]
+    for j in range(n):
+        low = part(a[j], x[2 * j]) + part(b[j], x[2 * j + 1])
+        y[j] = low + part(c[j], x[2 * j + 2]) + part(d[j], x[2 * j + 3])
+
+
+@leaf
+def across(x, i, start, w, wt, taps, step, y, o):
+    """The sums along one row of x from i on, which has its margins, to y from o on."""
+    n = len(start)
+    if taps >= 16:
+        dots(x, i, start, w, taps, y, o)
+    elif step == 1 and taps == 3:
+        threes1(x, i + start[0], n, wt, y, o)
+    elif step == 2 and taps == 2:
+        twos2(x, i + start[0], n, wt, y, o)
+    elif step == 2 and taps == 3:
+        threes2(x, i + start[0], n, wt, y, o)
+    elif step == 2 and taps == 4:
+        fours2(x, i + start[0], n, wt, y, o)
+    elif taps == 1:
+        ones(x, i, start, wt, y, o)
+    else:
+        twos(x, i, start, wt, y, o)
+        for k in range(2, taps):
+            more(x, i, k, start, wt, y, o)
+
+
+@kernel(chunks=True)
+def resize_rows(begin, end, x, ints, floats, y):
+    """Rows of y (P, I, J) from x (P, H, W), as a `packed` pair of tables says.
+
+    Along rows first if y has as many rows as x or more: those that are done are kept in a ring, as the next row of y
+    needs most of them too.  Each inner function is called at one place only, for the sake of the time to compile.
+    """
+    kind, height, width, high, n, down, along, left, right, step = ints[:10]
+    vstart, hstart, hstop = (
+        borrowed(ints[10:]),
+        borrowed(ints[10 + high : 10 + high + n]),
+        borrowed(ints[10 + high + n :]),
+    )
+    a, b, c = high * down, high * down + n * along, high * down + 2 * n * along
+    vw, hw, hwt, share = borrowed(floats[:a]), borrowed(floats[a:b]), borrowed(floats[b:c]), borrowed(floats[c:])
+    whole = width + left + right
+    space = np.zeros(whole + (down * n if kind == WIDE else 0), x.dtype)
+    x, y, padded, rows = borrowed(x), borrowed(y), borrowed(space[:whole]), borrowed(space[whole:])
+    last = begin
+    for r in range(begin, end):
+        p, i = r // high, r % high
+        image = p * height * width
+        if r == begin or i == 0:
+            last = max(vstart[i], 0)
+        if kind == TOTAL:
+            totals(x, r * width, hstart, hstop, share, y, r * n)
+            continue
+        for turn in range(2):
+            if (turn == 0) == (kind == WIDE):
+                row, stop = (last, min(vstart[i] + down, height)) if kind == WIDE else (r - r, r - r + (kind != FIRST))
+                while row < stop:
+                    source, at = padded, r - r
+                    if kind != NARROW and whole == width:
+                        source, at = x, image + row * width
+                    elif kind != NARROW:
+                        copied(x, image + row * width, padded, left, width)
+                    target, to = (rows, row % down * n) if kind == WIDE else (y, r * n)
+                    across(source, at, hstart, hw, hwt, along, step, target, to)
+                    row += 1
+                last = row
+            elif kind != LAST:
+                source, at, pitch, ring = (rows, r - r, n, down) if kind == WIDE else (x, image, width, height)
+                target, to = (padded, left) if kind == NARROW else (y, r * n)
+                count = width if kind == NARROW else n
+                combine(source, at, pitch, ring, vstart[i], vw, i * down, down, target, to, count)
+    space[:0] = 0  # it is in use until here
+
+
+# --- arrays ----------------------------------------------------------------------------------------------------------
+
+
+def along_axis(x: np.ndarray, table: Table, axis: int) -> np.ndarray:
+    """One axis, in NumPy."""
+    if table is identity(x.shape[axis]):
+        return x
+    x = np.moveaxis(x, axis, -1)
+    y = np.zeros((*x.shape[:-1], table.n_out), np.result_type(x.dtype, np.float32) if x.dtype.kind == "f" else x.dtype)
+    if x.size:
+        for k, w in enumerate(table.weights.T.astype(y.dtype.type(0).real.dtype)):
+            taken = np.flatnonzero(w)
+            y[..., taken] += w[taken] * x[..., table.start[taken] + k]
+    return np.moveaxis(y, -1, axis)
+
+
+def resize_reference(x: np.ndarray, tables: tuple[Table, ...]) -> np.ndarray:
+    """Axis by axis, in NumPy."""
+    y = x
+    for k, table in enumerate(tables):
+        y = along_axis(y, table, k - len(tables))
+    return np.array(y, order="C") if y is x else np.ascontiguousarray(y.astype(x.dtype, copy=False))
+
+
+def _sample(rng, n, dtype):
+    side = max(int(math.sqrt(n / 4)), 2)
+    at = np.maximum((np.arange(2 * side) - 1) // 2, 0)
+    up = Table(side, np.minimum(at, side - 2), np.full((2 * side, 2), 0.5))
+    return rng.standard_normal((2, 2, side, side)).astype(dtype), (up, up.T.T)
+
+
+@choice(reference=resize_reference, sample=_sample)
+def resize(x, tables):
+    """The last axes of x, each by its table."""
+    if x.dtype.char not in "fd" or not x.size:
+        return resize_reference(x, tables)
+    d = len(tables)
+    if d > 2 or tables[-1].n_in == 0:
+        return _axis_by_axis(plain(x), tables)
+    kind, grain, ints, floats, n, high, ends = packed(tables, x.dtype)
+    if kind == NOTHING:
+        return np.array(x, order="C") if 0 not in ends else np.zeros((*x.shape[:-d], *ends), x.dtype)
+    size = x.size // n
+    y = empty((*x.shape[: x.ndim - d], *ends), x.dtype)
+    resize_rows(size * high, grain, plain(x).reshape(-1), ints, floats, y.reshape(-1))
+    return y
+
+
+@functools.lru_cache(1024)
+def packed(tables: tuple[Table, ...], dtype: np.dtype) -> tuple:
+    """Two tables, or one for the last axis, as the few arrays that a quick call takes, with what else it needs."""
+    columns, rows = tables[-1], tables[0] if len(tables) > 1 else identity(1)
+    same_rows, same_columns = rows is identity(rows.n_in), columns is identity(columns.n_in)
+    ends, n = tuple(t.n_out for t in tables), rows.n_in * columns.n_in
+    if 0 in ends or same_rows and same_columns:
+        return NOTHING, 1, None, None, n, 0, ends
+    wide = rows.n_out >= rows.n_in
+    kind = LAST if same_rows else FIRST if same_columns else WIDE if wide else NARROW
+    height, high = rows.n_in, rows.n_out
+    if same_rows:
+        n, height, high, rows = columns.n_in, 1, 1, identity(1)
+    even = columns.even if kind == LAST else None
+    kind = TOTAL if even else kind
+    header = kind, height, columns.n_in, high, columns.n_out, rows.weights.shape[1], columns.weights.shape[1]
+    starts = columns.start + columns.margins[0], even[0] if even else []
+    shares = even[1] if even else []
+    ints = np.concatenate([header, columns.margins, [columns.step], rows.start, *starts]).astype(np.int64)
+    weights = columns.weights
+    floats = np.concatenate([rows.weights.ravel(), weights.ravel(), weights.T.ravel(), shares]).astype(dtype)
+    grain = max(1, CHUNK // max(columns.n_out, rows.weights.shape[1] * columns.n_in))
+    return kind, grain, ints, floats, n, high, ends
+
+
+def _axis_by_axis(x: np.ndarray, tables: tuple[Table, ...]) -> np.ndarray:
+    """Three axes: the first by itself, before the others if it becomes shorter, else after them."""
+    if 0 in (shape := (*x.shape[: x.ndim - 3], *[t.n_out for t in tables])):
+        return np.zeros(shape, x.dtype)
+    depth, lead = tables[0], x.shape[: x.ndim - 3]
+
+    def first(v):
+        pair = depth, identity(math.prod(v.shape[-2:]))
+        y = resize.compiled(v.reshape(*lead, v.shape[-3], math.prod(v.shape[-2:])), pair)
+        return y.reshape(*lead, depth.n_out, *v.shape[-2:])
+
+    if depth.n_out < depth.n_in:
+        return resize.compiled(first(x), tables[1:])
+    return first(resize.compiled(x, tables[1:]))

@@ -1,0 +1,392 @@
+"""Cumulative functions: running sums, products, extremes, and first-order linear recurrences, along one axis.
+
+Every array is taken as (outer, n, inner), in order and flat, and gone through along n: rows where inner is 1, columns
+else.  `reverse` starts from the far end.  A long running sum waits for each addition, so the sum of a row is made in
+eight stretches side by side, which are then put together; single precision is carried along in double.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from . import _memory
+from ._jit import EXACT, choice, kernel, plain
+from .reduce import FLOATS, at, shared_out
+from .sums import running_in_single
+
+STRETCH, PIECE = 256, 512  # entries of a row that wait for each other, columns at a time
+
+
+def cut(x: np.ndarray, axis: int) -> tuple[np.ndarray, tuple]:
+    """x in order and flat, and (outer, n, inner)."""
+    a, shape = x.ndim + axis, x.shape
+    x = plain(x)
+    return (x if x.ndim == 1 else x.reshape(-1)), (prod(shape[:a]), shape[a], prod(shape[a + 1 :]))
+
+
+@kernel(chunks=True, fastmath=EXACT)
+def sum_rows(begin, end, x, out, n, reverse):
+    """Running sums of x (rows, n)."""
+    step = -1 if reverse else 1
+    block = 8 * STRETCH
+    for i in range(begin, end):
+        place = i * n + (n - 1 if reverse else 0)
+        done = 0.0
+        full = n // block * block
+        for _ in range(0, full, block):
+            a = b = c = d = e = f = g = h = 0.0
+            s = STRETCH * step
+            for k in range(STRETCH):
+                p = place + k * step
+                a += at(x, p)
+                b += at(x, p + s)
+                c += at(x, p + 2 * s)
+                d += at(x, p + 3 * s)
+                e += at(x, p + 4 * s)
+                f += at(x, p + 5 * s)
+                g += at(x, p + 6 * s)
+                h += at(x, p + 7 * s)
+                out[np.uint64(p)] = a
+                out[np.uint64(p + s)] = b
+                out[np.uint64(p + 2 * s)] = c
+                out[np.uint64(p + 3 * s)] = d
+                out[np.uint64(p + 4 * s)] = e
+                out[np.uint64(p + 5 * s)] = f
+                out[np.uint64(p + 6 * s)] = g
+                out[np.uint64(p + 7 * s)] = h
+            for part in (a, b, c, d, e, f, g, h):
+                low = place - (STRETCH - 1 if reverse else 0)
+                before = x.dtype.type(done)
+                for k in range(STRETCH):
+                    out[np.uint64(low + k)] += before
+                done += part
+                place += s
+        for _ in range(n - full):
+            done += at(x, place)
+            out[np.uint64(place)] = done
+            place += step
+
+
+@kernel(chunks=True, fastmath=EXACT)
+def sum_columns(begin, end, x, out, n, inner, piece, reverse):
+    """Running sums of x (outer, n, inner) along n; an item is a piece of columns."""
+    pieces = (inner + piece - 1) // piece
+    total = np.empty(piece, np.float64)
+    for i in range(begin, end):
+        left = (i % pieces) * piece
+        wide = min(piece, inner - left)
+        place = (i // pieces * n + (n - 1 if reverse else 0)) * inner + left
+        total[:] = 0
+        for _ in range(n):
+            for j in range(wide):
+                total[j] += at(x, place + j)
+                out[np.uint64(place + j)] = total[j]
+            place += -inner if reverse else inner
+
+
+@kernel(chunks=True, fastmath=EXACT)
+def product_lines(begin, end, x, out, n, inner, reverse):
+    """Running products of x (outer, n, inner) along n; an item is one of the outer * inner lines."""
+    for i in range(begin, end):
+        o = i // inner
+        place = (o * n + (n - 1 if reverse else 0)) * inner + i - o * inner
+        total = 1.0
+        for _ in range(n):
+            total *= at(x, place)
+            out[np.uint64(place)] = total
+            place += -inner if reverse else inner
+
+
+@kernel(chunks=True, fastmath=EXACT)
+def product_columns(begin, end, x, out, n, inner, piece, reverse):
+    """The same; an item is a piece of columns."""
+    pieces = (inner + piece - 1) // piece
+    total = np.empty(piece, np.float64)
+    for i in range(begin, end):
+        left = (i % pieces) * piece
+        wide = min(piece, inner - left)
+        place = (i // pieces * n + (n - 1 if reverse else 0)) * inner + left
+        total[:] = 1
+        for _ in range(n):
+            for j in range(wide):
+                total[j] *= at(x, place + j)
+                out[np.uint64(place + j)] = total[j]
+            place += -inner if reverse else inner
+
+
+@kernel(chunks=True, fastmath=EXACT)
+def recurrence_lines(begin, end, a, b, out, n, inner, reverse):
+    """out[k] = a[k] out[k-1] + b[k] along n of (outer, n, inner), where a zero times infinity is zero."""
+    step = -inner if reverse else inner
+    for i in range(begin, end):
+        o = i // inner
+        place = (o * n + (n - 1 if reverse else 0)) * inner + i - o * inner
+        y = 0.0
+        for _ in range(n):
+            factor = at(a, place)
+            term = y * factor
+            if term != term and y == 0:
+                term = 0.0
+            y = term + at(b, place)
+            out[np.uint64(place)] = y
+            place += step
+
+
+@kernel(chunks=True, fastmath=EXACT)
+def product_pull_lines(begin, end, g, x, y, out, n, inner, reverse):
+    """The gradient of running products y of x, from that of y: g, carried back from the end, times what came before."""
+    step, zero, one = -inner if reverse else inner, x.dtype.type(0), x.dtype.type(1)
+    for i in range(begin, end):
+        o = i // inner
+        place = (o * n + (0 if reverse else n - 1)) * inner + i - o * inner
+        carried, factor = 0.0, zero
+        for k in range(n):
+            term = carried * factor
+            if term != term and carried == 0:
+                term = 0.0
+            carried = term + at(g, place)
+            factor = at(x, place)
+            before = one if k == n - 1 else at(y, place - step)
+            whole = carried * before
+            if whole != whole and (carried == 0 or before == 0):
+                whole = 0.0
+            out[np.uint64(place)] = whole
+            place -= step
+
+
+@kernel(chunks=True, fastmath=EXACT)
+def recurrence_columns(begin, end, a, b, out, n, inner, piece, reverse):
+    """The same; an item is a piece of columns."""
+    pieces = (inner + piece - 1) // piece
+    y = np.empty(piece, a.dtype)
+    zero = a.dtype.type(0)
+    for i in range(begin, end):
+        left = (i % pieces) * piece
+        wide = min(piece, inner - left)
+        place = (i // pieces * n + (n - 1 if reverse else 0)) * inner + left
+        y[:] = zero
+        for _ in range(n):
+            for j in range(wide):
+                term = y[j] * at(a, place + j)
+                y[j] = (zero if y[j] == 0 else term) + at(b, place + j)
+                out[np.uint64(place + j)] = y[j]
+            place += -inner if reverse else inner
+
+
+@kernel(chunks=True, fastmath=EXACT)
+def place_lines(begin, end, x, out, n, inner, sign):
+    """out: where the largest sign * x up to each place is, the last of equal ones, or the last NaN."""
+    scale = x.dtype.type(sign)
+    for i in range(begin, end):
+        o = i // inner
+        spot = o * n * inner + i - o * inner
+        k, where = 0, 0
+        best = scale * at(x, spot)
+        while k < n:
+            v = scale * at(x, spot)
+            if best == best or v != v:
+                best, where = v, k
+            out[np.uint64(spot)] = where
+            k += 1
+            spot += inner
+            while k < n and scale * at(x, spot) < best:  # most entries are such: this loop does little else
+                out[np.uint64(spot)] = where
+                k += 1
+                spot += inner
+
+
+@kernel(chunks=True, fastmath=EXACT)
+def place_columns(begin, end, x, out, n, inner, piece, sign):
+    """The same; an item is a piece of columns."""
+    pieces, scale = (inner + piece - 1) // piece, x.dtype.type(sign)
+    best, where = np.empty(piece, x.dtype), np.empty(piece, np.int64)
+    for i in range(begin, end):
+        left = (i % pieces) * piece
+        wide, place = min(piece, inner - left), i // pieces * n * inner + left
+        for j in range(wide):
+            best[j], where[j] = scale * at(x, place + j), 0
+        for k in range(n):
+            for j in range(wide):
+                v, b = scale * at(x, place + j), best[j]
+                new = (v >= b) | (v != v)
+                best[j] = v if new else b
+                where[j] = k if new else where[j]
+                out[np.uint64(place + j)] = where[j]
+            place += inner
+
+
+@kernel(chunks=True, fastmath=EXACT)
+def logsum_lines(begin, end, x, out, n, inner):
+    """log(sum(exp(x))) up to each place of n of x (outer, n, inner); the sum is kept over exp of the largest so far."""
+    for i in range(begin, end):
+        o = i // inner
+        spot = o * n * inner + i - o * inner
+        top, total = -np.inf, 0.0
+        for _ in range(n):
+            v = np.float64(at(x, spot))
+            if v > top:
+                total = total * np.exp(top - v) + 1.0 if total != 0 else 1.0
+                top = v
+            elif v == top:
+                total += 1.0
+            else:
+                total += np.exp(v - top)
+            out[np.uint64(spot)] = top + np.log(total) if top > -np.inf or total != total else top
+            spot += inner
+
+
+# --- what ops call ---------------------------------------------------------------------------------------------------
+
+
+def _flipped(f, x, axis, reverse):
+    return np.flip(f(np.flip(x, axis), axis), axis) if reverse else f(x, axis)
+
+
+def _cumsum(x, axis, reverse=False):
+    return _flipped(lambda v, a: running_in_single(np.cumsum, v, a), x, axis, reverse)
+
+
+def _cumprod(x, axis, reverse=False):
+    return _flipped(lambda v, a: running_in_single(np.cumprod, v, a), x, axis, reverse)
+
+
+def _recurrence(a, b, axis, reverse=False):
+    y = np.array(b, np.result_type(a, b))
+    factors, rows = (np.moveaxis(np.flip(v, axis) if reverse else v, axis, 0) for v in (a, y))
+    finite = np.isfinite(a).all()
+    with np.errstate(all="ignore"):
+        for k in range(1, len(rows)):
+            step = factors[k] * rows[k - 1]
+            rows[k] += step if finite else np.where(rows[k - 1] == 0, 0, step)
+    return y
+
+
+def _moved(x, axis, value, back):
+    """x one place further along an axis, or back, with a value in the free place."""
+    y = np.full_like(x, value)
+    ahead, behind = (
+        (..., part, *(slice(None),) * (-axis - 1)) for part in (slice(1, None), slice(None, -1))
+    )  # fmt: skip
+    if back:
+        y[behind] = x[ahead]
+    else:
+        y[ahead] = x[behind]
+    return y
+
+
+def _product_pull(g, x, y, axis, reverse=False):
+    carried = recurrence(_moved(np.conj(x), axis, 0, not reverse), g, axis, not reverse)
+    before = np.conj(_moved(y, axis, 1, reverse))
+    with np.errstate(all="ignore"):
+        return np.where((carried != 0) & (before != 0), carried * before, 0)
+
+
+def _places(x, axis, sign):
+    best = (np.maximum if sign > 0 else np.minimum).accumulate(x, axis)
+    place = np.arange(x.shape[axis]).reshape(-1, *(1,) * (-axis - 1))
+    return np.maximum.accumulate(np.where((x == best) | (x != x), place, 0), axis)
+
+
+def _logcumsumexp(x, axis):
+    return running_in_single(np.logaddexp.accumulate, x, axis)
+
+
+def _row(rng, n, dtype):
+    return (1 + rng.standard_normal(n) / 100).astype(dtype)
+
+
+def piece_of(outer: int, inner: int) -> int:
+    """How many columns at a time: fewer, if there would be nothing to share out."""
+    return PIECE if outer > 4 else min(PIECE, max(64, inner // 4))
+
+
+@choice(reference=_cumsum, sample=lambda *a: (_row(*a), -1, True))
+def cumsum(x, axis, reverse=False):
+    """Running sums along an axis."""
+    if x.dtype.char not in FLOATS or x.size == 0:
+        return _cumsum(x, axis, reverse)
+    flat, (outer, n, inner) = cut(x, axis)
+    y = _memory.empty(x.shape, x.dtype)
+    if inner == 1:
+        sum_rows(outer, shared_out(4 * n), flat, y.reshape(-1), n, reverse)
+    else:
+        piece = piece_of(outer, inner)
+        items = outer * -(-inner // piece)
+        sum_columns(items, shared_out(2 * n * min(inner, piece)), flat, y.reshape(-1), n, inner, piece, reverse)
+    return y
+
+
+@choice(reference=_cumprod, sample=lambda *a: (_row(*a), -1))
+def cumprod(x, axis, reverse=False):
+    """Running products along an axis."""
+    if x.dtype.char not in FLOATS or x.size == 0:
+        return _cumprod(x, axis, reverse)
+    flat, (outer, n, inner) = cut(x, axis)
+    y = _memory.empty(x.shape, x.dtype)
+    if inner < 8:
+        product_lines(outer * inner, shared_out(4 * n), flat, y.reshape(-1), n, inner, reverse)
+    else:
+        piece = piece_of(outer, inner)
+        items = outer * -(-inner // piece)
+        product_columns(items, shared_out(2 * n * min(inner, piece)), flat, y.reshape(-1), n, inner, piece, reverse)
+    return y
+
+
+@choice(reference=_recurrence, sample=lambda *a: (_row(*a) / 2, _row(*a), -1))
+def recurrence(a, b, axis, reverse=False):
+    """y[k] = a[k] y[k-1] + b[k] along an axis; a zero times infinity is zero."""
+    if a.dtype != b.dtype or a.shape != b.shape or a.dtype.char not in FLOATS or a.size == 0:
+        return _recurrence(a, b, axis, reverse)
+    factors, (outer, n, inner) = cut(a, axis)
+    terms, _ = cut(b, axis)
+    y = _memory.empty(a.shape, a.dtype)
+    if inner < 8:
+        recurrence_lines(outer * inner, shared_out(4 * n), factors, terms, y.reshape(-1), n, inner, reverse)
+    else:
+        piece = piece_of(outer, inner)
+        items, each = outer * -(-inner // piece), 2 * n * min(inner, piece)
+        recurrence_columns(items, shared_out(each), factors, terms, y.reshape(-1), n, inner, piece, reverse)
+    return y
+
+
+@choice(reference=_product_pull, sample=lambda *a: (_row(*a), _row(*a), np.cumprod(_row(*a), dtype=a[2]), -1))
+def product_pull(g, x, y, axis, reverse=False):
+    """The gradient of x, from the gradient g of its running products y."""
+    if not g.dtype == x.dtype == y.dtype or x.dtype.char not in FLOATS or x.size == 0:
+        return _product_pull(g, x, y, axis, reverse)
+    flat, (outer, n, inner) = cut(x, axis)
+    if inner >= 8:
+        return _product_pull(g, x, y, axis, reverse)
+    out = _memory.empty(x.shape, x.dtype)
+    arrays = plain(g).reshape(-1), flat, plain(y).reshape(-1), out.reshape(-1)
+    product_pull_lines(outer * inner, shared_out(4 * n), *arrays, n, inner, reverse)
+    return out
+
+
+@choice(reference=_places, sample=lambda *a: (_row(*a), -1, 1))
+def extreme_places(x, axis, sign):
+    """Where the largest (with sign=-1 the smallest) entry up to each place of an axis is."""
+    if x.dtype.char not in FLOATS or x.size == 0:
+        return _places(x, axis, sign)
+    flat, (outer, n, inner) = cut(x, axis)
+    y = _memory.empty(x.shape, np.dtype(np.int64))
+    if inner < 8:
+        place_lines(outer * inner, shared_out(2 * n), flat, y.reshape(-1), n, inner, sign)
+    else:
+        piece = piece_of(outer, inner)
+        items = outer * -(-inner // piece)
+        place_columns(items, shared_out(2 * n * min(inner, piece)), flat, y.reshape(-1), n, inner, piece, sign)
+    return y
+
+
+@choice(reference=_logcumsumexp, sample=lambda *a: (_row(*a), -1))
+def logcumsumexp(x, axis):
+    """log(sum(exp(x))) of the entries up to each place of an axis."""
+    if x.dtype.char not in FLOATS or x.size == 0:
+        return _logcumsumexp(x, axis)
+    flat, (outer, n, inner) = cut(x, axis)
+    y = _memory.empty(x.shape, x.dtype)
+    logsum_lines(outer * inner, shared_out(32 * n), flat, y.reshape(-1), n, inner)
+    return y

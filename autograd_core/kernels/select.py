@@ -1,0 +1,311 @@
+"""Entries by their rank: the k-th, medians, the k best, and sorting.  Rows are put in order only as far as need be.
+
+Numbers are compared as integers, their `keys`, in which the order is the same, NaN is largest and zeros of both signs
+are equal.  A rank is found by counting: the span of the keys is cut into 256 parts, and the part in which the rank lies
+becomes the span.  Equal entries keep the order they had.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._jit import choice, inline, kernel, plain
+from .extreme import WORDS
+from .reduce import FLOATS, at, shared_out
+
+FEW = 24  # entries that are sorted by insertion
+SHORTLIST = 32  # the most best entries for which a sorted list is kept on the way
+FIXED, MEDIAN, NUMBERS = 0, 1, 2  # which rank is meant: the one given, the median, the median of the numbers
+
+
+@inline
+def bits_of(v):
+    """A key as an unsigned number: differences of these are right whatever their size."""
+    return np.uint64(np.int64(v))
+
+
+@kernel
+def make_keys(words, start, n, largest, keys):
+    """The keys of a row, with the order turned about if the largest are to come first; how many are numbers."""
+    word = words.dtype.type
+    last = word(8 * words.itemsize - 1)
+    sign = word(word(1) << last)
+    rest = word(~sign)
+    top = word(rest ^ ((word(1) << word(23 if words.itemsize == 4 else 52)) - word(1)))  # infinity
+    flip = word(-1) if largest else word(0)
+    numbers = 0
+    for j in range(n):
+        w = at(words, start + j)
+        w = word(0) if w == sign else w
+        number = word(w & rest) <= top
+        numbers += number
+        keys[j] = word((word(w ^ ((w >> last) & rest)) if number else rest) ^ flip)
+    return numbers
+
+
+@kernel
+def insert_sort(keys, places, n):
+    """Sort by insertion, places along with keys."""
+    for j in range(1, n):
+        v, p, k = keys[j], places[j], j
+        while k > 0 and keys[k - 1] > v:
+            keys[k], places[k] = keys[k - 1], places[k - 1]
+            k -= 1
+        keys[k], places[k] = v, p
+
+
+@kernel
+def threshold(keys, n, rank, some, places, counts):
+    """The key of a rank, and how many keys equal to it come before; `some` and `places` are scratch."""
+    low, high = keys[0], keys[0]
+    for j in range(n):
+        v = keys[j]
+        low = v if v < low else low
+        high = v if v > high else high
+    base, source, m = bits_of(low), keys, n
+    span = bits_of(high) - base
+    while m > FEW and span > np.uint64(0):
+        shift = np.uint64(0)
+        while span >> shift > np.uint64(255):
+            shift += np.uint64(1)
+        counts[:256] = 0
+        for j in range(m):
+            counts[(bits_of(source[j]) - base) >> shift] += 1
+        part = 0
+        while rank >= counts[part]:
+            rank -= counts[part]
+            part += 1
+        wanted, c = np.uint64(part), 0
+        for j in range(m):
+            v = source[j]
+            some[c] = v
+            c += (bits_of(v) - base) >> shift == wanted
+        source, m = some, c
+        base += wanted << shift
+        span = (np.uint64(1) << shift) - np.uint64(1)
+    if span == np.uint64(0):
+        return keys.dtype.type(base), rank
+    for j in range(m):
+        some[j] = source[j]
+    insert_sort(some, places, m)
+    first = rank
+    while first > 0 and some[first - 1] == some[rank]:
+        first -= 1
+    return some[rank], rank - first
+
+
+@kernel
+def radix_sort(keys, places, n, other_keys, other_places, counts):
+    """Sort keys and places along with them, by digits from the last; whether the result is in the other arrays."""
+    low, high = keys[0], keys[0]
+    for j in range(n):
+        v = keys[j]
+        low = v if v < low else low
+        high = v if v > high else high
+    base = bits_of(low)
+    span = bits_of(high) - base
+    width = np.uint64(8 if n < 4096 else 11)
+    mask = (np.uint64(1) << width) - np.uint64(1)
+    shift, swapped = np.uint64(0), False
+    a, p, b, q = keys, places, other_keys, other_places
+    while shift < np.uint64(64) and span >> shift > np.uint64(0):
+        counts[: mask + np.uint64(1)] = 0
+        for j in range(n):
+            counts[((bits_of(a[j]) - base) >> shift) & mask] += 1
+        total = 0
+        for d in range(np.int64(mask) + 1):
+            count = counts[d]
+            counts[d] = total
+            total += count
+        for j in range(n):
+            d = ((bits_of(a[j]) - base) >> shift) & mask
+            to = counts[d]
+            counts[d] = to + 1
+            b[to], q[to] = a[j], p[j]
+        a, p, b, q = b, q, a, p
+        shift += width
+        swapped = not swapped
+    return swapped
+
+
+@kernel
+def shortlist(keys, n, k, best, places):
+    """The first k keys in order, and their places; the list is looked at only where a stretch has a smaller one."""
+    count = 0
+    for start in range(0, n, 64):
+        stop = min(start + 64, n)
+        if count == k:
+            last, smaller = best[k - 1], 0
+            part = keys[start:stop]
+            for j in range(len(part)):
+                smaller += part[j] < last
+            if smaller == 0:
+                continue
+        for j in range(start, stop):
+            v = keys[j]
+            if count == k and not v < best[k - 1]:
+                continue
+            spot = count if count < k else k - 1
+            count = min(count + 1, k)
+            while spot > 0 and best[spot - 1] > v:
+                best[spot], places[spot] = best[spot - 1], places[spot - 1]
+                spot -= 1
+            best[spot], places[spot] = v, j
+
+
+@kernel(chunks=True)
+def kth_rows(begin, end, words, out, n, rank, which):
+    """out (rows): where in each row of words (rows, n) the entry of a rank is."""
+    keys, some, places = np.empty(n, words.dtype), np.empty(n, words.dtype), np.empty(FEW, np.int32)
+    counts = np.empty(256, np.int64)
+    for i in range(begin, end):
+        numbers = make_keys(words, i * n, n, False, keys)
+        wanted = rank
+        if which != FIXED:
+            wanted = numbers if which == MEDIAN and numbers < n else max(numbers - 1, 0) // 2
+        key, turn = threshold(keys, n, wanted, some, places, counts)
+        for j in range(n):
+            if keys[j] == key:
+                if turn == 0:
+                    out[i] = j
+                    break
+                turn -= 1
+
+
+@kernel(chunks=True)
+def best_rows(begin, end, words, out, n, k, largest):
+    """out (rows, k): where the k smallest (largest) entries of each row of words (rows, n) are, best first."""
+    keys, some = np.empty(n, words.dtype), np.empty(n, words.dtype)
+    places, others, counts = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(2048, np.int64)
+    for i in range(begin, end):
+        make_keys(words, i * n, n, largest, keys)
+        y = out[i * k : i * k + k]
+        if k <= SHORTLIST and k < n:
+            shortlist(keys, n, k, some, places)
+            for j in range(k):
+                y[j] = places[j]
+            continue
+        if k < n:
+            key, turn = threshold(keys, n, k - 1, some, places, counts)
+            c = 0
+            for j in range(n):
+                v = keys[j]
+                if v < key or v == key and turn >= 0:
+                    turn -= v == key
+                    keys[c], places[c] = v, j
+                    c += 1
+        else:
+            for j in range(n):
+                places[j] = j
+        if k <= FEW:
+            insert_sort(keys, places, k)
+        elif radix_sort(keys, places, k, some, others, counts):
+            for j in range(k):
+                y[j] = others[j]
+            continue
+        for j in range(k):
+            y[j] = places[j]
+
+
+# --- references ------------------------------------------------------------------------------------------------------
+
+
+def _first(x, axis, start, stop):
+    return x[(..., slice(start, stop), *(slice(None),) * (-axis - 1))]
+
+
+def _sorted_places(x, axis, descending=False):
+    if not descending:
+        return np.argsort(x, axis, kind="stable")
+    return x.shape[axis] - 1 - np.flip(np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
+
+
+def _best(x, k, axis, largest):
+    n = x.shape[axis]
+    if not 0 < 8 * k < n:
+        return _first(_sorted_places(x, axis, largest), axis, 0, k)
+    parts = np.argpartition(x, n - k if largest else k - 1, axis)
+    last = np.take_along_axis(
+        x, _first(parts, axis, n - k, n - k + 1) if largest else _first(parts, axis, k - 1, k), axis
+    )
+    if (np.add.reduce(x == last, axis=axis) > 1).any() or (
+        last != last
+    ).any():  # which of equal ones is arbitrary there
+        return _first(_sorted_places(x, axis, largest), axis, 0, k)
+    some = np.sort(_first(parts, axis, n - k, None) if largest else _first(parts, axis, 0, k), axis)
+    order = _sorted_places(np.take_along_axis(x, some, axis), axis, largest)
+    return np.take_along_axis(some, order, axis)
+
+
+def _kth(x, k, axis):
+    return _first(np.argsort(x, axis, kind="stable"), axis, k - 1, k)
+
+
+def _median(x, axis, skip):
+    numbers = np.add.reduce(x == x, axis=axis, keepdims=True)
+    half = np.maximum(numbers - 1, 0) // 2
+    rank = half if skip else np.where(numbers < x.shape[axis], numbers, half)
+    return np.take_along_axis(np.argsort(x, axis, kind="stable"), rank, axis)
+
+
+# --- what ops call ---------------------------------------------------------------------------------------------------
+
+
+def _rows(x: np.ndarray, axis: int) -> np.ndarray:
+    """The words of x with the axis last."""
+    x = x if axis == -1 or x.ndim == 1 else np.moveaxis(x, axis, -1)
+    return plain(x).reshape(-1).view(WORDS[x.dtype.char][0])
+
+
+def _back(out: np.ndarray, x: np.ndarray, axis: int, k: int) -> np.ndarray:
+    """Places (rows, k) in the shape of x, k long in the axis."""
+    shape = (*x.shape[:axis], *(x.shape[axis + 1 :] if axis < -1 else ()), k)
+    y = out.reshape(shape)
+    return y if axis == -1 else np.moveaxis(y, -1, axis)
+
+
+def _numbers(rng, n, dtype):
+    return rng.integers(-n, n, (3, max(n // 3, 1))).astype(dtype)
+
+
+def _usual(x, axis) -> bool:
+    return x.dtype.char in FLOATS and x.size > 0 and x.shape[axis] < 1 << 31
+
+
+@choice(reference=_kth, sample=lambda *a: (x := _numbers(*a), x.shape[1] // 2 + 1, -1))
+def kth(x, k, axis):
+    """The place of the k-th smallest entry along an axis, which stays at length one."""
+    if not _usual(x, axis):
+        return _kth(x, k, axis)
+    n = x.shape[axis]
+    out = np.empty(x.size // n, np.int64)
+    kth_rows(out.size, shared_out(8 * n), _rows(x, axis), out, n, k - 1, FIXED)
+    return _back(out, x, axis, 1)
+
+
+@choice(reference=_median, sample=lambda *a: (_numbers(*a), -2, True))
+def median(x, axis, skip):
+    """The place of the median along an axis, the lower of two; of NaN if there is one, unless it is to be skipped."""
+    if not _usual(x, axis):
+        return _median(x, axis, skip)
+    n = x.shape[axis]
+    out = np.empty(x.size // n, np.int64)
+    kth_rows(out.size, shared_out(8 * n), _rows(x, axis), out, n, 0, NUMBERS if skip else MEDIAN)
+    return _back(out, x, axis, 1)
+
+
+@choice(reference=_best, sample=lambda *a: (x := _numbers(*a), x.shape[1] // 3 + 1, -1, True))
+def best(x, k, axis, largest):
+    """The places of the k largest (or smallest) entries along an axis, best first, of equal ones the earlier first."""
+    if not _usual(x, axis) or k == 0:
+        return _best(x, k, axis, largest)
+    n = x.shape[axis]
+    out = np.empty(x.size // n * k, np.int64)
+    best_rows(x.size // n, shared_out(8 * n), _rows(x, axis), out, n, k, largest)
+    return _back(out, x, axis, k)
+
+
+@choice(reference=_sorted_places, sample=lambda *a: (_numbers(*a), -1, True))
+def sorted_places(x, axis, descending=False):
+    """The places of the entries along an axis in order; equal ones stay in the order they had."""
+    return best.compiled(x, x.shape[axis], axis, descending) if _usual(x, axis) else _sorted_places(x, axis, descending)

@@ -1,0 +1,272 @@
+"""Elementary functions of one number, for kernels to take into their loops: no branches, so that they become vectors.
+
+Each is written once for float32 and float64 and computed in the type of its argument.  NaN, infinities, zeros of either
+sign and subnormal numbers give what they should; the errors are measured (`python -m benchmarks.accuracy`) and stand in
+docs/accuracy.md.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._jit import inline
+from ._scalars import Polynomial, fma, like, nearest, pick, raised, rough_inverse, signed, single, two_to  # noqa: F401 - for other kernels
+from .vector_exp import (  # noqa: F401
+    EXP,
+    between,
+    exp,
+    exp2,
+    exp2_middle,
+    exp_down,
+    exp_less_one,
+    exp_product,
+    exp_times,
+    expm1,
+    expm1_down,
+    log,
+    log1p,
+    log1p_unit,
+    log2,
+    log10,
+    pow,
+    reduced,
+    rsqrt,
+    two_sum,
+)
+from .vector_trig import cos, sin  # noqa: F401
+
+# erf(x) / x - 1 in powers of x**2, for |x| up to 1
+ERF = Polynomial(
+    "ERF",
+    (7.8891106e-05, -0.0008020839, 0.005189535, -0.026854444, 0.112836, -0.37612626, 0.1283791671),
+    (-7.801188874097751e-10, 1.3722976265924504e-08, -1.6209175911748696e-07, 1.6447517677871873e-06,
+     -1.4924744663335489e-05, 0.00012055295320494294, -0.0008548325989696758, 0.005223977607423468,
+     -0.02686617064327622, 0.11283791670945253, -0.3761263890318355, 0.12837916709551257),
+)  # fmt: skip
+
+# (t + k) exp(t**2 / 2) times the probability that a normal number is above t, in powers of u with
+# t = k (1 + u) / (1 - u), up to 14.6 and 38.7, less the value at u = 0, and over u; k is 2.5 and 5
+TAIL = Polynomial(
+    "TAIL",
+    (-2.2897315e-05, -0.00018931906, -0.0002899621, 0.00072245824, 0.0025179195, -0.0016163017, -0.016385728,
+     0.009238232, 0.13198698, -0.4336921),
+    (-2.9646675785951264e-10, 1.4486023008981952e-09, 7.935775674443539e-09, -8.34193754991671e-09,
+     -6.602444687498478e-08, 4.0937154333500476e-08, 4.3291327115374446e-07, -3.3557489768871334e-07,
+     -2.7689771179262695e-06, 3.9803999034088435e-06, 1.6681052647316033e-05, -4.976265873915519e-05,
+     -5.9375677947737553e-05, 0.0005448990339914889, -0.0007978694074892429, -0.0029933767667626745,
+     0.02079506680078892, -0.06911863870656694, 0.16502036617033972, -0.3135331566712963, 0.49530561596997724,
+     -0.6653825028900567),
+)  # fmt: skip
+
+# -log(erfc(t)) for t from 0.95 to 4 and to 6: good enough for 1 - erfc(t)
+LOG_ERFC = Polynomial(
+    "LOG_ERFC",
+    (2.1495784e-05, -0.00043910262, 0.0041935933, -0.025178922, 0.108372405, 0.6332627, 1.1295568, -0.00018343786),
+    (-2.1849170995924246e-11, 7.995513521675339e-10, -1.3334460761110509e-08, 1.3273716421361768e-07,
+     -8.573229386021453e-07, 3.525988002514737e-06, -6.8392094593871764e-06, -1.862114128040913e-05,
+     0.00020952146380437588, -0.0008828987198728895, 0.0020483853422487773, -0.000531444514021772,
+     -0.01890674442461682, 0.10266131064567043, 0.6366582861976597, 1.1283709512752127, 8.141724343704863e-07),
+)  # fmt: skip
+
+# 1 / d for d from 1 to 2, to one and two parts in a hundred and a thousand
+INVERSE = Polynomial(
+    "INVERSE",
+    (0.32323232, -1.45454545, 2.12121212),
+    (-0.2218370883882149, 1.3310225303292895, -2.9393414211438476, 2.82842287694974),
+)
+
+# (sinh(x) / x - 1) / x**2 for |x| up to 1, in powers of x**2
+SINH = Polynomial(
+    "SINH",
+    (2.8174345e-06, 0.00019836068, 0.0083333505, 0.16666667),
+    (2.8483959972315844e-15, 7.646476460185974e-13, 1.6059050704118977e-10, 2.50521083456577e-08,
+     2.7557319224120156e-06, 0.00019841269841269592, 0.008333333333333333, 0.16666666666666666),
+)  # fmt: skip
+
+
+# --- quotients without a division, which takes longer than all that stands beside it ---------------------------------
+
+
+@inline
+def quotient(a, d, low):
+    """a / (d + low) for d from 1 to 2 and a tiny `low`."""
+    y = INVERSE(d)
+    e = like(d, 1) - d * y
+    y = y + y * e if single(d) else y + y * (e * e + e)
+    q = a * y
+    return q + y * ((a - q * d) - q * low)
+
+
+@inline
+def inverse(d):
+    """1 / d for positive d that is neither huge nor tiny."""
+    y = rough_inverse(d)
+    e = like(d, 1) - d * y
+    y += y * (e * e + e)
+    e = like(d, 1) - d * y
+    y += y * (e * e + e)
+    return y if single(d) else y + y * (like(d, 1) - d * y)
+
+
+# --- hyperbolic functions --------------------------------------------------------------------------------------------
+
+
+@inline
+def tanh(x):
+    m = expm1_down(like(x, -2) * abs(x))
+    d = like(x, 2) + m
+    y = quotient(-m, d, m - (d - like(x, 2)))
+    return signed(y, x)
+
+
+@inline
+def sinh(x):
+    size = abs(x)
+    h = exp_product(size, like(x, 0), like(x, 0.5))
+    far = h - like(x, 0.25) / h
+    return signed(size + size * (x * x) * SINH(x * x) if size < like(x, 1) else far, x)
+
+
+@inline
+def cosh(x):
+    h = exp_product(abs(x), like(x, 0), like(x, 0.5))
+    return h + like(x, 0.25) / h
+
+
+# --- soft steps ------------------------------------------------------------------------------------------------------
+
+
+@inline
+def positive_part(x):
+    """x where it is positive, 0 elsewhere, and NaN."""
+    return like(x, 0) if x <= like(x, 0) else x
+
+
+@inline
+def sigmoid(x):
+    """1 / (1 + exp(-x))"""
+    e = exp_down(-abs(x))
+    d = like(x, 1) + e
+    return quotient(e if x < like(x, 0) else like(x, 1), d, e - (d - like(x, 1)))
+
+
+@inline
+def times_sigmoid(x, v, more):
+    """x * sigmoid(v + more) for x and v of one sign, `more` being tiny."""
+    lower = v < like(x, 0)
+    product, e = exp_times(v if lower else -v, more if lower else -more, x, like(x, 0))
+    d = like(x, 1) + e
+    y = quotient(product if lower else x, d, e - (d - like(x, 1)))
+    return y if x <= like(x, 1000) and x != like(x, 0) else x
+
+
+@inline
+def silu(x):
+    """x * sigmoid(x)"""
+    lowest = pick(x, -130.0, -752.0)
+    t = lowest if x < lowest else x
+    return times_sigmoid(t, t, like(x, 0))
+
+
+@inline
+def softplus(x):
+    """log(1 + exp(x))"""
+    return positive_part(x) + log1p_unit(exp_down(-abs(x)))
+
+
+@inline
+def log_sigmoid(x):
+    """log(sigmoid(x))"""
+    return -softplus(-x)
+
+
+@inline
+def mish(x):
+    """x * tanh(log(1 + exp(x)))"""
+    if single(x):
+        wide = np.float64(between(x, like(x, -300), like(x, 40)))
+        e = exp2_middle(wide * 1.4426950408889634)
+        w = e * (e + 2.0)
+        y = like(x, wide * w / (w + 2.0))
+    else:
+        t = between(x, like(x, -800), like(x, 40))
+        up, down = like(x, 2.0**60), like(x, 2.0**-60)  # e may be subnormal though the result is not
+        e_up = exp_product(t, like(x, 0), up)
+        e = e_up * down
+        y = t * e_up * (e + like(x, 2)) / (e * (e + like(x, 2)) + like(x, 2)) * down
+    return y if x < like(x, 40) else x
+
+
+# --- the normal distribution -----------------------------------------------------------------------------------------
+
+
+@inline
+def tail(t, t_low, factor):
+    """factor * exp(t**2 / 2) times the probability that a normal number is above t >= 0, up to where that vanishes.
+
+    t is a sum of two; the result is the sum of the first two numbers, times one more than the third.
+    """
+    k, top = pick(t, 2.5, 5.0), pick(t, 0.7066566348075867, 0.769193049750063)
+    d = t + k
+    part = inverse(d)
+    rest = (like(t, 1) - d * part) - ((t - (d - k)) + t_low) * part
+    u = (t - k) * part
+    u += u * rest + t_low * part
+    step = u * TAIL(u) + pick(t, 2.528866821118294e-08, -1.7716821143070358e-17)
+    y = step + top
+    y_low = step - (y - top)
+    first = y * part
+    second = first * factor
+    low = fma(first, factor, -second) + factor * (fma(y, part, -first) + y_low * part)
+    return second, low, rest
+
+
+@inline
+def erf(x):
+    size = abs(x)
+    t = pick(x, 4.0, 6.0) if size > pick(x, 4.0, 6.0) else size
+    near, far = size + size * ERF(x * x), like(x, 1) - exp_down(-LOG_ERFC(t))
+    return signed(near if size < like(x, 1) else far, x)
+
+
+@inline
+def erfc(x):
+    t = abs(x)
+    t = like(x, 30) if t > like(x, 30) else t
+    square = t * t
+    root = like(x, 1.4142135623730951)
+    s = t * root
+    s_low = fma(t, root, -s) + t * pick(x, 2.4203233844160365e-08, -9.667293313452913e-17)
+    part, low, rest = tail(s, s_low, like(x, 2))
+    y, _ = exp_times(-square, rest - fma(t, t, -square), part, low)
+    y = like(x, 2) - y if x < like(x, 0) else y
+    y = like(x, 1) - (x + x * ERF(x * x)) if t < like(x, 0.5) else y
+    return y if x == x else x
+
+
+@inline
+def gelu(x):
+    """x times the probability that a normal number is below x."""
+    t = abs(x)
+    t = like(x, 40) if t > like(x, 40) else t
+    square, half = t * t, like(x, -0.5)
+    part, low, rest = tail(t, like(x, 0), t)
+    y, _ = exp_times(half * square, rest + half * fma(t, t, -square), part, low)
+    y = positive_part(x) - y
+    return x if x == like(x, 0) else y
+
+
+@inline
+def gelu_tanh(x):
+    """x * (1 + tanh(c * (x + 0.044715 x**3))) / 2 with c = sqrt(2 / pi)"""
+    limit = like(x, 40)
+    t = between(x, -limit, limit)
+    square = t * t
+    a, b = pick(x, 1.5957691669464111, 1.5957691216057308), pick(x, 0.07135481387376785, 0.07135481627260025)
+    a_low, b_low = pick(x, -4.534068042105272e-08, -9.96930880911092e-17), pick(x, 2.39883e-09, -6.17515e-19)
+    cubic = b * square
+    slope, low = two_sum(a, cubic)
+    low += (fma(b, square, -cubic) + fma(t, t, -square) * b) + (a_low + b_low * square)
+    v = t * slope
+    y = times_sigmoid(t, v, fma(t, slope, -v) + t * low)
+    return x if x > limit else y

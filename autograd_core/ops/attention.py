@@ -1,0 +1,158 @@
+"""Scaled dot-product attention: softmax(query key.T * scale + mask) value, without the matrix of all scores."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..kernels import attention as kernel
+from ..op import Traced, op
+from .base import broadcast_to
+from .composed import arrived, pulled_back
+from .dropout import dropout
+from .index import repeated
+from .math import exp, where
+from .products import product
+from .reduce import reduce_sum
+from .shape import expand_dims
+
+__all__: list[str] = []  # torch.nn.functional has it
+
+WORDS = {2: np.dtype("int16"), 4: np.dtype("int32"), 8: np.dtype("int64")}
+
+
+# --- as a composition ------------------------------------------------------------------------------------------------
+
+
+@op(differentiable=False, trailing=True)
+def highest_score(s):
+    """The largest entry of each row, which may be subtracted before exp; 0 in rows of -inf."""
+    top = s.max(-1, keepdims=True, initial=-np.inf)
+    return np.where(top == -np.inf, np.zeros((), s.dtype), top).astype(s.dtype)
+
+
+def composed(q, k, v, mask, scale, causal, dropout_p=0.0):
+    """Attention by way of all scores; for second derivatives, dropout, and gradients of the mask."""
+    s = product(q, k.mT) * scale
+    s = s if mask is None or 0 in mask.shape else s + mask
+    if causal:
+        s = where(np.tri(*s.shape[-2:], dtype=bool), s, np.array(-np.inf, s.dtype))
+    e = exp(s - highest_score(s))
+    total = reduce_sum(e, axis=(-1,), keepdims=True)
+    p = e / (total + (total == 0).astype(e.dtype))
+    return product(dropout(p, dropout_p) if dropout_p else p, v)
+
+
+# --- primitives ------------------------------------------------------------------------------------------------------
+
+
+def _rule(g, y, q, k, v, mask, scale, causal):
+    return (*attend_pull(arrived(g[0], y[0]), *y, q, k, v, mask, scale=scale, causal=causal), None)
+
+
+def _rule_of_pull(g, go, q, k, v, mask, scale, causal):
+    """By differentiating the composition twice."""
+    run = lambda q, k, v: (composed(q, k, v, mask, scale, causal),)
+    found = pulled_back(lambda go, q, k, v: pulled_back(run, (q, k, v), (go,)), (go, q, k, v), g)
+    return found[0], None, None, *found[1:], None
+
+
+def _sample(rng):
+    """Without masks: nobody differentiates by those."""
+    length, keys, e, d = rng.integers(1, 4, 4)
+    lead = tuple(rng.integers(1, 3, rng.integers(3)))
+    q, k, v = (rng.uniform(-1, 1, (*lead, *s)) for s in ((length, e), (keys, e), (keys, d)))
+    mask = np.zeros((1,) * len(lead) + (0, 0), bool)
+    return [q, k, v, mask], {"scale": 0.7, "causal": bool(rng.integers(2))}
+
+
+@op(together=_rule, trailing=True, samples=_sample)
+def attend(q, k, v, mask, *, scale, causal):
+    """The result, and words in which the pull finds the logarithms of sums; mask is added, and has no entries if none.
+
+    q: (..., l, e), k: (..., s, e), v: (..., s, d), mask: (..., l or 1, s or 1), with as many axes.
+    """
+    y, lse = kernel.attention(q, k, v, mask, scale, causal)
+    return y, lse.view(WORDS[lse.itemsize])
+
+
+@op(together=_rule_of_pull, trailing=True)
+def attend_pull(go, out, words, q, k, v, mask, *, scale, causal):
+    """What arrives at q, k and v."""
+    return kernel.attention_pull(go, out, words.view(q.dtype), q, k, v, mask, scale, causal)
+
+
+# --- the function ----------------------------------------------------------------------------------------------------
+
+
+def scaled_dot_product_attention(
+    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
+):
+    """softmax(query key.T * scale + mask) value: query (..., l, e), key (..., s, e), value (..., s, d).
+
+    A mask of truth values says who may look at whom; one of numbers is added to the scores.
+    """
+    query, key, value = _checked(query, key, value, enable_gqa)
+    scale = 1 / math.sqrt(max(query.shape[-1], 1)) if scale is None else float(scale)
+    if attn_mask is not None and is_causal:
+        raise ValueError("scaled_dot_product_attention: give attn_mask or is_causal=True, not both")
+    mask = _mask(attn_mask, query, key)
+    if dropout_p or attn_mask is not None and _differentiable(attn_mask):
+        return composed(query, key, value, mask, scale, bool(is_causal), dropout_p)
+    if mask is None:
+        mask = np.zeros((1,) * (query.ndim - 2) + (0, 0), query.dtype)
+    return attend(query, key, value, mask, scale=scale, causal=bool(is_causal))[0]
+
+
+def _checked(query: Any, key: Any, value: Any, groups: bool) -> tuple:
+    """The three with equal leading axes, or an error."""
+    name, shapes = "scaled_dot_product_attention", [tuple(x.shape) for x in (query, key, value)]
+    given = "query is {}, key is {}, value is {}".format(*shapes)
+    if query.dtype.kind != "f" or not query.dtype == key.dtype == value.dtype:
+        types = f"{query.dtype}, {key.dtype} and {value.dtype}"
+        raise TypeError(f"{name}: query, key and value must be of one floating-point type, got {types}")
+    if min(map(len, shapes)) < 2 or shapes[0][-1] != shapes[1][-1] or shapes[1][-2] != shapes[2][-2]:
+        raise ValueError(f"{name}: needed are (..., l, e), (..., s, e) and (..., s, d); {given}")
+    if groups:
+        counts = [s[-3] if len(s) > 2 else 0 for s in shapes]
+        if not all(counts) or counts[0] % counts[1] or counts[0] % counts[2]:
+            raise ValueError(f"{name}: with enable_gqa the heads of query must be a multiple of those of key; {given}")
+        key, value = (
+            x if x.shape[-3] == counts[0] else repeated(x, repeats=counts[0] // x.shape[-3], axis=-3)
+            for x in (key, value)
+        )
+    try:
+        lead = np.broadcast_shapes(*(x.shape[:-2] for x in (query, key, value)))
+    except ValueError:
+        more = "" if groups else "; for fewer heads of key and value there is enable_gqa=True"
+        raise ValueError(f"{name}: the leading axes do not broadcast: {given}{more}") from None
+    spread = lambda x: x if x.shape[:-2] == lead else broadcast_to(x, shape=(*lead, *x.shape[-2:]))
+    return spread(query), spread(key), spread(value)
+
+
+def _mask(mask: Any, query: Any, key: Any) -> Any:
+    """What is added to the scores, with as many axes as they have; None if nothing is."""
+    if mask is None:
+        return None
+    wanted = (*query.shape[:-1], key.shape[-2])
+    try:
+        fine = np.broadcast_shapes(mask.shape, wanted) == wanted
+    except ValueError:
+        fine = False
+    if not fine or mask.dtype.kind not in "bf":
+        raise ValueError(
+            f"scaled_dot_product_attention: attn_mask must be of truth values or floats and broadcast to {wanted}, "
+            f"got {tuple(mask.shape)} {mask.dtype}"
+        )
+    if mask.dtype.kind == "b":
+        mask = where(mask, np.zeros((), query.dtype), np.array(-np.inf, query.dtype))
+    mask = mask if mask.dtype == query.dtype else mask.astype(query.dtype)
+    missing = len(wanted) - mask.ndim
+    return expand_dims(mask, axis=tuple(range(-len(wanted), -mask.ndim))) if missing else mask
+
+
+def _differentiable(mask: Any) -> bool:
+    """Whether a derivative with respect to the mask may be asked for."""
+    return mask.dtype.kind == "f" and isinstance(mask, Traced) and bool(mask.requires_grad or mask.level)

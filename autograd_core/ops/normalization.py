@@ -1,0 +1,460 @@
+"""Normalisation: layer, RMS, group, instance and batch norm, and normalisation by a norm."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..kernels import norm as kernels
+from ..op import Traced, op
+from ..views import require_writable
+from .base import broadcast_to
+from .math import clamp, pow, rsqrt
+from .reduce import norm, reduce_sum
+from .shape import cat, expand_dims, reshape_to
+
+__all__ = [
+    "group_norm",
+    "layer_norm",
+    "rms_norm",
+]  # PyTorch's batch_norm and instance_norm are other functions than these
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+def _rows_sample(affine: int, centre: bool):
+    """Samples of layer norm and of group norm, with so many of weight and bias."""
+
+    def draw(rng):
+        inner, s, groups, turns = (int(v) for v in rng.integers(1, 4, 4))
+        inner, groups = (1, 1) if rng.random() < 0.5 else (inner, groups)
+        s = max(s, 2) if inner == 1 else s
+        x = rng.standard_normal((turns, groups * s, inner)) * 2
+        weights = [rng.standard_normal(groups * s) + 2 for _ in range(affine)]
+        return [x, *weights], {"n": s * inner, "groups": groups, "inner": inner, "eps": 0.1, "centre": centre}
+
+    return draw
+
+
+def _pull_sample(affine: int, centre: bool):
+    def draw(rng):
+        arrays, params = _rows_sample(affine, centre)(rng)
+        return [rng.standard_normal(arrays[0].shape), *arrays], params
+
+    return draw
+
+
+def _moved_rows(tangents, y, *xs, n, groups, inner, eps, centre):
+    """Forward mode: the Jacobian of a normalised row is symmetric, so the gradient by x does for both directions."""
+    bare = {"n": n, "groups": 1, "inner": 1, "eps": eps, "centre": centre}
+    (x, *affine), (t, *moved) = xs, tangents
+    wide = lambda v: _beside(v, x.shape, n, groups, inner)
+    y = None if t is None else normalized_pull(t, x, **bare)[0]
+    y = y * wide(affine[0]) if affine and y is not None else y
+    if affine and moved[0] is not None:
+        h = normalized(x, **bare) * wide(moved[0])
+        y = h if y is None else y + h
+    if len(affine) == 2 and moved[1] is not None:
+        y = broadcast_to(wide(moved[1]), shape=x.shape) if y is None else y + wide(moved[1])
+    return y
+
+
+def _beside(w, shape, n, groups, inner):
+    """A weight for every entry of x."""
+    rows = math.prod(shape) // max(n, 1)
+    w = reshape_to(w, shape=(1, groups, n // inner, 1))
+    return reshape_to(broadcast_to(w, shape=(rows // groups, groups, n // inner, inner)), shape=shape)
+
+
+def _batch_of_rows(size, values, batched, **p):
+    """Rows of all members at once; weights of their own are multiplied with afterwards."""
+    x, *affine = values
+    x = x if batched[0] else broadcast_to(x, shape=(size, *x.shape))
+    if not any(batched[1:]):
+        return normalized(x, *affine, **p)
+    y = normalized(x, **p | {"groups": 1, "inner": 1})
+    turn = p["groups"], p["n"] // p["inner"], 1
+    each = (size, x.size // max(size * p["n"] * p["groups"], 1)) if isinstance(x, np.ndarray) else None
+    each = each or (size, math.prod(x.shape[1:]) // max(p["n"] * p["groups"], 1))
+    wide = lambda w, b: broadcast_to(
+        reshape_to(w, shape=(size if b else 1, 1, *turn)), shape=(*each, *turn[:2], p["inner"])
+    )
+    w, *b = (reshape_to(wide(w, b), shape=x.shape) for w, b in zip(affine, batched[1:]))
+    return y * w + b[0] if b else y * w
+
+
+@op(
+    together=lambda g, xs, **p: normalized_pull(g, *xs[:2], **p),
+    jvp=_moved_rows,
+    batch=_batch_of_rows,
+    samples=[_rows_sample(k, c) for k in range(3) for c in (True, False)],
+)
+def normalized(*xs, n, groups, inner, eps, centre):
+    """Rows of n entries of x brought to mean 0 (if `centre`) and mean square 1, times weight, plus bias, if given.
+
+    Rows take turns in `groups`; each n / inner weights of a group are for `inner` neighbours.
+    """
+    x, weight, bias = (*xs, None, None)[:3]
+    return kernels.rows(x, weight, bias, n, groups, inner, eps, centre)
+
+
+def _pull_of_pull(g, xs, n, groups, inner, eps, centre):
+    """Gradients of the gradients, with J the Jacobian of a normalised row h = (x - mean) r.
+
+    J is symmetric, and the gradient of <u, J v> by x is -r (h <u, J v> + <v, h> J u + <u, h> J v) / n.
+    """
+    (u, p, q), (v0, x0, w0) = (*g, None, None)[:3], (*xs, None)[:3]
+    turns = math.prod(x0.shape) // max(n * groups, 1)
+    shape = turns, groups, n // inner, inner
+    folded = lambda t: None if t is None else reshape_to(t, shape=shape)
+    weight = lambda t: None if t is None else reshape_to(t, shape=(groups, n // inner, 1))
+    u, v, x, p, q, w = folded(u), folded(v0), folded(x0), weight(p), weight(q), weight(w0)
+    bare = {"n": n, "groups": 1, "inner": 1, "eps": eps, "centre": centre}
+    along = lambda t: normalized_pull(t, x, **bare)[0]
+    average = lambda t: reduce_sum(t, axis=(-2, -1), keepdims=True) / n
+    h = normalized(x, **bare)
+    dv = dx = dw = v * 0
+    if u is not None:
+        d = x - average(x) if centre else x
+        r = rsqrt(average(d * d) + eps)
+        vw = v if w is None else v * w
+        ju, jv = along(u), along(vw)
+        dx = dx - r * (h * average(u * jv) + average(vw * h) * ju + average(u * h) * jv)
+        dv = dv + (ju if w is None else ju * w)
+        dw = dw + v * ju
+    if p is not None:
+        dv, dx = dv + p * h, dx + along(p * v)
+    if q is not None:
+        dv = dv + q
+    dv, dx = reshape_to(dv, shape=v0.shape), reshape_to(dx, shape=x0.shape)
+    return (dv, dx) if w is None else (dv, dx, reshape_to(reduce_sum(dw, axis=(-4, -1)), shape=w0.shape))
+
+
+def _batch_of_pulls(size, values, batched, **p):
+    """Without weights, rows of all members at once."""
+    if len(values) == 2:
+        g, x = (v if b else broadcast_to(v, shape=(size, *v.shape)) for v, b in zip(values, batched))
+        return normalized_pull(g, x, **p)
+    from ..vmap import one_by_one
+
+    return one_by_one(normalized_pull.op, values, batched, size, p)
+
+
+@op(
+    together=_pull_of_pull,
+    batch=_batch_of_pulls,
+    samples=[_pull_sample(k, c) for k in range(2) for c in (True, False)],
+)
+def normalized_pull(*xs, n, groups, inner, eps, centre):
+    """From g, x and perhaps weight: the gradients of `normalized` by x, and by weight and bias."""
+    g, x, weight = (*xs, None)[:3]
+    dx, dw, db = kernels.rows_pull(g, x, weight, n, groups, inner, eps, centre)
+    return (dx,) if weight is None else (dx, dw, db)
+
+
+def _affine(x, weight, bias, n, groups, inner, eps, centre):
+    """Normalised rows with whatever of weight and bias there is."""
+    if weight is None:
+        y = normalized(x, n=n, groups=1, inner=1, eps=eps, centre=centre)
+        return y if bias is None else y + _beside(bias, x.shape, n, groups, inner)
+    xs = (x, weight) if bias is None else (x, weight, bias)
+    return normalized(*xs, n=n, groups=groups, inner=inner, eps=eps, centre=centre)
+
+
+def _require_floats(x: Any, name: str) -> None:
+    if x.dtype.kind != "f":
+        raise TypeError(f"{name}: expected floating-point numbers, got {x.dtype}; use input.float()")
+
+
+def _row_shape(x: Any, normalized_shape: Any, parts: dict, name: str) -> int:
+    """How many entries make a row, if everything fits."""
+    _require_floats(x, name)
+    try:
+        shape = tuple(map(operator.index, normalized_shape))
+    except TypeError:
+        try:
+            shape = (operator.index(normalized_shape),)
+        except TypeError:
+            raise TypeError(f"{name}: normalized_shape must be sizes of axes, got {normalized_shape!r:.40}") from None
+    if not shape or tuple(x.shape[-len(shape) :]) != shape:
+        raise ValueError(
+            f"{name}: normalized_shape {shape} must be the sizes of the last axes of input, which is {tuple(x.shape)}"
+        )
+    for part, value in parts.items():
+        if value is not None and tuple(value.shape) != shape:
+            raise ValueError(
+                f"{name}: {part} is {tuple(value.shape)}, but normalized_shape is {shape}; they must agree"
+            )
+    return math.prod(shape)
+
+
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """The last axes of input brought to mean 0 and variance 1, times weight, plus bias."""
+    n = _row_shape(input, normalized_shape, {"weight": weight, "bias": bias}, "layer_norm")
+    return _affine(input, weight, bias, n, 1, 1, eps, True)
+
+
+def rms_norm(input, normalized_shape, weight=None, eps=None):
+    """The last axes of input divided by the root of their mean square, times weight."""
+    n = _row_shape(input, normalized_shape, {"weight": weight}, "rms_norm")
+    return _affine(input, weight, None, n, 1, 1, float(np.finfo(input.dtype).eps) if eps is None else eps, False)
+
+
+def _channels(x: Any, parts: dict, name: str) -> int:
+    """The number of channels of x (N, C, ...), if every part has one number for each."""
+    _require_floats(x, name)
+    if x.ndim < 2:
+        raise ValueError(f"{name}: input must be (N, C, ...), got shape {tuple(x.shape)}")
+    for part, value in parts.items():
+        if value is not None and tuple(value.shape) != (x.shape[1],):
+            raise ValueError(
+                f"{name}: {part} is {tuple(value.shape)}, but input is {tuple(x.shape)}: "
+                f"{part} needs one number for each of its {x.shape[1]} channels (axis 1)"
+            )
+    return x.shape[1]
+
+
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
+    """Each of num_groups groups of channels of input (N, C, ...) brought to mean 0 and variance 1."""
+    channels = _channels(input, {"weight": weight, "bias": bias}, "group_norm")
+    if num_groups < 1 or channels % num_groups:
+        raise ValueError(f"group_norm: {channels} channels cannot be divided into num_groups={num_groups} equal groups")
+    inner = math.prod(input.shape[2:])
+    return _affine(input, weight, bias, channels // num_groups * inner, num_groups, inner, eps, True)
+
+
+# --- channels of a batch ---------------------------------------------------------------------------------------------
+
+
+def _over(t):
+    """The sum of t (N, C, ...) over all but channels."""
+    return reduce_sum(t, axis=(-t.ndim, *range(2 - t.ndim, 0)))
+
+
+def _per(c, t):
+    """Numbers of channels, beside t (N, C, ...)."""
+    return expand_dims(c, axis=tuple(range(2 - t.ndim, 0))) if t.ndim > 2 else c
+
+
+def _pull_batch_norm(g, y, xs, eps):
+    """The rule of batch_normalized: also of its mean and variance, which the gradient of the gradient reads."""
+    (gy, gm, gv), x = g, xs[0]
+    count = max(math.prod(x.shape) // max(x.shape[1], 1), 1)
+    parts = batch_norm_pull(gy, x, y[1], y[2], *xs[1:2], eps=eps) if gy is not None else (None,) * len(xs)
+    dx = parts[0]
+    if gm is not None:
+        d = broadcast_to(_per(gm / count, x), shape=x.shape)
+        dx = d if dx is None else dx + d
+    if gv is not None:
+        d = (x - _per(y[1], x)) * _per(gv * (2 / count), x)
+        dx = d if dx is None else dx + d
+    return dx, *parts[1:]
+
+
+def _batches(affine: int):
+    def draw(rng):
+        shape = [(3, 2), (2, 3, 2), (2, 2, 2, 2), (4, 1)][int(rng.integers(4))]
+        return [rng.standard_normal(shape) * 2, *(rng.standard_normal(shape[1]) + 2 for _ in range(affine))], {
+            "eps": 0.1
+        }
+
+    return draw
+
+
+@op(together=_pull_batch_norm, samples=[_batches(k) for k in range(3)])
+def batch_normalized(*xs, eps):
+    """Channels of x (N, C, ...) brought to mean 0 and variance 1, times weight, plus bias; the means; the variances."""
+    x, weight, bias = (*xs, None, None)[:3]
+    mean, var = kernels.channel_moments(x)
+    return kernels.channels(x, mean, var, weight, bias, eps), mean, var
+
+
+def _pull_of_batch_pull(g, xs, eps):
+    """Gradients of the gradients, by mean m and variance s too; c = x - m, r = 1 / √(s + eps)."""
+    (u, p, q), (v, x, m, s, w) = (*g, None, None)[:3], (*xs, None)[:5]
+    count = max(math.prod(x.shape) // max(x.shape[1], 1), 1)
+    c, r = x - _per(m, x), rsqrt(s + eps)
+    dv, dx, dr, dw = v * 0, x * 0, s * 0, s * 0
+    dot, total = _over(v * c), _over(v)
+    if u is not None:
+        uw, a = u if w is None else u * _per(w, x), _over(u * c)
+        a = a if w is None else a * w
+        sum_u = _over(uw)
+        dv = dv + uw * _per(r, x) - _per(sum_u * r / count, x) - c * _per(r * r * r * a / count, x)
+        dx = dx - uw * _per(r * r * r * dot / count, x) - v * _per(r * r * r * a / count, x)
+        dr = dr + _over(uw * v) - sum_u * total / count - 3 * r * r * a * dot / count
+        if w is not None:
+            inner = _over(u * v) * r - _over(u) * total * r / count
+            dw = dw + inner - _over(u * c) * dot * r * r * r / count
+    if p is not None:
+        dv, dx, dr = dv + c * _per(p * r, x), dx + v * _per(p * r, x), dr + p * dot
+    if q is not None:
+        dv = dv + _per(q, x)
+    parts = dv, dx, -_over(dx), dr * r * r * r * -0.5
+    return parts if w is None else (*parts, dw)
+
+
+def _batch_pulls(affine: int):
+    def draw(rng):
+        (x, *w), params = _batches(affine)(rng)
+        c = x.shape[1]
+        return [rng.standard_normal(x.shape), x, rng.standard_normal(c), rng.uniform(0.5, 2, c), *w], params
+
+    return draw
+
+
+@op(together=_pull_of_batch_pull, samples=[_batch_pulls(k) for k in range(2)])
+def batch_norm_pull(*xs, eps):
+    """From g, x, mean, variance and perhaps weight: the gradients of batch norm by x, weight and bias."""
+    g, x, mean, var, weight = (*xs, None)[:5]
+    dx, dw, db = kernels.channels_pull(g, x, mean, var, weight, eps)
+    return dx, dw, db
+
+
+def _channel_pull(g, xs, eps):
+    """The rule of channels normalised by given means and variances."""
+    x, mean, var, w, *_ = (*xs, None)
+    r = rsqrt(var + eps)
+    scale = r if w is None else r * w
+    dx, total = g * _per(scale, x), _over(g)
+    dot = _over(g * (x - _per(mean, x)))
+    dvar = dot * (r * r * -0.5) * scale
+    return (dx, -total * scale, dvar, dot * r, total)[: len(xs)]
+
+
+def _given(affine: int):
+    def draw(rng):
+        (x, *parts), params = _batches(affine)(rng)
+        return [x, rng.standard_normal(x.shape[1]), rng.uniform(0.5, 2, x.shape[1]), *parts], params
+
+    return draw
+
+
+@op(together=_channel_pull, samples=[_given(k) for k in range(3)])
+def channels_normalized(*xs, eps):
+    """(x - mean) / √(var + eps), times weight, plus bias, for the channels of x (N, C, ...)."""
+    x, mean, var, weight, bias = (*xs, None, None)[:5]
+    return kernels.channels(x, mean, var, weight, bias, eps)
+
+
+def _refuse_batches(size, values, batched, **params):
+    raise RuntimeError(
+        "batch_norm: running statistics cannot be updated inside vmap, where each member has its own; "
+        "pass running_mean=None, or training=False"
+    )
+
+
+@op(mutates=("running_mean", "running_var"), batch=_refuse_batches, samples=())
+def update_running(running_mean, running_var, mean, var, *, momentum, correction):
+    """Move running statistics by a fraction of the way to new ones, in place."""
+    with np.errstate(all="ignore"):
+        for running, new in ((running_mean, mean), (running_var, var * var.dtype.type(correction))):
+            running *= running.dtype.type(1 - momentum)
+            running += (new * new.dtype.type(momentum)).astype(running.dtype, copy=False)
+
+
+def _plain(value: Any) -> Any:
+    """A value cut off from its history."""
+    return value.detach() if isinstance(value, Traced) else value
+
+
+def _check_running(mean: Any, var: Any, name: str) -> None:
+    """Refuse, before anything is changed, statistics that cannot be updated."""
+    for what, value in (("running_mean", mean), ("running_var", var)):
+        if value is not None:
+            if value.dtype.kind != "f":
+                raise TypeError(f"{name}: {what} must hold floating-point numbers to be updated, not {value.dtype}")
+            require_writable(value, name)
+
+
+def _update(mean: Any, var: Any, new_mean: Any, new_var: Any, count: int, momentum: float) -> None:
+    """Update what running statistics there are; the running variance is that of a sample."""
+    new_mean, new_var, spare = _plain(new_mean), _plain(new_var), np.zeros(0)
+    mean, new_mean = (spare, spare) if mean is None else (mean, new_mean)
+    var, new_var = (spare, spare) if var is None else (var, new_var)
+    update_running(mean, var, new_mean, new_var, momentum=momentum, correction=count / max(count - 1, 1))
+
+
+def batch_norm(
+    input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
+):  # fmt: skip
+    """Each channel of input (N, C, ...) brought to mean 0 and variance 1, times weight, plus bias.
+
+    In training with the mean and variance of the batch, by which the running ones are updated in place; otherwise with
+    the running ones.
+    """
+    parts = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    channels = _channels(input, parts, "batch_norm")
+    xs = () if weight is None and bias is None else (weight,) if bias is None else (weight, bias)
+    if xs and weight is None:
+        xs = (np.ones(channels, input.dtype), bias)
+    if not training:
+        if running_mean is None or running_var is None:
+            raise ValueError("batch_norm: needs running_mean and running_var when training is False")
+        return channels_normalized(input, running_mean, running_var, *xs, eps=eps)
+    count = math.prod(input.shape) // max(channels, 1)
+    if count == 1:
+        given = tuple(input.shape)
+        raise ValueError(
+            f"batch_norm: expected more than 1 value per channel when training, got input of shape {given}"
+        )
+    _check_running(running_mean, running_var, "batch_norm")
+    y, mean, var = batch_normalized(input, *xs, eps=eps)
+    if (running_mean is not None or running_var is not None) and count:
+        _update(running_mean, running_var, mean, var, count, 0.0 if momentum is None else momentum)
+    return y
+
+
+def instance_norm(
+    input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5
+):
+    """Each channel of each member of input (N, C, ...) brought to mean 0 and variance 1, times weight, plus bias."""
+    parts = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    channels = _channels(input, parts, "instance_norm")
+    if not use_input_stats:
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    inner, batch = math.prod(input.shape[2:]), input.shape[0]
+    if inner == 1:
+        given = tuple(input.shape)
+        raise ValueError(
+            f"instance_norm: expected more than 1 entry per channel when training, got input of shape {given}"
+        )
+    _check_running(running_mean, running_var, "instance_norm")
+    y = _affine(input, weight, bias, inner, channels, inner, eps, True)
+    if running_mean is not None or running_var is not None:
+        x = reshape_to(_plain(input), shape=(1, batch * channels, inner))
+        _, mean, var = batch_normalized(x, eps=eps)
+        fold = lambda t: reduce_sum(reshape_to(t, shape=(batch, channels)), axis=(-2,)) / batch
+        _update(running_mean, running_var, fold(mean), fold(var), inner, momentum)
+    return y
+
+
+# --- by norms --------------------------------------------------------------------------------------------------------
+
+
+def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
+    """input divided by its p-norm along dim, or by eps if that is larger."""
+    if out is not None:
+        raise TypeError("normalize: out= is not supported; use the result")
+    return input / clamp(norm(input, p, dim, True), min=eps)
+
+
+def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
+    """input (N, C, ...) divided by (k + alpha * mean of squares over `size` neighbouring channels) ** beta."""
+    if input.ndim < 3:
+        raise ValueError(f"local_response_norm: input must have 3 axes or more, got shape {tuple(input.shape)}")
+    if size < 1:
+        raise ValueError(f"local_response_norm: size must be positive, got {size}")
+    if not math.prod(input.shape):
+        return input
+    channels, square = input.shape[1], input * input
+    edge = lambda width: np.zeros((input.shape[0], width, *input.shape[2:]), input.dtype)
+    wide = cat((edge(size // 2), square, edge((size - 1) // 2)), 1)
+    near = wide[:, :channels]
+    for shift in range(1, size):
+        near = near + wide[:, shift : shift + channels]
+    return input / pow(near * (alpha / size) + k, beta)

@@ -1,0 +1,463 @@
+"""Other sizes and other grids: interpolation, sampling on a grid, and pixels that become channels.
+
+Every mode of `interpolate` is a table of weights for each axis (`kernels.resize.Table`), so one primitive, linear and
+with a gradient of its own kind, does them all; averages over windows are the same again.  `grid_sample` takes entries
+at places with weights: the places are integers, the weights are ordinary functions of the grid.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..errors import called
+from ..kernels import grid_sample as kernels
+from ..kernels.resize import Table, boxes, identity, resize
+from ..op import op
+from ..samples import shapes
+from .base import broadcast_to, masked
+from .math import clamp, floor, round, where
+from .products import product
+from .shape import permuted, reshape_to, stack_along, swapaxes, view_at
+
+__all__ = [
+    "affine_grid_generator", "channel_shuffle", "grid_sampler", "grid_sampler_2d", "grid_sampler_3d", "pixel_shuffle",
+    "pixel_unshuffle",
+]  # fmt: skip
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def clamped(n_in: int, at: np.ndarray, weights: np.ndarray) -> Table:
+    """The table of weights (n_out, K) at entries (n_out, K), of which those beyond the ends are the ends."""
+    at = np.clip(at, 0, n_in - 1)
+    start = at.min(1, initial=max(n_in - 1, 0))
+    table = np.zeros((len(at), int((at - start[:, None]).max(initial=0)) + 1))
+    np.add.at(table, (np.arange(len(at))[:, None], at - start[:, None]), weights)
+    return Table(n_in, start, table)
+
+
+@functools.lru_cache(512)
+def shares(n_in: int, n_out: int) -> Table:
+    """Averages over n_out windows that cover the axis."""
+    i = np.arange(n_out)
+    start, stop = i * n_in // n_out, -(-(i + 1) * n_in // n_out)
+    return boxes(n_in, start, stop, 1.0 / (stop - start))
+
+
+def cubic(x: np.ndarray, a: float) -> np.ndarray:
+    """The weights of cubic convolution at distances x."""
+    x = np.abs(x)
+    near, far = ((a + 2) * x - (a + 3)) * x * x + 1, ((x - 5) * x + 8) * x * a - 4 * a
+    return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
+
+
+def smoothed(mode: str, n_in: int, n_out: int, scale: float) -> Table:
+    """Weights that reach as far as what one entry of the result covers."""
+    reach = (1.0 if mode == "linear" else 2.0) * max(scale, 1.0)
+    centre = scale * (np.arange(n_out) + 0.5)
+    start = np.maximum(np.trunc(centre - reach + 0.5), 0).astype(np.int64)
+    stop = np.minimum(np.trunc(centre + reach + 0.5), n_in).astype(np.int64)
+    at = start[:, None] + np.arange(int((stop - start).max()))
+    distance = (at - centre[:, None] + 0.5) / max(scale, 1.0)
+    weights = np.maximum(0.0, 1 - np.abs(distance)) if mode == "linear" else cubic(distance, -0.5)
+    weights = np.where(at < stop[:, None], weights, 0.0)
+    return Table(n_in, start, weights / weights.sum(1, keepdims=True))
+
+
+@functools.lru_cache(512)
+def table_of(mode: str, n_in: int, n_out: int, scale: float, align: bool, smooth: bool) -> Table:
+    """The table of a mode along one axis; `scale` is the length of n_in that one entry of the result stands for."""
+    i = np.arange(n_out)
+    if mode.startswith("nearest"):  # counted in float32, as PyTorch does, so that the same entry is nearest
+        at = np.floor((i.astype(np.float32) + np.float32(0.5 if mode == "nearest-exact" else 0)) * np.float32(scale))
+        return clamped(n_in, at.astype(np.int64)[:, None], np.ones((n_out, 1)))
+    if smooth:
+        return smoothed(mode, n_in, n_out, scale)
+    if n_in == n_out and mode == "linear":
+        return identity(n_in)
+    source = i * scale if align else (i + 0.5) * scale - 0.5
+    if mode == "linear":
+        source = np.maximum(source, 0)
+        base = np.minimum(np.floor(source).astype(np.int64), n_in - 1)
+        part = np.clip(source - base, 0, 1)
+        return clamped(n_in, base[:, None] + [0, 1], np.stack([1 - part, part], 1))
+    base = np.floor(source).astype(np.int64)
+    taps = np.arange(-1, 3)
+    return clamped(n_in, base[:, None] + taps, cubic((source - base)[:, None] - taps, -0.75))
+
+
+def _tables(rng):
+    two = lambda n: rng.choice([shares(n, 2), table_of("linear", n, 2 * n, 0.5, False, False), identity(n)])
+    x = rng.standard_normal((2, 4, 5))
+    return [x], {"tables": (two(4), two(5)) if rng.random() < 0.5 else (shares(4, 1), two(5))}
+
+
+@op(
+    lambda g, tables: resampled(g, tables=tuple([t.T for t in tables])),
+    linear=True,
+    trailing=True,
+    samples=[
+        _tables,
+        shapes("2 6", tables=[(table_of("cubic", 6, 4, 1.5, False, True),), (shares(6, 4),), (identity(6),)]),
+        shapes("2 3 4", tables=[(table_of("nearest", 3, 5, 0.6, False, False), shares(4, 4))]),
+        shapes(
+            "2 3 2 4", tables=[(shares(3, 2), shares(2, 3), shares(4, 1)), (shares(3, 5), identity(2), shares(4, 3))]
+        ),
+    ],
+)
+def resampled(x, *, tables):
+    """The last axes of x resized, each by its table of weights."""
+    return resize(x, tables)
+
+
+# --- interpolation ---------------------------------------------------------------------------------------------------
+
+LINEAR = {"linear": 1, "bilinear": 2, "trilinear": 3}
+MODES = ("nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area")
+
+
+def numbers(value: Any, d: int, name: str, what: str, of: Any = operator.index) -> tuple:
+    """One number for each of d axes, from as many, or from one for all."""
+    try:
+        if isinstance(value, (tuple, list, np.ndarray)):
+            got = tuple([of(v) for v in value])
+            got = got * d if len(got) == 1 else got
+        else:
+            got = (of(value),) * d
+    except TypeError:
+        raise TypeError(f"{name}: {what} must be a number or {d} numbers, got {value!r:.40}") from None
+    if len(got) != d:
+        raise ValueError(f"{name}: {what} must be a number or {d} numbers, got {len(got)}: {value}")
+    return got
+
+
+def _sizes(shape: tuple, size: Any, scale_factor: Any, recompute: Any, name: str) -> tuple[tuple, tuple]:
+    """The sizes of the result, and the factors that are to be taken at their word (or None)."""
+    d = len(shape)
+    if (size is None) == (scale_factor is None):
+        raise ValueError(f"{name}: give either size or scale_factor, got size={size} and scale_factor={scale_factor}")
+    if size is not None:
+        if recompute:
+            raise ValueError(f"{name}: recompute_scale_factor has no meaning with size; leave it out")
+        wanted, factors = numbers(size, d, name, "size"), (None,) * d
+    else:
+        factors = numbers(scale_factor, d, name, "scale_factor", float)
+        wanted = tuple([int(math.floor(n * f)) for n, f in zip(shape, factors)])
+        factors = (None,) * d if recompute else factors
+    if min(shape, default=1) < 1 or min(wanted, default=1) < 1:
+        raise ValueError(f"{name}: sizes must be positive, got {tuple(shape)} to be made {wanted}")
+    return wanted, factors
+
+
+def interpolate(
+    input,
+    size=None,
+    scale_factor=None,
+    mode="nearest",
+    align_corners=None,
+    recompute_scale_factor=None,
+    antialias=False,
+):
+    """`input` (N, C, ...) in another size, given as such or by a factor."""
+    d = input.ndim - 2
+    needed = LINEAR.get(mode, 2 if mode == "bicubic" else d)
+    if mode not in MODES:
+        raise ValueError(f"interpolate: mode must be one of {', '.join(MODES)}, got {mode!r}")
+    if not 1 <= d <= 3 or d != needed:
+        wanted = f"{needed + 2} axes" if mode in LINEAR or mode == "bicubic" else "3 to 5 axes"
+        raise ValueError(f"interpolate: mode {mode!r} needs {wanted} (N, C, ...), got shape {tuple(input.shape)}")
+    if align_corners is not None and mode not in LINEAR and mode != "bicubic":
+        raise ValueError(f"interpolate: align_corners has no meaning for mode {mode!r}; leave it out")
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise ValueError(f"interpolate: antialias is for modes 'bilinear' and 'bicubic', got {mode!r}")
+    if input.dtype.kind not in "fc" and not mode.startswith("nearest"):
+        raise TypeError(f"interpolate: mode {mode!r} needs floating-point entries, got {input.dtype}; use .float()")
+    shape = tuple(input.shape[2:])
+    wanted, factors = _sizes(shape, size, scale_factor, recompute_scale_factor, "interpolate")
+    if mode == "area":
+        return resampled(input, tables=tuple(map(shares, shape, wanted)))
+    kind, align = "linear" if mode in LINEAR else mode.removeprefix("bi"), bool(align_corners)
+    tables = [
+        table_of(kind, n, m, _scale(n, m, f, align), align, bool(antialias)) for n, m, f in zip(shape, wanted, factors)
+    ]
+    return resampled(input, tables=tuple(tables))
+
+
+def _scale(n: int, m: int, factor: float | None, align: bool) -> float:
+    """The length of an axis that one entry of the result stands for."""
+    if align:
+        return (n - 1) / (m - 1) if m > 1 else 0.0
+    return 1.0 / factor if factor else n / m
+
+
+def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
+    """`interpolate` by its older name."""
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input, size=None, scale_factor=None):
+    """`interpolate` with mode 'nearest'."""
+    return interpolate(input, size, scale_factor, "nearest")
+
+
+def upsample_bilinear(input, size=None, scale_factor=None):
+    """`interpolate` with mode 'bilinear' and corners that stay where they are."""
+    return interpolate(input, size, scale_factor, "bilinear", True)
+
+
+# --- entries at places, weighed --------------------------------------------------------------------------------------
+
+_WEIGHED = shapes("2 3 5, 2 4 3, 2 4 3:integers(0;5) | 2 5, 1 3, 1 3:integers(0;5) | 0 2 5, 0 4 3, 0 4 3:integers(0;5)")
+
+
+@op(
+    lambda g, x_shape, w, places: spread(g, w, places, size=x_shape[-1]),
+    lambda g, x, places: correlate(g, x, places),
+    None,
+    linear=True,
+    trailing=True,
+    samples=_WEIGHED,
+)
+def sample(x, w, places):
+    """x (..., C, S) at places (..., K, P) with weights (..., K, P), added up over K: (..., C, P)."""
+    return kernels.sample(x, w, places)
+
+
+@op(
+    lambda g, w, places: sample(g, w, places),
+    lambda g, x, places: correlate(x, g, places),
+    None,
+    linear=True,
+    trailing=True,
+    samples=shapes("2 2 3, 2 4 3, 2 4 3:integers(0;5) | 2 3, 1 3, 1 3:integers(0;5)", size=[5]),
+)
+def spread(x, w, places, *, size):
+    """The transpose of `sample` in its first argument."""
+    return kernels.spread(x, w, places, size)
+
+
+@op(
+    lambda g, x, places: sample(x, g, places),
+    lambda g, a, x_shape, places: spread(a, g, places, size=x_shape[-1]),
+    None,
+    linear=True,
+    trailing=True,
+    samples="2 3 4, 2 3 5, 2 2 4:integers(0;5) | 2 3, 2 5, 1 3:integers(0;5)",
+)
+def correlate(a, x, places):
+    """The transpose of `sample` in its second argument."""
+    return kernels.correlate(a, x, places)
+
+
+# --- sampling on a grid ----------------------------------------------------------------------------------------------
+
+PADDINGS = ("zeros", "border", "reflection")
+
+
+def reflected(u: Any, low: float, high: float) -> Any:
+    """Coordinates folded back into a stretch at whose ends there are mirrors."""
+    span = high - low
+    if span == 0:
+        return u * 0
+    turns = floor((u - low) / (2 * span))
+    rest = u - low - turns * (2 * span)
+    return where(rest > span, 2 * span - rest, rest) + low
+
+
+def padded(u: Any, n: int, padding: str, align: bool) -> Any:
+    """Coordinates as a way of padding takes them."""
+    if padding == "reflection":
+        u = reflected(u, 0, n - 1) if align else reflected(u, -0.5, n - 0.5)
+    return u if padding == "zeros" else clamp(u, 0, n - 1)
+
+
+def taps_of(u: Any, n: int, mode: str, padding: str, align: bool) -> list:
+    """Pairs of a weight and a coordinate, a whole number, along one axis."""
+    if mode == "bicubic":
+        base = floor(u)
+        t, taps = u - base, []
+        for k in (-1, 0, 1, 2):
+            x, a = t - k if k <= 0 else k - t, -0.75
+            inner, outer = ((a + 2) * x - (a + 3)) * x * x + 1, ((x - 5) * x + 8) * x * a - 4 * a
+            taps.append((inner if k in (0, 1) else outer, padded(base + k, n, padding, align)))
+        return taps
+    u = padded(u, n, padding, align)
+    if mode == "nearest":
+        return [(clamp(u, 0, n - 1) * 0 + 1, round(u))]
+    base = floor(u)
+    part = u - base
+    return [(1 - part, base), (part, base + 1)]
+
+
+def lattice(grid: Any, sizes: tuple, mode: str, padding: str, align: bool) -> tuple:
+    """Weights and places (N, K, P) of the entries around each point of a grid (N, P, d)."""
+    d, combined = len(sizes), [(None, 0, None)]
+    for axis, n in enumerate(sizes):
+        x = view_at(grid, index=(..., d - 1 - axis))
+        u = (x + 1) * ((n - 1) / 2) if align else ((x + 1) * n - 1) * 0.5
+        u = where(u == u, u, -1.0)  # NaN is the first corner
+        along = []
+        for w, at in taps_of(u, n, mode, padding, align):
+            inside = (at >= 0) & (at <= n - 1)
+            along.append((w, clamp(at, 0, n - 1).astype(np.int64), inside))
+        combined = [
+            (w if v is None else v * w, p * n + q, i if j is None else i & j)
+            for v, p, j in combined
+            for w, q, i in along
+        ]
+    weights = [masked(w, i.astype(grid.dtype)) for w, _, i in combined]
+    return stack_along(*weights, axis=-2), stack_along(*[p for _, p, _ in combined], axis=-2)
+
+
+def slope(x: Any, n: int, padding: str, align: bool) -> Any:
+    """How fast the place along an axis of n changes with the coordinate: a constant, of either sign, or 0."""
+    rate = (n - 1) / 2 if align else n / 2
+    if padding == "zeros":
+        return rate
+    low, span = (0, n - 1) if align else (-0.5, n)
+    u = (x + 1) * ((n - 1) / 2) if align else ((x + 1) * n - 1) * 0.5
+    sign = rate
+    if padding == "reflection":
+        back = floor((u - low) / max(span, 1)) % 2 == 1
+        sign, u = where(back, -rate, rate), reflected(u, low, low + span)
+    return where((u > 0) & (u < n - 1), sign, 0.0)
+
+
+def _corners_rule(g, grid, sizes, padding, align):
+    """Each weight is a product of one along y and one along x, linear in the place between two entries."""
+    g, axes = g[0], []
+    for k, n in enumerate(sizes):
+        x = view_at(grid, index=(..., 1 - k))
+        u = (x + 1) * ((n - 1) / 2) if align else ((x + 1) * n - 1) * 0.5
+        u = padded(where(u == u, u, -1.0), n, padding, align)
+        base = floor(u)
+        part = u - base
+        first, second = (((at >= 0) & (at <= n - 1)).astype(g.dtype) for at in (base, base + 1))
+        axes.append((masked(1 - part, first), masked(part, second), first, second, slope(x, n, padding, align)))
+    (v0, v1, top, bottom, by_y), (u0, u1, left, right, by_x) = axes
+    a, b, c, d = [view_at(g, index=(..., k, slice(None))) for k in range(4)]
+    along_x = masked(v0 * (b * right - a * left) + v1 * (d * right - c * left), by_x)
+    along_y = masked(u0 * (c * bottom - a * top) + u1 * (d * bottom - b * top), by_y)
+    return stack_along(along_x.astype(g.dtype), along_y.astype(g.dtype), axis=-1)
+
+
+def _points(rng):
+    """Points a little away from the entries, where weights have no derivative."""
+    sizes, align = (3, 4), bool(rng.random() < 0.5)
+    places = [rng.integers(-1, n, (2, 5)) + rng.uniform(0.2, 0.8, (2, 5)) for n in (4, 3)]
+    scaled = [2 * u / (n - 1) - 1 if align else (2 * u + 1) / n - 1 for u, n in zip(places, (4, 3))]
+    return [np.stack(scaled, -1)], {"sizes": sizes, "padding": str(rng.choice(PADDINGS)), "align": align}
+
+
+@op(_corners_rule, trailing=True, outputs=2, samples=[_points] * 3)
+def corners(grid, *, sizes, padding, align):
+    """Weights and places (..., 4, P) of the four entries around points (..., P, 2) of an image."""
+    return kernels.corners(grid, sizes, PADDINGS.index(padding), align)
+
+
+def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
+    """`input` (N, C, H, W) or (N, C, D, H, W) at points of a grid (N, ..., 2 or 3) whose coordinates x, y(, z) are
+    -1 at one end and 1 at the other."""
+    name, d = called("grid_sample"), input.ndim - 2
+    if d not in (2, 3) or grid.ndim != input.ndim or grid.shape[-1] != d or grid.shape[0] != input.shape[0]:
+        needs = "input (N, C, H, W) and grid (N, H', W', 2), or input (N, C, D, H, W) and grid (N, D', H', W', 3)"
+        raise ValueError(f"{name}: needs {needs}, got {tuple(input.shape)} and {tuple(grid.shape)}")
+    if mode not in ("bilinear", "nearest", "bicubic") or padding_mode not in PADDINGS:
+        modes = f"mode bilinear, nearest or bicubic and padding_mode {', '.join(PADDINGS)}"
+        raise ValueError(f"{name}: needs {modes}, got {mode!r} and {padding_mode!r}")
+    if mode == "bicubic" and d == 3:
+        raise ValueError(f"{name}: mode 'bicubic' is for 4 axes, got shape {tuple(input.shape)}")
+    if input.dtype != grid.dtype or input.dtype.kind != "f":
+        raise TypeError(f"{name}: input and grid must have one floating-point type, got {input.dtype} and {grid.dtype}")
+    if 0 in input.shape[1:]:
+        raise ValueError(f"{name}: input has no entries to sample, its shape is {tuple(input.shape)}")
+    sizes, points = tuple(input.shape[2:]), tuple(grid.shape[1:-1])
+    x = reshape_to(input, shape=(*input.shape[:2], math.prod(sizes)))
+    flat = reshape_to(grid, shape=(grid.shape[0], math.prod(points), d))
+    if mode == "bilinear" and d == 2:
+        weights, places = corners(flat, sizes=sizes, padding=padding_mode, align=bool(align_corners))
+    else:
+        weights, places = lattice(flat, sizes, mode, padding_mode, bool(align_corners))
+    return reshape_to(sample(x, weights, places), shape=(*input.shape[:2], *points))
+
+
+MODE_NAMES = ("bilinear", "nearest", "bicubic")
+
+
+def grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners):
+    """`grid_sample` with modes given by number."""
+    try:
+        mode, padding = MODE_NAMES[interpolation_mode], PADDINGS[padding_mode]
+    except (IndexError, TypeError):
+        given = f"got {interpolation_mode!r} and {padding_mode!r}"
+        raise ValueError(f"grid_sampler: modes are numbers from 0 to 2, {given}; grid_sample takes names") from None
+    return grid_sample(input, grid, mode, padding, align_corners)
+
+
+grid_sampler_2d = grid_sampler_3d = grid_sampler
+
+
+def affine_grid(theta, size, align_corners=None):
+    """The grid (N, H, W, 2) or (N, D, H, W, 3) that affine maps theta (N, d, d + 1) make of the points of a size."""
+    d = len(size) - 2
+    if d not in (2, 3) or tuple(theta.shape) != (size[0], d, d + 1):
+        needs = "theta (N, 2, 3) with size (N, C, H, W), or theta (N, 3, 4) with size (N, C, D, H, W)"
+        raise ValueError(f"affine_grid: needs {needs}, got theta {tuple(theta.shape)} and size {tuple(size)}")
+    if theta.dtype.kind != "f" or min(size) < 1:
+        raise ValueError(f"affine_grid: needs floating-point maps and positive sizes, got {theta.dtype} and {size}")
+    lines = [np.linspace(-1, 1, n) if n > 1 else np.zeros(1) for n in size[2:]]
+    lines = lines if align_corners else [line * ((n - 1) / n) for line, n in zip(lines, size[2:])]
+    points = [*np.meshgrid(*lines, indexing="ij")[::-1], np.ones(tuple(size[2:]))]
+    base = np.stack(points, -1).reshape(1, -1, d + 1).astype(theta.dtype)
+    base = broadcast_to(base, shape=(size[0], *base.shape[1:]))
+    return reshape_to(product(base, swapaxes(theta, -1, -2)), shape=(size[0], *size[2:], d))
+
+
+def affine_grid_generator(theta, size, align_corners):
+    """`affine_grid` by its other name."""
+    return affine_grid(theta, size, align_corners)
+
+
+# --- pixels and channels ---------------------------------------------------------------------------------------------
+
+
+def _images(input: Any, name: str) -> tuple:
+    if input.ndim < 3:
+        raise ValueError(f"{name}: needs at least 3 axes (..., C, H, W), got shape {tuple(input.shape)}")
+    return tuple(input.shape[:-3]), *input.shape[-3:]
+
+
+def pixel_shuffle(input, upscale_factor):
+    """(..., C r^2, H, W) as (..., C, H r, W r)."""
+    (lead, c, h, w), r = _images(input, "pixel_shuffle"), operator.index(upscale_factor)
+    if r < 1 or c % (r * r):
+        raise ValueError(f"pixel_shuffle: {c} channels do not divide into squares of {r} x {r}")
+    x = reshape_to(input, shape=(*lead, c // (r * r), r, r, h, w))
+    x = permuted(x, axes=(-5, -2, -4, -1, -3))
+    return reshape_to(x, shape=(*lead, c // (r * r), h * r, w * r))
+
+
+def pixel_unshuffle(input, downscale_factor):
+    """(..., C, H r, W r) as (..., C r^2, H, W)."""
+    (lead, c, h, w), r = _images(input, "pixel_unshuffle"), operator.index(downscale_factor)
+    if r < 1 or h % r or w % r:
+        raise ValueError(f"pixel_unshuffle: images of {h} x {w} do not divide into squares of {r} x {r}")
+    x = reshape_to(input, shape=(*lead, c, h // r, r, w // r, r))
+    x = permuted(x, axes=(-5, -3, -1, -4, -2))
+    return reshape_to(x, shape=(*lead, c * r * r, h // r, w // r))
+
+
+def channel_shuffle(input, groups):
+    """Channels (N, C, ...) in another order: the first of each group, then the second of each, and so on."""
+    groups = operator.index(groups)
+    if input.ndim < 3 or groups < 1 or input.shape[1] % groups:
+        raise ValueError(f"channel_shuffle: needs (N, C, ...) with C in {groups} groups, got {tuple(input.shape)}")
+    n, c, *rest = input.shape
+    x = swapaxes(reshape_to(input, shape=(n, groups, c // groups, *rest)), 1, 2)
+    return reshape_to(x, shape=(n, c, *rest))

@@ -1,0 +1,52 @@
+"""What a program waits for when it starts: neither Numba nor a compiler, until it needs them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HEAVY = "import sys; assert not {'numba', 'llvmlite', 'scipy', 'torch'} & set(sys.modules), sorted(sys.modules)\n"
+BLOCK = "import sys; sys.modules['numba'] = sys.modules['llvmlite'] = None\n"
+SMALL = """
+import numpy as np
+import autograd_core as ag
+x = ag.tensor([1.0, 2.0, 3.0], requires_grad=True)
+w = ag.tensor(np.eye(3, 2, dtype=np.float32), requires_grad=True)
+((ag.tanh(x) @ w).exp().sum() + ag.special.gammaln(x).sum() + (x * x).mean()).backward()
+assert x.grad.shape == (3,) and w.grad.shape == (3, 2)
+"""
+
+
+def run(code, **environment):
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return done.stdout
+
+
+def test_the_first_gradient_of_something_small_needs_no_numba():
+    run(SMALL + HEAVY)
+
+
+def test_small_work_is_done_where_there_is_no_numba():
+    run(BLOCK + SMALL)
+
+
+@pytest.mark.parametrize("module", ["autograd_core", "autograd_core.kernels._cache", "autograd_core.__main__"])
+def test_importing_compiles_and_loads_nothing(module):
+    run(f"import {module}\n{HEAVY}")
+
+
+def test_every_kernel_is_declared_without_numba():
+    code = """
+import importlib, pkgutil
+import autograd_core.kernels as kernels
+from autograd_core.kernels._jit import CHOICES, KERNELS
+for module in pkgutil.iter_modules(kernels.__path__):
+    if not module.name.startswith("_"):
+        importlib.import_module(f"autograd_core.kernels.{module.name}")
+assert len(KERNELS) > len(CHOICES) > 10
+assert all(kernel.func is kernel.first for kernel in KERNELS.values())
+"""
+    run(BLOCK + code)

@@ -1,0 +1,135 @@
+"""The kernels of convolution against their references: shapes drawn at random, both types, one thread and several."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from autograd_core.kernels import conv
+from autograd_core.kernels._jit import COMPILED
+from autograd_core.kernels._threads import get_num_threads, set_num_threads
+
+pytestmark = pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+
+
+@st.composite
+def convolutions(draw, rank=None):
+    """Arrays x and w, and how to convolve them."""
+    rank = rank or draw(st.sampled_from([1, 2, 2, 3]))
+    few = {1: 30, 2: 14, 3: 6}[rank]
+    sizes = lambda low, high: st.tuples(*[st.integers(low, high)] * rank)
+    groups, c, k = (draw(st.sampled_from(v)) for v in ([1, 1, 2, 3], [1, 2, 3, 5, 16, 18], [1, 3, 4, 9, 16, 33]))
+    if draw(st.integers(0, 5)) == 0:
+        groups, c, k = 5, 1, draw(st.integers(1, 2))
+    size, kernel, stride = draw(sizes(1, few)), draw(sizes(1, 4)), draw(sizes(1, 3))
+    padding, dilation = tuple(zip(draw(sizes(0, 3)), draw(sizes(0, 3)))), draw(sizes(1, 2))
+    if draw(st.integers(0, 4)) == 0:
+        kernel, stride, padding = (1,) * rank, (1,) * rank, ((0, 0),) * rank
+    assume(all(n + sum(p) >= d * (k - 1) + 1 for n, k, p, d in zip(size, kernel, padding, dilation)))
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    dtype = draw(st.sampled_from("fd"))
+    x = rng.standard_normal((draw(st.integers(0, 3)), c * groups, *size)).astype(dtype)
+    w = rng.standard_normal((k * groups, c, *kernel)).astype(dtype)
+    return x, w, (stride, padding, dilation, groups)
+
+
+def close(a, b, rtol=2e-5):
+    """Assert that arrays agree within rounding, relative to the largest entry."""
+    assert a.shape == b.shape and a.dtype == b.dtype
+    rtol = rtol if a.dtype == np.float32 else 1e-12
+    assert a.size == 0 or np.abs(a - b).max() <= rtol * (1 + np.abs(b).max())
+
+
+def all_three(x, w, how):
+    """Names, functions and arguments of the convolution and its gradients."""
+    y = conv.convolve.reference(x, w, *how)
+    g = np.random.default_rng(0).standard_normal(y.shape).astype(y.dtype)
+    yield conv.convolve, (x, w, *how)
+    yield conv.convolve_input, (g, w, *how, x.shape[2:])
+    yield conv.convolve_weight, (g, x, *how, w.shape[2:])
+
+
+@settings(max_examples=40, deadline=None)
+@given(convolutions())
+def test_compiled_equals_reference(case):
+    for f, args in all_three(*case):
+        close(f.compiled(*args), f.reference(*args), 8e-5)
+
+
+WINOGRAD = [
+    ((2, 16, 9, 11), (17, 16, 3, 3), 1), ((3, 33, 20, 7), (40, 33, 3, 3), 0), ((9, 20, 5, 5), (16, 20, 3, 3), 2),
+    ((4, 64, 14, 14), (65, 64, 3, 3), 1), ((40, 32, 16, 16), (32, 32, 3, 3), 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("x, w, p", WINOGRAD)
+def test_winograd_stays_within_its_tolerance(x, w, p, monkeypatch):
+    """Errors below 1e-5 of the largest entry, against sums in float64."""
+    from autograd_core.kernels.conv_shapes import Shape
+
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal(x).astype("f"), rng.standard_normal(w).astype("f")
+    how = (1, 1), ((p, p), (p, p)), (1, 1), 1
+    used = []
+    monkeypatch.setattr(Shape, "flops", property(lambda self: used.append(self) or 1e9))
+    for f, args in all_three(x, w, how):
+        exact = f.reference(*(a.astype("d") if isinstance(a, np.ndarray) else a for a in args))
+        got = f.compiled(*args)
+        assert np.abs(got - exact).max() <= 1e-5 * np.abs(exact).max()
+    assert used
+
+
+@pytest.mark.parametrize(
+    "x, w, how",
+    [
+        ((8, 16, 20, 20), (32, 16, 3, 3), ((1, 1), ((1, 1), (1, 1)), (1, 1), 1)),
+        ((8, 16, 20, 20), (32, 16, 5, 5), ((2, 2), ((1, 1), (1, 1)), (1, 1), 1)),
+        ((8, 16, 20, 20), (32, 16, 1, 1), ((1, 1), ((0, 0), (0, 0)), (1, 1), 1)),
+        ((8, 16, 20, 20), (16, 1, 3, 3), ((1, 1), ((1, 1), (1, 1)), (1, 1), 16)),
+        ((8, 2, 20, 20), (5, 2, 3, 3), ((1, 1), ((1, 1), (1, 1)), (1, 1), 1)),
+    ],
+)
+def test_threads_do_not_change_a_bit(x, w, how):
+    rng, threads = np.random.default_rng(0), get_num_threads()
+    x, w = rng.standard_normal(x).astype("f"), rng.standard_normal(w).astype("f")
+    try:
+        for f, args in all_three(x, w, how):
+            results = []
+            for n in (1, 2, 3):
+                set_num_threads(n)
+                results.append(f.compiled(*args))
+            assert all(np.array_equal(results[0], r) for r in results[1:])
+    finally:
+        set_num_threads(threads)
+
+
+@pytest.mark.parametrize("view", ["reversed", "transposed", "broadcast", "read-only"])
+def test_any_strides(view):
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((3, 4, 9, 9)), rng.standard_normal((6, 4, 3, 3))
+    x = {
+        "reversed": lambda: x[:, ::-1, ::-2],
+        "transposed": lambda: x.transpose(0, 1, 3, 2),
+        "broadcast": lambda: np.broadcast_to(x[:1], x.shape),
+        "read-only": lambda: x,
+    }[view]()
+    x.flags.writeable = False
+    how = (1, 1), ((1, 1), (1, 1)), (1, 1), 1
+    for f, args in all_three(x, w, how):
+        close(f.compiled(*args), f.reference(*args))
+
+
+def test_nan_and_infinity_stay_where_they_belong():
+    x, w = np.zeros((1, 2, 12, 12)), np.ones((20, 2, 3, 3))
+    x[0, 0, 2, 2], x[0, 1, 9, 9] = np.nan, np.inf
+    how = (1, 1), ((0, 0), (0, 0)), (1, 1), 1
+    y = conv.convolve.compiled(x, w, *how)
+    np.testing.assert_array_equal(y, conv.convolve.reference(x, w, *how))
+    assert np.isnan(y).sum() == 9 * 20 and np.isinf(y).sum() == 9 * 20
+
+
+@pytest.mark.parametrize("dtype", ["e", "i", "D"])
+def test_other_types_go_to_the_reference(dtype):
+    x, w = np.ones((1, 2, 5), dtype), np.ones((3, 2, 2), dtype)
+    y = conv.convolve.compiled(x, w, (1,), ((0, 0),), (1,), 1)
+    assert y.dtype == dtype and np.all(y == 4)

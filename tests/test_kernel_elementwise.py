@@ -1,0 +1,241 @@
+"""Loops over large arrays: what they compute, where they are used, and what a gradient rule becomes."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import autograd_core as ag
+from autograd_core.fused import Pull
+from autograd_core.kernels import _jit
+from autograd_core.kernels import elementwise as loops
+from autograd_core.kernels._threads import get_num_threads, set_num_threads
+from autograd_core.op import REGISTRY
+from autograd_core.tensor import at
+
+compiled = pytest.mark.skipif(not _jit.COMPILED, reason="nothing is compiled")
+RNG = np.random.default_rng(0)
+ONE = ["exp", "tanh", "sigmoid", "sin", "relu", "sqrt", "neg", "abs"]
+TWO = ["add", "div", "maximum", "minimum"]
+SPECIAL = [0.0, -0.0, math.inf, -math.inf, math.nan, 1e-40, -1e-40, 1e30, -1e30, 1.0]
+
+
+def numbers(count: int, dtype: type) -> np.ndarray:
+    """Ordinary numbers, and special ones among them."""
+    x = RNG.normal(0, 2, count)
+    x[:: max(count // 20, 1)] = np.resize(SPECIAL, len(x[:: max(count // 20, 1)]))
+    with np.errstate(over="ignore"):
+        return x.astype(dtype)
+
+
+def same(y: np.ndarray, wanted: np.ndarray) -> None:
+    """Equal up to a few units in the last place."""
+    assert y.dtype == wanted.dtype and y.shape == wanted.shape
+    np.testing.assert_allclose(y, wanted, rtol=8 * np.finfo(y.dtype).eps, atol=0)
+
+
+def plain_numpy(name: str, *arrays: np.ndarray) -> np.ndarray:
+    """What NumPy makes of it."""
+    forward = REGISTRY[name].forward
+    with np.errstate(all="ignore"):
+        return getattr(forward, "small", forward)(*arrays)
+
+
+@compiled
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ONE)
+def test_one_input(name, dtype):
+    for shape in [(1,), (2, 3), (16,), (97,), (3 * loops.MOST + 5,), (50, 1001)]:
+        x = numbers(math.prod(shape), dtype).reshape(shape)
+        same(loops.run(loops.single(name, (True,)), x, (x,))[0], plain_numpy(name, x))
+
+
+@compiled
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", TWO)
+def test_two_inputs(name, dtype):
+    for count in (1, 97, 3 * loops.MOST + 5):
+        x, y = numbers(count, dtype), numbers(count, dtype)[::-1].copy()
+        same(loops.run(loops.single(name, (True, True)), x, (x, y))[0], plain_numpy(name, x, y))
+        number = dtype(0.3)
+        same(loops.run(loops.single(name, (True, False)), x, (x, float(number)))[0], plain_numpy(name, x, number))
+        same(loops.run(loops.single(name, (False, True)), x, (float(number), x))[0], plain_numpy(name, number, x))
+
+
+@settings(max_examples=25)
+@given(data=st.data())
+def test_ops_give_what_numpy_gives_for_any_layout(data):
+    """Whatever the shape, the strides and the type are, and on either side of the size from which loops are used."""
+    name = data.draw(st.sampled_from([*ONE, *TWO]))
+    dtype = data.draw(st.sampled_from([np.float32, np.float64, np.float16]))
+    large = data.draw(st.booleans())
+    shape = data.draw(
+        st.sampled_from([(70001,), (300, 250), (2, 200, 200)] if large else [(), (0,), (1,), (3, 0), (4, 5)])
+    )
+    order = data.draw(st.sampled_from(["C", "F", "reversed", "every second", "read-only", "broadcast"]))
+    arrays = []
+    for _ in range(2 if name in TWO else 1):
+        x = np.abs(numbers(math.prod(shape), dtype)).reshape(shape)
+        if order == "F":
+            x = np.asfortranarray(x)
+        elif order == "reversed" and x.ndim:
+            x = x[::-1]
+        elif order == "every second" and x.ndim:
+            x = np.repeat(x, 2, -1)[..., ::2]
+        elif order == "read-only":
+            x.flags.writeable = False
+        elif order == "broadcast" and x.size:
+            x = np.broadcast_to(x[:1] if x.ndim else x, x.shape)
+        arrays.append(x)
+    with np.errstate(all="ignore"):
+        y = REGISTRY[name].call(*[at(x) for x in arrays]).numpy()
+    wanted = np.asarray(plain_numpy(name, *arrays))
+    np.testing.assert_array_equal(y, wanted) if dtype is np.float16 else same(np.asarray(y), wanted)
+
+
+@compiled
+def test_any_number_of_threads_gives_the_same_bits():
+    x = numbers(5 * loops.MOST + 777, np.float32)
+    x[loops.MOST + 3] = 1e9  # sines of large numbers take another way, in one chunk
+    before = get_num_threads()
+    try:
+        results = []
+        for count in (1, 2, 3):
+            set_num_threads(count)
+            t = ag.tensor(x, requires_grad=True)
+            y = ag.sin(t) * ag.tanh(t)
+            y.backward(ag.tensor(np.ones_like(x)))
+            results.append((y.detach().numpy().tobytes(), t.grad.numpy().tobytes()))
+    finally:
+        set_num_threads(before)
+    assert results[0] == results[1] == results[2]
+
+
+# --- gradient rules --------------------------------------------------------------------------------------------------
+
+FUSED = """
+    mul div reciprocal square sqrt rsqrt power pow exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh
+    cosh tanh asinh atanh sigmoid logit atan2 logaddexp hypot xlogy abs maximum minimum fmax fmin clamp relu erf erfc
+    gelu gelu_tanh silu mish softplus elu leaky_relu hardtanh hardswish hardshrink softshrink threshold log_sigmoid
+""".split()
+
+
+def example(op, dtype, count):
+    """Operands in (0.1, 0.9), and static parameters."""
+    params = {
+        "power": {"exponent": 3}, "clamp": {"low": 0.2, "high": 0.7}, "softplus": {"beta": 2.0, "threshold": 1.2},
+        "elu": {"alpha": 1.5, "rate": 1.0, "scale": 1.1}, "leaky_relu": {"slope": 0.2},
+        "hardtanh": {"low": 0.3, "high": 0.6}, "hardshrink": {"size": 0.5}, "softshrink": {"size": 0.5},
+        "threshold": {"threshold": 0.5, "value": 0.1},
+    }.get(op.name, {})  # fmt: skip
+    return [RNG.uniform(0.1, 0.9, count).astype(dtype) for _ in op.inputs], params
+
+
+def step_by_step(program, *operands):
+    """What a program does, one entry after the other, in plain Python."""
+    functions = {n: REGISTRY[n].forward for n in loops.STEPS if n in loops.SCOPE and n in REGISTRY}
+    functions = {n: getattr(f, "small", f) for n, f in functions.items()} | {"sqrt": np.sqrt, "pow": np.power}
+    functions |= {"softplus": lambda x: np.logaddexp(0, x), "inf": math.inf, "nan": math.nan}
+    scope = functions | {"like": lambda x, v: type(x)(v), "near_sin": np.sin, "near_cos": np.cos}
+    exec(program.source(), scope)
+    outs = [np.empty_like(operands[0]) for _ in program.results]
+    scope["loop"](0, len(outs[0]), *operands, *outs)
+    return outs
+
+
+def pulled(name, dtype, count, monkeypatch=None):
+    """The cotangents that the loop of an op's rules gives, and those that the rules give."""
+    op = REGISTRY[name]
+    plan = op.plan((1 << len(op.inputs) + 1) - 1)
+    xs, params = example(op, dtype, count)
+    env = plan.save(op.forward(*xs, **params), *xs, **params)
+    g = RNG.normal(size=count).astype(dtype)
+    if monkeypatch:
+        monkeypatch.setattr(loops, "loop", lambda program: program)
+        monkeypatch.setattr(loops, "run", lambda program, x, operands, count: step_by_step(program, *operands))
+    cotangents = Pull(plan, lambda g, env: None)(g, env)
+    assert cotangents is not None, "left to NumPy"
+    with np.errstate(all="ignore"):
+        return list(zip(cotangents, plan.careful(g, env)))
+
+
+def close(ct, wanted, dtype):
+    assert ct.dtype == dtype
+    np.testing.assert_allclose(ct, wanted, rtol=64 * np.finfo(dtype).eps, atol=8 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_rules_become_loops(name, monkeypatch):
+    """What is written down does what the rule does, in the type of the operands."""
+    for dtype in (np.float32, np.float64):
+        for ct, wanted in pulled(name, dtype, 20, monkeypatch):
+            close(ct, wanted, dtype)
+
+
+@compiled
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["mul", "div", "tanh", "maximum", "clamp", "gelu"])
+def test_loops_of_rules(name, dtype):
+    for ct, wanted in pulled(name, dtype, 1000):
+        close(ct, wanted, dtype)
+
+
+@compiled
+def test_numbers_among_the_operands():
+    """A Python number, an array without axes, and a cotangent that is the same everywhere."""
+    x = RNG.uniform(0.5, 2, 3 * loops.LARGE).astype(np.float32)
+    for other in (2, 0.7, ag.tensor(np.float32(0.7))):
+        t = ag.tensor(x, requires_grad=True)
+        (g,) = ag.gradient((t / other * t).sum(), [t])
+        assert g.dtype == np.float32
+        np.testing.assert_allclose(g.numpy(), 2 * x / np.float32(float(other)), rtol=1e-6)
+
+
+def test_a_rule_with_another_type_is_left_to_numpy():
+    x = RNG.uniform(0.5, 2, 3 * loops.LARGE)
+    for dtype in (np.float16, np.complex64):
+        t = ag.tensor(x.astype(dtype), requires_grad=True)
+        (g,) = ag.gradient((t * t).abs().sum(), [t])
+        np.testing.assert_allclose(g.numpy(), (2 * x).astype(dtype), rtol=2e-3)
+
+
+def test_large_arrays_that_are_broadcast():
+    x, row = RNG.normal(size=(300, 200)), RNG.normal(size=200)
+    a, b = ag.tensor(x, requires_grad=True), ag.tensor(row, requires_grad=True)
+    ga, gb = ag.gradient((a * b).tanh().sum(), [a, b])
+    slope = 1 - np.tanh(x * row) ** 2
+    np.testing.assert_allclose(ga.numpy(), slope * row)
+    np.testing.assert_allclose(gb.numpy(), (slope * x).sum(0))
+
+
+def test_what_is_not_selected_stays_zero_in_large_arrays():
+    x = np.resize(np.array([-1.0, 0.0, 2.0]), 3 * loops.LARGE)
+    t = ag.tensor(x, requires_grad=True)
+    with np.errstate(all="ignore"):
+        (g,) = ag.gradient(ag.where(t > 0, ag.log(t), 0.0).sum(), [t])
+    assert g.numpy()[:3].tolist() == [0.0, 0.0, 0.5]
+
+
+def test_second_order_of_large_arrays():
+    x = RNG.normal(size=2 * loops.LARGE)
+    t = ag.tensor(x, requires_grad=True)
+    (g,) = ag.gradient(t.tanh().sum(), [t], create_graph=True)
+    (h,) = ag.gradient(g.sum(), [t])
+    np.testing.assert_allclose(h.numpy(), -2 * np.tanh(x) * (1 - np.tanh(x) ** 2), rtol=1e-12, atol=1e-15)
+
+
+def test_gradients_do_not_share_memory_with_anything():
+    """A gradient in memory that is used again is kept as it is, and still nobody else's."""
+    x = RNG.normal(size=1 << 19).astype(np.float32)
+    t = ag.tensor(x, requires_grad=True)
+    y = t.tanh()
+    y.backward(ag.tensor(np.ones_like(x)))
+    first = t.grad.numpy().copy()
+    for _ in range(3):
+        (t.detach().exp() * 2).sum()
+    assert np.array_equal(t.grad.numpy(), first)
+    u = ag.tensor(x, requires_grad=True)
+    (u.tanh() + u.exp()).backward(ag.tensor(np.ones_like(x)))
+    np.testing.assert_allclose(u.grad.numpy(), 1 - np.tanh(x) ** 2 + np.exp(x), rtol=2e-5)

@@ -1,0 +1,143 @@
+"""Gather and scatter: compiled against references, against PyTorch with gradients of two orders, on any threads."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import autograd_core as ag
+from autograd_core.kernels import _jit, scatter
+from autograd_core.kernels._threads import get_num_threads, set_num_threads
+
+compiled = pytest.mark.skipif(not _jit.COMPILED, reason="nothing is compiled")
+
+
+@st.composite
+def meetings(draw):
+    """x, values for it, where they go along an axis, and whether each has a place of its own."""
+    shape = draw(st.lists(st.sampled_from([1, 2, 7, 40]), min_size=1, max_size=3))
+    axis, n = draw(st.integers(-len(shape), -1)), draw(st.sampled_from([0, 1, 5, 90]))
+    rng, dtype = np.random.default_rng(draw(st.integers(0, 99))), draw(st.sampled_from("fd"))
+    values = [*shape]
+    values[axis] = n
+    x, v = (rng.choice([-2, -1, -0.5, 0, 0.5, 1, 1, 2], s).astype(dtype) for s in (shape, values))
+    if draw(st.booleans()):
+        x, v = (np.array(a, order="F") for a in (x, v))
+    each = draw(st.booleans())
+    return x, v, rng.integers(-shape[axis], shape[axis], values if each else n), axis, each
+
+
+@compiled
+@settings(max_examples=80, deadline=None)
+@given(meetings())
+def test_compiled_and_reference(given_):
+    x, v, index, axis, each = given_
+    same = lambda f, *args: np.testing.assert_array_equal(f.compiled(*args), f.reference(*args))
+    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-30)
+    same(scatter.taken, x, index, axis, each)
+    same(scatter.winners, index, v.shape, x.shape[axis], axis, each)
+    for how in scatter.JOINS:
+        close(*(f(x, v, index, axis, each, how) for f in (scatter.scattered.compiled, scatter.scattered.reference)))
+    close(*(f(v, index, x.shape[axis], axis, each) for f in (scatter.added.compiled, scatter.added.reference)))
+    for a, b in zip(*(f(x, v, index, axis, each) for f in (scatter.others.compiled, scatter.others.reference))):
+        close(a, b)
+    top = scatter.scattered(x, v, index, axis, each, scatter.LARGEST)
+    g = np.random.default_rng(0).standard_normal(x.shape).astype(x.dtype)
+    for a, b in zip(*(f(g, x, v, top, index, axis, each) for f in (scatter.ties.compiled, scatter.ties.reference))):
+        close(a, b)
+
+
+@compiled
+@pytest.mark.parametrize("each", [True, False])
+@pytest.mark.parametrize("place", [5, -6])
+def test_a_place_out_of_range_is_an_error(each, place):
+    x, v = np.zeros((300, 5)), np.ones((300, 9))
+    index = np.zeros((300, 9) if each else 9, np.int64)
+    index.flat[-1] = place
+    for call in (
+        lambda: scatter.taken.compiled(x, index, -1, each),
+        lambda: scatter.added.compiled(v, index, 5, -1, each),
+        lambda: scatter.scattered.compiled(x, v, index, -1, each, scatter.PUT),
+    ):
+        with pytest.raises(IndexError, match=f"index {place} is out of bounds for axis .*size 5"):
+            call()
+
+
+def test_an_error_leaves_the_tensor_as_it_was():
+    x = ag.tensor(np.zeros((20, 8)))
+    with pytest.raises(IndexError, match="scatter_add.*index 20 is out of range"):
+        x.scatter_add_(0, ag.tensor(np.full((3, 8), 20)), ag.tensor(np.ones((3, 8))))
+    assert (x.numpy() == 0).all()
+
+
+CALLS = {
+    **{f"scatter_reduce {how}": (True, lambda m, x, v, i, how=how: m.scatter_reduce(x, 0, i, v, how))
+       for how in ("sum", "prod", "mean", "amax", "amin")},
+    **{f"scatter_reduce {how} without": (
+        True, lambda m, x, v, i, how=how: m.scatter_reduce(x, 0, i, v, how, include_self=False)
+       ) for how in ("sum", "prod", "mean", "amax", "amin")},
+    **{f"index_reduce {how}": (False, lambda m, x, v, i, how=how: m.index_reduce(x, 0, i, v, how))
+       for how in ("prod", "mean", "amax", "amin")},
+    "scatter": (True, lambda m, x, v, i: m.scatter(x, 0, m.arange(12).reshape(12, 1).expand(12, 16).flip(0), v[:12])),
+    "scatter_add": (True, lambda m, x, v, i: m.scatter_add(x, 0, i, v)),
+    "scatter_add of a part": (True, lambda m, x, v, i: m.scatter_add(x, 0, i[:9, :5], v[:9, :5])),
+    "index_add": (False, lambda m, x, v, i: m.index_add(x, 0, i, v, alpha=2)),
+    "index_put": (False, lambda m, x, v, i: m.index_put(x, (i,), v, accumulate=True)),
+    "gather": (True, lambda m, x, v, i: m.gather(x, 0, i) * v),
+    "index_select": (False, lambda m, x, v, i: m.index_select(x, 0, i) * v),
+    "take": (True, lambda m, x, v, i: m.take(x, i) * v),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:index_reduce")
+@pytest.mark.parametrize("zeros", [False, True])
+@pytest.mark.parametrize("name", CALLS)
+def test_values_and_gradients_are_torchs(name, zeros):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(3)
+    x0, v0 = rng.permutation(12 * 16).reshape(12, 16) / 50 + 0.3, rng.permutation(30 * 16).reshape(30, 16) / 125 + 0.3
+    if zeros and "prod" in name:
+        v0[::5] = 0
+        x0[3] = 0
+    each, call = CALLS[name]
+    index, found = rng.integers(0, 12, (30, 16) if each else 30), []
+    for module in (ag, torch):
+        leaf = lambda a, m=module: ag.tensor(a).requires_grad_() if m is ag else torch.tensor(a, requires_grad=True)
+        x, v = leaf(x0), leaf(v0)
+        y = call(module, x, v, module.tensor(index))
+        w = module.tensor(np.random.default_rng(1).standard_normal(tuple(y.shape)))
+        gradient = ag.gradient if module is ag else torch.autograd.grad
+        first = gradient([(y * w).sum()], [x, v], create_graph=True)
+        total = (first[0] * first[0]).sum() + (first[1] * first[1]).sum()
+        exact = module is ag or not (zeros and "prod" in name)  # torch has no second gradient where there are zeros
+        second = gradient([total], [x, v], allow_unused=True) if exact and total.requires_grad else (None, None)
+        found.append([y.detach().numpy(), *(None if g is None else g.detach().numpy() for g in (*first, *second))])
+    for k, (ours, theirs) in enumerate(zip(*found)):
+        if ours is not None and theirs is not None:
+            np.testing.assert_allclose(ours, theirs, rtol=1e-7, atol=1e-9, err_msg=str(k))
+
+
+def test_second_gradients_of_products_with_zeros():
+    x = ag.tensor(np.array([2.0, 0.0, 3.0])).requires_grad_()
+    v = ag.tensor(np.array([0.0, 5.0, 0.0, 7.0])).requires_grad_()
+    index = ag.tensor(np.array([0, 0, 1, 2]))
+    f = lambda x, v: ag.scatter_reduce(x, 0, index, v, "prod").sum()
+    assert ag.gradcheck(f, (x, v)) and ag.gradgradcheck(f, (x, v))
+
+
+@compiled
+def test_any_number_of_threads_gives_the_same_bits():
+    rng, before, results = np.random.default_rng(0), get_num_threads(), []
+    x, v = rng.standard_normal((40, 500, 70)).astype("f"), rng.standard_normal((40, 900, 70)).astype("f")
+    index = rng.integers(0, 500, v.shape)
+    try:
+        for threads in (1, 2, 3):
+            set_num_threads(threads)
+            results.append([
+                scatter.scattered.compiled(x, v, index, -2, True, scatter.ADD),
+                scatter.taken.compiled(x, index, -2, True),
+                *scatter.others.compiled(x, v, index, -2, True),
+            ])  # fmt: skip
+    finally:
+        set_num_threads(before)
+    assert all(np.array_equal(a, b) for r in results[1:] for a, b in zip(results[0], r))

@@ -1,0 +1,182 @@
+"""The kernels of softmax, cross entropy and sums of losses: against references, on any layout, for any threads."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from autograd_core.kernels import _jit, cross_entropy, ctc, losses, softmaxes
+from autograd_core.kernels._threads import get_num_threads, set_num_threads
+
+pytestmark = pytest.mark.skipif(not _jit.COMPILED, reason="nothing is compiled")
+TOLERANCE = {"f": {"rtol": 2e-5, "atol": 2e-6}, "d": {"rtol": 1e-12, "atol": 1e-13}}
+SPECIAL = [-np.inf, np.inf, np.nan, -np.nan, -1e30, 0.0]
+
+
+@st.composite
+def arrays(draw, special=True):
+    """An array of up to three axes in any memory order, perhaps with infinities and NaN, and one of its axes."""
+    shape = tuple(draw(st.lists(st.integers(0, 6) | st.sampled_from([33, 70]), min_size=1, max_size=3)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    x = (rng.standard_normal(shape) * 4).astype(draw(st.sampled_from("fd")))
+    if special and draw(st.booleans()):
+        x[rng.random(shape) < 0.2] = rng.choice(SPECIAL)
+    x = np.transpose(x, draw(st.permutations(range(x.ndim))))
+    x = x[tuple(slice(None, None, draw(st.sampled_from([1, -1, 2]))) for _ in shape)]
+    if draw(st.booleans()):
+        x = np.broadcast_to(x, (2, *x.shape))
+    return x, draw(st.integers(-x.ndim, -1)), rng
+
+
+@given(arrays())
+def test_forward(case):
+    x, axis, _ = case
+    with np.errstate(all="ignore"):
+        for f in (softmaxes.softmax, softmaxes.log_softmax):
+            assert_allclose(f.compiled(x, axis), f.reference(x, axis), err_msg=f.__name__, **TOLERANCE[x.dtype.char])
+        for keepdims in (True, False):
+            for axes in {(axis,), tuple(range(axis, 0))}:
+                args = x, axes, keepdims
+                y, expected = softmaxes.logsumexp.compiled(*args), softmaxes.logsumexp.reference(*args)
+                assert_allclose(y, expected, **TOLERANCE[x.dtype.char])
+
+
+@given(arrays(special=False))
+def test_backward(case):
+    x, axis, rng = case
+    v = rng.standard_normal(x.shape).astype(x.dtype)
+    x = np.where(rng.random(x.shape) < 0.1, -np.inf, x)
+    with np.errstate(all="ignore"):
+        for f, pull in (
+            (softmaxes.softmax, softmaxes.softmax_pull),
+            (softmaxes.log_softmax, softmaxes.log_softmax_pull),
+        ):
+            y = f.reference(x, axis)
+            tolerance = {"rtol": 1e-4, "atol": 1e-5} if x.dtype == np.float32 else {"rtol": 1e-10, "atol": 1e-12}
+            assert_allclose(pull.compiled(v, y, axis), pull.reference(v, y, axis), **tolerance)
+        y = softmaxes.logsumexp.reference(x, (-1,), True)
+        g = rng.standard_normal(y.shape).astype(x.dtype)
+        assert_allclose(
+            softmaxes.shares.compiled(g, x, y), softmaxes.shares.reference(g, x, y), **TOLERANCE[x.dtype.char]
+        )
+
+
+def same_for_any_threads(f):
+    """Assert that a function gives the same bits for one, two and three threads."""
+    before, results = get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            set_num_threads(threads)
+            results.append(f())
+    finally:
+        set_num_threads(before)
+    for y in results[1:]:
+        np.testing.assert_array_equal(y, results[0])
+    return results[0]
+
+
+@pytest.mark.parametrize("shape, axis", [((300_000,), -1), ((2, 140_000), -1), ((700, 100), -1), ((3, 40, 1200), -2)])
+@pytest.mark.parametrize("dtype", ["f", "d"])
+def test_large(shape, axis, dtype):
+    rng = np.random.default_rng(1)
+    x, v = ((rng.standard_normal(shape) * 3).astype(dtype) for _ in "xv")
+    x.reshape(-1)[:7] = -np.inf
+    for f, args in (
+        (softmaxes.softmax, (x, axis)),
+        (softmaxes.log_softmax, (x, axis)),
+        (softmaxes.logsumexp, (x, (axis,))),
+        (softmaxes.softmax_pull, (v, softmaxes.softmax.reference(x, axis), axis)),
+        (softmaxes.log_softmax_pull, (v, softmaxes.log_softmax.reference(x, axis), axis)),
+    ):
+        y = same_for_any_threads(lambda f=f, args=args: f.compiled(*args))
+        scale = 100 if "pull" in f.__name__ else 1
+        tolerance = {k: scale * t for k, t in TOLERANCE[dtype].items()}
+        assert_allclose(y, f.reference(*args), err_msg=f.__name__, **tolerance)
+
+
+@pytest.mark.parametrize("row", [[-np.inf] * 200_000, [np.inf] + [0.0] * 200_000, [np.nan] + [0.0] * 200_000])
+def test_extremes_of_long_rows(row):
+    x = np.array(row)
+    with np.errstate(all="ignore"):
+        for f in (softmaxes.softmax, softmaxes.log_softmax):
+            assert_allclose(f.compiled(x, -1), f.reference(x, -1))
+        assert_allclose(softmaxes.logsumexp.compiled(x, (-1,)), softmaxes.logsumexp.reference(x, (-1,)))
+
+
+def test_other_types_are_left_to_the_reference():
+    for dtype in ("e", "i", "F"):
+        x = np.arange(200).reshape(2, 100).astype(dtype)
+        if dtype != "F":
+            np.testing.assert_array_equal(softmaxes.softmax.compiled(x, -1), softmaxes.softmax.reference(x, -1))
+        args = x.astype("F" if dtype == "F" else "e"), (-1,)
+        np.testing.assert_array_equal(softmaxes.logsumexp.compiled(*args), softmaxes.logsumexp.reference(*args))
+
+
+@given(
+    st.tuples(st.integers(0, 40), st.integers(1, 70), st.sampled_from([1, 1, 3, 30])),
+    st.sampled_from("fd"),
+    st.booleans(),
+    st.sampled_from([0.0, 0.1, 1.0]),
+    st.integers(0, 2**32 - 1),
+)
+def test_cross_entropy(shape, dtype, weighted, smoothing, seed):
+    rng = np.random.default_rng(seed)
+    shape = shape[:2] if shape[2] == 1 else shape
+    x = (rng.standard_normal(shape[::-1]) * 3).astype(dtype).T
+    target = rng.integers(0, shape[1], (shape[0], *shape[2:]))
+    target[rng.random(target.shape) < 0.1] = -100
+    weight = rng.uniform(0.5, 2, shape[1]).astype(dtype) if weighted else None
+    args = target, weight, -100, smoothing
+    found, expected = cross_entropy.forward.compiled(x, *args), cross_entropy.forward.reference(x, *args)
+    tolerance = {"rtol": 1e-4, "atol": 1e-5} if dtype == "f" else {"rtol": 1e-11, "atol": 1e-12}
+    for a, b in zip(found, expected):
+        assert_allclose(a, b, **tolerance)
+    for c in (rng.standard_normal(target.shape).astype(dtype), np.array(0.7, dtype)):
+        for hit in (True, False):
+            pulled = (c, x, expected[1], *args, hit)
+            assert_allclose(
+                cross_entropy.backward.compiled(*pulled), cross_entropy.backward.reference(*pulled), **tolerance
+            )
+
+
+@pytest.mark.parametrize("shape", [(3000, 30), (20, 40, 700)])
+def test_cross_entropy_for_any_threads(shape):
+    rng = np.random.default_rng(3)
+    x, target = rng.standard_normal(shape).astype("f"), rng.integers(0, shape[1], (shape[0], *shape[2:]))
+    loss, level, _ = (
+        same_for_any_threads(lambda k=k: cross_entropy.forward.compiled(x, target, None, 5, 0.1)[k]) for k in range(3)
+    )
+    same_for_any_threads(lambda: cross_entropy.backward.compiled(loss, x, level, target, None, 5, 0.1, True))
+
+
+@pytest.mark.parametrize("where", [0, 1234, -1])
+def test_a_target_that_is_no_class_is_found(where):
+    for shape in ((3000, 4), (3, 4, 1000)):
+        target = np.zeros((shape[0], *shape[2:]), int)
+        target.flat[where] = 4
+        for f in (cross_entropy.forward.compiled, cross_entropy.forward.reference):
+            with pytest.raises(IndexError, match="target 4 is no class"):
+                f(np.zeros(shape), target, None, -100, 0.0)
+
+
+@pytest.mark.parametrize("size", [0, 1, 5, 100, 70_001])
+@pytest.mark.parametrize("dtype", ["f", "d"])
+def test_sums(size, dtype):
+    rng = np.random.default_rng(size)
+    a, b = ((rng.standard_normal(size) * 5).astype(dtype)[::-1] for _ in "ab")
+    for f, args in (
+        (losses.squared_gaps, (a, b)),
+        (losses.logit_losses, (a, b)),
+        (losses.scaled_gap, (np.array(1.5, dtype), a, b)),
+        (losses.scaled_logit_gap, (np.array(1.5, dtype), a, b)),
+    ):
+        y = same_for_any_threads(lambda f=f, args=args: f.compiled(*args))
+        assert y.dtype == dtype
+        assert_allclose(y, f.reference(*args), err_msg=f.__name__, **TOLERANCE[dtype])
+
+
+def test_ctc():
+    args = ctc.ctc.sample(np.random.default_rng(0), 300, np.dtype("d"))
+    for a, b in zip(ctc.ctc.compiled(*args), ctc.ctc.reference(*args)):
+        assert_allclose(a, b, rtol=1e-12, atol=1e-14)

@@ -1,0 +1,79 @@
+"""Memory that is used again: never while anybody looks at it, never more than a fixed amount."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from autograd_core.kernels import _memory
+
+LARGE = 1 << 19
+double, single = np.dtype("d"), np.dtype("f")
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept():
+    _memory.trim()
+    yield
+    _memory.trim()
+
+
+def address(x):
+    return x.__array_interface__["data"][0]
+
+
+def test_memory_is_used_again_once_nobody_looks_at_it():
+    x = _memory.empty((LARGE,), double)
+    view, place = x[5:10], address(x)
+    del x
+    assert address(_memory.empty((LARGE,), double)) != place, "a view is still there"
+    view[:] = 1
+    del view
+    assert address(_memory.empty((LARGE // 2, 2), double)) == place
+
+
+@pytest.mark.parametrize("shape", [(LARGE,), (3, LARGE, 1), (7, 11, 20_011)])
+@pytest.mark.parametrize("dtype", [single, double])
+def test_results_are_ordinary_arrays(shape, dtype):
+    x = _memory.empty(shape, dtype)
+    assert x.shape == shape and x.dtype == dtype and x.flags.carray and address(x) % _memory.LINE == 0
+    x[...] = 2
+    assert x.copy().sum(dtype="d") == 2.0 * x.size
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0), (100,)])
+def test_what_is_small_is_left_to_numpy(shape):
+    x = _memory.empty(shape, double)
+    assert x.shape == shape and x.flags.owndata
+
+
+def test_no_more_is_kept_than_allowed(monkeypatch):
+    keep = lambda block, most: _memory.Block.__del__(block, most=most)
+    blocks = [_memory.Block() for _ in range(4)]
+    for block, size in zip(blocks, [600, 300, 200, 2000], strict=True):
+        block.raw = np.empty(size, np.uint8)
+    keep(blocks[0], 1000), keep(blocks[1], 1000)
+    assert _memory._kept == [900] and set(_memory._free) == {600, 300}
+    keep(blocks[2], 1000)
+    assert _memory._kept == [200] and set(_memory._free) == {200}, "all that was kept makes room"
+    keep(blocks[3], 1000)
+    assert _memory._kept == [200], "what is larger than all room is let go"
+    _memory.trim()
+
+
+def test_several_threads_never_get_the_same_memory():
+    bad = []
+
+    def use(number):
+        for k in range(50):
+            x = _memory.empty((LARGE // 4 + (number + k) % 3 * 50_000,), double)
+            x[:] = number
+            if not (x == number).all():
+                bad.append(number)
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not bad and _memory._kept[0] == sum(size * len(found) for size, found in _memory._free.items())
