@@ -103,7 +103,7 @@ class Pull:
         return None
 
     def written(self, kinds: tuple, dtype: np.dtype) -> tuple | None:
-        """The loop of the rules, how many results it has, which operands it takes, and where the result of each rule is."""
+        """The loop of the rules, its number of results, the operands it takes, and where the result of each rule is."""
         used = [k for k, kind in enumerate(kinds) if kind in ("array", "number")]
         if not any(kinds[k] == "array" for k in used):
             return None
