@@ -47,6 +47,38 @@ def test_compiled_and_reference(given_):
         close(a, b)
 
 
+LAYOUTS = {
+    "in order": lambda a: a,
+    "reversed": lambda a: np.flip(np.ascontiguousarray(np.flip(a))),
+    "back to front": np.asfortranarray,
+}
+JOINED = {
+    scatter.PUT: lambda a, b: b, scatter.ADD: lambda a, b: a + b, scatter.MULTIPLY: lambda a, b: a * b,
+    scatter.LARGEST: max, scatter.SMALLEST: min,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ["compiled", "reference"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("how", JOINED)
+def test_what_meets_is_joined_in_the_order_of_the_list(how, layout, way):
+    if way == "compiled" and not _jit.COMPILED:
+        pytest.skip("nothing is compiled")
+    rng, laid = np.random.default_rng(0), LAYOUTS[layout]
+    for _ in range(20):
+        x, v, index = rng.standard_normal((2, 4)), rng.standard_normal((2, 9)), rng.integers(0, 4, (2, 9))
+        expected = x.copy()
+        won = np.zeros(index.shape, bool)
+        for r in range(2):
+            for k in range(9):
+                expected[r, index[r, k]] = JOINED[how](expected[r, index[r, k]], v[r, k])
+                won[r, index[r] == index[r, k]] = False
+                won[r, k] = True
+        y = getattr(scatter.scattered, way)(laid(x), laid(v), laid(index), -1, True, how)
+        np.testing.assert_allclose(y, expected, rtol=1e-12)
+        assert np.array_equal(getattr(scatter.winners, way)(laid(index), v.shape, 4, -1, True), won)
+
+
 @compiled
 @pytest.mark.parametrize("each", [True, False])
 @pytest.mark.parametrize("place", [5, -6])

@@ -77,7 +77,9 @@ def add_to_parts(begin, end, x, index, order, starts, shift, width, out):
 
 
 def rows_at_reference(table, index, skip=-1, out=None):
-    """By NumPy's own indexing."""
+    """By NumPy's own indexing, which would take negative numbers for places from the end."""
+    if index.size and np.minimum.reduce(index) < 0:
+        require_rows(index, len(table))
     out = np.take(table, index, axis=0, out=out, mode="raise")
     if skip >= 0:
         out[index == skip] = 0

@@ -15,7 +15,8 @@ from .skinny import skinny
 LARGE = LEAST["matmul.matmul"]
 RELU = 2
 FEW = 4  # fewer rows or columns are a matter of their own
-_codes: dict = {}  # by type: the table of code for it, and its address
+_codes: dict[np.dtype, int] = {}
+_tables: list[np.ndarray] = []
 
 
 def matmul_reference(a, b, bias=None, relu=False):
@@ -44,30 +45,36 @@ def matmul(a, b, bias=None, relu=False):
     """relu(a @ b + bias): a (..., m, k), b (..., k, n), bias (n) or none; the leading axes broadcast."""
     dtype, a_shape, b_shape = a.dtype, a.shape, b.shape
     code = _codes.get(dtype) or _code(dtype)
-    if not code or b.dtype != dtype or len(a_shape) < 2 or len(b_shape) < 2 or a_shape[-1] != b_shape[-2]:
+    if not code or (b.dtype is not dtype and b.dtype != dtype) or len(a_shape) < 2 or len(b_shape) < 2:
         return matmul_reference(a, b, bias, relu)
-    m, k, n = a_shape[-2], a_shape[-1], b_shape[-1]
-    lead = a_shape[:-2] if a_shape[:-2] == b_shape[:-2] else np.broadcast_shapes(a_shape[:-2], b_shape[:-2])
+    *lead, m, k = a_shape
+    n = b_shape[-1]
+    if k != b_shape[-2]:
+        return matmul_reference(a, b, bias, relu)  # which raises
+    if lead or len(b_shape) > 2:
+        lead = np.broadcast_shapes(a_shape[:-2], b_shape[:-2])
+    elif m < FEW or n < FEW:
+        c = empty((m, n), dtype)
+        if skinny(POOL, code, id(a), id(b), id(c)):
+            return _finished(c, bias, relu)
     c = empty((*lead, m, n), dtype)
     bias = None if bias is None else np.ascontiguousarray(bias, dtype)
-    if (m < FEW or n < FEW) and not lead and skinny(POOL, code[1], id(a), id(b), id(c)):
-        return _finished(c, bias, relu)
-    arguments = POOL, code[1], id(a), id(b), id(c), 0 if bias is None else id(bias), RELU if relu else 0
-    if m * n * k >= PACKED and not lead:
-        room = empty((MOST_DEPTH * (m + n + 128),), dtype)
-        done = large(*arguments, id(room))
+    finish = 0 if bias is None else id(bias), RELU if relu else 0
+    if m * n * k < PACKED or lead:
+        done = product(POOL, code, id(a), id(b), id(c), *finish)
     else:
-        done = product(*arguments)
+        room = empty((MOST_DEPTH * (m + n + 128),), dtype)
+        done = large(POOL, code, id(a), id(b), id(c), *finish, id(room))
     return c if done else matmul(a.copy(), b.copy(), bias, relu)
 
 
 def _code(dtype: np.dtype):
-    """What kernels call for a type: a table, and its address; None if there is nothing for it."""
+    """The address of a table of what kernels call for a type; None if there is nothing for it."""
     if dtype.char not in "fd" or not dtype.isnative:
         return None
     from ._shared import table
 
     _threads.start()
-    words = table(dtype)
-    _codes[dtype] = words, words.ctypes.data
+    _tables.append(table(dtype))
+    _codes[dtype] = _tables[-1].ctypes.data
     return _codes[dtype]

@@ -167,7 +167,8 @@ def writable(x: np.ndarray) -> np.ndarray:
 
 
 def _lstm_sample(rng, n, dtype):
-    batch, h = 2, max(n // 32, 1)
+    h = max(min(int(n**0.5) // 2, 64), 1)
+    batch = max(n // (16 * h), 2)
     draw = lambda *shape: rng.standard_normal(shape).astype(dtype) * dtype.type(0.5)
     arrays = draw(4 * batch, 4), draw(4 * h, 4), draw(4 * h), draw(batch, h), draw(batch, h), draw(4 * h, h)
     return *arrays, (batch,) * 4, False
@@ -205,7 +206,8 @@ def lstm_pull(g_hs, g_h, g_c, saved, w, sizes, reverse):
 
 
 def _gru_sample(rng, n, dtype):
-    batch, h = 2, max(n // 24, 1)
+    h = max(min(int(n**0.5) // 2, 64), 1)
+    batch = max(n // (16 * h), 2)
     draw = lambda *shape: rng.standard_normal(shape).astype(dtype) * dtype.type(0.5)
     arrays = draw(4 * batch, 4), draw(3 * h, 4), draw(3 * h), draw(3 * h), draw(batch, h), draw(3 * h, h)
     return *arrays, (batch,) * 4, False
@@ -245,7 +247,8 @@ def gru_pull(g_hs, g_h, saved, w, sizes, reverse):
 
 
 def _rnn_sample(rng, n, dtype):
-    batch, h = 2, max(n // 8, 1)
+    h = max(min(int(n**0.5) // 2, 64), 1)
+    batch = max(n // (16 * h), 2)
     draw = lambda *shape: rng.standard_normal(shape).astype(dtype) * dtype.type(0.5)
     return draw(4 * batch, 4), draw(h, 4), draw(h), draw(batch, h), draw(h, h), (batch,) * 4, False, False
 

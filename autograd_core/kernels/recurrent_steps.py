@@ -44,6 +44,20 @@ def tanh(x):
     return signed(divided(-m, like(x, 2) + m), x)
 
 
+@kernel
+def sigmoids(x):
+    """Of a vector, in place."""
+    for i in range(len(x)):
+        x[i] = sigmoid(x[i])
+
+
+@kernel
+def tanhs(x):
+    """Of a vector, in place."""
+    for i in range(len(x)):
+        x[i] = tanh(x[i])
+
+
 # --- parts -----------------------------------------------------------------------------------------------------------
 
 
@@ -123,13 +137,9 @@ def lstm_steps(begin, end, x, bias, inner, panels, starts, reverse, hs, h, c, sa
 def lstm_row(row, c, h, y, n):
     """One step of one row: gates in place, then the states."""
     i, f, g, o = row[:n], row[n : 2 * n], row[2 * n : 3 * n], row[3 * n : 4 * n]
-    both = row[: 2 * n]
-    for j in range(len(both)):
-        both[j] = sigmoid(both[j])
-    for j in range(n):
-        g[j] = tanh(g[j])
-    for j in range(n):
-        o[j] = sigmoid(o[j])
+    sigmoids(row[: 2 * n])
+    tanhs(g)
+    sigmoids(o)
     cell, before = row[4 * n : 5 * n], row[5 * n :]
     for j in range(n):
         cell[j] = c[j]
@@ -138,7 +148,10 @@ def lstm_row(row, c, h, y, n):
     for j in range(n):
         c[j] = f[j] * c[j] + i[j] * g[j]
     for j in range(n):
-        h[j] = o[j] * tanh(c[j])
+        h[j] = c[j]
+    tanhs(h)
+    for j in range(n):
+        h[j] *= o[j]
     for j in range(n):
         y[j] = h[j]
 
@@ -168,7 +181,8 @@ def lstm_row_back(row, g, dh, dc, out, work, n):
     i, f, c, o, cell = row[:n], row[n : 2 * n], row[2 * n : 3 * n], row[3 * n : 4 * n], row[4 * n : 5 * n]
     di, df, dg, do = out[:n], out[n : 2 * n], out[2 * n : 3 * n], out[3 * n : 4 * n]
     for j in range(n):
-        t[j] = tanh(f[j] * cell[j] + i[j] * c[j])
+        t[j] = f[j] * cell[j] + i[j] * c[j]
+    tanhs(t)
     for j in range(n):
         slope[j] = dh[j] + g[j]
     for j in range(n):
@@ -212,14 +226,16 @@ def gru_row(work, h, y, row, n):
     one, both, new, part = row.dtype.type(1), row[: 2 * n], row[2 * n : 3 * n], row[3 * n : 4 * n]
     r, z = row[:n], row[n : 2 * n]
     for j in range(len(both)):
-        both[j] = sigmoid(both[j] + work[j])
+        both[j] += work[j]
+    sigmoids(both)
     given, before = work[2 * n :], row[4 * n :]
     for j in range(n):
         part[j] = given[j]
     for j in range(n):
         before[j] = h[j]
     for j in range(n):
-        new[j] = tanh(new[j] + r[j] * part[j])
+        new[j] += r[j] * part[j]
+    tanhs(new)
     for j in range(n):
         h[j] = (one - z[j]) * new[j] + z[j] * h[j]
     for j in range(n):
@@ -301,8 +317,7 @@ def rnn_steps(begin, end, x, bias, inner, panels, starts, reverse, relu, hs, h, 
         for i in range(count):
             row, before, state, y = rows[i, :n], rows[i, n:], states[i], hs[first + i]
             if not relu:
-                for j in range(n):
-                    row[j] = tanh(row[j])
+                tanhs(row)
             for j in range(n):
                 before[j] = state[j]
             for j in range(n):

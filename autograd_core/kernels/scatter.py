@@ -261,8 +261,8 @@ def taken(x, index, axis, each):
 
 
 def _scattered(x, v, index, axis, each, how):
-    y = np.array(x, order="C")
-    join = JOINS[how][1]
+    y, join = np.array(x, order="C"), JOINS[how][1]
+    index, v = np.ascontiguousarray(index), np.ascontiguousarray(v)  # NumPy goes through others in an order of its own
     if each:
         places = [np.arange(k).reshape(-1, *(1,) * (x.ndim - a - 1)) for a, k in enumerate(index.shape)]
         places[axis] = index
@@ -387,6 +387,7 @@ def _tied(rng, n, dtype):
 
 def _winners(index, shape, length, axis, each):
     index = index if each else np.broadcast_to(index.reshape(-1, *(1,) * (-axis - 1)), shape)
+    index = np.ascontiguousarray(index)
     turns = np.broadcast_to(np.arange(shape[axis]).reshape(-1, *(1,) * (-axis - 1)), shape)
     turn = np.zeros(tuple(length if a == axis else n for a, n in enumerate(shape, -len(shape))), np.int64)
     np.put_along_axis(turn, index, turns, axis)
