@@ -243,8 +243,9 @@ def _caller(op: Op) -> Callable:
         except Exception as error:
             raise explained(op, args, error) from error
 
-    if op.elementwise and not op.view and not op.defaults and len(op.inputs) in SHORTCUTS:
-        call = SHORTCUTS[len(op.inputs)](op, call)
+    if op.outputs == 1 and not (op.view or op.mutates or op.variadic) and len(op.inputs) in SHORTCUTS:
+        if len(op.inputs) == 1 or op.elementwise and not op.defaults:
+            call = SHORTCUTS[len(op.inputs)](op, call)
     call.op = op
     call.__name__ = call.__qualname__ = op.name
     stated = forward.__doc__ if inspect.isfunction(forward) else None

@@ -1,10 +1,11 @@
-"""The shortest way through an elementwise op, for plain tensors in ordinary mode; anything else is left to `apply`.
+"""The shortest way through the most usual ops, for plain tensors in ordinary mode; anything else is left to `apply`.
 
 What is said here twice is said for speed: on tiny tensors `Tensor.apply` takes longer than NumPy's work.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -16,35 +17,36 @@ from .tape import Node, clock, state
 from .tensor import Tensor, as_entry, explained, record
 
 
-def unary(op: Op, general: Callable) -> Callable:
-    """The shortest way through an elementwise op of one input: `apply` for a plain tensor in ordinary mode."""
-    forward, plans, promotes = op.forward, op.quick, bool(op.promotes)
-    small, least = getattr(forward, "small", forward), getattr(forward, "least", math.inf)
+new = object.__new__
 
-    def call(input):
+# How an op of one array is called: parameters, and how they are handed on.  To pass `**params` on costs as much as it
+# does to record, so those that many ops share are spelled out.
+ONE = """
+def of_one(op, general, forward, small, least, plans, promotes):
+    def call(input{parameters}):
         if input.__class__ is not Tensor or input.origin is not None or state.mode is not None:
-            return general(input)
+            return general(input{given})
         value = input.value
         try:
-            y = forward(value) if value.__class__ is np.ndarray and value.size >= least else small(value)
+            y = {forward}(value{given})
         except Exception as error:
             raise explained(op, (input,), error) from error
-        if y.__class__ is not np.ndarray:
+        if y.__class__ is not ndarray:
             y = as_entry(y)
-        if promotes and y.dtype is not value.dtype:
-            return general(input)
+        dtype = y.dtype
+        if promotes and dtype is not value.dtype:
+            return general(input{given})
         t = new(Tensor)
         t.value = y
         t.leaf = t.origin = t.node = None
         if input.node is not None:
-            dtype = y.dtype
             if (plan := plans.get(3)) is None or not (dtype is float32 or dtype is float64):
-                t.node = record(op, y, [value], {}, [input.node], 3)
+                t.node = record(op, y, [value], {{{listed}}}, [input.node], 3)
             else:
                 t.node = n = new(Node)
                 n.plan = plan
                 n.parents = (input.node,)
-                n.env = plan.save(y, value)
+                n.env = plan.save(y, value{given})
                 n.shape = y.shape
                 n.dtype = dtype
                 n.index = next(clock)
@@ -52,10 +54,39 @@ def unary(op: Op, general: Callable) -> Callable:
         return t
 
     return call
+"""
+
+
+@functools.cache
+def written(parameters: str, given: str, listed: str, sized: bool) -> Callable:
+    """The function above for some parameters; `sized` for forward functions that leave small arrays to another."""
+    forward = "(forward if value.__class__ is ndarray and value.size >= least else small)" if sized else "forward"
+    source = ONE.format(parameters=parameters, given=given, listed=listed, forward=forward)
+    scope = {**globals(), "ndarray": np.ndarray}
+    exec(compile(source, "<shortcut>", "exec"), scope)
+    return scope["of_one"]
+
+
+SPELLED = {
+    (): ("", "", ""),
+    ("axis",): (", *, axis", ", axis=axis", "'axis': axis"),
+    ("axis", "keepdims"): (
+        ", *, axis, keepdims=False", ", axis=axis, keepdims=keepdims", "'axis': axis, 'keepdims': keepdims",
+    ),
+}  # fmt: skip
+
+
+def unary(op: Op, general: Callable) -> Callable:
+    """The shortest way through an op of one array with one result: `apply` for a plain tensor in ordinary mode."""
+    forward = op.forward
+    small, least = getattr(forward, "small", None), getattr(forward, "least", math.inf)
+    spelled = SPELLED.get(tuple(op.defaults), (", **params", ", **params", "**params"))
+    of_one = written(*spelled, small is not None and not op.defaults)
+    return of_one(op, general, forward, small, least, op.quick, bool(op.promotes))
 
 
 def binary(op: Op, general: Callable) -> Callable:
-    """The same for two inputs: plain tensors of one type, or one and a Python number."""
+    """The same for an elementwise op of two inputs: plain tensors of one type, or one and a Python number."""
     forward, plans, promotes = op.forward, op.quick, bool(op.promotes)
     small, least = getattr(forward, "small", forward), getattr(forward, "least", math.inf)
 
@@ -123,7 +154,6 @@ def binary(op: Op, general: Callable) -> Callable:
     return call
 
 
-new = object.__new__
 _constants: dict[float, np.ndarray] = {}
 
 

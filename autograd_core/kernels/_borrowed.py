@@ -7,12 +7,16 @@ Imports Numba, and is itself imported when the first kernel that names it is bui
 
 from __future__ import annotations
 
+from llvmlite import ir
+from numba import types
 from numba.core import cgutils
 from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
-from numba.np.arrayobj import make_array
+from numba.np.arrayobj import make_array, populate_array
 
 from ._native import WideCompiler
+
+HEAD = object.__basicsize__  # bytes of a Python object before what NumPy has in an array's record: first, where entries are
 
 
 @intrinsic
@@ -26,6 +30,23 @@ def borrowed(typingctx, array):
         return impl_ret_borrowed(context, builder, sig.return_type, bare._getvalue())
 
     return array(array), generate
+
+
+@intrinsic
+def entries(typingctx, like, record, count):
+    """The entries of an array of like's type that lie in order, from its record (`id`), as an array that nobody owns."""
+    kind = types.Array(like, 1, "C")
+
+    def generate(context, builder, sig, args):
+        word = builder.add(args[1], context.get_constant(types.intp, HEAD))
+        place = builder.load(builder.inttoptr(word, ir.IntType(64).as_pointer()))
+        bare, size = make_array(kind)(context, builder), context.get_abi_sizeof(context.get_data_type(like))
+        step = context.get_constant(types.intp, size)
+        data = builder.inttoptr(place, context.get_data_type(like).as_pointer())
+        populate_array(bare, data=data, shape=[args[2]], strides=[step], itemsize=step, meminfo=None)
+        return bare._getvalue()
+
+    return kind(like, types.intp, types.intp), generate
 
 
 class Apart(WideCompiler):

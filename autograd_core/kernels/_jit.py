@@ -51,12 +51,13 @@ class Kernel(functools.partial):
     machine code, which costs less than any `__call__` in Python; before, of what builds it.
     """
 
-    def __new__(cls, fn: Callable, chunks: bool, options: dict, name: str | None = None):
+    def __new__(cls, fn: Callable, chunks: bool, options: dict, name: str | None = None, numbers: str = ""):
         def first(*args):
             return self.build()(*args)
 
         self = super().__new__(cls, first)
         self.fn, self.chunks, self.options, self.first, self._dispatcher = fn, chunks, options, first, None
+        self.numbers = numbers
         self.name = f"{fn.__module__.rpartition('.')[2]}.{name or fn.__qualname__}"
         if self.name in KERNELS or "<" in self.name:
             raise ValueError(f"kernel {self.name}: give it a name=... of its own, under which it is kept on disk")
@@ -87,10 +88,21 @@ class Kernel(functools.partial):
             elif self.chunks:
                 called, bound = self._launcher(), (_threads.ADDRESS,)
                 _threads.start()
+            elif self.numbers:
+                called, bound = self._entry(), ()
             else:
                 called, bound = self.dispatcher, ()
             self.__setstate__((called, bound, None, self.__dict__))
             return self
+
+    def _entry(self):
+        """What the dispatcher would call after it has looked at the types of all arguments."""
+        from numba import types
+
+        known = {"i": types.intp, "d": types.float64}
+        signature = tuple(known[letter] for letter in self.numbers)
+        self.dispatcher.compile(signature)
+        return getattr(self.dispatcher.overloads[signature], "entry_point", self.dispatcher)
 
     def _launcher(self):
         """launch(pool, count, grain, ...), compiled."""
@@ -124,11 +136,15 @@ def _in_python(fn, count, grain, *args):
         fn(begin, min(begin + grain, count), *args)
 
 
-def kernel(fn: Callable | None = None, *, chunks: bool = False, fastmath=SUMS, name=None, **options) -> Any:
-    """Declare a kernel; with chunks=True its first two parameters are the bounds of a chunk."""
+def kernel(fn: Callable | None = None, *, chunks=False, fastmath=SUMS, name=None, numbers="", **options) -> Any:
+    """Declare a kernel; with chunks=True its first two parameters are the bounds of a chunk.
+
+    One of `numbers`, a letter for each parameter (i: whole, d: any), is compiled for these alone, and called at half the
+    cost.  It is given arrays as the addresses of NumPy's records, by `id`, and makes arrays of them with `entries`.
+    """
     if fn is None:
-        return lambda fn: kernel(fn, chunks=chunks, fastmath=fastmath, name=name, **options)
-    return Kernel(fn, chunks, {"fastmath": set(fastmath), **options}, name)
+        return lambda fn: kernel(fn, chunks=chunks, fastmath=fastmath, name=name, numbers=numbers, **options)
+    return Kernel(fn, chunks, {"fastmath": set(fastmath), **options}, name, numbers)
 
 
 def inline(fn: Callable) -> Kernel:
@@ -136,21 +152,49 @@ def inline(fn: Callable) -> Kernel:
     return kernel(fn, fastmath=EXACT, forceinline=True)
 
 
-def choice(reference: Callable, *, sample: Callable, size: Callable = lambda x, *rest: x.size, ulps=100) -> Callable:
+def entries_of_first(x, *rest) -> int:
+    """How many entries the first array has: the usual size of a problem."""
+    return x.size
+
+
+# Choices by this size, by number of parameters: to pass on `*args, **options` would cost as much as a small kernel.
+QUICK = {
+    1: lambda small, large, least: lambda x: (small if x.size < least else large)(x),
+    2: lambda small, large, least: lambda x, a: (small if x.size < least else large)(x, a),
+    3: lambda small, large, least: lambda x, a, b: (small if x.size < least else large)(x, a, b),
+    4: lambda small, large, least: lambda x, a, b, c: (small if x.size < least else large)(x, a, b, c),
+}
+
+
+def _with_names_of(function: Callable, quick: FunctionType) -> Callable:
+    """A choice under the names of parameters, and with the defaults, of the function it stands for."""
+    code = quick.__code__.replace(co_varnames=function.__code__.co_varnames[: quick.__code__.co_argcount])
+    return functools.wraps(function)(
+        FunctionType(code, globals(), function.__name__, function.__defaults__, quick.__closure__)
+    )
+
+
+def choice(reference: Callable, *, sample: Callable, size: Callable = entries_of_first, ulps=100, name=None):
     """Declare what stands between ops and kernels: f(...) chooses by size alone between itself and its reference.
 
     `sample(rng, n, dtype)` gives arguments of about n entries: from it follow the check of the two against each other,
     the measurement of the size from which compiled code is quicker, and what `warm` compiles.  `dtype` is a NumPy dtype.
-    By how much the two may differ is told in steps between numbers of the largest result's size.
+    By how much the two may differ is told in steps between numbers of the largest result's size; `name` is for functions
+    that are made by others.
     """
 
     def declare(compiled: Callable) -> Callable:
-        name = f"{compiled.__module__.rpartition('.')[2]}.{compiled.__name__}"
-        least = LEAST.get(name, 0)
+        if name:
+            compiled.__name__ = compiled.__qualname__ = name
+        key = f"{compiled.__module__.rpartition('.')[2]}.{compiled.__name__}"
+        least = LEAST.get(key, 0)
 
         @functools.wraps(compiled)
         def choose(*args, **options):
             return (reference if size(*args) < least else compiled)(*args, **options)
+
+        if size is entries_of_first and compiled.__code__.co_argcount in QUICK:
+            choose = _with_names_of(compiled, QUICK[compiled.__code__.co_argcount](reference, compiled, least))
 
         @functools.wraps(compiled)
         def only_reference(*args, **options):
@@ -159,7 +203,7 @@ def choice(reference: Callable, *, sample: Callable, size: Callable = lambda x, 
         chosen = only_reference if not COMPILED else choose if least else compiled
         chosen.compiled, chosen.reference, chosen.size = compiled, reference, size
         chosen.sample, chosen.ulps = sample, ulps
-        CHOICES[name] = chosen
+        CHOICES[key] = chosen
         return chosen
 
     return declare

@@ -1,4 +1,4 @@
-"""Floats as integers in the same order: their maximum is one instruction on whole vectors, whatever NaN may do.
+"""Order among floats that takes one instruction or two on whole vectors, whatever NaN may do.
 
 Imports Numba, and is itself imported when the first kernel that names one of these is built.
 """
@@ -7,7 +7,21 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
+
+
+@intrinsic
+def greatest(typingctx, a, b):
+    """The larger of two numbers; NaN if one is."""
+
+    def generate(context, builder, sig, args):
+        number = args[0].type
+        name, signature = f"llvm.maximum.f{a.bitwidth}", ir.FunctionType(number, [number, number])
+        largest = cgutils.get_or_insert_function(builder.module, signature, name)
+        return builder.call(largest, args, fastmath=("nsz",))
+
+    return a(a, b), generate
 
 
 def _turned(builder, bits, width):

@@ -8,40 +8,31 @@ from __future__ import annotations
 import numpy as np
 
 from . import _memory
-from ._jit import choice, kernel, plain
-from .reduce import DEEP, FLOATS, PIECE, at, layout, result, shared_out, without
+from ._jit import Kernel, Late, choice, kernel, plain
+from .reduce import (
+    DOUBLE, FLOATS, GRAIN, PIECE, POOL, SINGLE, Way, at, layout, reduced, result, shared_out, view, way, without,
+)  # fmt: skip
 
-SPAN = 1 << 15  # entries of a row in one item
-FLAT = 200_000  # entries of one row up to which NumPy is quicker
-WORDS = {c: (np.dtype(word), int(np.array(np.nan, c).view(word))) for c, word in (("f", "i4"), ("d", "i8"))}
+entries, greatest = Late("_borrowed", "entries"), Late("_order", "greatest")
 
 
 @kernel(forceinline=True)
 def larger(best, v):
     """Which is larger; NaN is, once it has been seen."""
-    return v if (v > best) | (v != v) else best
+    return greatest(best, v)
 
 
 @kernel(chunks=True)
-def max_rows(begin, end, x, words, out, n, block, blocks, flip, nan):
-    """out (rows, blocks): the largest x of each block of rows of x (rows, n), or with flip=-1 of -x.
-
-    Entries are compared as integers, `words`, in which the order is the same: the largest of these is found by vectors.
-    """
-    word = words.dtype.type
-    last, flip = word(8 * words.itemsize - 1), word(flip)
-    sign = word(word(1) << last)
-    rest = word(~sign)
+def max_rows(begin, end, x, out, n, block, blocks, sign):
+    """out (rows, blocks): the largest sign * x of each block of rows of x (rows, n)."""
+    scale = x.dtype.type(sign)
     for i in range(begin, end):
         row = i if blocks == 1 else i // blocks
         low = row * n + (i - row * blocks) * block
-        top, bad = sign, False
+        top = x.dtype.type(-np.inf)
         for k in range(min(block, row * n + n - low)):
-            w, v = at(words, low + k), at(x, low + k)
-            w = word(w ^ ((w >> last) & rest) ^ flip)
-            top = w if w > top else top
-            bad |= v != v
-        out[i] = word(nan) if bad else word(top ^ ((top >> last) & rest))
+            top = greatest(top, scale * at(x, low + k))
+        out[i] = top
 
 
 @kernel(chunks=True)
@@ -56,8 +47,11 @@ def max_columns(begin, end, x, out, n, inner, block, blocks, piece, sign):
         place = (spot // blocks * n + low) * inner + left
         for _ in range(min(block, n - low)):
             for j in range(wide):
-                y[j] = larger(y[j], scale * at(x, place + j))
+                y[j] = greatest(y[j], scale * at(x, place + j))
             place += inner
+
+
+MAX = way("max", max_rows, max_columns, (max_rows, max_columns))
 
 
 @kernel(chunks=True)
@@ -81,6 +75,33 @@ def place_columns(begin, end, x, out, n, inner, piece, sign):
         y = out[spot * inner + left : spot * inner + left + wide]
         for j in range(wide):
             y[j] = where[j]
+
+
+def where(dtype: np.dtype) -> Kernel:
+    """A kernel for the places in a small array of a type."""
+    zero = dtype.type(0)
+
+    @kernel(numbers="iiiiid", name=f"place_{dtype.char}")
+    def places(x, out, outer, n, inner, sign):
+        """out (outer, inner): where along n the first largest sign * x (outer, n, inner) is, or the first NaN."""
+        xs, y = entries(zero, x, outer * n * inner), entries(np.int64(0), out, outer * inner)
+        if inner > 1:
+            place_columns(0, outer * ((inner + PIECE - 1) // PIECE), xs, y, n, inner, PIECE, sign)
+            return
+        scale = zero + sign
+        for i in range(outer):
+            top = scale * at(xs, i * n)
+            for k in range(1, n):
+                top = greatest(top, scale * at(xs, i * n + k))
+            k, nan = 0, top != top
+            while not (scale * at(xs, i * n + k) == top or nan and at(xs, i * n + k) != at(xs, i * n + k)):
+                k += 1
+            y[i] = k
+
+    return places
+
+
+PLACE = Way(max_rows, place_columns, where(SINGLE), where(DOUBLE))
 
 
 @kernel(chunks=True)
@@ -147,37 +168,32 @@ def _sample(rng, n, dtype):
 @choice(reference=_most, sample=lambda *a: (_sample(*a), (-1,), 1))
 def most(x, axis, sign, keepdims=False):
     """The largest entry over some axes, or with sign=-1 the smallest."""
-    if x.dtype.char not in FLOATS or not axis or x.size < (FLAT if len(axis) == x.ndim else 1):
+    dtype = x.dtype
+    kernel = MAX.of(dtype)
+    if kernel is None or not axis or not x.size:
         return _most(x, axis, sign, keepdims)
+    if x.flags.carray and (seen := view(x.shape, axis, keepdims)):
+        outer, n, inner, left, room = seen
+        y = room(left, dtype)
+        kernel(POOL, id(x), id(y), outer, n, inner, sign, 1)
+        return y
     flat, dims, back = layout(x, axis)
     y, out = result(x, axis, back)
-    _reduced(flat, dims, out, sign)
-    return without(np.negative(y, y) if sign < 0 else y, axis, keepdims)
-
-
-def _reduced(x, dims, out, sign):
-    """The largest sign * x, block by block."""
-    outer, n, inner = dims
-    if inner == 1:
-        blocks = -(-n // SPAN)
-        y = out if blocks == 1 else np.empty(outer * blocks, x.dtype)
-        word, nan = WORDS[x.dtype.char]
-        items, flip = outer * blocks, 0 if sign > 0 else -1
-        max_rows(items, shared_out(min(n, SPAN)), x, x.view(word), y.view(word), n, SPAN, blocks, flip, nan)
-    else:
-        blocks = -(-n // DEEP)
-        y = out if blocks == 1 else _memory.empty((outer * blocks * inner,), x.dtype)
-        items, each = outer * blocks * -(-inner // PIECE), min(n, DEEP) * min(inner, PIECE)
-        max_columns(items, shared_out(each), x, y, n, inner, DEEP, blocks, PIECE, sign)
-    if blocks > 1:
-        _reduced(y, (outer, blocks, inner), out, 1)
+    reduced(flat, dims, out, kernel, kernel, 1, sign)
+    return without(y, axis, keepdims)
 
 
 @choice(reference=_place, sample=lambda *a: (_sample(*a), -2, 1))
 def place(x, axis, sign):
     """Where along an axis, which stays at length one, the first largest (smallest) entry is, or the first NaN."""
-    if x.dtype.char not in FLOATS or x.size == 0:
+    kernel = PLACE.of(x.dtype)
+    if kernel is None or x.size == 0:
         return _place(x, axis, sign)
+    if x.size <= GRAIN and (seen := view(x.shape, (axis,), True)):
+        outer, n, inner, left, room = seen
+        x, y = x if x.flags.carray else plain(x), room(left, np.int64)
+        kernel(id(x), id(y), outer, n, inner, sign)
+        return y
     flat, (outer, n, inner), back = layout(x, (axis,))
     if inner < 16:
         rows = flat.reshape(outer, n, inner).swapaxes(1, 2) if inner > 1 else flat.reshape(outer, n)

@@ -3,27 +3,32 @@
 Every array is taken as (outer, n, inner), in order and flat; n is what is reduced.  Where inner is 1 these are rows,
 else columns.  A block is at most BLOCK entries of a row, kept in many sums at once, or DEEP rows of columns; the
 results of blocks are reduced in turn.  So no sum is longer than some hundred terms, and what threads share out are
-blocks.
+blocks.  All of that is one call, since for a few entries calls are what takes time.
 """
 
 from __future__ import annotations
 
+import functools
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
 from . import _memory
-from ._jit import choice, inline, kernel, plain
+from ._jit import Kernel, Late, choice, inline, kernel, plain
+from ._threads import ADDRESS as POOL
 from .sums import LONG, add_up
 
+entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
 BLOCK, DEEP, PIECE = (
     1 << 16,
     128,
     1024,
 )  # entries of a row, rows of columns, columns: what one partial result is made of
 RUN, GROUP = 2048, 8  # entries of a row that are joined as they come, and how many such runs
-GRAIN = 1 << 17  # entries that a thread takes at a time
+GRAIN = 1 << 17  # entries that a thread takes at a time; up to so many, blocks may be larger
 FLOATS = frozenset("fd")
+SINGLE, DOUBLE = np.dtype("f"), np.dtype("d")
 
 
 # --- layout ----------------------------------------------------------------------------------------------------------
@@ -73,6 +78,26 @@ def without(y: np.ndarray, axis: tuple, keepdims: bool) -> np.ndarray:
     )
 
 
+@functools.lru_cache(4096)
+def view(shape: tuple, axis: tuple, keepdims: bool) -> tuple | None:
+    """An array with entries in order as (outer, n, inner), the shape of what is left, and what makes room for it.
+
+    It is None if the axes lie apart, or leave a few long columns, which have a way of their own.
+    """
+    if not axis or axis[-1] - axis[0] >= len(axis):
+        return None
+    first, last = axis[0] + len(shape), axis[-1] + len(shape) + 1
+    outer, n, inner = prod(shape[:first]), prod(shape[first:last]), prod(shape[last:])
+    left = (*shape[:first], *(1,) * (len(axis) if keepdims else 0), *shape[last:])
+    room = np.empty if 8 * outer * inner < _memory.LEAST else _memory.empty
+    return None if narrow(n, inner, prod(shape)) else (outer, n, inner, left, room)
+
+
+def narrow(n: int, inner: int, size: int) -> bool:
+    """Whether there are so few columns that several rows are better taken as one."""
+    return 1 < inner < 32 and n >= 256 and size > 1 << 14
+
+
 def shared_out(each: int) -> int:
     """How many items of so many entries make a chunk."""
     return max(1, GRAIN // max(each, 1))
@@ -112,8 +137,21 @@ def square_of(v):
     return v * v
 
 
-def reducing(name: str, term, join, start: int) -> tuple:
-    """Kernels for rows and for columns: join the terms of each block, and divide by a number."""
+class Way(NamedTuple):
+    """Kernels that reduce rows and columns, and those for all of an array of a type."""
+
+    rows: Kernel
+    columns: Kernel
+    single: Kernel
+    double: Kernel
+
+    def of(self, dtype: np.dtype) -> Kernel | None:
+        """The kernel for all of an array of a type, if there is one."""
+        return self.single if dtype is SINGLE else self.double if dtype is DOUBLE else None
+
+
+def reducing(name: str, term, join, start: int, then: tuple = ()) -> Way:
+    """Kernels that join the terms of each block, and divide by a number; results of blocks are joined as by `then`."""
 
     @kernel(chunks=True, name=f"{name}_rows")
     def rows(begin, end, x, out, n, block, blocks, divisor):
@@ -166,78 +204,120 @@ def reducing(name: str, term, join, start: int) -> tuple:
                 for j in range(wide):
                     y[j] /= scale
 
-    return rows, columns
+    return way(name, rows, columns, then[:2] or (rows, columns))
+
+
+def way(name: str, rows: Kernel, columns: Kernel, then: tuple, root: bool = False) -> Way:
+    """A way to reduce whole arrays by kernels for blocks, then by others for their results; and to take roots then."""
+    return Way(rows, columns, *(in_one_call(name, rows, columns, then, root, dtype) for dtype in (SINGLE, DOUBLE)))
+
+
+def in_one_call(name: str, rows: Kernel, columns: Kernel, then: tuple, root: bool, dtype: np.dtype) -> Kernel:
+    """A kernel for all of an array of a type."""
+    zero, number, (rows_then, columns_then, *_) = dtype.type(0), dtype.type, then
+
+    @kernel(numbers="iiiiiidd", name=f"{name}_{dtype.char}")
+    def whole(pool, x, out, outer, n, inner, scale, after):
+        """out (outer, inner) of x (outer, n, inner), given as records; `scale` and `after` are for the two kernels."""
+        size, pieces = outer * n * inner, (inner + PIECE - 1) // PIECE
+        xs, y = entries(zero, x, size), entries(zero, out, outer * inner)
+        both = scale * after
+        if inner == 1 and size <= GRAIN:
+            rows(0, outer, xs, y, n, n, 1, both)
+        elif inner == 1:
+            blocks = (n + BLOCK - 1) // BLOCK
+            grain = max(GRAIN // min(n, BLOCK), 1)
+            if blocks == 1:
+                for_chunks(pool, rows, outer, grain, (xs, y, n, n, 1, both))
+            else:
+                part = np.empty(outer * blocks, number)
+                for_chunks(pool, rows, outer * blocks, grain, (xs, part, n, BLOCK, blocks, scale))
+                rows_then(0, outer, part, y, blocks, blocks, 1, after)
+        elif n <= DEEP or size <= GRAIN and n <= 4 * DEEP:
+            grain = max(GRAIN // max(n * min(inner, PIECE), 1), 1)
+            for_chunks(pool, columns, outer * pieces, grain, (xs, y, n, inner, n, 1, PIECE, both))
+        else:
+            blocks = (n + DEEP - 1) // DEEP
+            part, grain = np.empty(outer * blocks * inner, number), max(GRAIN // (DEEP * min(inner, PIECE)), 1)
+            for_chunks(pool, columns, outer * blocks * pieces, grain, (xs, part, n, inner, DEEP, blocks, PIECE, scale))
+            columns_then(0, outer * pieces, part, y, blocks, inner, blocks, 1, PIECE, after)
+        if scale < 0:
+            for i in range(len(y)):
+                y[i] = -y[i]
+        if root:
+            for i in range(len(y)):
+                y[i] = np.sqrt(y[i])
+
+    return whole
 
 
 SUMS = reducing("sum", itself, plus, 0)
 PRODUCTS = reducing("prod", itself, times, 1)
-SIZES = reducing("absolute_sum", size_of, plus, 0)
-SQUARES = reducing("square_sum", square_of, plus, 0)
+SIZES = reducing("absolute_sum", size_of, plus, 0, SUMS)
+SQUARES = reducing("square_sum", square_of, plus, 0, SUMS)
+NORMS = way("norm", SQUARES.rows, SQUARES.columns, SUMS, root=True)
 
 
-def reduced(x: np.ndarray, dims: tuple, out: np.ndarray, first: tuple, then: tuple, divisor: float = 1) -> None:
-    """Reduce x (outer, n, inner) into out (outer, inner): blocks by the first kernels, their results by the others."""
+def reduced(x: np.ndarray, dims: tuple, out: np.ndarray, kernel: Kernel, then: Kernel, after: float, scale=1.0) -> None:
+    """Reduce x (outer, n, inner) into out (outer, inner), both in order."""
     outer, n, inner = dims
-    if out.size == 0:
-        return
-    if inner == 1:
-        blocks = -(-n // BLOCK) or 1
-        y = out if blocks == 1 else _memory.empty((outer * blocks,), x.dtype)
-        first[0](outer * blocks, shared_out(min(n, BLOCK)), x, y, n, BLOCK, blocks, divisor if blocks == 1 else 1)
-    elif inner < 32 and n >= 256 and x.size > 1 << 14:
-        return _folded(x, dims, out, first, then, divisor, 64 // inner)
+    if narrow(n, inner, x.size):
+        _folded(x, dims, out, kernel, then, after, scale)
     else:
-        blocks = -(-n // DEEP) or 1
-        y = out if blocks == 1 else _memory.empty((outer * blocks * inner,), x.dtype)
-        items, each = outer * blocks * -(-inner // PIECE), min(n, DEEP) * min(inner, PIECE)
-        first[1](items, shared_out(each), x, y, n, inner, DEEP, blocks, PIECE, divisor if blocks == 1 else 1)
-    if blocks > 1:
-        reduced(y, (outer, blocks, inner), out, then, then, divisor)
+        kernel(POOL, id(x), id(out), outer, n, inner, scale, after)
 
 
-def _folded(x, dims, out, first, then, divisor, times_over) -> None:
+def _folded(x, dims, out, kernel, then, after, scale) -> None:
     """Few columns: several rows are taken as one, so that there are enough columns, which are then reduced in turn."""
     outer, n, inner = dims
+    times_over = 64 // inner
     whole = n // times_over
     rest = n - whole * times_over
     y = _memory.empty((outer, times_over + (rest > 0), inner), x.dtype)
     cube = x.reshape(outer, n, inner)
-    head = (
-        x
-        if not rest
-        else np.ascontiguousarray(cube[:, : n - rest]).reshape(-1)
-        if outer > 1
-        else x[: (n - rest) * inner]
-    )
+    ordered = lambda part: np.ascontiguousarray(part).reshape(-1)
+    head = x if not rest else ordered(cube[:, : n - rest]) if outer > 1 else x[: (n - rest) * inner]
     z = y if not rest else _memory.empty((outer, times_over, inner), x.dtype)
-    reduced(head, (outer, whole, times_over * inner), z.reshape(-1), first, then)
+    reduced(head, (outer, whole, times_over * inner), z, kernel, then, 1, scale)
     if rest:
-        y[:, :times_over] = z
         tail = _memory.empty((outer, inner), x.dtype)
-        reduced(
-            np.ascontiguousarray(cube[:, n - rest :]).reshape(-1), (outer, rest, inner), tail.reshape(-1), first, then
-        )
-        y[:, times_over] = tail
-    reduced(y.reshape(-1), (outer, y.shape[1], inner), out, then, then, divisor)
+        reduced(ordered(cube[:, n - rest :]), (outer, rest, inner), tail, kernel, then, 1, scale)
+        y[:, :times_over], y[:, times_over] = z, tail
+    reduced(y, (outer, y.shape[1], inner), out, then, then, after)
 
 
-def _over(x: np.ndarray, axis: tuple, keepdims: bool, first: tuple, then: tuple, divisor: float = 1) -> np.ndarray:
-    if len(axis) == x.ndim and x.size <= BLOCK and not keepdims and x.flags.carray:  # the same, without detours
-        y = np.empty((), x.dtype)
-        first[0](1, 1, x if x.ndim == 1 else x.reshape(-1), y.reshape(1), x.size, BLOCK, 1, divisor)
-        return y
-    flat, dims, back = layout(x, axis)
-    y, out = result(x, axis, back)
-    reduced(flat, dims, out, first, then, divisor)
-    return without(y, axis, keepdims)
+def reduction(reference, first: Way, then: Way, mean: bool = False, root: bool = False):
+    """A function of an array and axes counted from the end: blocks by the first kernels, their results by the others."""
+    single, double = first.single, first.double
+
+    def reduced_over(x, axis, keepdims=False):
+        dtype = x.dtype
+        kernel = single if dtype is SINGLE else double if dtype is DOUBLE else None
+        if kernel is None or not axis:
+            return reference(x, axis, keepdims)
+        if x.flags.carray and (seen := view(x.shape, axis, keepdims)):
+            outer, n, inner, left, room = seen
+            y = room(left, dtype)
+            kernel(POOL, id(x), id(y), outer, n, inner, 1.0, n if mean else 1.0)
+            return y
+        flat, dims, back = layout(x, axis)
+        y, out = result(x, axis, back)
+        plain_way = (SQUARES if root else first).of(dtype)
+        reduced(flat, dims, out, plain_way, then.of(dtype), dims[1] if mean else 1.0)
+        return without(np.sqrt(y, y) if root else y, axis, keepdims)
+
+    return reduced_over
 
 
 # --- what ops call ---------------------------------------------------------------------------------------------------
 
 
 def _sum(x, axis, keepdims=False):
-    precise = x.size > LONG or x.dtype.char == "e"
-    return add_up(x, axis, keepdims) if precise else np.add.reduce(x, axis=axis, keepdims=keepdims)
+    if x.size > LONG or x.dtype.char == "e":
+        y = add_up(x, axis, keepdims)
+    else:
+        y = np.add.reduce(x, axis=axis, keepdims=keepdims)
+    return y.astype(np.int64) if y.dtype.kind == "u" else y
 
 
 def _mean(x, axis, keepdims=False):
@@ -269,41 +349,17 @@ def _columns(rng, n, dtype):
     return rng.standard_normal((max(n // 64, 1), 64)).astype(dtype), (-2,)
 
 
-@choice(reference=_sum, sample=_rows)
-def total(x, axis, keepdims=False):
-    """The sum over some axes, counted from the end."""
-    if x.dtype.char not in FLOATS or not axis:
-        return _sum(x, axis, keepdims)
-    return _over(x, axis, keepdims, SUMS, SUMS)
+def _norm(x, axis, keepdims=False):
+    return np.sqrt(_squares(x, axis, keepdims))
 
 
-@choice(reference=_mean, sample=_columns)
-def mean(x, axis, keepdims=False):
-    """The mean over some axes."""
-    if x.dtype.char not in FLOATS or not axis:
-        return _mean(x, axis, keepdims)
-    return _over(x, axis, keepdims, SUMS, SUMS, prod([x.shape[a] for a in axis]))
+def _nearly_one(rng, n, dtype):
+    return (1 + rng.standard_normal(n) / 100).astype(dtype), (-1,)
 
 
-@choice(reference=_prod, sample=lambda rng, n, dtype: ((1 + rng.standard_normal(n) / 100).astype(dtype), (-1,)))
-def product(x, axis, keepdims=False):
-    """The product over some axes."""
-    if x.dtype.char not in FLOATS or not axis:
-        return _prod(x, axis, keepdims)
-    return _over(x, axis, keepdims, PRODUCTS, PRODUCTS)
-
-
-@choice(reference=_absolute, sample=_columns)
-def absolute_sum(x, axis, keepdims=False):
-    """The sum of absolute values over some axes."""
-    if x.dtype.char not in FLOATS or not axis:
-        return _absolute(x, axis, keepdims)
-    return _over(x, axis, keepdims, SIZES, SUMS)
-
-
-@choice(reference=_squares, sample=_rows)
-def square_sum(x, axis, keepdims=False):
-    """The sum of squares over some axes."""
-    if x.dtype.char not in FLOATS or not axis:
-        return _squares(x, axis, keepdims)
-    return _over(x, axis, keepdims, SQUARES, SUMS)
+total = choice(reference=_sum, sample=_rows, name="total")(reduction(_sum, SUMS, SUMS))
+mean = choice(reference=_mean, sample=_columns, name="mean")(reduction(_mean, SUMS, SUMS, True))
+product = choice(reference=_prod, sample=_nearly_one, name="product")(reduction(_prod, PRODUCTS, PRODUCTS))
+absolute_sum = choice(reference=_absolute, sample=_columns, name="absolute_sum")(reduction(_absolute, SIZES, SUMS))
+square_sum = choice(reference=_squares, sample=_rows, name="square_sum")(reduction(_squares, SQUARES, SUMS))
+norm = choice(reference=_norm, sample=_columns, name="norm")(reduction(_norm, NORMS, SUMS, root=True))

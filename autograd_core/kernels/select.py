@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from ._jit import choice, inline, kernel, plain
-from .extreme import WORDS
 from .reduce import FLOATS, at, shared_out
 
+WORDS = {c: (np.dtype(word), int(np.array(np.nan, c).view(word))) for c, word in (("f", "i4"), ("d", "i8"))}
 FEW = 24  # entries that are sorted by insertion
 SHORTLIST = 32  # the most best entries for which a sorted list is kept on the way
 FIXED, MEDIAN, NUMBERS = 0, 1, 2  # which rank is meant: the one given, the median, the median of the numbers

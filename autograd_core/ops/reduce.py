@@ -39,7 +39,10 @@ def spread(g, axis, keepdims):
 
 def axes_of(x: Any, dim: Any, name: str) -> tuple[int, ...]:
     """The axes meant by dim; none given means all."""
-    return EVERY[x.ndim] if dim is None or dim == () else all_axes(x.ndim, dim, name)
+    n = x.ndim
+    if dim.__class__ is int and -n <= dim < n:
+        return (dim if dim < 0 else dim - n,)
+    return EVERY[n] if dim is None or dim == () else all_axes(n, dim, name)
 
 
 def count(x: Any, axis: tuple) -> int:
@@ -87,7 +90,8 @@ def demand_order(x: Any, name: str) -> None:
 
 def demand_entries(x: Any, axis: tuple, name: str) -> None:
     """Refuse to choose among no entries."""
-    if empty := [a + x.ndim for a in axis if x.shape[a] == 0]:
+    shape = x.shape
+    if 0 in shape and (empty := [a + x.ndim for a in axis if shape[a] == 0]):
         raise ValueError(
             f"{name}: x has shape {x.shape}, with no entries along axis {empty[0]} to choose from: it needs one"
         )
@@ -114,14 +118,13 @@ def kept_shape(x: Any, axis: tuple) -> tuple:
 )
 def reduce_sum(x, *, axis, keepdims=False):
     """The sum over some axes."""
-    y = kernels.total(x, axis, keepdims)
-    return y.astype(np.int64) if y.dtype.kind == "u" else y
+    return kernels.total(x, axis, keepdims)
 
 
 def sum(x, dim=None, keepdim=False, *, dtype=None):
     """The sum of all entries, or along `dim`; integers add up to int64."""
-    if dim is None and dtype is None and not keepdim:
-        return reduce_sum(x, axis=EVERY[x.ndim])
+    if dtype is None:
+        return reduce_sum(x, axis=EVERY[x.ndim] if dim is None else axes_of(x, dim, "sum"), keepdims=keepdim)
     return typed(reduce_sum(typed(x, dtype), axis=axes_of(x, dim, "sum"), keepdims=keepdim), dtype)
 
 
@@ -379,11 +382,11 @@ def norm_rule(g, x, y, p, axis, keepdims):
 )
 def reduce_norm(x, *, p, axis, keepdims=False):
     """The p-norm over some axes."""
-    over = {"axis": axis, "keepdims": keepdims}
     if p == 2:
-        return np.sqrt(kernels.square_sum(x, **over))
+        return kernels.norm(x, axis, keepdims)
     if p == 1:
-        return kernels.absolute_sum(x, **over)
+        return kernels.absolute_sum(x, axis, keepdims)
+    over = {"axis": axis, "keepdims": keepdims}
     size = np.abs(x)
     if p == 0:
         return np.add.reduce(size != 0, **over).astype(size.dtype)
