@@ -13,6 +13,7 @@ from .reduce import (
     DOUBLE, FLOATS, GRAIN, PIECE, POOL, SINGLE, Way, at, layout, reduced, result, shared_out, view, way, without,
 )  # fmt: skip
 
+NEAR = 1024  # entries of which one is found by looking at each
 entries, greatest = Late("_borrowed", "entries"), Late("_order", "greatest")
 
 
@@ -79,7 +80,7 @@ def place_columns(begin, end, x, out, n, inner, piece, sign):
 
 def where(dtype: np.dtype) -> Kernel:
     """A kernel for the places in a small array of a type."""
-    zero = dtype.type(0)
+    zero, number = dtype.type(0), dtype.type
 
     @kernel(numbers="iiiiid", name=f"place_{dtype.char}")
     def places(x, out, outer, n, inner, sign):
@@ -88,15 +89,18 @@ def where(dtype: np.dtype) -> Kernel:
         if inner > 1:
             place_columns(0, outer * ((inner + PIECE - 1) // PIECE), xs, y, n, inner, PIECE, sign)
             return
-        scale = zero + sign
+        scale = number(sign)
         for i in range(outer):
-            top = scale * at(xs, i * n)
-            for k in range(1, n):
-                top = greatest(top, scale * at(xs, i * n + k))
-            k, nan = 0, top != top
-            while not (scale * at(xs, i * n + k) == top or nan and at(xs, i * n + k) != at(xs, i * n + k)):
+            top, k = number(-np.inf), i * n
+            for first in range(i * n, i * n + n, NEAR):
+                some = top
+                for j in range(min(NEAR, i * n + n - first)):
+                    some = greatest(some, scale * at(xs, first + j))
+                if some > top or some != some and top == top:
+                    top, k = some, first
+            while not (scale * at(xs, k) == top or top != top and at(xs, k) != at(xs, k)):
                 k += 1
-            y[i] = k
+            y[i] = k - i * n
 
     return places
 
@@ -149,8 +153,11 @@ def _most(x, axis, sign, keepdims=False):
     return (np.maximum if sign > 0 else np.minimum).reduce(x, axis=axis, keepdims=keepdims)
 
 
-def _place(x, axis, sign):
-    return (np.argmax if sign > 0 else np.argmin)(x, axis, keepdims=True)
+def _place(x, axis, sign, keepdims=True):
+    if len(axis) != 1:
+        x = x.reshape(*x.shape[: x.ndim - len(axis)], -1)
+    y = (np.argmax if sign > 0 else np.argmin)(x, axis[0] if len(axis) == 1 else -1, keepdims=keepdims)
+    return y.reshape((*y.shape[:-1], *(1,) * len(axis))) if keepdims and len(axis) != 1 else y
 
 
 def _shares(g, x, y, axis):
@@ -183,27 +190,28 @@ def most(x, axis, sign, keepdims=False):
     return without(y, axis, keepdims)
 
 
-@choice(reference=_place, sample=lambda *a: (_sample(*a), -2, 1))
-def place(x, axis, sign):
-    """Where along an axis, which stays at length one, the first largest (smallest) entry is, or the first NaN."""
+@choice(reference=_place, sample=lambda *a: (_sample(*a), (-2,), 1))
+def place(x, axis, sign, keepdims=True):
+    """Where along an axis, or along all of the last, the first largest (smallest) entry is, or the first NaN."""
     kernel = PLACE.of(x.dtype)
-    if kernel is None or x.size == 0:
-        return _place(x, axis, sign)
-    if x.size <= GRAIN and (seen := view(x.shape, (axis,), True)):
+    if kernel is None or x.size == 0 or not axis:
+        return _place(x, axis, sign, keepdims)
+    if x.size <= GRAIN and (seen := view(x.shape, axis, keepdims)):
         outer, n, inner, left, room = seen
         x, y = x if x.flags.carray else plain(x), room(left, np.int64)
         kernel(id(x), id(y), outer, n, inner, sign)
         return y
-    flat, (outer, n, inner), back = layout(x, (axis,))
+    flat, (outer, n, inner), back = layout(x, axis)
     if inner < 16:
         rows = flat.reshape(outer, n, inner).swapaxes(1, 2) if inner > 1 else flat.reshape(outer, n)
         y = (np.argmax if sign > 0 else np.argmin)(rows, -1)
-        shape = [1 if a == axis else m for a, m in enumerate(x.shape, -x.ndim)]
-        return y.reshape(shape[::-1]).T if back else y.reshape(shape)
-    y, out = result(x, (axis,), back, np.dtype(np.int64))
+        shape = [1 if a in axis else m for a, m in enumerate(x.shape, -x.ndim)]
+        y = y.reshape(shape[::-1]).T if back else y.reshape(shape)
+        return without(y, axis, keepdims)
+    y, out = result(x, axis, back, np.dtype(np.int64))
     piece = min(PIECE, max(64, inner // 8))
     place_columns(outer * -(-inner // piece), shared_out(n * min(inner, piece)), flat, out, n, inner, piece, sign)
-    return y
+    return without(y, axis, keepdims)
 
 
 @choice(

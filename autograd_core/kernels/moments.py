@@ -12,10 +12,11 @@ from math import nan, prod
 import numpy as np
 
 from . import _memory
-from ._jit import choice, kernel, plain
-from .reduce import FLOATS, PIECE, at, layout, result, shared_out, without
+from ._jit import Kernel, Late, choice, kernel, plain
+from .reduce import DOUBLE, FLOATS, GRAIN, PIECE, POOL, SINGLE, at, layout, result, shared_out, view, without
 from .sums import add_up
 
+entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
 SPAN, DEEP = 4096, 64  # entries of a row, rows of columns that make a block
 
 
@@ -140,30 +141,50 @@ def _sample(rng, n, dtype):
     return (1000 + rng.standard_normal((max(n // 64, 1), 64))).astype(dtype)
 
 
+def whole(dtype: np.dtype) -> Kernel:
+    """A kernel for the moments of an array of a type."""
+    zero, number = dtype.type(0), dtype.type
+
+    @kernel(numbers="iiiiiiidi", name=f"moments_{dtype.char}")
+    def moments(pool, x, means, out, outer, n, inner, divisor, root):
+        """means and out (outer, inner) of x (outer, n, inner), given as records: means; squares over a divisor, or roots."""
+        xs, count = entries(zero, x, outer * n * inner), outer * inner
+        m, y = entries(zero, means, count), entries(zero, out, count)
+        block = SPAN if inner == 1 else DEEP
+        blocks, pieces = (n + block - 1) // block, (inner + PIECE - 1) // PIECE
+        mean, square = np.empty(count * blocks, number), np.empty(count * blocks, number)
+        each, items = min(n, block) * min(inner, PIECE), outer * blocks * pieces
+        grain = max(GRAIN // max(each, 1), 1)
+        if inner == 1:
+            for_chunks(pool, moment_rows, items, grain, (xs, mean, square, n, block, blocks))
+        else:
+            for_chunks(pool, moment_columns, items, grain, (xs, mean, square, n, inner, block, blocks, PIECE))
+        last = (mean, square, n, inner, block, blocks, divisor, root, m, y)
+        for_chunks(pool, together, count, max(GRAIN // (4 * blocks), 1), last)
+
+    return moments
+
+
+MOMENTS = {SINGLE: whole(SINGLE), DOUBLE: whole(DOUBLE)}
+
+
 def moments(flat, dims, divisor, root, means, out):
     """Means and variances of x (outer, n, inner), both (outer, inner)."""
-    outer, n, inner = dims
-    if inner == 1:
-        block, each = SPAN, min(n, SPAN)
-        blocks = -(-n // block)
-        items = outer * blocks
-        mean, square = _memory.empty((items,), flat.dtype), _memory.empty((items,), flat.dtype)
-        moment_rows(items, shared_out(each), flat, mean, square, n, block, blocks)
-    else:
-        block, blocks = DEEP, -(-n // DEEP)
-        items, each = outer * blocks * -(-inner // PIECE), min(n, DEEP) * min(inner, PIECE)
-        size = (outer * blocks * inner,)
-        mean, square = _memory.empty(size, flat.dtype), _memory.empty(size, flat.dtype)
-        moment_columns(items, shared_out(each), flat, mean, square, n, inner, block, blocks, PIECE)
-    count = outer * inner
-    together(count, shared_out(4 * blocks), mean, square, n, inner, block, blocks, divisor, root, means, out)
+    MOMENTS[flat.dtype](POOL, id(flat), id(means), id(out), *dims, divisor, root)
 
 
 @choice(reference=_variance, sample=lambda *a: (_sample(*a), (-1,), 63))
 def variance(x, axis, divisor, root=False, keepdims=False):
     """Squared deviations from the mean over some axes, added up and divided; or the root of that."""
-    if x.dtype.char not in FLOATS or not axis or x.size == 0:
+    dtype = x.dtype
+    kernel = MOMENTS[dtype] if dtype is SINGLE or dtype is DOUBLE else None
+    if kernel is None or not axis or x.size == 0:
         return _variance(x, axis, divisor, root, keepdims)
+    if x.flags.carray and (seen := view(x.shape, axis, keepdims)):
+        outer, n, inner, left, room = seen
+        means, y = room(left, dtype), room(left, dtype)
+        kernel(POOL, id(x), id(means), id(y), outer, n, inner, divisor, root)
+        return y
     flat, dims, back = layout(x, axis)
     y, out = result(x, axis, back)
     moments(flat, dims, divisor, root, np.empty_like(out), out)

@@ -17,6 +17,8 @@ from ..op import Signature
 
 def one_axis(ndim: int, dim: Any, name: str) -> int:
     """dim counted from the end, or an IndexError that says what it may be."""
+    if dim.__class__ is int and -ndim <= dim < ndim:
+        return dim if dim < 0 else dim - ndim
     try:
         dim = operator.index(dim)
     except TypeError:

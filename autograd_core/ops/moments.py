@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import float16, float32
 from ..kernels import moments
 from ..op import op
 from ..samples import shapes
@@ -90,11 +91,12 @@ def _freedom(x: Any, dim: Any, unbiased: Any, correction: Any, name: str) -> tup
     return axis, max(count(x, axis) - correction, 0)
 
 
-@rounded_once
 def var(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The variance of all entries, or along `dim`: squared deviations over their number less `correction` (1)."""
+    if x.dtype == float16:
+        return var(x.astype(float32), dim, unbiased, keepdim, correction=correction).astype(float16)
     axis, n = _freedom(x, dim, unbiased, correction, "var")
-    if x.dtype.kind == "f" and n:
+    if n and x.dtype.kind == "f":
         return reduce_var(x, axis=axis, keepdims=keepdim, divisor=n)
     d = centered(x, axis=axis)
     square = d * d if d.dtype.kind == "f" else real(d * conj(d))
@@ -105,11 +107,12 @@ def var(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
         return where(total > 0, total / n, reduce_sum(real(d), axis=axis, keepdims=keepdim) * nan)
 
 
-@rounded_once
 def std(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The standard deviation of all entries, or along `dim`; its gradient is 0 where all entries are equal."""
+    if x.dtype == float16:
+        return std(x.astype(float32), dim, unbiased, keepdim, correction=correction).astype(float16)
     axis, n = _freedom(x, dim, unbiased, correction, "std")
-    if x.dtype.kind == "f" and n:
+    if n and x.dtype.kind == "f":
         return reduce_std(x, axis=axis, keepdims=keepdim, divisor=n)
     with np.errstate(divide="ignore", invalid="ignore"):
         return reduce_norm(centered(x, axis=axis), p=2, axis=axis, keepdims=keepdim) / n**0.5

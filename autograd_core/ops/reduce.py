@@ -40,8 +40,8 @@ def spread(g, axis, keepdims):
 def axes_of(x: Any, dim: Any, name: str) -> tuple[int, ...]:
     """The axes meant by dim; none given means all."""
     n = x.ndim
-    if dim.__class__ is int and -n <= dim < n:
-        return (dim if dim < 0 else dim - n,)
+    if dim.__class__ is int:
+        return (one_axis(n, dim, name),) if n else all_axes(n, dim, name)
     return EVERY[n] if dim is None or dim == () else all_axes(n, dim, name)
 
 

@@ -48,10 +48,20 @@ def arg_sort(x, *, axis, descending=False):
     return select.sorted_places(x, axis, descending)
 
 
-@op(**choices, samples=shapes("n m | 3 4:integers(0;3)", smallest=1, axis=[-1, -2], largest=[True, False]))
-def arg_extreme(x, *, axis, largest=True):
-    """The place of the first largest (or smallest) entry, or of the first NaN."""
-    return extreme.place(x, axis, 1 if largest else -1)
+_places = shapes(
+    "n m | 3 4:integers(0;3)", smallest=1, axis=[(-1,), (-2,), (-2, -1)], largest=[True, False], keepdims=[True, False]
+)
+
+
+@op(**choices, samples=_places)
+def arg_extreme(x, *, axis, largest=True, keepdims=True):
+    """The place of the first largest (or smallest) entry along an axis or all of the last, or of the first NaN."""
+    return extreme.place(x, axis, 1 if largest else -1, keepdims)
+
+
+def arg_extreme_along(x: Any, *, axis: int, largest: bool) -> Any:
+    """The same along one axis, which stays."""
+    return arg_extreme(x, axis=(axis,), largest=largest)
 
 
 @op(**choices, samples=shapes("3 4 | 9 9:integers(0;5)", k=[0, 1, 3], axis=[-1, -2], largest=[True, False]))
@@ -133,7 +143,7 @@ def _extreme(x: Any, dim: Any, keepdim: bool, other: Any, name: str, reduction: 
         raise TypeError(
             f"{name}: dim must be one axis, got {dim}; a{name}(x, {dim}) takes several, without the indices"
         )
-    return chosen(arg_extreme, x, dim, keepdim, name, largest=name == "max")
+    return chosen(arg_extreme_along, x, dim, keepdim, name, largest=name == "max")
 
 
 def argmax(x, dim=None, keepdim=False):
@@ -147,14 +157,11 @@ def argmin(x, dim=None, keepdim=False):
 
 
 def _place(x: Any, dim: Any, keepdim: bool, name: str) -> Any:
-    axis = -1 if dim is None else one_axis(x.ndim, dim, name)
+    ndim = x.ndim
+    axis = EVERY[ndim] if dim is None or not ndim and one_axis(0, dim, name) else (one_axis(ndim, dim, name),)
     demand_order(x, name)
-    demand_entries(x, EVERY[x.ndim] if dim is None or not x.ndim else (axis,), name)
-    rows = reshape_to(x, shape=(count(x, EVERY[x.ndim]),)) if dim is None else with_axis(x)
-    places = arg_extreme(rows, axis=axis, largest=name == "argmax")
-    if dim is None:
-        return reshape_to(places, shape=(1,) * x.ndim if keepdim else ())
-    return places if keepdim and x.ndim else squeezed(places, axis)
+    demand_entries(x, axis, name)
+    return arg_extreme(x, axis=axis, largest=name == "argmax", keepdims=keepdim)
 
 
 # --- sorting ---------------------------------------------------------------------------------------------------------
