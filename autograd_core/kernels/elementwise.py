@@ -16,9 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import vector_math, vector_trig
-from ._jit import COMPILED, EXACT, kernel, plain
+from ._jit import COMPILED, EXACT, Late, kernel, plain
 from ._memory import empty
 from ._sizes import LEAST
+from ._threads import ADDRESS as POOL
+
+entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
 
 # An op on single numbers {0}, {1}, ...; zero, one and three are of the type of the arrays.
 STEPS = {
@@ -144,6 +147,28 @@ def single(name: str, arrays: tuple[bool, ...], params: tuple[str, ...] = ()) ->
     return loop(Program(arrays, (step,), ("t0",)))
 
 
+@functools.cache
+def at_once(name: str, arrays: tuple[bool, ...], dtype: np.dtype, params: tuple[str, ...] = ()) -> Callable:
+    """The kernel of one op for all of its entries: called with how many, a grain, records of arrays, and numbers.
+
+    The result comes first; static parameters are the last operands, and numbers.
+    """
+    chunk = single(name, (*arrays, *[False] * len(params)), params)
+    names = [f"x{k}" for k in range(len(arrays) + len(params))]
+    given = [f"entries(zero, {n}, count)" if array else n for n, array in zip(names, [*arrays, *[False] * len(params)])]
+    operands = f"{', '.join(given)}, entries(zero, y, count)"
+    source = f"""def whole(pool, count, grain, y, {", ".join(names)}):
+    if count <= grain:
+        chunk(0, count, {operands})
+    else:
+        for_chunks(pool, chunk, count, grain, ({operands}))
+"""
+    scope = {"chunk": chunk, "entries": entries, "for_chunks": for_chunks, "zero": dtype.type(0), "__name__": __name__}
+    exec(compile(source, "<elementwise>", "exec"), scope)
+    numbers = "iiii" + "".join("i" if array else "d" for array in arrays) + "d" * len(params)
+    return kernel(scope["whole"], numbers=numbers, name=f"{chunk.name.rpartition('.')[2]}_{dtype.char}")
+
+
 def power(x: str, exponent: float) -> str | None:
     """The step that raises to a small whole power."""
     return " * ".join([x] * exponent) if exponent.__class__ is int and 1 < exponent < 5 else None
@@ -181,23 +206,27 @@ def with_loops(name: str, forward: Callable, count: int) -> Callable:
 
 def of_one(name: str, forward: Callable, least: int) -> Callable:
     """The choice for an op of one input; static parameters are numbers."""
+    kernels: dict = {}  # by type and parameters
 
     def choose(x, **params):
-        if x.__class__ is not np.ndarray or (count := x.size) < least or x.dtype not in FLOATS:
+        if x.__class__ is not np.ndarray or (count := x.size) < least:
             return forward(x, **params)
-        flags = x.flags
+        flags, dtype, values = x.flags, x.dtype, params.values()
         if not flags.carray:
             if not flags.c_contiguous:
                 return choose(x.T, **params).T if flags.f_contiguous else forward(x, **params)
             x = plain(x)
-        if params:
-            kernel = single(name, (True, *[False] * len(params)), tuple(params))
-            return run(kernel, x, (x, *map(float, params.values())))[0]
-        shape = x.shape
-        if count > MOST or len(shape) > 1:
-            return run(single(name, ONE), x, (x,))[0]
-        y = np.empty(shape, x.dtype)
-        single(name, ONE)(count, count, x, y)
+        if (found := kernels.get((dtype.num, *params) if params else dtype.num)) is None:
+            if x.dtype not in FLOATS:
+                return forward(x, **params)
+            found = at_once(name, ONE, x.dtype, tuple(params))
+            kernels[(dtype.num, *params) if params else dtype.num] = found
+        if count <= MOST:
+            y = np.empty(x.shape, dtype)
+            found(POOL, count, MOST, id(y), id(x), *values)
+        else:
+            y = empty(x.shape, dtype)
+            found(POOL, count, grain(count), id(y), id(x), *values)
         return y
 
     return choose
@@ -209,12 +238,18 @@ def of_two(name: str, forward: Callable, least: int) -> Callable:
     def choose(a, b):
         if a.__class__ is np.ndarray and a.size >= least and fitting(a):
             if fitting(b) and b.shape == a.shape and b.dtype is a.dtype:
-                return run(single(name, (True, True)), a, (plain(a), plain(b)))[0]
+                return together(a, True, True, plain(a), plain(b))
             if (number := as_number(b, a.dtype)) is not None:
-                return run(single(name, (True, False)), a, (plain(a), number))[0]
+                return together(a, True, False, plain(a), number)
         elif b.__class__ is np.ndarray and b.size >= least and fitting(b):
             if (number := as_number(a, b.dtype)) is not None:
-                return run(single(name, (False, True)), b, (number, plain(b)))[0]
+                return together(b, False, True, number, plain(b))
         return forward(a, b)
+
+    def together(like, a_array, b_array, a, b):
+        y, count = empty(like.shape, like.dtype), like.size
+        whole = at_once(name, (a_array, b_array), like.dtype)
+        whole(POOL, count, grain(count), id(y), id(a) if a_array else a, id(b) if b_array else b)
+        return y
 
     return choose
