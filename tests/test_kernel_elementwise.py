@@ -49,7 +49,7 @@ def plain_numpy(name: str, *arrays: np.ndarray) -> np.ndarray:
 def test_one_input(name, dtype):
     for shape in [(1,), (2, 3), (16,), (97,), (3 * loops.MOST + 5,), (50, 1001)]:
         x = numbers(math.prod(shape), dtype).reshape(shape)
-        same(loops.run(loops.single(name, (True,)), x, (x,))[0], plain_numpy(name, x))
+        same(loops.run(loops.loop(loops.program(name, (True,))), x, (x,))[0], plain_numpy(name, x))
 
 
 @compiled
@@ -58,10 +58,10 @@ def test_one_input(name, dtype):
 def test_two_inputs(name, dtype):
     for count in (1, 97, 3 * loops.MOST + 5):
         x, y = numbers(count, dtype), numbers(count, dtype)[::-1].copy()
-        same(loops.run(loops.single(name, (True, True)), x, (x, y))[0], plain_numpy(name, x, y))
+        same(loops.run(loops.loop(loops.program(name, (True, True))), x, (x, y))[0], plain_numpy(name, x, y))
         number = dtype(0.3)
-        same(loops.run(loops.single(name, (True, False)), x, (x, float(number)))[0], plain_numpy(name, x, number))
-        same(loops.run(loops.single(name, (False, True)), x, (float(number), x))[0], plain_numpy(name, number, x))
+        same(loops.run(loops.loop(loops.program(name, (True, False))), x, (x, float(number)))[0], plain_numpy(name, x, number))
+        same(loops.run(loops.loop(loops.program(name, (False, True))), x, (float(number), x))[0], plain_numpy(name, number, x))
 
 
 @settings(max_examples=25)

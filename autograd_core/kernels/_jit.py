@@ -90,6 +90,7 @@ class Kernel(functools.partial):
                 _threads.start()
             elif self.numbers:
                 called, bound = self._entry(), ()
+                _threads.start()
             else:
                 called, bound = self.dispatcher, ()
             self.__setstate__((called, bound, None, self.__dict__))

@@ -133,18 +133,6 @@ def half_turns(typingctx, y, shifted):
 
 
 @intrinsic
-def rough_inverse(typingctx, d):
-    """1 / d to within an eighth, for positive normal d that is not huge."""
-
-    def generate(context, builder, sig, args):
-        word = _word(d)
-        bits = word({32: 0x7EF311C7, 64: 0x7FDE623822FC16E6}[d.bitwidth])
-        return builder.bitcast(builder.sub(bits, builder.bitcast(args[0], word)), args[0].type)
-
-    return _float(d)(d), generate
-
-
-@intrinsic
 def mantissa_exponent(typingctx, x):
     """m and e with x = m * 2**e and m between the roots of 1/2 and of 2; for positive normal x."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -139,33 +140,34 @@ def run(kernel: Callable, x: np.ndarray, operands: tuple, results: int = 1) -> l
 
 
 @functools.cache
-def single(name: str, arrays: tuple[bool, ...], params: tuple[str, ...] = ()) -> Callable:
-    """The kernel of one op, its static parameters being the last operands."""
+def program(name: str, arrays: tuple[bool, ...], params: tuple[str, ...] = ()) -> Program:
+    """The program of one op, its static parameters being the last operands, and numbers."""
+    arrays = (*arrays, *[False] * len(params))
     names = [f"x{k}" for k in range(len(arrays))]
     count = len(names) - len(params)
     step = "t0 = " + STEPS[name].format(*names[:count], **dict(zip(params, names[count:])))
-    return loop(Program(arrays, (step,), ("t0",)))
+    return Program(arrays, (step,), ("t0",))
 
 
 @functools.cache
-def at_once(name: str, arrays: tuple[bool, ...], dtype: np.dtype, params: tuple[str, ...] = ()) -> Callable:
-    """The kernel of one op for all of its entries: called with how many, a grain, records of arrays, and numbers.
+def whole(program: Program, dtype: np.dtype) -> Callable:
+    """The kernel for all entries of arrays of a type: called with how many, a grain, and operands, the result first.
 
-    The result comes first; static parameters are the last operands, and numbers.
+    Arrays are given as records.
     """
-    chunk = single(name, (*arrays, *[False] * len(params)), params)
-    names = [f"x{k}" for k in range(len(arrays) + len(params))]
-    given = [f"entries(zero, {n}, count)" if array else n for n, array in zip(names, [*arrays, *[False] * len(params)])]
-    operands = f"{', '.join(given)}, entries(zero, y, count)"
+    chunk = loop(program)
+    names = [f"x{k}" for k in range(len(program.arrays))]
+    operands = [f"entries(zero, {n}, count)" if array else n for n, array in zip(names, program.arrays)]
+    given = ", ".join([*operands, "entries(zero, y, count)"])
     source = f"""def whole(pool, count, grain, y, {", ".join(names)}):
     if count <= grain:
-        chunk(0, count, {operands})
+        chunk(0, count, {given})
     else:
-        for_chunks(pool, chunk, count, grain, ({operands}))
+        for_chunks(pool, chunk, count, grain, ({given}))
 """
     scope = {"chunk": chunk, "entries": entries, "for_chunks": for_chunks, "zero": dtype.type(0), "__name__": __name__}
     exec(compile(source, "<elementwise>", "exec"), scope)
-    numbers = "iiii" + "".join("i" if array else "d" for array in arrays) + "d" * len(params)
+    numbers = "iiii" + "".join("i" if array else "d" for array in program.arrays)
     return kernel(scope["whole"], numbers=numbers, name=f"{chunk.name.rpartition('.')[2]}_{dtype.char}")
 
 
@@ -182,7 +184,8 @@ def fitting(x: Any) -> bool:
     return x.__class__ is np.ndarray and x.dtype in FLOATS and x.flags.c_contiguous
 
 
-FLOATS, ONE = {np.dtype(np.float32), np.dtype(np.float64)}, (True,)
+SINGLE, DOUBLE, ONE = np.dtype(np.float32), np.dtype(np.float64), (True,)
+FLOATS = {SINGLE, DOUBLE}
 
 
 def as_number(v: Any, dtype: np.dtype) -> float | None:
@@ -197,7 +200,9 @@ def with_loops(name: str, forward: Callable, count: int) -> Callable:
     if name not in STEPS or name in TRUTHS or count > 2 or not COMPILED:
         return forward
     least = LEAST.get(f"elementwise.{name}", LARGE)
-    choose = (of_one if count == 1 else of_two)(name, forward, least)
+    code = getattr(inspect.unwrap(forward), "__code__", None)
+    numbers = code is not None and code.co_kwonlyargcount
+    choose = (of_two if count == 2 else of_one_and_numbers if numbers else of_one)(name, forward, least)
     choose.small, choose.least = forward, least  # for callers that look at the size themselves
     choose.__name__, choose.__wrapped__ = name, forward
     choose.__doc__ = None if isinstance(forward, np.ufunc) else forward.__doc__
@@ -205,31 +210,53 @@ def with_loops(name: str, forward: Callable, count: int) -> Callable:
 
 
 def of_one(name: str, forward: Callable, least: int) -> Callable:
-    """The choice for an op of one input; static parameters are numbers."""
-    kernels: dict = {}  # by type and parameters
+    """The choice for an op of one input and no static parameters."""
+    single = double = None
 
-    def choose(x, **params):
+    def choose(x):
+        nonlocal single, double
         if x.__class__ is not np.ndarray or (count := x.size) < least:
-            return forward(x, **params)
-        flags, dtype, values = x.flags, x.dtype, params.values()
-        if not flags.carray:
-            if not flags.c_contiguous:
-                return choose(x.T, **params).T if flags.f_contiguous else forward(x, **params)
-            x = plain(x)
-        if (found := kernels.get((dtype.num, *params) if params else dtype.num)) is None:
-            if x.dtype not in FLOATS:
-                return forward(x, **params)
-            found = at_once(name, ONE, x.dtype, tuple(params))
-            kernels[(dtype.num, *params) if params else dtype.num] = found
+            return forward(x)
+        dtype = x.dtype
+        kernel = single if dtype is SINGLE else double if dtype is DOUBLE else None
+        if kernel is None or not x.flags.carray:
+            if dtype not in FLOATS:
+                return forward(x)
+            single, double = whole(program(name, ONE), SINGLE), whole(program(name, ONE), DOUBLE)
+            return laid_out(choose, forward, x)
         if count <= MOST:
             y = np.empty(x.shape, dtype)
-            found(POOL, count, MOST, id(y), id(x), *values)
+            kernel(POOL, count, MOST, id(y), id(x))
         else:
             y = empty(x.shape, dtype)
-            found(POOL, count, grain(count), id(y), id(x), *values)
+            kernel(POOL, count, grain(count), id(y), id(x))
         return y
 
     return choose
+
+
+def of_one_and_numbers(name: str, forward: Callable, least: int) -> Callable:
+    """The choice for an op of one input; static parameters are numbers."""
+
+    def choose(x, **params):
+        if x.__class__ is not np.ndarray or (count := x.size) < least or x.dtype not in FLOATS:
+            return forward(x, **params)
+        if not x.flags.carray:
+            return laid_out(choose, forward, x, **params)
+        y = empty(x.shape, x.dtype)
+        kernel = whole(program(name, ONE, tuple(params)), x.dtype)
+        kernel(POOL, count, grain(count), id(y), id(x), *params.values())
+        return y
+
+    return choose
+
+
+def laid_out(choose: Callable, forward: Callable, x: np.ndarray, **params: Any) -> np.ndarray:
+    """The result for an array that lies otherwise than kernels want it, or is not open to writing."""
+    flags = x.flags
+    if flags.c_contiguous:
+        return choose(plain(x), **params)
+    return choose(x.T, **params).T if flags.f_contiguous else forward(x, **params)
 
 
 def of_two(name: str, forward: Callable, least: int) -> Callable:
@@ -248,8 +275,8 @@ def of_two(name: str, forward: Callable, least: int) -> Callable:
 
     def together(like, a_array, b_array, a, b):
         y, count = empty(like.shape, like.dtype), like.size
-        whole = at_once(name, (a_array, b_array), like.dtype)
-        whole(POOL, count, grain(count), id(y), id(a) if a_array else a, id(b) if b_array else b)
+        kernel = whole(program(name, (a_array, b_array)), like.dtype)
+        kernel(POOL, count, grain(count), id(y), id(a) if a_array else a, id(b) if b_array else b)
         return y
 
     return choose

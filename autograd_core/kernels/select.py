@@ -12,7 +12,7 @@ import numpy as np
 from ._jit import choice, inline, kernel, plain
 from .reduce import FLOATS, at, shared_out
 
-WORDS = {c: (np.dtype(word), int(np.array(np.nan, c).view(word))) for c, word in (("f", "i4"), ("d", "i8"))}
+WORDS = {"f": np.dtype("i4"), "d": np.dtype("i8")}
 FEW = 24  # entries that are sorted by insertion
 SHORTLIST = 32  # the most best entries for which a sorted list is kept on the way
 FIXED, MEDIAN, NUMBERS = 0, 1, 2  # which rank is meant: the one given, the median, the median of the numbers
@@ -254,7 +254,7 @@ def _median(x, axis, skip):
 def _rows(x: np.ndarray, axis: int) -> np.ndarray:
     """The words of x with the axis last."""
     x = x if axis == -1 or x.ndim == 1 else np.moveaxis(x, axis, -1)
-    return plain(x).reshape(-1).view(WORDS[x.dtype.char][0])
+    return plain(x).reshape(-1).view(WORDS[x.dtype.char])
 
 
 def _back(out: np.ndarray, x: np.ndarray, axis: int, k: int) -> np.ndarray:

@@ -130,20 +130,15 @@ def exp_product(x, more, factor):
 
 @inline
 def exp_times(x, more, factor, factor_low):
-    """The same for x and `more` that are not positive, and a factor of moderate size; and exp(x + more) itself."""
-    small = x < pick(x, -70.0, -680.0)
+    """exp(x + more) * (factor + factor_low) for x and `more` that are not positive, and a factor of moderate size."""
     lowest = pick(x, -130.0, -752.0)
     x = lowest if x < lowest else x
-    shifted = x * like(x, 1.4426950408889634) + shifter(x)
-    n = shifted - shifter(x)
-    r = (x - n * pick(x, 0.693145752, 0.6931471803691238)) - (
-        n * pick(x, 1.42860677e-06, 1.9082149292705877e-10) - more
-    )
+    shift, up, down = pick(x, 12582912.0, 6755399441055744.0), pick(x, 64.0, 100.0), pick(x, 2.0**-64, 2.0**-100)
+    n = (x * like(x, 1.4426950408889634) + shift) - shift
+    r = x - n * pick(x, 0.693145752, 0.6931471803691238)
+    r = r - (n * pick(x, 1.42860677e-06, 1.9082149292705877e-10) - more)
     less = r * r * EXP(r) + r
-    shifted = shifted + like(x, 100) if small else shifted
-    down = like(x, 2.0**-100) if small else like(x, 1)
-    product = raised((factor * less + factor_low) + factor, shifted) * down
-    return product, raised(less + like(x, 1), shifted) * down
+    return ((factor * less + factor_low) + factor) * two_to(n + up) * down
 
 
 @inline

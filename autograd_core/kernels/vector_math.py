@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._jit import inline
-from ._scalars import Polynomial, fma, like, nearest, pick, raised, rough_inverse, signed, single, two_to  # noqa: F401 - for other kernels
+from ._scalars import Polynomial, fma, like, nearest, pick, raised, signed, single, two_to  # noqa: F401 - for other kernels
 from .vector_exp import (  # noqa: F401
     EXP,
     between,
@@ -68,13 +68,6 @@ LOG_ERFC = Polynomial(
      -0.01890674442461682, 0.10266131064567043, 0.6366582861976597, 1.1283709512752127, 8.141724343704863e-07),
 )  # fmt: skip
 
-# 1 / d for d from 1 to 2, to one and two parts in a hundred and a thousand
-INVERSE = Polynomial(
-    "INVERSE",
-    (0.32323232, -1.45454545, 2.12121212),
-    (-0.2218370883882149, 1.3310225303292895, -2.9393414211438476, 2.82842287694974),
-)
-
 # (sinh(x) / x - 1) / x**2 for |x| up to 1, in powers of x**2
 SINH = Polynomial(
     "SINH",
@@ -84,28 +77,11 @@ SINH = Polynomial(
 )  # fmt: skip
 
 
-# --- quotients without a division, which takes longer than all that stands beside it ---------------------------------
-
-
 @inline
 def quotient(a, d, low):
-    """a / (d + low) for d from 1 to 2 and a tiny `low`."""
-    y = INVERSE(d)
-    e = like(d, 1) - d * y
-    y = y + y * e if single(d) else y + y * (e * e + e)
-    q = a * y
-    return q + y * ((a - q * d) - q * low)
-
-
-@inline
-def inverse(d):
-    """1 / d for positive d that is neither huge nor tiny."""
-    y = rough_inverse(d)
-    e = like(d, 1) - d * y
-    y += y * (e * e + e)
-    e = like(d, 1) - d * y
-    y += y * (e * e + e)
-    return y if single(d) else y + y * (like(d, 1) - d * y)
+    """a / (d + low) for d from 1 to 2 and a tiny `low`; for what is left after a division, 1 / d need not be known well."""
+    q = a / d
+    return q + ((a - q * d) - q * low) * (like(d, 1.46) - d * like(d, 0.486))
 
 
 # --- hyperbolic functions --------------------------------------------------------------------------------------------
@@ -143,29 +119,40 @@ def positive_part(x):
 
 
 @inline
+def one_and_exp(x, more):
+    """(1 + exp(x + more)) * down and down, a power of 2 that keeps that in range; x is neither huge nor far below 0.
+
+    What the sum of the two large parts loses is added to the small one, so that it is rounded once.
+    """
+    shift, down = pick(x, 12582912.0 - 32.0, 6755399441055744.0 - 100.0), pick(x, 2.0**-32, 2.0**-100)
+    n = (x * like(x, 1.4426950408889634) + shift) - shift
+    r = x - n * pick(x, 0.693145752, 0.6931471803691238)
+    r = r - (n * pick(x, 1.42860677e-06, 1.9082149292705877e-10) - more)
+    scale = two_to(n - pick(x, 32.0, 100.0))
+    total = scale + down
+    return ((r * r * EXP(r) + r) * scale + (down - (total - scale))) + total, down
+
+
+@inline
 def sigmoid(x):
     """1 / (1 + exp(-x))"""
-    e = exp_down(-abs(x))
-    d = like(x, 1) + e
-    return quotient(e if x < like(x, 0) else like(x, 1), d, e - (d - like(x, 1)))
+    d, down = one_and_exp(-between(x, pick(x, -106.0, -748.0), like(x, 60)), like(x, 0))
+    return down / d
 
 
 @inline
 def times_sigmoid(x, v, more):
-    """x * sigmoid(v + more) for x and v of one sign, `more` being tiny."""
-    lower = v < like(x, 0)
-    product, e = exp_times(v if lower else -v, more if lower else -more, x, like(x, 0))
-    d = like(x, 1) + e
-    y = quotient(product if lower else x, d, e - (d - like(x, 1)))
+    """x * sigmoid(v + more) for x and v of one sign, x being above -110 or -755, and `more` tiny."""
+    d, down = one_and_exp(-between(v, pick(x, -110.0, -755.0), like(x, 60)), -more)
+    y = x / d * down
     return y if x <= like(x, 1000) and x != like(x, 0) else x
 
 
 @inline
 def silu(x):
     """x * sigmoid(x)"""
-    lowest = pick(x, -130.0, -752.0)
-    t = lowest if x < lowest else x
-    return times_sigmoid(t, t, like(x, 0))
+    lowest = pick(x, -110.0, -755.0)
+    return times_sigmoid(lowest if x < lowest else x, x, like(x, 0))
 
 
 @inline
@@ -208,7 +195,7 @@ def tail(t, t_low, factor):
     """
     k, top = pick(t, 2.5, 5.0), pick(t, 0.7066566348075867, 0.769193049750063)
     d = t + k
-    part = inverse(d)
+    part = like(t, 1) / d
     rest = (like(t, 1) - d * part) - ((t - (d - k)) + t_low) * part
     u = (t - k) * part
     u += u * rest + t_low * part
@@ -238,7 +225,7 @@ def erfc(x):
     s = t * root
     s_low = fma(t, root, -s) + t * pick(x, 2.4203233844160365e-08, -9.667293313452913e-17)
     part, low, rest = tail(s, s_low, like(x, 2))
-    y, _ = exp_times(-square, rest - fma(t, t, -square), part, low)
+    y = exp_times(-square, rest - fma(t, t, -square), part, low)
     y = like(x, 2) - y if x < like(x, 0) else y
     y = like(x, 1) - (x + x * ERF(x * x)) if t < like(x, 0.5) else y
     return y if x == x else x
@@ -251,7 +238,7 @@ def gelu(x):
     t = like(x, 40) if t > like(x, 40) else t
     square, half = t * t, like(x, -0.5)
     part, low, rest = tail(t, like(x, 0), t)
-    y, _ = exp_times(half * square, rest + half * fma(t, t, -square), part, low)
+    y = exp_times(half * square, rest + half * fma(t, t, -square), part, low)
     y = positive_part(x) - y
     return x if x == like(x, 0) else y
 
