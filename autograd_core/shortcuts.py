@@ -1,4 +1,4 @@
-"""The shortest way through the most usual ops, for plain tensors in ordinary mode; anything else is left to `apply`.
+"""The shortest way through the most usual ops, for plain tensors, recorded or not; anything else is left to `apply`.
 
 What is said here twice is said for speed: on tiny tensors `Tensor.apply` takes longer than NumPy's work.
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 from .dtypes import float32, float64
 from .op import SHORTCUTS, Op
-from .tape import Node, clock, state
+from .tape import NO_GRAD, Node, clock, state
 from .tensor import Tensor, as_entry, explained, record
 
 
@@ -24,7 +24,8 @@ new = object.__new__
 ONE = """
 def of_one(op, general, forward, small, least, plans, promotes):
     def call(input{parameters}):
-        if input.__class__ is not Tensor or input.origin is not None or state.mode is not None:
+        mode = state.mode
+        if input.__class__ is not Tensor or input.origin is not None or (mode is not None and mode is not NO_GRAD):
             return general(input{given})
         value = input.value
         try:
@@ -39,7 +40,7 @@ def of_one(op, general, forward, small, least, plans, promotes):
         t = new(Tensor)
         t.value = y
         t.leaf = t.origin = t.node = None
-        if input.node is not None:
+        if input.node is not None and mode is None:
             if (plan := plans.get(3)) is None or not (dtype is float32 or dtype is float64):
                 t.node = record(op, y, [value], {{{listed}}}, [input.node], 3)
             else:
@@ -91,7 +92,8 @@ def binary(op: Op, general: Callable) -> Callable:
     small, least = getattr(forward, "small", forward), getattr(forward, "least", math.inf)
 
     def call(input, other):
-        if state.mode is not None:
+        mode = state.mode
+        if mode is not None and mode is not NO_GRAD:
             return general(input, other)
         x, y, parents, key = input, other, (), 4
         if input.__class__ is Tensor and input.origin is None:
@@ -137,7 +139,7 @@ def binary(op: Op, general: Callable) -> Callable:
         t = new(Tensor)
         t.value = value
         t.leaf = t.origin = t.node = None
-        if parents:
+        if parents and mode is None:
             if (plan := plans.get(key)) is None or not (dtype is float32 or dtype is float64):
                 t.node = record(op, value, [x, y], {}, list(parents), key)
             else:
