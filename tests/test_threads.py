@@ -1,5 +1,6 @@
 """The pool of threads: right results for any number of threads, from any thread, in any process, and an orderly end."""
 
+import os
 import random
 import sys
 import threading
@@ -108,6 +109,21 @@ def test_workers_that_sleep_are_woken_and_those_that_come_late_do_no_harm():
         regions(seed, 3, bad)
         time.sleep(draw.random() * 4e-4)
     assert not bad
+
+
+@compiled
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="threads cannot be told where to run")
+@pytest.mark.skipif(os.cpu_count() == 1, reason="there is one core")
+def test_a_worker_that_is_woken_keeps_away_from_the_core_of_who_wakes_it():
+    ag.set_num_threads(2)
+    usual, x = os.sched_getaffinity(0), np.zeros(1 << 22)
+    if len(usual) == 1:
+        pytest.skip("this process may use one core")
+    until = time.monotonic() + 10
+    while not (kept := int(_threads.state[_threads.NUMBERS + _threads.MOST])) and time.monotonic() < until:
+        mix(len(x), 1 << 15, x, np.empty_like(x))
+        time.sleep(0.01)  # it sleeps
+    assert os.sched_getaffinity(_threads._workers[0].native_id) == usual - {kept - 1}
 
 
 @compiled

@@ -19,8 +19,8 @@ from numba.extending import intrinsic
 
 from . import _jit
 from ._threads import (
-    ACTIVE, ALONE, BUSY, COSTS, COUNT, DATA, ENDED, FUNCTION, GENERATION, GRAIN, KINDS, MOST, NEXT, OPEN, SLEEPING,
-    STOP, THREADS, WORKERS, YIELD,
+    ACTIVE, ALONE, BUSY, CORES, COSTS, COUNT, DATA, ENDED, FUNCTION, GENERATION, GRAIN, KEEP, KINDS, MOST, NEXT, NUMBERS,
+    OPEN, PLACE, PLACES, SETS, SLEEPING, STOP, THREADS, WORKERS, YIELD,
 )  # fmt: skip
 
 I64, VOID, BYTES = ir.IntType(64), ir.VoidType(), ir.IntType(8).as_pointer()
@@ -180,16 +180,35 @@ def ticks(typingctx):
 
 
 @intrinsic
-def give_way(typingctx, pool):
-    """Let another thread have the core, if one wants it."""
+def system(typingctx, pool, field, a, b, c):
+    """Call a function of the system's by its word; what it returns, -1 if there is none.  It takes what it needs of a, b, c."""
 
     def generate(context, builder, sig, args):
-        function = builder.load(_word(builder, args[0], I64(YIELD)))
+        function, result = builder.load(_word(builder, *args[:2])), cgutils.alloca_once_value(builder, I64(-1))
         with builder.if_then(builder.icmp_signed("!=", function, I64(0))):
-            builder.call(builder.inttoptr(function, ir.FunctionType(ir.IntType(32), []).as_pointer()), [])
-        return context.get_dummy_value()
+            kind = ir.FunctionType(ir.IntType(32), [I64] * 3).as_pointer()
+            builder.store(builder.sext(builder.call(builder.inttoptr(function, kind), args[2:]), I64), result)
+        return builder.load(result)
 
-    return types.void(types.intp), generate
+    return types.intp(*[types.intp] * 5), generate
+
+
+@native
+def wake(pool, index):
+    """Wake a worker that sleeps, on another core than this one.
+
+    Systems like to start a thread where whoever wakes it runs, since what it needs is near; some, on virtual machines
+    above all, leave it there for longer than a region takes, with another core idle.
+    """
+    core, kept = system(pool, PLACE, 0, 0, 0), NUMBERS + MOST + index
+    if 0 <= core < SETS * 8 and load(pool, kept) != core + 1 and system(pool, PLACES, 0, SETS, pool + CORES * 8) >= 0:
+        word, others = CORES + core // 64, 0
+        store(pool, word, load(pool, word) & ~(1 << core % 64))
+        for i in range(SETS // 8):
+            others |= load(pool, CORES + i)
+        if others and system(pool, KEEP, load(pool, NUMBERS + index), SETS, pool + CORES * 8) == 0:
+            store(pool, kept, core + 1)
+    release(load(pool, SLEEPING + MOST + index))
 
 
 @native
@@ -227,7 +246,7 @@ def region(pool, function, data, count, grain):
         if due >= 0 and ticks() - began >= due:
             for i in range(helpers):
                 if load(pool, SLEEPING + i) == 1 and swap(pool, SLEEPING + i, 1, 0):
-                    release(load(pool, SLEEPING + MOST + i))
+                    wake(pool, i)
             due = -1
         call(function, begin, begin + grain if begin + grain < count else count, data)
         begin, mine = add(pool, NEXT, grain), mine + 1
@@ -237,7 +256,7 @@ def region(pool, function, data, count, grain):
         pause()
         rounds += 1
         if rounds & 63 == 0:
-            give_way(pool)
+            system(pool, YIELD, 0, 0, 0)
     if mine > 0:
         store(pool, kind, took * chunks // mine + 1)
     store(pool, ALONE, 0 if due < 0 else before + took)
@@ -266,7 +285,7 @@ def work(pool, index):
             pause()
             rounds += 1
             if rounds & 63 == 0:
-                give_way(pool)
+                system(pool, YIELD, 0, 0, 0)
         else:
             store(pool, SLEEPING + index, 1)  # before looking once more: who opens a region looks here after saying so
             if load(pool, GENERATION) == seen and load(pool, STOP) == 0 or not swap(pool, SLEEPING + index, 1, 0):

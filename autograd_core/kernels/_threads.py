@@ -25,9 +25,13 @@ __all__ = ["get_num_threads", "set_num_threads"]
 THREADS, BUSY, FUNCTION, DATA, COUNT, GRAIN, WORKERS, STOP = range(8)
 GENERATION, NEXT, ACTIVE, OPEN = 8, 16, 24, 32
 ALONE, ENDED, YIELD = 40, 41, 42  # how long regions ran without sleepers, when the last ended; a function that yields
+PLACE, PLACES, KEEP = 43, 44, 45  # functions: on which core a thread is, on which it may be, and to change that
 SLEEPING = 48  # for each worker a word that says whether it sleeps, then for each the lock that it sleeps on
 MOST = 64  # workers
-COSTS = SLEEPING + 2 * MOST  # how long regions like this one took
+NUMBERS = SLEEPING + 2 * MOST  # for each its number in the system, then for each the core it is kept from, plus one
+CORES = NUMBERS + 2 * MOST  # a set of cores, a bit for each
+SETS = 128  # bytes of it
+COSTS = CORES + SETS // 8  # how long regions like this one took
 KINDS = 256  # of regions
 WORDS = COSTS + KINDS
 
@@ -48,16 +52,21 @@ def _usual() -> int:
     return min(max(int(wanted), 1) if wanted.isdecimal() else cores, MOST + 1)
 
 
-def _yielding() -> int:
-    """The address of the system's function that lets another thread run; 0 if it is not found."""
+def _of_system(name: str, library: str | None = None) -> int:
+    """The address of one of the system's functions; 0 if it is not found."""
     try:
-        library, name = ("kernel32", "SwitchToThread") if sys.platform == "win32" else (None, "sched_yield")
         return ctypes.cast(getattr(ctypes.CDLL(library), name), ctypes.c_void_p).value or 0
     except (AttributeError, OSError, TypeError):
         return 0
 
 
-state[THREADS], state[YIELD] = _usual(), _yielding()
+FUNCTIONS = {YIELD: ("SwitchToThread", "kernel32") if sys.platform == "win32" else ("sched_yield",)}
+if sys.platform == "linux":
+    FUNCTIONS |= {PLACE: ("sched_getcpu",), PLACES: ("sched_getaffinity",), KEEP: ("sched_setaffinity",)}
+
+state[THREADS] = _usual()
+for _word, _function in FUNCTIONS.items():
+    state[_word] = _of_system(*_function)
 
 
 def get_num_threads() -> int:
@@ -100,6 +109,7 @@ def _worker(index: int) -> threading.Thread:
     state[SLEEPING + index], state[SLEEPING + MOST + index] = 0, lock
     thread = threading.Thread(target=work, args=(ADDRESS, index), daemon=True, name=f"autograd_core-{index + 1}")
     thread.start()
+    state[NUMBERS + index], state[NUMBERS + MOST + index] = thread.native_id or 0, 0
     return thread
 
 
@@ -123,7 +133,7 @@ def stop() -> None:
 def _after_fork() -> None:
     """A child process has only the thread that forked: no worker, and no region that somebody else has opened."""
     global _starting
-    kept = {word: int(state[word]) for word in (THREADS, YIELD, STOP)}
+    kept = {word: int(state[word]) for word in (THREADS, STOP, *FUNCTIONS)}
     _workers.clear()
     _starting = threading.Lock()
     state[:] = 0
