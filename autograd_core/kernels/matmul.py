@@ -5,18 +5,46 @@ from __future__ import annotations
 import numpy as np
 
 from . import _threads
-from ._jit import choice
+from ._jit import COMPILED, choice
+from ._memory import LEAST as MEMORY
 from ._memory import empty
-from ._products import MOST_DEPTH, PACKED, large, product
+from ._products import GAP, MOST_DEPTH, PACKED, large, product
 from ._sizes import LEAST
 from ._threads import ADDRESS as POOL
 from .skinny import skinny
 
 LARGE = LEAST["matmul.matmul"]
+SINGLE, WIDE = np.dtype("f"), np.dtype("d")
 RELU = 2
+DOT = 10_000  # entries of vectors whose inner product OpenBLAS takes by parts, as many as it has threads
+FRESH = MEMORY // 8  # entries of a result so small that its memory is not kept
 FEW = 4  # fewer rows or columns are a matter of their own
-_codes: dict[np.dtype, int] = {}
+_codes: dict[np.dtype, int | None] = {}
 _tables: list[np.ndarray] = []
+
+
+def two(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
+    """a @ b for two matrices of float32 or float64 that fit; None for anything else.
+
+    Small products are OpenBLAS's, on one thread, by the shortest way that NumPy has to it.
+    """
+    dtype = a.dtype
+    if (dtype is not SINGLE and dtype is not WIDE) or b.dtype is not dtype or a.ndim != 2 or b.ndim != 2:
+        return None
+    n = b.shape[1]
+    size = a.size * n
+    if size < LARGE and not (n == 1 and size >= DOT and len(a) == 1):
+        try:
+            return a.dot(b)
+        except ValueError:
+            return None
+    m, k = a.shape
+    if k != len(b):
+        return None
+    if m < FEW or n < FEW or size >= PACKED or not COMPILED:
+        return (matmul.compiled if COMPILED else matmul.reference)(a, b)
+    c = (np.empty if m * n < FRESH else empty)((m, n), dtype)
+    return c if product(POOL, _codes.get(dtype) or _code(dtype), id(a), id(b), id(c), 0, 0) else matmul(a, b)
 
 
 def matmul_reference(a, b, bias=None, relu=False):
@@ -63,7 +91,7 @@ def matmul(a, b, bias=None, relu=False):
     if m * n * k < PACKED or lead:
         done = product(POOL, code, id(a), id(b), id(c), *finish)
     else:
-        room = empty((MOST_DEPTH * (m + n + 128),), dtype)
+        room = empty(((MOST_DEPTH + GAP) * (m + n + 128),), dtype)
         done = large(POOL, code, id(a), id(b), id(c), *finish, id(room))
     return c if done else matmul(a.copy(), b.copy(), bias, relu)
 
