@@ -27,8 +27,11 @@ BLOCK = 576 << 10  # bytes of a that a cell reads, at most: with a panel, they f
 LOW = 4 * 14  # rows of a cell, at least, if there are so many
 CELLS = 16  # of c, at least, so that threads are done at about the same time
 GAP = 16  # entries between copied rows: with a power of two from one to the next, all would share a few lines of the cache
-GRAIN = 1 << 17  # products that a thread takes at a time, at least
-ALONE = 1 << 19  # products below which a second thread does not pay
+GRAIN = (
+    1 << 17
+)  # products that a thread takes at a time, at least, counting those of parts of tiles as if they were whole
+START = 8  # products for each entry of a tile that take as long as it takes to begin with it
+ALONE = 640_000  # products below which a second thread does not pay
 PACKED = 1 << 26  # products from which a is copied
 HEAD = object.__basicsize__ // 8  # words of a Python object before what NumPy has in an array's record
 
@@ -103,7 +106,8 @@ def copies(begin, end, code, sizes, left, right, d, depth, copied):
 @kernel(**inner)
 def blocks(m, n, k, items, size):
     """How work is cut: depth at a time, rows of a cell, cells, cells for a thread at a time."""
-    panels, work = (n * size + WIDTH - 1) // WIDTH, items * m * n * k
+    panels, tiles = (n * size + WIDTH - 1) // WIDTH, (m + ROWS - 1) // ROWS
+    work = items * panels * tiles * (k + START) * ROWS * WIDTH // size
     parts = (k + DEPTH - 1) // DEPTH if k > MOST_DEPTH else 1
     most = max((k + parts - 1) // parts, 1)
     tops = (m * most * size + BLOCK - 1) // BLOCK
