@@ -10,7 +10,7 @@ matrices, word, whole = Late("_pack", "matrices"), Late("_pack", "word"), Late("
 for_chunks = Late("_native", "for_chunks")
 
 GRAIN = 1 << 17  # entries of the large matrix that a thread takes at a time, by rows
-DEEP, STRIP, WIDEST = 8, 256, 2048  # rows of the large matrix that are added at a time, and columns of them
+DEEP, STRIP, WIDEST = 8, 512, 2048  # rows of the large matrix that are added at a time, and columns of them
 PIECE = 1 << 13  # entries of vectors whose products are added at a time
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.matmul import LARGE, two
+from ..kernels.matmul import DOT, LARGE, SINGLE, WIDE, two
 from ..kernels.matmul import matmul as matrix_product
 from ..op import SHORTCUTS, elementwise, op
 from ..samples import shapes
@@ -94,15 +94,23 @@ _general = spelled(_matmul)
 
 
 @functools.wraps(_general)
-def matmul(a=None, b=None, **options):
-    if a.__class__ is b.__class__ is Tensor and a.node is b.node is a.origin is b.origin is None is state.mode:
-        x = a.value
-        if x.__class__ is ndarray and not options and (value := two(x, b.value)) is not None:
-            t = new(Tensor)
-            t.value = value
-            t.leaf = t.origin = t.node = None
-            return t
-    return _general(a, b, **options) if not options else _general(*(v for v in (a, b) if v is not None), **options)
+def matmul(a=None, b=None, input=None, other=None):
+    if a.__class__ is b.__class__ is Tensor and a.node is b.node is a.origin is b.origin is None is state.mode is input:
+        x, y = a.value, b.value
+        if x.__class__ is ndarray and other is None:
+            dtype = x.dtype
+            if (dtype is SINGLE or dtype is WIDE) and y.dtype is dtype and x.ndim == 2 == y.ndim:
+                try:  # what `two` does with small ones, which are done before it could be called
+                    value = x.dot(y) if x.size * y.shape[1] < LARGE and x.size < DOT else two(x, y)
+                except ValueError:
+                    value = None
+                if value is not None:
+                    t = new(Tensor)
+                    t.value = value
+                    t.leaf = t.origin = t.node = None
+                    return t
+    names = {"a": a, "b": b, "input": input, "other": other}
+    return _general(**{name: value for name, value in names.items() if value is not None})
 
 
 matmul.as_method = matmul  # type: ignore[attr-defined]  # what `spelled` does for others is done
