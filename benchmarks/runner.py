@@ -1,8 +1,8 @@
 """How rows are measured: ours and theirs in turn, in blocks, and the ratio of each pair of blocks.
 
 A machine that slows down slows both sides down, so ratios are kept where times drift; which of the two goes first
-changes from round to round.  A block goes on for some milliseconds, and starts with some that do not count: by then the
-threads of the other side, which look for work for a while after it is done, sleep.
+changes from round to round.  A block goes on for some milliseconds, and starts with a pause, in which the threads of the
+side before fall asleep, and with some milliseconds that do not count, in which those of this side wake up.
 """
 
 from __future__ import annotations
@@ -40,15 +40,16 @@ def often_enough(work: Callable[[], object], seconds: float) -> int:
     return max(1, math.ceil(seconds / took))
 
 
-def block(work: Callable[[], object], repeat: int) -> float:
+def block(work: Callable[[], object], repeat: int, pause: float = 0) -> float:
     """Seconds per call, once everything has settled."""
+    time.sleep(pause)
     until = time.perf_counter() + SETTLE
     while time.perf_counter() < until:
         timed(work, max(1, repeat // 8))
     return timed(work, repeat)
 
 
-def pairs(sides: list[Callable[[], object]], rounds: int) -> list[list[float]]:
+def pairs(sides: list[Callable[[], object]], rounds: int, pause: float = 0) -> list[list[float]]:
     """Seconds per call of each side in each round."""
     repeats = [often_enough(side, BLOCK) for side in sides]
     found: list[list[float]] = []
@@ -58,7 +59,7 @@ def pairs(sides: list[Callable[[], object]], rounds: int) -> list[list[float]]:
         before = time.perf_counter()
         for k in range(rounds):
             order = range(len(sides))[:: 1 if k % 2 == 0 else -1]
-            times = {i: block(sides[i], repeats[i]) for i in order}
+            times = {i: block(sides[i], repeats[i], pause) for i in order}
             found.append([times[i] for i in range(len(sides))])
             if len(found) >= 4 and (time.perf_counter() - before) / len(found) * rounds > SLOW * 15:
                 break
@@ -75,7 +76,7 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
 
 def measured(row: Row, rounds: int) -> dict:
     """What is known of a row."""
-    found = pairs([row.ours, row.theirs] if row.theirs else [row.ours], rounds)
+    found = pairs([row.ours, row.theirs] if row.theirs else [row.ours], rounds, row.pause)
     ours = statistics.median(times[0] for times in found)
     result: dict = {"group": row.group, "name": row.name, "size": row.size, "ours": ours, "rounds": len(found)}
     if row.theirs:

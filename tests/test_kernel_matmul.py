@@ -74,7 +74,14 @@ def test_any_shape_and_layout(sizes, leads, layouts, char, biased, relu, seed):
 @pytest.mark.parametrize(
     "layouts", [("rows", "rows"), ("rows", "columns"), ("columns", "rows"), ("columns", "columns")]
 )
-@pytest.mark.parametrize("sizes", [(700, 600, 500), (300, 1500, 400), (1200, 130, 1000), (2, 900, 700), (700, 900, 1)])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        *((700, 600, 500), (300, 1500, 400), (1200, 130, 1000), (400, 1024, 512)),
+        *((2, 900, 700), (700, 900, 1), (1, 300, 5000), (3, 1001, 1030), (1, 50_001, 1)),  # vectors, or a few
+        *((33, 5003, 41), (64, 4096, 64)),  # few results of many products each
+    ],
+)
 def test_large_products_in_blocks(sizes, layouts, char):
     (m, k, n), rng = sizes, np.random.default_rng(0)
     a, b = stored(rng, (m, k), char, layouts[0]), stored(rng, (k, n), char, layouts[1])
@@ -111,7 +118,8 @@ def test_entries_at_odd_addresses():
 @pytest.mark.parametrize(
     ("a_shape", "b_shape"),
     [((300, 300), (300, 300)), ((700, 700), (700, 700)), ((40, 60, 60), (40, 60, 60)), ((1, 2000), (2000, 900)),
-     ((2000, 900), (900, 1)), ((1000, 300), (300, 20)), ((20, 900), (900, 1000))],
+     ((2000, 900), (900, 1)), ((1000, 300), (300, 20)), ((20, 900), (900, 1000)), ((1, 50_000), (50_000, 1)),
+     ((40, 5001), (5001, 30)), ((100, 100), (100, 100)), ((1000, 9, 9), (1000, 9, 9))],
 )  # fmt: skip
 @pytest.mark.parametrize("layouts", [("rows", "rows"), ("columns", "columns")])
 def test_bits_do_not_depend_on_threads(a_shape, b_shape, layouts):

@@ -2,6 +2,9 @@
 
 import itertools
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import autograd_core as ag
+from autograd_core.kernels._jit import COMPILED
 
 
 def leaves(tree):
@@ -360,3 +364,19 @@ def test_products_added_in_place(name, sizes):
     y = x * 1
     assert getattr(y, f"{name}_")(*others) is y
     np.testing.assert_allclose(y.detach().numpy(), getattr(ag, name)(x, *others).detach().numpy())
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+def test_inner_products_have_the_same_bits_however_many_threads_openblas_has():
+    """It takes those of float64 by parts, one for each thread, from some thousand entries on."""
+    program = (
+        "import numpy as np, autograd_core as ag\n"
+        "x, y = np.random.default_rng(0).standard_normal((2, 50_000))\n"
+        "print(ag.dot(ag.tensor(x), ag.tensor(y)).numpy().tobytes().hex())"
+    )
+    run = lambda threads: (
+        subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, "OPENBLAS_NUM_THREADS": threads}, capture_output=True
+        ).stdout
+    )
+    assert run("1") == run("2") != b""

@@ -1,6 +1,7 @@
-"""Inner products of many rows with one vector, as LLVM code.
+"""Inner products of many rows with one vector, and sums of multiples of many rows, as LLVM code.
 
     dots_at(code, a, a_row, x, c, c_row, depth, rows)     c[i * c_row] = sum over k < depth of a[i * a_row + k] * x[k]
+    blend_at(code, x, step, b, b_row, c, columns, rows)   c[j] += sum over i < rows of x[i * step] * b[i * b_row + j]
 
 `code` is the address from `_shared.table`; addresses are integers and steps count entries, as in `_tile`.  Imports Numba.
 """
@@ -16,6 +17,7 @@ from ._pack import _counting, _Vectors
 from ._shared import I32, I64, call_at, signature
 
 ROWS, SUMS = 4, 8  # rows that are taken together, and sums of vectors under way at once
+BLENDED = 8  # rows of which multiples are added at once
 AHEAD = 1024  # bytes that are asked for before they are needed
 
 
@@ -32,6 +34,44 @@ def write_dots(module: ir.Module, char: str) -> None:
                 target = builder.bitcast(vectors.pointer(c, (place, c_row)), vectors.real.as_pointer())
                 builder.store(value, target, align=vectors.size)
     builder.ret_void()
+
+
+def write_blend(module: ir.Module, char: str) -> None:
+    """The function `blend`: rows by eights, whose entries are read side by side, then the rest one by one."""
+    function = ir.Function(module, signature("blend"), "blend")
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    x, step, b, b_row, c, columns, rows = function.args
+    vectors, many = _Vectors(builder, char), builder.and_(rows, I64(-BLENDED))
+    whole = builder.and_(columns, I64(-vectors.lanes))
+    some = vectors.first(builder.sub(columns, whole))
+    for count, first, stop in ((BLENDED, I64(0), many), (1, many, builder.sub(rows, many))):
+        with _counting(builder, stop, count) as i:
+            places = [builder.add(builder.add(i, first), I64(t)) for t in range(count)]
+            factors = [vectors.spread(_entry(vectors, x, p, step)) for p in places]
+            with _counting(builder, whole, vectors.lanes) as j:
+                _add_rows(vectors, factors, [vectors.pointer(b, (p, b_row), (j, I64(1))) for p in places], c, j, None)
+            with builder.if_then(builder.icmp_signed("<", whole, columns)):
+                rest = [vectors.pointer(b, (p, b_row), (whole, I64(1))) for p in places]
+                _add_rows(vectors, factors, rest, c, whole, some)
+    builder.ret_void()
+
+
+def _entry(vectors: _Vectors, x, i, step):
+    """One entry."""
+    pointer = vectors.builder.bitcast(vectors.pointer(x, (i, step)), vectors.real.as_pointer())
+    return vectors.builder.load(pointer, align=vectors.size)
+
+
+def _add_rows(vectors: _Vectors, factors: list, rows: list, c, j, some) -> None:
+    """Add multiples of a vector from each of some rows to one of c."""
+    builder = vectors.builder
+    kind = ir.FunctionType(vectors.vector, [vectors.vector] * 3)
+    fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{vectors.lanes}f{8 * vectors.size}")
+    to = vectors.pointer(c, (j, I64(1)))
+    value = vectors.load(to, some)
+    for factor, row in zip(factors, rows):
+        value = builder.call(fma, [factor, vectors.load(row, some), value])
+    vectors.store(value, to, some)
 
 
 def _sums(vectors: _Vectors, rows: list, x, depth) -> list:
@@ -113,6 +153,17 @@ def dots_at(typingctx, code, a, a_row, x, c, c_row, depth, rows):
 
     def generate(context, builder, sig, args):
         call_at(builder, "dots", args[0], args[1:])
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 8), generate
+
+
+@intrinsic
+def blend_at(typingctx, code, x, step, b, b_row, c, columns, rows):
+    """See above."""
+
+    def generate(context, builder, sig, args):
+        call_at(builder, "blend", args[0], args[1:])
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 8), generate

@@ -71,13 +71,17 @@ class _Vectors:
             offset = builder.add(offset, builder.mul(i, step))
         return builder.gep(builder.inttoptr(address, BYTES), [builder.mul(offset, I64(self.size))])
 
+    def spread(self, x):
+        """A vector with x everywhere."""
+        builder, kind = self.builder, ir.VectorType(x.type, self.lanes)
+        one = builder.insert_element(ir.Constant(kind, ir.Undefined), x, I32(0))
+        zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
+        return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
+
     def first(self, count):
         """The mask of the first entries; none for a count of 0 or less."""
-        builder, kind = self.builder, ir.VectorType(I64, self.lanes)
-        one = builder.insert_element(ir.Constant(kind, ir.Undefined), count, I32(0))
-        zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
-        spread = builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
-        return builder.icmp_signed("<", ir.Constant(kind, list(range(self.lanes))), spread)
+        numbers = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
+        return self.builder.icmp_signed("<", numbers, self.spread(count))
 
     def load(self, pointer, mask=None):
         """A vector; 0 where the mask is not set."""

@@ -23,9 +23,15 @@ for_chunks = Late("_native", "for_chunks")
 
 DEPTH, MOST_DEPTH = 512, 640  # of a panel: about, and at most; c is read and written once for each, panels stay near
 PANEL = MOST_DEPTH * 128  # bytes of a panel
-TALL, TALLEST = 280, 560  # rows of a cell: what DEPTH of them need fits the second cache; at most, if that is all of c
-GRAIN = 1 << 19  # products that a thread takes at a time, at least
-ALONE = 1 << 20  # products below which a second thread does not pay
+BLOCK = 576 << 10  # bytes of a that a cell reads, at most: with a panel, they fit the second cache
+LOW = 4 * 14  # rows of a cell, at least, if there are so many
+CELLS = 16  # of c, at least, so that threads are done at about the same time
+GAP = 16  # entries between copied rows: with a power of two from one to the next, all would share a few lines of the cache
+GRAIN = (
+    1 << 17
+)  # products that a thread takes at a time, at least, counting those of parts of tiles as if they were whole
+START = 8  # products for each entry of a tile that take as long as it takes to begin with it
+ALONE = 640_000  # products below which a second thread does not pay
 PACKED = 1 << 26  # products from which a is copied
 HEAD = object.__basicsize__ // 8  # words of a Python object before what NumPy has in an array's record
 
@@ -70,7 +76,9 @@ def cells(begin, end, code, sizes, left, right, result, finish, depths, copied, 
                 h = min(ROWS, bottom - i)
                 rows, row, col = a + (i * a_row + d * a_col) * size, a_row, a_col
                 if a_copy:
-                    rows, row, col = a_copy + i * depth * size, depth if a_col == 1 else 1, 1 if a_col == 1 else h
+                    rows, row, col = a_copy + i * (depth + GAP) * size, depth + GAP, 1
+                    if a_col != 1:
+                        row, col = 1, h
                 mode = (1 if d else 0) + (activation if last else 0)
                 row_of_bias = bias + j * size if bias and last else 0
                 to = c + (i * c_row + j) * size
@@ -85,24 +93,27 @@ def copies(begin, end, code, sizes, left, right, d, depth, copied):
     panels = (n + width - 1) // width if b_copy else 0
     for piece in range(begin, end):
         j, i = piece * width, (piece - panels) * ROWS
-        h, source = min(ROWS, m - i), a + (i * a_row + d * a_col) * size
+        h, source, to = min(ROWS, m - i), a + (i * a_row + d * a_col) * size, a_copy + i * (depth + GAP) * size
         if piece < panels:
             source = b + (d * b_row + j * b_col) * size
             pack_at(pack, source, b_row, b_col, b_copy + j * depth * size, width, depth, min(width, n - j))
         elif a_col == 1:
-            pack_at(pack, source, a_row, 1, a_copy + i * depth * size, depth, h, depth)
+            pack_at(pack, source, a_row, 1, to, depth + GAP, h, depth)
         else:
-            pack_at(pack, source, a_col, a_row, a_copy + i * depth * size, h, depth, h)
+            pack_at(pack, source, a_col, a_row, to, h, depth, h)
 
 
 @kernel(**inner)
 def blocks(m, n, k, items, size):
     """How work is cut: depth at a time, rows of a cell, cells, cells for a thread at a time."""
-    panels, work = (n * size + WIDTH - 1) // WIDTH, items * m * n * k
+    panels, tiles = (n * size + WIDTH - 1) // WIDTH, (m + ROWS - 1) // ROWS
+    work = items * panels * tiles * (k + START) * ROWS * WIDTH // size
     parts = (k + DEPTH - 1) // DEPTH if k > MOST_DEPTH else 1
     most = max((k + parts - 1) // parts, 1)
-    fair = max((m * panels + 15) // 16, 4 * ROWS) if work > ALONE and items < 16 else m
-    tall = max((min(m if m <= TALLEST else TALL, fair) + ROWS - 1) // ROWS, 1) * ROWS
+    tops = (m * most * size + BLOCK - 1) // BLOCK
+    if work >= ALONE:
+        tops = max(tops, min((CELLS - 1) // (panels * items) + 1, m // LOW))
+    tall = max((m + max(tops, 1) * ROWS - 1) // (max(tops, 1) * ROWS), 1) * ROWS
     count = items * panels * ((m + tall - 1) // tall)
     return most, tall, count, max((GRAIN * count + work - 1) // work, 1) if work >= ALONE else count
 
@@ -136,7 +147,7 @@ def large(pool, table, a, b, c, bias, activation, room):
     most, tall, count, grain = blocks(m, n, k, 1, size)
     sizes, left, right, result = (m, n, k), (at_a, a_row, a_col), (at_b, b_row, b_col), (at_c, c_row)
     finish = word(bias, HEAD) if bias else 0, activation
-    copied = at if n >= 4 * width else 0, at + most * (m + ROWS) * size if m > 2 * tall else 0
+    copied = at if n >= 4 * width else 0, at + (most + GAP) * (m + ROWS) * size if m > tall else 0
     pieces = ((n + width - 1) // width if copied[1] else 0) + ((m + ROWS - 1) // ROWS if copied[0] else 0)
     for d in range(0, k, most):
         for_chunks(pool, copies, pieces, 4, (code, sizes, left, right, d, min(most, k - d), copied))

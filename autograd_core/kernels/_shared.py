@@ -25,7 +25,12 @@ BYTES = I8.as_pointer()
 REALS = {"f": ir.FloatType(), "d": ir.DoubleType()}
 SIZES = {"f": 4, "d": 8}
 # who writes them, and how many arguments they have
-PARTS = {"tile": ("_tile", "write_tile", 12), "pack": ("_pack", "write_pack", 7), "dots": ("_dots", "write_dots", 7)}
+PARTS = {
+    "tile": ("_tile", "write_tile", 12),
+    "pack": ("_pack", "write_pack", 7),
+    "dots": ("_dots", "write_dots", 7),
+    "blend": ("_dots", "write_blend", 7),
+}
 
 
 def _processor() -> tuple[str, str]:

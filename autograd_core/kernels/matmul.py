@@ -5,18 +5,51 @@ from __future__ import annotations
 import numpy as np
 
 from . import _threads
-from ._jit import choice
+from ._jit import COMPILED, choice
+from ._memory import LEAST as MEMORY
 from ._memory import empty
-from ._products import MOST_DEPTH, PACKED, large, product
+from ._products import GAP, MOST_DEPTH, PACKED, large, product
 from ._sizes import LEAST
 from ._threads import ADDRESS as POOL
-from .skinny import skinny
+from .skinny import PIECE, skinny
 
 LARGE = LEAST["matmul.matmul"]
+SINGLE, WIDE = np.dtype("f"), np.dtype("d")
 RELU = 2
+DOT = 10_000  # entries of vectors whose inner product OpenBLAS takes by parts, as many as it has threads
+FRESH = MEMORY // 8  # entries of a result so small that its memory is not kept
+PARTED, SQUARE, PARTS = 4096, 64 * 64, 16  # products for each of few results from which they are taken in so many parts
 FEW = 4  # fewer rows or columns are a matter of their own
-_codes: dict[np.dtype, int] = {}
+_codes: dict[np.dtype, int | None] = {}
 _tables: list[np.ndarray] = []
+
+
+def two(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
+    """a @ b for two matrices of float32 or float64 that fit; None for anything else.
+
+    Small products are OpenBLAS's, on one thread, by the shortest way that NumPy has to it.
+    """
+    dtype = a.dtype
+    if (dtype is not SINGLE and dtype is not WIDE) or b.dtype is not dtype or a.ndim != 2 or b.ndim != 2:
+        return None
+    n = b.shape[1]
+    size = a.size * n
+    if size < LARGE and not (n == 1 and size >= DOT and len(a) == 1):
+        try:
+            return a.dot(b)
+        except ValueError:
+            return None
+    m, k = a.shape
+    if k != len(b):
+        return None
+    if not COMPILED:
+        return matmul.reference(a, b)
+    if m < FEW or n < FEW:
+        return _narrow(a, b, _codes.get(dtype) or _code(dtype))
+    if size >= PACKED or (k >= PARTED and m * n <= SQUARE):
+        return matmul.compiled(a, b)
+    c = (np.empty if m * n < FRESH else empty)((m, n), dtype)
+    return c if product(POOL, _codes.get(dtype) or _code(dtype), id(a), id(b), id(c), 0, 0) else matmul(a, b)
 
 
 def matmul_reference(a, b, bias=None, relu=False):
@@ -53,19 +86,41 @@ def matmul(a, b, bias=None, relu=False):
         return matmul_reference(a, b, bias, relu)  # which raises
     if lead or len(b_shape) > 2:
         lead = np.broadcast_shapes(a_shape[:-2], b_shape[:-2])
-    elif m < FEW or n < FEW:
-        c = empty((m, n), dtype)
-        if skinny(POOL, code, id(a), id(b), id(c)):
-            return _finished(c, bias, relu)
+    elif m < FEW or n < FEW or (k >= PARTED and m * n <= SQUARE):
+        return _finished((_narrow if m < FEW or n < FEW else _in_parts)(a, b, code), bias, relu)
     c = empty((*lead, m, n), dtype)
     bias = None if bias is None else np.ascontiguousarray(bias, dtype)
     finish = 0 if bias is None else id(bias), RELU if relu else 0
     if m * n * k < PACKED or lead:
         done = product(POOL, code, id(a), id(b), id(c), *finish)
     else:
-        room = empty((MOST_DEPTH * (m + n + 128),), dtype)
+        room = empty(((MOST_DEPTH + GAP) * (m + n + 128),), dtype)
         done = large(POOL, code, id(a), id(b), id(c), *finish, id(room))
     return c if done else matmul(a.copy(), b.copy(), bias, relu)
+
+
+def _narrow(a, b, code):
+    """a @ b for a matrix with few rows or columns; inner products of two vectors are added piece by piece."""
+    m, k, n = *a.shape, b.shape[1]
+    c = empty((m, n) if m * n != 1 else (1, k // PIECE + 1), a.dtype)
+    c.fill(0)
+    if not skinny(POOL, code, id(a), id(b), id(c)):
+        c = empty((m, n), a.dtype)
+        if not product(POOL, code, id(a), id(b), id(c), 0, 0):
+            return _narrow(a.copy(), b.copy(), code)
+    return c if m * n != 1 else np.add.reduce(c, axis=1, keepdims=True)
+
+
+def _in_parts(a, b, code):
+    """a @ b for a small result of many products: a batch of products, of which threads take their share, added up."""
+    m, k, n = *a.shape, b.shape[1]
+    deep = k // PARTS
+    first = deep * PARTS
+    left, right = a[:, :first].reshape(m, PARTS, deep).swapaxes(0, 1), b[:first].reshape(PARTS, deep, n)
+    y = np.add.reduce(matmul.compiled(left, right), axis=0)
+    if first < k:
+        y += np.matmul(a[:, first:], b[first:])
+    return y
 
 
 def _code(dtype: np.dtype):

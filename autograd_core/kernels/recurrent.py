@@ -16,7 +16,7 @@ from . import recurrent_steps as steps
 from ._jit import choice, plain
 from .matmul import matmul
 
-NEAR = 1 << 20  # bytes of v and w that stay near a processor while it goes through time
+NEAR = 1 << 21  # bytes of v and w that stay near a processor while it goes through time
 
 
 def starts_of(sizes: tuple) -> np.ndarray:

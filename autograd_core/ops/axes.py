@@ -69,7 +69,7 @@ def spelled(function: Callable) -> Callable:
 
     What is no tensor at all is noticed when something is asked of it that only tensors have.
     """
-    if getattr(function, "__code__", None) is None:
+    if getattr(function, "__code__", None) is None or hasattr(function, "as_method"):
         return function
     op, signature = getattr(function, "op", None), Signature(function)
     if op and not signature.takes_rest:

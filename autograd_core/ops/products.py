@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.matmul import LARGE
+from ..kernels.matmul import DOT, LARGE, SINGLE, WIDE, two
 from ..kernels.matmul import matmul as matrix_product
 from ..op import SHORTCUTS, elementwise, op
 from ..samples import shapes
+from ..tape import state
+from ..tensor import Tensor
 from ..vmap import aligned
-from .axes import one_axis
+from .axes import one_axis, spelled
 from .base import conj
 from .reduce import reduce_norm, reduce_sum
 from .shape import afford, expand_dims, reshape_to
@@ -23,6 +25,7 @@ __all__ = [
     *("addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "cross", "dot", "einsum", "ger", "inner"),
     *("kron", "matmul", "mm", "mv", "outer", "tensordot", "vdot"),
 ]
+ndarray, new = np.ndarray, object.__new__
 INPLACE = ["addbmm", "addmm", "addmv", "addr", "baddbmm"]
 
 
@@ -56,6 +59,8 @@ def _of_right(g, a, b_shape):
 )
 def product(a, b):
     """The products of matrices; the leading axes broadcast."""
+    if a.__class__ is ndarray and (y := two(a, b)) is not None:
+        return y
     multiply = (
         matrix_product if b.ndim > 1 and a.size * b.shape[-1] >= LARGE else np.matmul
     )  # of which the small ones know nothing
@@ -65,14 +70,14 @@ def product(a, b):
     return multiply(a, b)
 
 
-_quick = SHORTCUTS[2](product.op, product)  # the usual call, of two plain tensors
+_recorded = SHORTCUTS[2](product.op, product)  # the usual call, of two plain tensors
 
 
-def matmul(a, b):
+def _matmul(a, b):
     """The product of matrices, of a matrix and a vector, or of two vectors; axes in front are batches and broadcast."""
     try:
         if a.ndim > 1 and b.ndim > 1:
-            return _quick(a, b)
+            return _recorded(a, b)
         if a.ndim == 1 == b.ndim:
             return reshape_to(product(reshape_to(a, shape=(1, *a.shape)), expand_dims(b, axis=-1)), shape=())
         if b.ndim == 1:
@@ -82,6 +87,33 @@ def matmul(a, b):
         return reshape_to(y, shape=(*y.shape[:-2], y.shape[-1]))
     except (ValueError, AttributeError) as error:
         raise mismatch("matmul", a, b, error) from None
+
+
+_matmul.__name__ = _matmul.__qualname__ = "matmul"
+_general = spelled(_matmul)
+
+
+@functools.wraps(_general)
+def matmul(a=None, b=None, input=None, other=None):
+    if a.__class__ is b.__class__ is Tensor and a.node is b.node is a.origin is b.origin is None is state.mode is input:
+        x, y = a.value, b.value
+        if x.__class__ is ndarray and other is None:
+            dtype = x.dtype
+            if (dtype is SINGLE or dtype is WIDE) and y.dtype is dtype and x.ndim == 2 == y.ndim:
+                try:  # what `two` does with small ones, which are done before it could be called
+                    value = x.dot(y) if x.size * y.shape[1] < LARGE and x.size < DOT else two(x, y)
+                except ValueError:
+                    value = None
+                if value is not None:
+                    t = new(Tensor)
+                    t.value = value
+                    t.leaf = t.origin = t.node = None
+                    return t
+    names = {"a": a, "b": b, "input": input, "other": other}
+    return _general(**{name: value for name, value in names.items() if value is not None})
+
+
+matmul.as_method = matmul  # type: ignore[attr-defined]  # what `spelled` does for others is done
 
 
 def mismatch(name: str, a: Any, b: Any, error: Exception) -> Exception:

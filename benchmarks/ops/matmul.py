@@ -1,7 +1,6 @@
 """Products of matrices against NumPy's OpenBLAS and PyTorch: sizes, transpositions, types, batches, fused layers.
 
-OpenBLAS and OpenMP keep their threads spinning for a tenth of a second and more after use, on a core that the other side
-then does not have: on several threads, leave a pause of 0.2 s between the sides.
+OpenBLAS keeps its threads spinning for a tenth of a second after use, where it uses them: those rows have a longer pause.
 """
 
 from __future__ import annotations
@@ -34,6 +33,8 @@ BATCHES = (
     ("tall", (100_000, 16), (16, 16)),
     ("deep", (32, 20_000), (20_000, 32)),
 )
+PAUSE = 0.12  # seconds, from so many products on
+THREADED = 1 << 18
 LAYERS = ((32, 64, 64), (64, 784, 128), (128, 784, 512), (256, 1024, 1024), (1024, 1024, 1024))  # rows, in, out
 
 
@@ -50,10 +51,16 @@ def product_rows(name: str, size: str, a: np.ndarray, b: np.ndarray, letter: str
     x, y = ag.tensor(a), ag.tensor(b)
     flops = 2.0 * a.size * b.shape[-1]
     ours = lambda: ag.matmul(x, y)
-    yield Row(f"matmul / OpenBLAS, {letter}", name, size, ours, lambda: np.matmul(a, b), flops=flops)
+    yield against_blas(f"matmul / OpenBLAS, {letter}", name, size, ours, lambda: np.matmul(a, b), flops)
     if torch is not None:
         p, q = torch.from_numpy(a), torch.from_numpy(b)
         yield Row(f"matmul / PyTorch, {letter}", name, size, ours, lambda: torch.matmul(p, q), flops=flops)
+
+
+def against_blas(group: str, name: str, size: str, ours: Callable, theirs: Callable, flops: float) -> Row:
+    """A comparison with OpenBLAS."""
+    pause = PAUSE if flops > 2 * THREADED else 0
+    return Row(group, name, size, ours, theirs, flops=flops, pause=pause)
 
 
 def layer_rows(n: int, k: int, m: int) -> Iterator[Row]:
@@ -61,7 +68,7 @@ def layer_rows(n: int, k: int, m: int) -> Iterator[Row]:
     x, w, bias = numbers((n, k), "f"), numbers((k, m), "f"), numbers((m,), "f")
     size, flops = f"{n}x{k}x{m}", 2.0 * n * k * m
     theirs = lambda: np.maximum(np.matmul(x, w) + bias, 0)
-    yield Row("matmul+bias+relu / OpenBLAS", "fused", size, lambda: fused(x, w, bias, True), theirs, flops=flops)
+    yield against_blas("matmul+bias+relu / OpenBLAS", "fused", size, lambda: fused(x, w, bias, True), theirs, flops)
     ours, peer = _step(ag.tensor, linear, x, w.T, bias), None
     if torch is not None:
         peer = _step(torch.tensor, torch.nn.functional.linear, x, w.T, bias)
