@@ -59,7 +59,7 @@ def convolve(x, w, stride, padding, dilation, groups):
     x, w = _three_axes(x, s.x), _three_axes(w, s.w)
     if conv_pointwise.fits(s):
         y = conv_pointwise.pointwise(x, w, s)
-    elif conv_pixels.fits(s):
+    elif conv_pixels.fits_output(s, x.dtype):
         y = conv_pixels.forward(x, w, s)
     else:
         y = (conv_winograd.winograd if conv_winograd.fits(s, x.dtype) else direct)(x, w, s)
@@ -76,7 +76,7 @@ def convolve_input(g, w, stride, padding, dilation, groups, shape):
     g, w = _three_axes(g, s.y), _three_axes(w, s.w)
     if conv_pointwise.fits(s):
         x = conv_pointwise.pointwise_input(g, w, s)
-    elif conv_pixels.fits_input(s):
+    elif conv_pixels.fits_input(s, g.dtype):
         x = conv_pixels.backward(g, w, s)
     else:
         x = (conv_winograd.winograd_input if conv_winograd.fits(s, g.dtype) else direct_input)(g, w, s)
