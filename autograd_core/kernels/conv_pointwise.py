@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ._jit import Late, kernel
 from ._memory import empty
 from .conv_layout import grain, lanes_of
-from .conv_shapes import Shape
+from .conv_shapes import Shape, shape_of
 
 tile, turn = Late("_conv_tile", "tile"), Late("_conv_tile", "turn")
 ROWS, LONG = 14, 256  # rows of a tile; pixels that are worked on at a time
@@ -82,9 +84,64 @@ def images_summed(begin, end, g, x, u, start, sizes, lanes):
                     )  # fmt: skip
 
 
+@kernel(chunks=True)
+def rows_sampled(begin, end, x, y, sizes, out, steps):
+    """Rows of y (planes, D', H', W'): entries of x (planes, D, H, W) that are so many steps apart."""
+    (depth, height, width), (out_d, out_h, out_w), (step_d, step_h, step_w) = sizes, out, steps
+    for row in range(begin, end):
+        plane, d, h = row // (out_d * out_h), row // out_h % out_d * step_d, row % out_h * step_h
+        line, source = y[row * out_w : (row + 1) * out_w], x[((plane * depth + d) * height + h) * width :]
+        if step_w == 2:
+            for v in range(len(line)):
+                line[v] = source[2 * v]
+        else:
+            for v in range(len(line)):
+                line[v] = source[v * step_w]
+
+
+@kernel(chunks=True)
+def rows_spread(begin, end, y, x, sizes, out, steps):
+    """Rows of x (planes, D, H, W), zero but for the entries of y (planes, D', H', W'), which are so far apart."""
+    (depth, height, width), (out_d, out_h, out_w), (step_d, step_h, step_w) = sizes, out, steps
+    for row in range(begin, end):
+        plane, d, h = row // (depth * height), row // height % depth, row % height
+        line = x[row * width : (row + 1) * width]
+        if d % step_d or h % step_h:
+            line[:] = 0
+            continue
+        source = y[((plane * out_d + d // step_d) * out_h + h // step_h) * out_w :][:out_w]
+        if step_w == 2:
+            pairs = line[: width // 2 * 2]
+            for v in range(len(pairs) // 2):
+                pairs[2 * v] = source[v]
+                pairs[2 * v + 1] = 0
+            for v in range(len(pairs), width):
+                line[v] = source[v // 2] if v % 2 == 0 else 0
+        else:
+            line[:] = 0
+            for v in range(len(source)):
+                line[v * step_w] = source[v]
+
+
 def fits(s: Shape) -> bool:
     """Whether every pixel is computed from one, and images are large enough for their pixels to be lanes."""
-    return s.kernel == (1, 1, 1) == s.stride and s.out == s.size and s.out[2] >= 8
+    if s.kernel != (1, 1, 1) or any(s.low) or any(o != -(-n // step) for n, o, step in zip(s.size, s.out, s.stride)):
+        return False
+    return s.out[2] >= 8 if s.stride == (1, 1, 1) else math.prod(s.out) >= 8
+
+
+def sampled(s: Shape) -> Shape:
+    """The same convolution of just those pixels that it reads."""
+    return shape_of((s.n, s.inputs, *s.out), s.w, (1, 1, 1), ((0, 0),) * 3, (1, 1, 1), s.groups)
+
+
+def _sampled(x, s: Shape) -> np.ndarray:
+    """Those pixels of x."""
+    if s.stride == (1, 1, 1):
+        return x
+    y, rows = empty((s.n, s.inputs, *s.out), x.dtype), s.n * s.inputs * s.out[0] * s.out[1]
+    rows_sampled(rows, grain(rows, 5 + s.out[2] * 0.4), x.reshape(-1), y.reshape(-1), s.size, s.out, s.stride)
+    return y
 
 
 def _pointwise(x, w, s: Shape, inner: int, outer: int, steps: tuple, shape: tuple) -> np.ndarray:
@@ -102,18 +159,25 @@ def _pointwise(x, w, s: Shape, inner: int, outer: int, steps: tuple, shape: tupl
 
 def pointwise(x, w, s: Shape) -> np.ndarray:
     """y of a convolution."""
+    x, s = _sampled(x, s), sampled(s)
     inner, outer = s.inputs // s.groups, s.outputs // s.groups
     return _pointwise(x, w, s, inner, outer, (outer * inner, inner, 1), s.y)
 
 
 def pointwise_input(g, w, s: Shape) -> np.ndarray:
     """The gradient by x of <g, y>."""
-    inner, outer = s.inputs // s.groups, s.outputs // s.groups
-    return _pointwise(g, w, s, outer, inner, (outer * inner, 1, inner), s.x)
+    inner, outer, dense = s.inputs // s.groups, s.outputs // s.groups, sampled(s)
+    y = _pointwise(g, w, dense, outer, inner, (outer * inner, 1, inner), dense.x)
+    if s.stride == (1, 1, 1):
+        return y
+    x, rows = empty(s.x, g.dtype), s.n * s.inputs * s.size[0] * s.size[1]
+    rows_spread(rows, grain(rows, 5 + s.size[2] * 0.2), y.reshape(-1), x.reshape(-1), s.size, s.out, s.stride)
+    return x
 
 
 def pointwise_weight(g, x, s: Shape) -> np.ndarray:
     """The gradient by w of <g, y>."""
+    of_w, x, s = s.w, _sampled(x, s), sampled(s)
     inner, outer, lanes = s.inputs // s.groups, s.outputs // s.groups, lanes_of(x.dtype)
     vectors = 2 if inner > lanes else 1
     wide = -(-inner // (vectors * lanes)) * vectors * lanes
@@ -124,4 +188,4 @@ def pointwise_weight(g, x, s: Shape) -> np.ndarray:
     images_summed(
         items, grain(items, s.flops / items / 150), g.reshape(-1), x.reshape(-1), u.reshape(-1), START, sizes, lanes
     )
-    return np.add.reduce(u, axis=0)[..., :inner].reshape(s.w)
+    return np.add.reduce(u, axis=0)[..., :inner].reshape(of_w)

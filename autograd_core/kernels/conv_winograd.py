@@ -46,87 +46,107 @@ def filters_transformed(begin, end, w, u, tiling, sizes):
             filter_tiles(zero, kind, a, across * inner * several, inner * several, b, points_w * step, step)
 
 
+@kernel
+def lines_entered(zero, x, v, first, count, source, tiling, grid, steps):
+    """Transformed tiles v (points, D, lines, tiles, C) of some lines of them."""
+    size, depth, height, width, pixel = source
+    _, points_h, points_w, side_h, side_w, split_h, split_w, phases_h, phases_w, apart_h, apart_w = tiling
+    down, stripes, across = grid
+    v_row, v_step, _, _, _, _ = steps
+    wide, run, many = phases_w * across, split_w * pixel, int(points_h > 1)
+    for index in range(depth * count * wide):
+        d, line, j = index // (count * wide), first + index // wide % count, index % wide
+        p, i, stripe = line // (down * stripes), line // stripes % down, line % stripes
+        row = i * side_h * apart_h + p % phases_h
+        column = (stripe * across + j % across) * side_w * apart_w + j // across
+        a = x + size * (((p // phases_h * depth + d) * height + row) * width + column) * pixel
+        for q in range(split_h):
+            for c in range(0, run, LANES):
+                at, b = a + size * (q * width * pixel + c), v + size * (index * v_row + q * run + c)
+                input_tiles(zero, many, at, apart_h * width * pixel, apart_w * pixel, b, points_w * v_step, v_step)
+
+
+@kernel
+def lines_multiplied(zero, v, u, m, starts, rows, points, segments, channels, steps):
+    """Products m (points, rows, panels) of transformed tiles and kernels; starts: where segments start in both."""
+    size, groups, inner, inner_step, blocks, several = channels
+    v_row, v_step, m_row, m_step, _, _ = steps
+    panel, parts = segments * inner * several, -(-rows // ROWS)
+    for e in range(points):
+        for gb in range(groups * blocks):
+            b = u + size * (e * groups * blocks + gb) * panel
+            for part in range(parts):
+                t0, t1 = part * rows // parts, (part + 1) * rows // parts
+                at = v + size * (e * v_step + t0 * v_row + gb // blocks * inner_step)
+                to = m + size * (e * m_step + t0 * m_row + gb * several)
+                tile(
+                    zero, t1 - t0, several // LANES, at, v_row, 1, starts, b, several, starts + 8 * segments, segments,
+                    inner, to, m_row, 0,
+                )  # fmt: skip
+
+
+@kernel
+def lines_left(zero, m, held, y, first, count, tiling, grid, channels, into, steps):
+    """What lines of tiles add to y, transformed and put together in `held`, with channels last, one by one."""
+    kind, _, points_w, side_h, side_w, _, _, phases_h, phases_w, _, _ = tiling
+    down, stripes, across = grid
+    size, _, _, _, blocks, several = channels
+    out_d, out_h, out_w, groups, outer, up_h, up_w, first_h, first_w = into
+    _, _, m_row, m_step, held_pixel, held_row = steps
+    wide, planes, fine, piece = phases_w * across, out_d * out_h * out_w, held_pixel // up_w, side_h * held_row
+    for index in range(out_d * count):
+        d, line = index // count, first + index % count
+        p, i, stripe = line // (down * stripes), line // stripes % down, line % stripes
+        for j in range(wide):
+            column = j % across * side_w * phases_w + j // across
+            for q in range(up_h):
+                for k in range(0, held_pixel, LANES):
+                    a = m + size * ((index * wide + j) * m_row + q * (m_row // up_h) + k)
+                    b = held + size * (q * piece + column * held_pixel + k)
+                    output_tiles(zero, kind, a, points_w * m_step, m_step, b, held_row, phases_w * held_pixel)
+        left = stripe * across * side_w * phases_w * up_w - first_w
+        low, high = max(0, -left), min(across * side_w * phases_w * up_w, out_w - left)
+        for q in range(up_h * side_h):
+            row = ((i * side_h + q // up_h) * phases_h + p % phases_h) * up_h + q % up_h - first_h
+            if not 0 <= row < out_h:
+                continue
+            from_held = held + size * (q % up_h * piece + q // up_h * held_row)
+            for g in range(groups):
+                to = ((p // phases_h * groups + g) * outer * out_d + d) * out_h + row
+                for k in range(0, outer, LANES):
+                    for s in range(low, high, LANES):
+                        a = from_held + size * (s * fine + g * blocks * several + k)
+                        b = y + size * (to * out_w + k * planes + left + s)
+                        turn(zero, a, fine, min(LANES, high - s), min(LANES, outer - k), b, planes)
+
+
 @kernel(chunks=True)
-def tiles_convolved(begin, end, x, u, y, rooms, taken, depths, source, tiling, grid, channels, into, steps):
+def tiles_convolved(begin, end, x, u, y, rooms, taken, depths, source, tiling, grid, block, channels, into, steps):
     """Blocks of lines of tiles of y (N, K, D, H, W), from x (N, D', H', W', C) and u (points, blocks, depth, C, lanes).
 
     A line of tiles is a stripe of all phases across, in all planes.  rooms: memory for each thread; taken: which are in
-    use.  depths: where the taps along depth read.  grid: tiles down, stripes, tiles of one, lines of a block, all lines.
+    use.  depths: where the taps along depth read.  grid: tiles down, stripes, tiles of one; block: lines of one, all.
     into: sizes and channels of y, the places of y within an entry of a tile, and how many of the first are not in y.
+    steps: in the transformed tiles, in the products, in what is put together.
     """
-    depth, height, width, pixel = source
-    kind, points_h, points_w, side_h, side_w, split_h, split_w, phases_h, phases_w, apart_h, apart_w = tiling
-    down, stripes, across, per_item, lines = grid
-    groups, inner, inner_step, blocks, several = channels
-    out_d, out_h, out_w, groups_of_y, outer, up_h, up_w, first_h, first_w = into
-    v_row, m_row, v_step, m_step, held_pixel, held_row = steps
-    size, zero, points, run = x.itemsize, x.dtype.type(0), points_h * points_w, split_w * pixel
-    wide, phase_lines, planes = phases_w * across, down * stripes, out_d * out_h * out_w
-    panel, fine, piece = len(depths) * inner * several, held_pixel // up_w, side_h * held_row
-    starts = np.empty(2 * len(depths), np.int64)
+    per_item, lines = block
+    points, wide = tiling[1] * tiling[2], tiling[8] * grid[2]
+    zero, many, starts = x.dtype.type(0), len(depths), np.empty(2 * len(depths), np.int64)
     room = 0
     while not swap(taken.ctypes.data, room, 0, 1):
         room = (room + 1) % len(taken)
     v = rooms[room].ctypes.data
-    m = v + size * points * v_step
-    held = m + size * points * m_step
+    m = v + x.itemsize * points * steps[1]
+    held = m + x.itemsize * points * steps[3]
     for item in range(begin, end):
         first = item * per_item
         count = min(per_item, lines - first)
-        for index in range(depth * count * wide):
-            d, line, j = index // (count * wide), first + index // wide % count, index % wide
-            n, p, i, stripe = line // (phases_h * phase_lines), line // phase_lines, line // stripes, line % stripes
-            row = i % down * side_h * apart_h + p % phases_h
-            column = (stripe * across + j % across) * side_w * apart_w + j // across
-            a = x.ctypes.data + size * (((n * depth + d) * height + row) * width + column) * pixel
-            for q in range(split_h):
-                for c in range(0, run, LANES):
-                    b = v + size * (index * v_row + q * run + c)
-                    at, many = a + size * (q * width * pixel + c), int(points_h > 1)
-                    input_tiles(
-                        zero, many, at, apart_h * width * pixel, apart_w * pixel, b, points_w * v_step, v_step
-                    )  # fmt: skip
-        for k in range(len(depths)):
-            starts[k], starts[len(depths) + k] = depths[k] * count * wide * v_row, k * inner * several
-        rows = out_d * count * wide
-        parts = -(-rows // ROWS)
-        for e in range(points):
-            for gb in range(groups * blocks):
-                b = u.ctypes.data + size * (e * groups * blocks + gb) * panel
-                for part in range(parts):
-                    t0, t1 = part * rows // parts, (part + 1) * rows // parts
-                    at = v + size * (e * v_step + t0 * v_row + gb // blocks * inner_step)
-                    to = m + size * (e * m_step + t0 * m_row + gb * several)
-                    tile(
-                        zero, t1 - t0, several // LANES, at, v_row, 1, starts.ctypes.data, b, several,
-                        starts.ctypes.data + 8 * len(depths), len(depths), inner, to, m_row, 0,
-                    )  # fmt: skip
-        for index in range(out_d * count):
-            d, line = index // count, first + index % count
-            n, p, i, stripe = line // (phases_h * phase_lines), line // phase_lines, line // stripes, line % stripes
-            for j in range(wide):
-                column = j % across * side_w * phases_w + j // across
-                for q in range(up_h):
-                    for k in range(0, held_pixel, LANES):
-                        a = m + size * ((index * wide + j) * m_row + q * (m_row // up_h) + k)
-                        b = held + size * (q * piece + column * held_pixel + k)
-                        output_tiles(
-                            zero, kind, a, points_w * m_step, m_step, b, held_row, phases_w * held_pixel
-                        )  # fmt: skip
-            left = stripe * across * side_w * phases_w * up_w - first_w
-            low, high = max(0, -left), min(across * side_w * phases_w * up_w, out_w - left)
-            for q in range(up_h * side_h):
-                row = ((i % down * side_h + q // up_h) * phases_h + p % phases_h) * up_h + q % up_h - first_h
-                if not 0 <= row < out_h:
-                    continue
-                from_held = held + size * (q % up_h * piece + q // up_h * held_row)
-                for g in range(groups_of_y):
-                    to = ((n * groups_of_y + g) * outer * out_d + d) * out_h + row
-                    for k in range(0, outer, LANES):
-                        for s in range(low, high, LANES):
-                            a = from_held + size * (s * fine + g * blocks * several + k)
-                            b = y.ctypes.data + size * (to * out_w + k * planes + left + s)
-                            turn(zero, a, fine, min(LANES, high - s), min(LANES, outer - k), b, planes)
+        lines_entered(zero, x.ctypes.data, v, first, count, source, tiling, grid, steps)
+        for k in range(many):
+            starts[k], starts[many + k] = depths[k] * count * wide * steps[0], k * channels[2] * channels[5]
+        rows = into[0] * count * wide
+        lines_multiplied(zero, v, u.ctypes.data, m, starts.ctypes.data, rows, points, many, channels, steps)
+        lines_left(zero, m, held, y.ctypes.data, first, count, tiling, grid, channels, into, steps)
     store(taken.ctypes.data, room, 0)
 
 
@@ -280,10 +300,10 @@ def _convolved(x, w, s: Shape, t: Tiling, taps, channels, low, counts, y, up, fi
     rooms, taken = empty((threads, points * (v_step + m_step) + held), x.dtype), np.zeros(threads, np.int64)
     of_y = (1, y.shape[1]) if up != (1, 1) else (groups, outer)
     tiles_convolved(
-        -(-lines // per_item), 1, source, u, y.reshape(-1), rooms, taken, depths, (depth, *extents, pixel),
-        (t.kind, *t.points, *t.sides, *t.split, *t.phases, *t.apart), (down, stripes, stripe, per_item, lines),
-        (groups, inner, inner_step, blocks, several), (*y.shape[2:], *of_y, *up, *first),
-        (v_row, m_row, v_step, m_step, held_pixel, held_row),
+        -(-lines // per_item), 1, source, u, y.reshape(-1), rooms, taken, depths, (x.itemsize, depth, *extents, pixel),
+        (t.kind, *t.points, *t.sides, *t.split, *t.phases, *t.apart), (down, stripes, stripe), (per_item, lines),
+        (x.itemsize, groups, inner, inner_step, blocks, several), (*y.shape[2:], *of_y, *up, *first),
+        (v_row, v_step, m_row, m_step, held_pixel, held_row),
     )  # fmt: skip
 
 
