@@ -17,24 +17,44 @@ START = np.zeros(1, np.int64)
 
 
 @kernel(chunks=True)
-def images_multiplied(begin, end, w, x, y, start, sizes, steps, lanes):
-    """Columns of y (N, G, K, P) = w (K, C) x (N, G, C, P); w lies at `steps` for (group, K, C)."""
+def images_multiplied(begin, end, w, x, y, start, sizes, steps, lanes, source, out, jumps):
+    """Columns of y (N, G, K, P) = w (K, C) x (N, G, C, P); w lies at `steps` for (group, K, C).
+
+    If pixels of y are some of those of x, so many jumps apart, source and out say how these lie; else they are zeros.
+    """
     groups, inner, outer, pixels, panels = sizes
     group_step, outer_step, inner_step = steps
     size, zero, several = x.itemsize, x.dtype.type(0), 2 * lanes
     panel, held = np.empty(inner * several, x.dtype), np.empty(ROWS * several, x.dtype)
     parts, blocks = -(-outer // ROWS), -(-pixels // several)
-    per_image = -(-blocks // panels)
+    per_image, length = -(-blocks // panels), panels * several
+    room = np.empty(inner * length if out[2] else 1, x.dtype)
     for item in range(begin, end):
-        image = item // per_image
+        image, here = item // per_image, item % per_image * length
+        if out[2]:
+            for row in range(here // out[2], -(-min(here + length, pixels) // out[2])):
+                low, high = max(here - row * out[2], 0), min(here + length - row * out[2], out[2])
+                line = (row // out[1] * jumps[0] * source[1] + row % out[1] * jumps[1]) * source[2] + low * jumps[2]
+                for c in range(inner):
+                    from_x = x[(image * inner + c) * source[0] * source[1] * source[2] + line :]
+                    to = room[c * length + row * out[2] + low - here :][: high - low]
+                    if jumps[2] == 2:
+                        for i in range(len(to)):
+                            to[i] = from_x[2 * i]
+                    else:
+                        for i in range(len(to)):
+                            to[i] = from_x[i * jumps[2]]
         for block in range(item % per_image * panels, min((item % per_image + 1) * panels, blocks)):
             first = block * several
             wide = min(several, pixels - first)
-            for c in range(inner):
-                row = x[(image * inner + c) * pixels + first :][:wide]
-                line = panel[c * several : c * several + wide]
-                for i in range(len(line)):
-                    line[i] = row[i]
+            b, ldb = room.ctypes.data + size * (first - here), length
+            if not out[2]:
+                b, ldb = panel.ctypes.data, several
+                for c in range(inner):
+                    row = x[(image * inner + c) * pixels + first :][:wide]
+                    line = panel[c * several : c * several + wide]
+                    for i in range(len(line)):
+                        line[i] = row[i]
             for part in range(parts):
                 k0, k1 = part * outer // parts, (part + 1) * outer // parts
                 a = w.ctypes.data + size * (image % groups * group_step + k0 * outer_step)
@@ -43,8 +63,8 @@ def images_multiplied(begin, end, w, x, y, start, sizes, steps, lanes):
                 if wide < several:
                     c, ldc = held.ctypes.data, several
                 tile(
-                    zero, k1 - k0, 2, a, outer_step, inner_step, start.ctypes.data, panel.ctypes.data, several,
-                    start.ctypes.data, 1, inner, c, ldc, 0,
+                    zero, k1 - k0, 2, a, outer_step, inner_step, start.ctypes.data, b, ldb, start.ctypes.data, 1, inner,
+                    c, ldc, 0,
                 )  # fmt: skip
                 if wide < several:
                     for k in range(k1 - k0):
@@ -144,24 +164,25 @@ def _sampled(x, s: Shape) -> np.ndarray:
     return y
 
 
-def _pointwise(x, w, s: Shape, inner: int, outer: int, steps: tuple, shape: tuple) -> np.ndarray:
+def _pointwise(x, w, s: Shape, inner: int, outer: int, steps: tuple, shape: tuple, of=None) -> np.ndarray:
+    """Products of weights at `steps` with the pixels of x, or those that a convolution `of` the same reads."""
     y, lanes = empty(shape, x.dtype), lanes_of(x.dtype)
     blocks = -(-s.out[2] // (2 * lanes))
     panels = max(1, min(blocks, 100_000 // (inner * 2 * lanes * x.itemsize)))
     items = s.n * s.groups * -(-blocks // panels)
     sizes = (s.groups, inner, outer, s.out[2], panels)
     cost = panels * 4 * lanes * inner * outer / 150
+    jumps = (of.size, of.out, of.stride) if of else ((0,) * 3,) * 3
     images_multiplied(
-        items, grain(items, cost), w.reshape(-1), x.reshape(-1), y.reshape(-1), START, sizes, steps, lanes
+        items, grain(items, cost), w.reshape(-1), x.reshape(-1), y.reshape(-1), START, sizes, steps, lanes, *jumps
     )
     return y
 
 
 def pointwise(x, w, s: Shape) -> np.ndarray:
     """y of a convolution."""
-    x, s = _sampled(x, s), sampled(s)
-    inner, outer = s.inputs // s.groups, s.outputs // s.groups
-    return _pointwise(x, w, s, inner, outer, (outer * inner, inner, 1), s.y)
+    inner, outer, dense = s.inputs // s.groups, s.outputs // s.groups, sampled(s)
+    return _pointwise(x, w, dense, inner, outer, (outer * inner, inner, 1), s.y, None if s.stride == (1, 1, 1) else s)
 
 
 def pointwise_input(g, w, s: Shape) -> np.ndarray:
