@@ -118,7 +118,7 @@ def tiled_convolutions(draw):
     size = tuple(d * (k - 1) + 1 + draw(st.integers(0, 12)) for d, k in zip(dilation, kernel))
     planes, depth, n, outer = (draw(st.integers(*v)) for v in ((0, 3), (1, 3), (1, 2), (1, 40)))
     inner = draw(st.sampled_from([1, 3, 16, 17, 32]))
-    inner = inner if stride[1] == 1 or inner % 16 == 0 else 1 + inner % 5
+    inner = inner if stride == (1, 1) or inner % 16 == 0 else 1 + inner % 5
     rng = np.random.default_rng(draw(st.integers(0, 1000)))
     x = rng.standard_normal((n, inner * groups, depth + planes, *size)).astype("f")
     w = rng.standard_normal((outer * groups, inner, depth, *kernel)).astype("f")

@@ -58,32 +58,30 @@ def panels(outer: int) -> tuple[int, int]:
     return several, -(-outer // several)
 
 
-def _cycles(s: Shape, t: Tiling, tiles: int, inner: int, outer: int) -> float:
-    """What tiles cost: their products, and the transforms of so many channels before and after."""
-    several, count = panels(outer)
-    points = t.points[0] * t.points[1]
-    products = points * tiles * inner * s.kernel[0] * count * several // LANES * s.groups * s.out[0]
-    moved = 6 * points * s.size[0] * -(-inner * s.groups // LANES) + 12 * points * s.out[0] * -(
-        -outer * s.groups // LANES
-    )
-    return 1.1 * products + tiles * moved
+def _cycles(s: Shape, t: Tiling, tiles: int, inner: int, outer: int, of: str) -> float:
+    """What tiles cost: their products, and the transforms of so many channels before and after, and of kernels."""
+    (several, count), points = panels(outer), math.prod(t.points)
+    before, after = (8, 14) if of == "weight" else (6, 12)  # cycles for each vector, measured as all numbers here
+    products = inner * s.kernel[0] * count * several // LANES * s.groups * s.out[0]
+    moved = before * s.size[0] * -(-inner * s.groups // LANES) + after * s.out[0] * -(-outer * s.groups // LANES)
+    kernels = inner * outer * s.groups * s.kernel[0] * (6 * points + 20 * math.prod(t.taps) * (t.split != (1, 1)))
+    return tiles * points * (1.1 * products + moved) + kernels
 
 
 @functools.lru_cache(2048)
-def fits(s: Shape, dtype: np.dtype, backward: bool = False) -> bool:
-    """Whether a convolution, or its gradient by the input, is computed on tiles."""
+def fits(s: Shape, dtype: np.dtype, of: str) -> bool:
+    """Whether a convolution ("output"), or its gradient by "input" or "weight", is computed on tiles."""
     t = tiling(s)
     if dtype.char != "f" or t is None or s.flops < LEAST:
         return False
-    down, across = t.tiles(s.out[1:])
-    tiles, inner, outer = s.n * down * across * math.prod(t.phases), s.inputs // s.groups, s.outputs // s.groups
-    filled = -(-outer // LANES) * LANES / outer
-    if backward:
-        several = s.inputs * t.split[1]
-        if t.split != (1, 1) and several > LANES and several % LANES:
+    tiles, many = s.n * math.prod(t.tiles(s.out[1:])) * math.prod(t.phases), math.prod(t.split)
+    inner, outer, strided = s.inputs // s.groups, s.outputs // s.groups, t.split != (1, 1)
+    short = inner if of == "input" else outer
+    direct = s.flops / 2 / LANES * min(-(-short // LANES) * LANES / short, 2)  # cycles of vectors that are not full
+    if of == "input":
+        if strided and inner * t.split[1] > LANES and inner * t.split[1] % LANES:
             return False
-        filled, inner, outer = -(-inner // LANES) * LANES / inner, outer, inner * math.prod(t.split)
+        direct, cycles = direct * (1.5 if strided else 1), _cycles(s, t, tiles, outer, inner * many, of)
     else:
-        inner *= math.prod(t.split)
-    direct = s.flops / 2 / LANES * min(filled, 2)
-    return tiles >= LANES and _cycles(s, t, tiles, inner, outer) < 0.75 * direct
+        cycles = _cycles(s, t, tiles, inner * many, outer, of)
+    return tiles >= LANES and cycles < (0.8 if of == "weight" else 0.87) * direct
