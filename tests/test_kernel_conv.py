@@ -5,9 +5,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from autograd_core.kernels import conv
+from autograd_core.kernels import conv, conv_tiling, conv_winograd
 from autograd_core.kernels._jit import COMPILED
 from autograd_core.kernels._threads import get_num_threads, set_num_threads
+from autograd_core.kernels.conv_shapes import shape_of
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
 
@@ -56,27 +57,86 @@ def test_compiled_equals_reference(case):
         close(f.compiled(*args), f.reference(*args), 8e-5)
 
 
-WINOGRAD = [
-    ((2, 16, 9, 11), (17, 16, 3, 3), 1), ((3, 33, 20, 7), (40, 33, 3, 3), 0), ((9, 20, 5, 5), (16, 20, 3, 3), 2),
-    ((4, 64, 14, 14), (65, 64, 3, 3), 1), ((40, 32, 16, 16), (32, 32, 3, 3), 1),
-]  # fmt: skip
+def how_to(rank=2, stride=1, padding=0, dilation=1, groups=1):
+    """Static parameters, the same for all axes."""
+    return (stride,) * rank, ((padding, padding),) * rank, (dilation,) * rank, groups
 
 
-@pytest.mark.parametrize("x, w, p", WINOGRAD)
-def test_winograd_stays_within_its_tolerance(x, w, p, monkeypatch):
-    """Errors below 1e-5 of the largest entry, against sums in float64."""
-    from autograd_core.kernels.conv_shapes import Shape
+TILES = [
+    ((2, 16, 9, 11), (17, 16, 3, 3), how_to(padding=1)),
+    ((3, 33, 20, 7), (40, 33, 3, 3), how_to()),
+    ((9, 20, 5, 5), (16, 20, 3, 3), how_to(padding=2)),
+    ((4, 64, 14, 14), (65, 64, 3, 3), how_to(padding=1)),
+    ((8, 256, 14, 14), (256, 256, 3, 3), how_to(padding=1)),
+    ((40, 32, 16, 16), (32, 32, 3, 3), how_to(padding=1)),
+    ((2, 24, 13, 17), (32, 24, 3, 3), ((1, 1), ((1, 2), (3, 0)), (2, 3), 1)),
+    ((2, 64, 28, 28), (64, 64, 5, 5), how_to(padding=2)),
+    ((2, 19, 23, 29), (37, 19, 5, 3), how_to()),
+    ((2, 19, 23, 29), (7, 19, 3, 5), how_to(padding=1)),
+    ((3, 36, 11, 9), (60, 12, 3, 3), how_to(padding=1, groups=3)),
+    ((2, 16, 6, 14, 9), (32, 16, 3, 3, 3), how_to(3, padding=1)),
+    ((2, 5, 6, 9, 7), (7, 5, 2, 3, 3), ((1, 1, 1), ((0, 1), (1, 1), (2, 2)), (2, 1, 1), 1)),
+    ((3, 64, 300), (90, 64, 5), how_to(1, padding=2)),
+    ((2, 20, 90), (9, 20, 3), how_to(1, padding=2, dilation=4)),
+    ((2, 16, 29, 28), (32, 16, 3, 3), how_to(stride=2, padding=1)),
+    ((2, 3, 30, 31), (20, 3, 7, 7), how_to(stride=2, padding=3)),
+    ((2, 32, 12, 13), (40, 32, 4, 4), how_to(stride=2, padding=1)),
+    ((2, 32, 28, 28), (40, 32, 5, 5), how_to(stride=2, padding=2)),
+    ((2, 16, 28, 28), (40, 16, 3, 6), ((1, 2), ((2, 2), (1, 1)), (1, 1), 1)),
+    ((1, 16, 29, 30), (40, 16, 9, 9), how_to(stride=3, padding=4)),
+    ((2, 48, 15, 16), (40, 48, 4, 4), how_to(padding=1)),
+]
 
-    rng = np.random.default_rng(0)
+
+@pytest.mark.parametrize("x, w, how", TILES)
+def test_tiles_stay_within_their_tolerance(x, w, how, monkeypatch):
+    """Errors below 1e-5 of the largest entry, against sums in float64; and the same bits for any number of threads."""
+    rng, threads = np.random.default_rng(0), get_num_threads()
     x, w = rng.standard_normal(x).astype("f"), rng.standard_normal(w).astype("f")
-    how = (1, 1), ((p, p), (p, p)), (1, 1), 1
     used = []
-    monkeypatch.setattr(Shape, "flops", property(lambda self: used.append(self) or 1e9))
+    monkeypatch.setattr(conv_tiling, "fits", lambda *args: used.append(args) or True)
     for f, args in all_three(x, w, how):
         exact = f.reference(*(a.astype("d") if isinstance(a, np.ndarray) else a for a in args))
-        got = f.compiled(*args)
-        assert np.abs(got - exact).max() <= 1e-5 * np.abs(exact).max()
+        try:
+            results = [set_num_threads(n) or f.compiled(*args) for n in (1, 2, 3)]
+        finally:
+            set_num_threads(threads)
+        assert np.abs(results[0] - exact).max() <= 1e-5 * np.abs(exact).max()
+        assert all(np.array_equal(results[0], r) for r in results[1:])
     assert used
+
+
+@st.composite
+def tiled_convolutions(draw):
+    """The same for those that may be computed on tiles."""
+    taps, strided = draw(st.sampled_from(conv_tiling.KINDS)), draw(st.booleans())
+    pair = lambda low, high: tuple(draw(st.integers(low, high)) for _ in range(2))
+    stride = tuple(step if r > 1 else 1 for step, r in zip(pair(1, 3), taps)) if strided else (1, 1)
+    kernel = tuple(r * step - draw(st.integers(0, step - 1)) for r, step in zip(taps, stride))
+    dilation, groups = ((1, 1), 1) if strided else (pair(1, 3), draw(st.integers(1, 3)))
+    padding = tuple(pair(0, 3) for _ in range(2))
+    size = tuple(d * (k - 1) + 1 + draw(st.integers(0, 12)) for d, k in zip(dilation, kernel))
+    planes, depth, n, outer = (draw(st.integers(*v)) for v in ((0, 3), (1, 3), (1, 2), (1, 40)))
+    inner = draw(st.sampled_from([1, 3, 16, 17, 32]))
+    inner = inner if stride == (1, 1) or inner % 16 == 0 else 1 + inner % 5
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    x = rng.standard_normal((n, inner * groups, depth + planes, *size)).astype("f")
+    w = rng.standard_normal((outer * groups, inner, depth, *kernel)).astype("f")
+    return x, w, ((1, *stride), ((1, 0), *padding), (draw(st.integers(1, 2)) if planes > 2 else 1, *dilation), groups)
+
+
+@settings(max_examples=40, deadline=None)
+@given(tiled_convolutions())
+def test_any_convolution_on_tiles(case):
+    x, w, how = case
+    assume(all(n + sum(p) >= d * (k - 1) + 1 for n, k, p, d in zip(x.shape[2:], w.shape[2:], how[1], how[2])))
+    s = shape_of(x.shape, w.shape, *how)
+    assume(conv_tiling.tiling(s))
+    ways = conv_winograd.winograd, conv_winograd.winograd_input, conv_winograd.winograd_weight
+    shapes = (s.x, s.w), (s.y, s.w), (s.y, s.x)
+    for (f, args), way, of in zip(all_three(x, w, how), ways, shapes):
+        exact = f.reference(*args)
+        close(way(*(a.reshape(shape) for a, shape in zip(args, of)), s).reshape(exact.shape), exact)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +147,9 @@ def test_winograd_stays_within_its_tolerance(x, w, p, monkeypatch):
         ((8, 16, 20, 20), (32, 16, 1, 1), ((1, 1), ((0, 0), (0, 0)), (1, 1), 1)),
         ((8, 16, 20, 20), (16, 1, 3, 3), ((1, 1), ((1, 1), (1, 1)), (1, 1), 16)),
         ((8, 2, 20, 20), (5, 2, 3, 3), ((1, 1), ((1, 1), (1, 1)), (1, 1), 1)),
+        ((8, 6, 20, 20), (16, 6, 5, 5), ((1, 1), ((2, 2), (0, 0)), (1, 1), 1)),
+        ((8, 16, 20, 20), (32, 16, 1, 1), ((2, 2), ((0, 0), (0, 0)), (1, 1), 1)),
+        ((8, 16, 20, 20), (16, 1, 3, 3), ((2, 2), ((1, 1), (1, 1)), (1, 1), 16)),
     ],
 )
 def test_threads_do_not_change_a_bit(x, w, how):

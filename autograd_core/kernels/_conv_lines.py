@@ -12,6 +12,7 @@ from ._conv_tile import I64, Emit
 
 PIXELS = [(r, 6) for r in range(1, 5)] + [(r, 3) for r in range(1, 9)] + [(r, 2) for r in range(1, 15)]
 PIXELS += [(r, 1) for r in range(1, 5)]
+TAPS = 12
 
 
 @intrinsic
@@ -64,6 +65,52 @@ def _pixel_tile(e, rows, vectors, w, x, x_step, places, count, c, c_row, c_step,
         row = e.step(e.at(c), bd.mul(c_row, I64(i)))
         for v in range(vectors):
             e.masked_store(new[i * vectors + v], e.step(row, bd.mul(c_step, I64(v))), mask)
+
+
+@intrinsic
+def line_products(typingctx, like, taps, g, g_step, x, x_step, places, count, sums, columns):
+    """sums[t lanes + j] += sum over i < count of g[i g_step + j] x[places[t] + i x_step + j], for j < columns.
+
+    At most TAPS of them; j counts the lanes of a vector.
+    """
+
+    def generate(context, builder, sig, args):
+        e, done = Emit(context, builder, like), builder.append_basic_block("done")
+        switch = builder.switch(args[1], done)
+        for taps in range(1, TAPS + 1):
+            block = builder.append_basic_block(f"taps{taps}")
+            switch.add_case(I64(taps), block)
+            builder.position_at_end(block)
+            _line_products(e, taps, *args[2:])
+            builder.branch(done)
+        builder.position_at_end(done)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 9), generate
+
+
+def _line_products(e, taps, g, g_step, x, x_step, places, count, sums, columns):
+    """The loop over lines for so many taps."""
+    bd, before, mask = e.b, e.b.block, e.mask(columns)
+    body, end = bd.append_basic_block("lines"), bd.append_basic_block("sums")
+    g, x, places = e.at(g), e.at(x), bd.inttoptr(places, I64.as_pointer())
+    starts = [e.step(x, bd.load(bd.gep(places, [I64(t)]))) for t in range(taps)]
+    targets = [e.step(e.at(sums), t * e.lanes) for t in range(taps)]
+    held = [e.load(target) for target in targets]
+    bd.branch(body)
+    bd.position_at_end(body)
+    i, totals = bd.phi(I64), [bd.phi(e.vector) for _ in range(taps)]
+    row = e.masked_load(e.step(g, bd.mul(i, g_step)), mask)
+    offset = bd.mul(i, x_step)
+    new = [e.fma(row, e.masked_load(e.step(start, offset), mask), total) for start, total in zip(starts, totals)]
+    following = bd.add(i, I64(1))
+    for phi, start, value in [(i, I64(0), following), *zip(totals, held, new)]:
+        phi.add_incoming(start, before)
+        phi.add_incoming(value, body)
+    bd.cbranch(bd.icmp_signed("<", following, count), body, end)
+    bd.position_at_end(end)
+    for value, target in zip(new, targets):
+        e.store(value, target)
 
 
 def _over_line(e, count, step, body):

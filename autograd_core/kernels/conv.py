@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from . import conv_depthwise, conv_pixels, conv_pointwise, conv_winograd
+from . import conv_depthwise, conv_pixels, conv_pointwise, conv_tiling, conv_winograd
 from ._jit import choice, plain
 from .conv_direct import direct, direct_input
 from .conv_gradients import direct_weight
@@ -59,10 +59,10 @@ def convolve(x, w, stride, padding, dilation, groups):
     x, w = _three_axes(x, s.x), _three_axes(w, s.w)
     if conv_pointwise.fits(s):
         y = conv_pointwise.pointwise(x, w, s)
-    elif conv_pixels.fits(s):
-        y = conv_pixels.forward(x, w, s)
+    elif conv_tiling.fits(s, x.dtype, "output"):
+        y = conv_winograd.winograd(x, w, s)
     else:
-        y = (conv_winograd.winograd if conv_winograd.fits(s, x.dtype) else direct)(x, w, s)
+        y = (conv_pixels.forward if conv_pixels.fits_output(s, x.dtype) else direct)(x, w, s)
     return y.reshape(shape)
 
 
@@ -76,10 +76,10 @@ def convolve_input(g, w, stride, padding, dilation, groups, shape):
     g, w = _three_axes(g, s.y), _three_axes(w, s.w)
     if conv_pointwise.fits(s):
         x = conv_pointwise.pointwise_input(g, w, s)
-    elif conv_pixels.fits_input(s):
-        x = conv_pixels.backward(g, w, s)
+    elif conv_tiling.fits(s, g.dtype, "input"):
+        x = conv_winograd.winograd_input(g, w, s)
     else:
-        x = (conv_winograd.winograd_input if conv_winograd.fits(s, g.dtype) else direct_input)(g, w, s)
+        x = (conv_pixels.backward if conv_pixels.fits_input(s, g.dtype) else direct_input)(g, w, s)
     return x.reshape(x_shape)
 
 
@@ -96,5 +96,5 @@ def convolve_weight(g, x, stride, padding, dilation, groups, shape):
     elif conv_pointwise.fits(s):
         w = conv_pointwise.pointwise_weight(g, x, s)
     else:
-        w = (conv_winograd.winograd_weight if conv_winograd.fits(s, x.dtype) else direct_weight)(g, x, s)
+        w = (conv_winograd.winograd_weight if conv_tiling.fits(s, x.dtype, "weight") else direct_weight)(g, x, s)
     return w.reshape(w_shape)

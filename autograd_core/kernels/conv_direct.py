@@ -12,37 +12,61 @@ import numpy as np
 
 from ._jit import Late, kernel
 from ._memory import empty
-from .conv_layout import channels_first, channels_last, grain, lanes_of, packed, padded
+from .conv_layout import SLACK, channels_first, channels_last, grain, lanes_of, packed, padded
 from .conv_shapes import Correlation, Shape, backward_taps, bounds, flat_table, forward_taps, table
 
 turn, tile, flat_tile = Late("_conv_tile", "turn"), Late("_conv_tile", "tile"), Late("_conv_tile", "flat_tile")
 ROWS = 14  # of a tile
 BLOCK = 256  # pixels that are computed before they are put in their place
+LINE = 1 << 15  # bytes of a line with all channels, at most, for lines to be turned for each block of rows
 
 
 @kernel(chunks=True)
-def rows_correlated(begin, end, x, w, y, places, starts, source, out, target, sizes):
+def rows_correlated(begin, end, x, w, y, places, starts, source, out, target, sizes, moved):
     """Blocks of rows of y, from x with channels last and weights (G, blocks, taps, depth, lanes).
 
     source: extents D, H, W and channels of x, and steps; out: D, H, W of what is computed, rows of a block.
     target: extents D, H, W, stride of pixels, first places, steps in y with channels last; stride 0: y is (N, K, out).
+    moved: if x is (N, C, H', W') yet, these extents, and padding before; its lines are turned for each block.
     """
     depth, height, width, channels, step_d, step_h, step_w = source
     out_d, out_h, out_w, block = out
     into_d, into_h, into_w, stride, first_d, first_h, first_w, jump_d, jump_h, jump_w = target
     groups, inner, outer, deep, vectors, lanes = sizes
+    from_h, from_w, low_h, low_w = moved
     size, zero, several = x.itemsize, x.dtype.type(0), vectors * lanes
     blocks, parts = -(-outer // several), -(-out_h // block)
     panel, pixels = len(places) * deep * several, out_d * out_h * out_w
-    row_count = -(-out_w // ROWS)
+    row_count, line = -(-out_w // ROWS), width * channels
     held = np.empty(block * out_w * several if stride == 0 else 1, x.dtype)
+    span = height - (out_h - 1) * step_h
+    room = np.zeros(((block - 1) * step_h + span) * line + SLACK if from_h else 1, x.dtype)
+    left, right = max(low_w, 0), min(low_w + from_w, width)
     for item in range(begin, end):
         n, d, h0 = item // (parts * out_d), item // parts % out_d, item % parts * block
         h1 = min(h0 + block, out_h)
+        from_x = x.ctypes.data
+        if from_h:
+            from_x = room.ctypes.data
+            for i in range((h1 - h0 - 1) * step_h + span):
+                h = h0 * step_h + i - low_h
+                if not (0 <= h < from_h and left < right):
+                    room[i * line : (i + 1) * line] = 0
+                    continue
+                room[i * line : i * line + left * channels] = 0
+                room[i * line + right * channels : (i + 1) * line] = 0
+                a = x.ctypes.data + size * ((n * channels * from_h + h) * from_w + left - low_w)
+                b = from_x + size * (i * line + left * channels)
+                for v in range(0, right - left, lanes):
+                    for k in range(0, channels, lanes):
+                        turn(
+                            zero, a + size * (k * from_h * from_w + v), from_h * from_w, min(lanes, channels - k),
+                            min(lanes, right - left - v), b + size * (v * channels + k), channels,
+                        )  # fmt: skip
         for gb in range(groups * blocks):
             g, k = gb // blocks, gb % blocks * several
             for h in range(h0, h1):
-                a = ((n * depth + d * step_d) * height + h * step_h) * width
+                a = (h - h0) * step_h * width if from_h else ((n * depth + d * step_d) * height + h * step_h) * width
                 for part in range(row_count):
                     w0, w1 = part * out_w // row_count, (part + 1) * out_w // row_count
                     if stride == 0:
@@ -51,7 +75,7 @@ def rows_correlated(begin, end, x, w, y, places, starts, source, out, target, si
                         c = ((n * into_d + first_d + d * jump_d) * into_h + first_h + h * jump_h) * into_w
                         c = y.ctypes.data + size * ((c + first_w + w0 * jump_w) * stride + g * outer + k)
                         ldc = jump_w * stride
-                    at = x.ctypes.data + size * ((a + w0 * step_w) * channels + g * inner)
+                    at = from_x + size * ((a + w0 * step_w) * channels + g * inner)
                     b = w.ctypes.data + size * gb * panel
                     tile(
                         zero, w1 - w0, vectors, at, step_w * channels, 1, places.ctypes.data,
@@ -103,7 +127,9 @@ def correlate_rows(x, w, parts: list[Correlation], s: Shape, steps: tuple, shape
     vectors = 2 if outer > lanes else 1
     several, whole = vectors * lanes, len(parts) > 1 or not all(a.taps for a in parts[0].axes)
     low, size = bounds(tuple(parts))
-    source = channels_last(x, low, size)
+    lines = not whole and by_lines(parts[0], size, x.shape[1] * x.itemsize)
+    source = x.reshape(-1) if lines else channels_last(x, low, size)
+    moved = (*x.shape[3:], *low[1:]) if lines else (0, 0, 0, 0)
     stride = (s.groups - 1) * outer + -(-outer // several) * several if whole else 0
     y = empty((shape[0] * math.prod(shape[2:]) * stride,) if whole else shape, x.dtype)
     for part in parts:
@@ -113,16 +139,28 @@ def correlate_rows(x, w, parts: list[Correlation], s: Shape, steps: tuple, shape
             put_zeros(y, shape, stride, part, s.stride)
             continue
         weights = packed(w, t.weights, (inner, outer, several), steps, s.groups)
-        block = max(1, min(out[1], BLOCK // out[2]))
+        block = rows_of_block(part.axes)
         items = shape[0] * out[0] * -(-out[1] // block)
         per_item = 2 * block * out[2] * t.depth * len(t.places) * s.groups * -(-outer // several) * several
         rows_correlated(
             items, grain(items, per_item / 150), source, weights, y.reshape(-1), t.places, t.starts,
             (*size, x.shape[1], *(a.step for a in part.axes)), (*out, block),
             (*shape[2:], stride, *part.first, *(s.stride if whole else (1, 1, 1))),
-            (s.groups, inner, outer, t.depth, vectors, lanes),
+            (s.groups, inner, outer, t.depth, vectors, lanes), moved,
         )  # fmt: skip
     return channels_first(y, shape, stride) if whole else y
+
+
+def rows_of_block(axes: tuple) -> int:
+    """How many rows are computed before they are put in their place."""
+    return max(1, min(axes[1].count, BLOCK // axes[2].count))
+
+
+def by_lines(part: Correlation, size: tuple, pixel: int) -> bool:
+    """Whether lines are turned for each block of rows: blocks have few lines in common, and no planes."""
+    axis, block = part.axes[1], rows_of_block(part.axes)
+    common = size[1] - axis.count * axis.step
+    return size[0] == 1 and size[2] * pixel <= LINE and (block == axis.count or 4 * common <= block * axis.step)
 
 
 def put_zeros(y, shape, stride, part, jumps):

@@ -24,6 +24,7 @@ join_lines, pixel_tile = Late("_conv_lines", "join_lines"), Late("_conv_lines", 
 store, swap = Late("_native", "store"), Late("_native", "swap")
 ROOM = 800_000  # bytes of an image that a thread works on
 NEAR = 1 << 16
+FEW = 256  # products for an entry of the result
 
 
 @kernel(chunks=True)
@@ -162,10 +163,25 @@ def fits(s: Shape) -> bool:
     return s.inputs == s.groups > 1
 
 
-def fits_input(s: Shape) -> bool:
-    """The same for the gradient by the input, or it has few channels, and steps leave few taps for each place."""
-    few, image = s.groups == 1 and s.inputs <= 4, 4 * math.prod(s.y[1:])
-    return fits(s) or few and s.stride != (1, 1, 1) and s.size[2] >= 24 and image < 2 * ROOM
+def _full(count: int, lanes: int) -> float:
+    """How much of the vectors so many entries fill."""
+    return count / (-(-count // lanes) * lanes)
+
+
+def fits_output(s: Shape, dtype: np.dtype) -> bool:
+    """The same for the result, or there are few channels to sum over, and pixels fill vectors as well as channels do."""
+    lanes, image = lanes_of(dtype), 4 * math.prod(s.x[1:])
+    few = s.groups == 1 and s.inputs <= 8 and s.inputs * math.prod(s.kernel) <= FEW and s.stride == (1, 1, 1)
+    return fits(s) or few and image < ROOM and _full(s.out[2], lanes) >= 0.9 * _full(s.outputs, lanes)
+
+
+def fits_input(s: Shape, dtype: np.dtype) -> bool:
+    """The same for the gradient by the input, or it has few channels, and there are few taps for each place or many."""
+    few, image = s.groups == 1 and s.inputs <= 8, 4 * math.prod(s.y[1:])
+    if few and s.stride == (1, 1, 1) and image < ROOM:
+        many = math.prod(s.kernel) >= 16 and s.outputs * math.prod(s.kernel) <= 2 * FEW
+        return fits(s) or many and s.size[2] > lanes_of(dtype) // 2
+    return fits(s) or few and s.inputs <= 4 and s.stride != (1, 1, 1) and s.size[2] >= 24 and image < 2 * ROOM
 
 
 def correlate(x, w, part: Correlation, s: Shape, weight_steps: tuple, y, into: tuple) -> None:

@@ -1,12 +1,14 @@
-"""Winograd's convolution F(4 x 4, 3 x 3) in float32: a quarter of the products, for kernels of 3 x 3 with step 1.
+"""Winograd's convolutions in float32: fewer products, for kernels of two to five taps along an axis.
 
-Tiles of 6 x 6 entries of x, 4 apart, and the kernels are transformed so that the convolution becomes 36 products of
-matrices; what comes out is transformed back to tiles of 4 x 4 entries of y (Lavin and Gray 2015).  Entries of the
-transforms reach 8, so rounding errors are some ten times those of direct sums: measured at 1e-6 to 7e-6 of the largest
-entry, and tested to stay below 1e-5.  float64 is always computed directly.
+Tiles of 6 x 6 entries of x and the kernels are transformed so that the convolution becomes 36 products of matrices;
+what comes out is transformed back to tiles of y, of 4 x 4 entries for 3 x 3 taps (Lavin and Gray 2015).  Taps along
+depth add up in the products.  Rounding errors are some times those of direct sums: measured at 5e-7 to 4e-6 of the
+largest entry, for 2 x 2 taps up to 9e-6, and tested to stay below 1e-5.  float64 is always computed directly.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -15,199 +17,366 @@ from ._memory import empty
 from ._threads import get_num_threads
 from .conv_layout import SLACK, channels_last, grain, packed
 from .conv_shapes import Shape
+from .conv_tiling import LANES, Tiling, panels, tiling
 
 tile, turn = Late("_conv_tile", "tile"), Late("_conv_tile", "turn")
-input_tiles, cotangent_tiles = Late("_conv_tile", "input_tiles"), Late("_conv_tile", "cotangent_tiles")
-filter_tiles, filter_sums = Late("_conv_tile", "filter_tiles"), Late("_conv_tile", "filter_sums")
-output_tile = Late("_conv_tile", "output_tile")
+input_tiles, output_tiles = Late("_conv_transforms", "input_tiles"), Late("_conv_transforms", "output_tiles")
+filter_tiles, filter_sums = Late("_conv_transforms", "filter_tiles"), Late("_conv_transforms", "filter_sums")
+cotangent_tiles = Late("_conv_transforms", "cotangent_tiles")
 store, swap = Late("_native", "store"), Late("_native", "swap")
 
-LANES, ROWS, WIDE = 16, 14, 32
+ROWS = 14  # of a tile of products
 NEAR = 1_800_000  # bytes of transformed tiles that are worked on at a time: most of the second cache
 FAR = 512  # tiles that are transformed together for the gradient by weights
 START = np.zeros(1, np.int64)
 
 
 @kernel(chunks=True)
-def filters_transformed(begin, end, w, u, inner, blocks):
-    """u (36, blocks, C, 32) from w (blocks, 9, C, 32)."""
+def filters_transformed(begin, end, w, u, tiling, sizes):
+    """u (points, blocks, depth, C, lanes) from w (blocks, depth, taps, C, lanes)."""
+    kind, down, across, points_w = tiling
+    blocks, depth, inner, several = sizes
     size, zero = w.itemsize, w.dtype.type(0)
+    step = blocks * depth * inner * several
     for item in range(begin, end):
         k, c = item // inner, item % inner
-        for v in range(0, WIDE, LANES):
-            a = w.ctypes.data + size * ((k * 9 * inner + c) * WIDE + v)
-            b = u.ctypes.data + size * (item * WIDE + v)
-            filter_tiles(zero, a, 3 * inner * WIDE, inner * WIDE, b, blocks * inner * WIDE)
+        for v in range(0, several, LANES):
+            a = w.ctypes.data + size * ((k * down * across * inner + c) * several + v)
+            b = u.ctypes.data + size * (item * several + v)
+            filter_tiles(zero, kind, a, across * inner * several, inner * several, b, points_w * step, step)
+
+
+@kernel
+def lines_entered(zero, x, v, first, count, source, tiling, grid, steps):
+    """Transformed tiles v (points, D, lines, tiles, C) of some lines of them."""
+    size, depth, height, width, pixel = source
+    _, points_h, points_w, side_h, side_w, split_h, split_w, phases_h, phases_w, apart_h, apart_w = tiling
+    down, stripes, across = grid
+    v_row, v_step, _, _, _, _ = steps
+    wide, run, many = phases_w * across, split_w * pixel, int(points_h > 1)
+    for index in range(depth * count * wide):
+        d, line, j = index // (count * wide), first + index // wide % count, index % wide
+        p, i, stripe = line // (down * stripes), line // stripes % down, line % stripes
+        row = i * side_h * apart_h + p % phases_h
+        column = (stripe * across + j % across) * side_w * apart_w + j // across
+        a = x + size * (((p // phases_h * depth + d) * height + row) * width + column) * pixel
+        for q in range(split_h):
+            for c in range(0, run, LANES):
+                at, b = a + size * (q * width * pixel + c), v + size * (index * v_row + q * run + c)
+                input_tiles(zero, many, at, apart_h * width * pixel, apart_w * pixel, b, points_w * v_step, v_step)
+
+
+@kernel
+def lines_multiplied(zero, v, u, m, starts, rows, points, segments, channels, steps):
+    """Products m (points, rows, panels) of transformed tiles and kernels; starts: where segments start in both."""
+    size, groups, inner, inner_step, blocks, several = channels
+    v_row, v_step, m_row, m_step, _, _ = steps
+    panel, parts = segments * inner * several, -(-rows // ROWS)
+    for e in range(points):
+        for gb in range(groups * blocks):
+            b = u + size * (e * groups * blocks + gb) * panel
+            for part in range(parts):
+                t0, t1 = part * rows // parts, (part + 1) * rows // parts
+                at = v + size * (e * v_step + t0 * v_row + gb // blocks * inner_step)
+                to = m + size * (e * m_step + t0 * m_row + gb * several)
+                tile(
+                    zero, t1 - t0, several // LANES, at, v_row, 1, starts, b, several, starts + 8 * segments, segments,
+                    inner, to, m_row, 0,
+                )  # fmt: skip
+
+
+@kernel
+def lines_left(zero, m, held, y, first, count, tiling, grid, channels, into, steps):
+    """What lines of tiles add to y, transformed and put together in `held`, with channels last, one by one."""
+    kind, _, points_w, side_h, side_w, _, _, phases_h, phases_w, _, _ = tiling
+    down, stripes, across = grid
+    size, _, _, _, blocks, several = channels
+    out_d, out_h, out_w, groups, outer, up_h, up_w, first_h, first_w = into
+    _, _, m_row, m_step, held_pixel, held_row = steps
+    wide, planes, fine, piece = phases_w * across, out_d * out_h * out_w, held_pixel // up_w, side_h * held_row
+    for index in range(out_d * count):
+        d, line = index // count, first + index % count
+        p, i, stripe = line // (down * stripes), line // stripes % down, line % stripes
+        for j in range(wide):
+            column = j % across * side_w * phases_w + j // across
+            for q in range(up_h):
+                for k in range(0, held_pixel, LANES):
+                    a = m + size * ((index * wide + j) * m_row + q * (m_row // up_h) + k)
+                    b = held + size * (q * piece + column * held_pixel + k)
+                    output_tiles(zero, kind, a, points_w * m_step, m_step, b, held_row, phases_w * held_pixel)
+        left = stripe * across * side_w * phases_w * up_w - first_w
+        low, high = max(0, -left), min(across * side_w * phases_w * up_w, out_w - left)
+        for q in range(up_h * side_h):
+            row = ((i * side_h + q // up_h) * phases_h + p % phases_h) * up_h + q % up_h - first_h
+            if not 0 <= row < out_h:
+                continue
+            from_held = held + size * (q % up_h * piece + q // up_h * held_row)
+            for g in range(groups):
+                to = ((p // phases_h * groups + g) * outer * out_d + d) * out_h + row
+                for k in range(0, outer, LANES):
+                    for s in range(low, high, LANES):
+                        a = from_held + size * (s * fine + g * blocks * several + k)
+                        b = y + size * (to * out_w + k * planes + left + s)
+                        turn(zero, a, fine, min(LANES, high - s), min(LANES, outer - k), b, planes)
 
 
 @kernel(chunks=True)
-def tiles_convolved(begin, end, x, u, y, held, taken, start, source, out, sizes):
-    """Blocks of tiles of y (N, K, H, W), from x (N, H', W', C) and u (36, blocks, C, 32).
+def tiles_convolved(begin, end, x, u, y, rooms, taken, depths, source, tiling, grid, block, channels, into, steps):
+    """Blocks of lines of tiles of y (N, K, D, H, W), from x (N, D', H', W', C) and u (points, blocks, depth, C, lanes).
 
-    held: room for the transformed tiles of each thread; taken: which rooms are in use.
+    A line of tiles is a stripe of all phases across, in all planes.  rooms: memory for each thread; taken: which are in
+    use.  depths: where the taps along depth read.  grid: tiles down, stripes, tiles of one; block: lines of one, all.
+    into: sizes and channels of y, the places of y within an entry of a tile, and how many of the first are not in y.
+    steps: in the transformed tiles, in the products, in what is put together.
     """
-    height, width, inner = source
-    out_h, out_w, outer = out
-    per_item, total, inner_step, outer_step = sizes
-    size, zero = x.itemsize, x.dtype.type(0)
-    down, across, blocks = -(-out_h // 4), -(-out_w // 4), -(-outer // WIDE)
-    v_step, m_step = per_item * inner_step + LANES, per_item * outer_step + LANES
+    per_item, lines = block
+    points, wide = tiling[1] * tiling[2], tiling[8] * grid[2]
+    zero, many, starts = x.dtype.type(0), len(depths), np.empty(2 * len(depths), np.int64)
     room = 0
     while not swap(taken.ctypes.data, room, 0, 1):
         room = (room + 1) % len(taken)
-    v = held[room].ctypes.data
-    m = v + size * 36 * v_step
+    v = rooms[room].ctypes.data
+    m = v + x.itemsize * points * steps[1]
+    held = m + x.itemsize * points * steps[3]
     for item in range(begin, end):
         first = item * per_item
-        count = min(per_item, total - first)
-        for t in range(count):
-            n, i, j = (first + t) // (down * across), (first + t) // across % down, (first + t) % across
-            a = x.ctypes.data + size * ((n * height + 4 * i) * width + 4 * j) * inner
-            for c in range(0, inner, LANES):
-                input_tiles(zero, a + size * c, width * inner, inner, v + size * (t * inner_step + c), v_step)
-        parts = -(-count // ROWS)
-        for e in range(36):
-            for k in range(blocks):
-                b = u.ctypes.data + size * (e * blocks + k) * inner * WIDE
-                for part in range(parts):
-                    t0, t1 = part * count // parts, (part + 1) * count // parts
-                    tile(
-                        zero, t1 - t0, 2, v + size * (e * v_step + t0 * inner_step), inner_step, 1, start.ctypes.data,
-                        b, WIDE, start.ctypes.data, 1, inner, m + size * (e * m_step + t0 * outer_step + k * WIDE),
-                        outer_step, 0,
-                    )  # fmt: skip
-        for t in range(count):
-            n, i, j = (first + t) // (down * across), (first + t) // across % down, (first + t) % across
-            b = y.ctypes.data + size * ((n * outer * out_h + 4 * i) * out_w + 4 * j)
-            for k in range(0, outer, LANES):
-                output_tile(
-                    zero, m + size * (t * outer_step + k), m_step, b + size * k * out_h * out_w, out_h * out_w, out_w,
-                    min(LANES, outer - k), min(4, out_h - 4 * i), min(4, out_w - 4 * j),
-                )  # fmt: skip
+        count = min(per_item, lines - first)
+        lines_entered(zero, x.ctypes.data, v, first, count, source, tiling, grid, steps)
+        for k in range(many):
+            starts[k], starts[many + k] = depths[k] * count * wide * steps[0], k * channels[2] * channels[5]
+        rows = into[0] * count * wide
+        lines_multiplied(zero, v, u.ctypes.data, m, starts.ctypes.data, rows, points, many, channels, steps)
+        lines_left(zero, m, held, y.ctypes.data, first, count, tiling, grid, channels, into, steps)
     store(taken.ctypes.data, room, 0)
 
 
 @kernel(chunks=True)
-def tiles_transformed(begin, end, x, v, first, of_input, source, tiles, steps):
-    """v (36, panels, T, wide) from tiles of x (N, H', W', C): those of an input, or of a cotangent of the output."""
-    height, width, inner = source
-    down, across = tiles
-    wide, panel_step, tile_step = steps
+def tiles_transformed(begin, end, x, v, first, source, tiling, grid, steps):
+    """v (points, panels, D, T, lanes) from tiles of x (N, D, H', W', C): of an input, or of a cotangent of the output.
+
+    steps: how many parts of a pixel, how far apart, of how many channels are transformed; whether they are inputs.
+    """
+    depth, height, width, pixel = source
+    kind, points_h, points_w, side_h, side_w, phases_h, phases_w, apart_h, apart_w = tiling
+    down, across, many = grid
+    pieces, piece, run, of_input, several, panel_step, v_step = steps
     size, zero = x.itemsize, x.dtype.type(0)
+    blocks = -(-run // several)
     for t in range(begin, end):
-        n, i, j = (first + t) // (down * across), (first + t) // across % down, (first + t) % across
-        a = x.ctypes.data + size * ((n * height + 4 * i) * width + 4 * j) * inner
-        for c in range(0, inner, LANES):
-            b = v.ctypes.data + size * (c // wide * panel_step + t * wide + c % wide)
-            if of_input:
-                input_tiles(zero, a + size * c, width * inner, inner, b, tile_step)
-            else:
-                cotangent_tiles(zero, a + size * c, width * inner, inner, b, tile_step)
+        j, jj, i = (first + t) % across, (first + t) // across % phases_w, (first + t) // (across * phases_w) % down
+        p = (first + t) // (across * phases_w * down)
+        n, row, column = p // phases_h, i * side_h * apart_h + p % phases_h, j * side_w * apart_w + jj
+        for d in range(depth):
+            a = x.ctypes.data + size * (((n * depth + d) * height + row) * width + column) * pixel
+            for q in range(pieces):
+                for c in range(0, run, LANES):
+                    at = (q * blocks + c // several) * panel_step + (d * many + t) * several + c % several
+                    at, b = a + size * (q * piece + c), v.ctypes.data + size * at
+                    if of_input:
+                        input_tiles(
+                            zero, int(points_h > 1), at, apart_h * width * pixel, apart_w * pixel, b,
+                            points_w * v_step, v_step,
+                        )  # fmt: skip
+                    else:
+                        cotangent_tiles(
+                            zero, kind, at, apart_h * width * pixel, apart_w * pixel, b, points_w * v_step, v_step
+                        )  # fmt: skip
 
 
 @kernel(chunks=True)
-def tiles_summed(begin, end, v, d, u, start, many, sizes, keep):
-    """u (36, blocks, C, 32) = sum over tiles of v (36, C / 16, T, 16) d (36, blocks, T, 32), added to u if keep."""
-    inner, blocks, v_panel, d_panel, v_step, d_step = sizes
+def tiles_summed(begin, end, v, d, u, start, depths, sizes, channels, keep):
+    """u (points, blocks, depth, C, lanes) = sum over tiles of v (.., C / 16, T, 16) d (.., T, lanes), or added to it."""
+    many, out_d, v_panel, d_panel, v_step, d_step = sizes
+    groups, inner, blocks, several, pieces, run = channels
     size, zero = v.itemsize, v.dtype.type(0)
+    deep = inner // pieces
     for item in range(begin, end):
-        e, k = item // blocks, item % blocks
-        b = d.ctypes.data + size * (e * d_step + k * d_panel)
-        for c in range(0, inner, LANES // 2):
-            a = v.ctypes.data + size * (e * v_step + c // LANES * v_panel + c % LANES)
-            tile(
-                zero, min(LANES // 2, inner - c), 2, a, 1, LANES, start.ctypes.data, b, WIDE, start.ctypes.data, 1,
-                many, u.ctypes.data + size * (item * inner + c) * WIDE, WIDE, keep,
-            )  # fmt: skip
+        e, gb = item // (groups * blocks), item % (groups * blocks)
+        b = d.ctypes.data + size * (e * d_step + gb * d_panel)
+        low = gb // blocks * inner if groups > 1 else 0
+        for k in range(len(depths)):
+            for q in range(pieces):
+                c = low
+                while c < low + deep:
+                    rows = min(LANES // 2, LANES - c % LANES, low + deep - c)
+                    a = e * v_step + (q * -(-run // LANES) + c // LANES) * v_panel + depths[k] * many * LANES
+                    at = ((item * len(depths) + k) * inner + q * deep + c - low) * several
+                    tile(
+                        zero, rows, several // LANES, v.ctypes.data + size * (a + c % LANES), 1, LANES,
+                        start.ctypes.data, b, several, start.ctypes.data, 1, out_d * many, u.ctypes.data + size * at,
+                        several, keep,
+                    )  # fmt: skip
+                    c += rows
 
 
 @kernel(chunks=True)
-def filters_summed(begin, end, u, w, inner, outer):
-    """w (K, C, 3, 3) from u (36, blocks, C, 32)."""
-    blocks, size, zero = -(-outer // WIDE), u.itemsize, u.dtype.type(0)
-    taps = np.empty(9 * LANES, u.dtype)
+def filters_summed(begin, end, u, w, tiling, sizes):
+    """w (G, K, C, depth, taps) from u (points, G, blocks, depth, C, lanes)."""
+    kind, down, across, points_w = tiling
+    groups, blocks, depth, inner, several, outer = sizes
+    size, zero, many = u.itemsize, u.dtype.type(0), down * across
+    taps, step = np.empty(many * LANES, u.dtype), groups * blocks * depth * inner * several
     for item in range(begin, end):
-        k, c = item // inner * LANES, item % inner
-        step = blocks * inner * WIDE
-        a = u.ctypes.data + size * ((k // WIDE * inner + c) * WIDE + k % WIDE)
-        filter_sums(zero, a, 6 * step, step, taps.ctypes.data, LANES)
-        b = w.ctypes.data + size * (k * inner + c) * 9
-        turn(zero, taps.ctypes.data, LANES, 9, min(LANES, outer - k), b, inner * 9)
-
-
-def fits(s: Shape, dtype: np.dtype) -> bool:
-    """Whether a convolution is one for this method, and large enough for it."""
-    if dtype.char != "f" or s.kernel != (1, 3, 3) or s.groups != 1 or s.stride != (1, 1, 1) or s.dilation[1:] != (1, 1):
-        return False
-    (_, height, width), tiles = s.out, -(-s.out[1] // 4) * -(-s.out[2] // 4)
-    deep = min(s.inputs, s.outputs) >= 16 and s.size[0] == 1 == s.out[0]
-    return deep and 4 * height * width > 1.3 * 16 * tiles and s.n * tiles >= 16 and s.flops > 1e7
+        gb, d, c = item // (depth * inner), item // inner % depth, item % inner
+        g, k = gb // blocks, gb % blocks * several
+        for lane in range(0, min(several, outer - k), LANES):
+            a = u.ctypes.data + size * (item * several + lane)
+            filter_sums(zero, kind, a, points_w * step, step, taps.ctypes.data, across * LANES, LANES)
+            for t in range(0, many, LANES):
+                to = (((g * outer + k + lane) * inner + c) * depth + d) * many + t
+                turn(
+                    zero, taps.ctypes.data + size * t * LANES, LANES, min(LANES, many - t),
+                    min(LANES, outer - k - lane), w.ctypes.data + size * to, inner * depth * many,
+                )  # fmt: skip
 
 
 def _up(count: int, step: int) -> int:
     return -(-count // step) * step
 
 
-def _winograd(x, w, steps, taps, low, out) -> np.ndarray:
-    """y (N, K, 1, *out) from x (N, C, 1, H, W); weights lie at `steps` for (K, C)."""
-    n, inner = x.shape[:2]
-    outer = w.size // (9 * inner)
-    down, across = -(-out[0] // 4), -(-out[1] // 4)
-    size = (1, 4 * down + 2, 4 * across + 2)
-    source = channels_last(x, (0, *low), size)
-    blocks, total = -(-outer // WIDE), n * down * across
-    weights = packed(w, taps, (inner, outer, WIDE), (0, *steps), 1)
-    u = empty((36 * blocks * inner * WIDE,), x.dtype)
-    filters_transformed(blocks * inner, grain(blocks * inner, 60), weights, u, inner, blocks)
-    inner_step, outer_step = _up(inner, LANES), blocks * WIDE
-    most = max(ROWS, NEAR // (144 * (inner_step + outer_step)) // ROWS * ROWS)
-    items = _up(-(-total // most), 2) if total > ROWS else 1
-    per_item = -(-total // items)
-    items = -(-total // per_item)
-    room = 36 * (per_item * (inner_step + outer_step) + 2 * LANES)
-    threads = get_num_threads()
-    held, taken = empty((threads, room), x.dtype), np.zeros(threads, np.int64)
-    y = empty((n, outer, 1, *out), x.dtype)
+def _tiling(s: Shape) -> Tiling:
+    t = tiling(s)
+    assert t is not None
+    return t
+
+
+def _split(w: np.ndarray, s: Shape, t: Tiling) -> np.ndarray:
+    """Weights (K, C, kernel) with the places within a stride as channels: (K, split, C, depth, taps)."""
+    if t.split == (1, 1):
+        return w
+    (down, across), (high, wide), depth = t.taps, t.split, s.kernel[0]
+    room = np.zeros((s.outputs, s.inputs, depth, down * high, across * wide), w.dtype)
+    room[..., : s.kernel[1], : s.kernel[2]] = w
+    room = room.reshape(s.outputs, s.inputs, depth, down, high, across, wide)
+    return np.ascontiguousarray(room.transpose(0, 4, 6, 1, 2, 3, 5))
+
+
+def _joined(w: np.ndarray, s: Shape, t: Tiling) -> np.ndarray:
+    """The way back."""
+    if t.split == (1, 1):
+        return w.reshape(s.w)
+    (down, across), (high, wide), depth = t.taps, t.split, s.kernel[0]
+    w = w.reshape(s.outputs, high, wide, s.inputs, depth, down, across).transpose(0, 3, 4, 5, 1, 6, 2)
+    w = w.reshape(s.outputs, s.inputs, depth, down * high, across * wide)
+    return np.ascontiguousarray(w[..., : s.kernel[1], : s.kernel[2]])
+
+
+def _lines(count: int, tiles: int) -> int:
+    """How many lines of tiles make a block: as many blocks for each of two threads, if there are several."""
+    items = -(-count // max(1, tiles))
+    return -(-count // (_up(items, 2) if count > 1 else 1))
+
+
+def _convolved(x, w, s: Shape, t: Tiling, taps, channels, low, counts, y, up, first) -> None:
+    """Fill y (N, K, ...) from x (N, C, ...), of which `counts` places are computed.
+
+    channels: groups, how far apart these are in x, inner and outer channels of one, and steps of all three in w.
+    """
+    groups, inner_step, inner, outer, *weight_steps = channels
+    (down, across), kinds = t.tiles(counts), (t.kind, *t.taps, t.points[1])
+    n, pixel, out_d, points = x.shape[0], x.shape[1], y.shape[2], math.prod(t.points)
+    several, blocks = panels(outer)
+    depths = np.arange(s.kernel[0]) * s.dilation[0]
+    depth = out_d + int(depths[-1])
+    v_row = (t.split[0] - 1) * t.split[1] * pixel + _up(t.split[1] * pixel, LANES)
+    m_row = groups * blocks * several
+    one = 4 * points * t.phases[1] * (depth * v_row + out_d * m_row)  # bytes of a column of tiles
+    stripes = max(1, round(across * one / NEAR))
+    stripe = -(-across // stripes)
+    stripes = -(-across // stripe)
+    extents = t.extents((down, stripes * stripe))
+    source = channels_last(x, low, (depth, *extents))
+    weights = packed(w, taps, (inner, outer, several), tuple(weight_steps), groups)
+    sizes = groups * blocks, len(depths), inner, several
+    u, items = empty((points * math.prod(sizes),), x.dtype), math.prod(sizes[:3])
+    filters_transformed(items, grain(items, 60), weights, u, kinds, sizes)
+    lines = n * t.phases[0] * down * stripes
+    per_item = _lines(lines, NEAR // (one * stripe))
+    rows = per_item * t.phases[1] * stripe
+    v_step, m_step = rows * depth * v_row + LANES, rows * out_d * m_row + LANES
+    held_pixel = m_row if up == (1, 1) else up[1] * y.shape[1]
+    held_row = stripe * t.sides[1] * t.phases[1] * held_pixel + LANES
+    threads, held = get_num_threads(), up[0] * t.sides[0] * held_row + SLACK
+    rooms, taken = empty((threads, points * (v_step + m_step) + held), x.dtype), np.zeros(threads, np.int64)
+    of_y = (1, y.shape[1]) if up != (1, 1) else (groups, outer)
     tiles_convolved(
-        items, 1, source, u, y.reshape(-1), held, taken, START, (*size[1:], inner), (*out, outer),
-        (per_item, total, inner_step, outer_step),
+        -(-lines // per_item), 1, source, u, y.reshape(-1), rooms, taken, depths, (x.itemsize, depth, *extents, pixel),
+        (t.kind, *t.points, *t.sides, *t.split, *t.phases, *t.apart), (down, stripes, stripe), (per_item, lines),
+        (x.itemsize, groups, inner, inner_step, blocks, several), (*y.shape[2:], *of_y, *up, *first),
+        (v_row, v_step, m_row, m_step, held_pixel, held_row),
     )  # fmt: skip
-    return y
-
-
-TAPS = np.arange(9, dtype=np.int64)
 
 
 def winograd(x, w, s: Shape) -> np.ndarray:
     """y of a convolution."""
-    return _winograd(x, w, (9 * s.inputs, 9), TAPS, s.low[1:], s.out[1:])
+    t, y = _tiling(s), empty(s.y, x.dtype)
+    taps, inner, outer = (
+        s.kernel[0] * math.prod(t.taps),
+        s.inputs // s.groups * math.prod(t.split),
+        s.outputs // s.groups,
+    )
+    channels = s.groups, inner, inner, outer, outer * inner * taps, inner * taps, taps
+    _convolved(x, _split(w, s, t), s, t, np.arange(taps), channels, s.low, s.out[1:], y, (1, 1), (0, 0))
+    return y
 
 
 def winograd_input(g, w, s: Shape) -> np.ndarray:
     """The gradient by x of <g, y>."""
-    low = tuple(2 - p for p in s.low[1:])
-    return _winograd(g, w, (9, 9 * s.inputs), TAPS[::-1].copy(), low, s.size[1:])
+    t, x = _tiling(s), empty(s.x, g.dtype)
+    taps, inner, outer, (high, wide) = (
+        s.kernel[0] * math.prod(t.taps),
+        s.outputs // s.groups,
+        s.inputs // s.groups,
+        t.split,
+    )
+    channels = s.groups, inner, inner, outer, outer * inner * taps, taps, outer * taps
+    if t.split != (1, 1):  # channels of the result are places within a step; those of a line of them make a group
+        channels = high, 0, inner, wide * outer, wide * outer * taps, taps, high * wide * outer * taps
+    first = tuple(p % step for p, step in zip(s.low[1:], t.split))
+    low = [d * (k - 1) - p // step for k, p, step, d in zip(t.taps, s.low[1:], t.split, t.phases)]
+    counts = tuple(-(-(n + f) // step) for n, f, step in zip(s.size[1:], first, t.split))
+    whole = t._replace(split=(1, 1), apart=t.phases)
+    low = (s.dilation[0] * (s.kernel[0] - 1) - s.low[0], *low)
+    _convolved(g, _split(w, s, t), s, whole, np.arange(taps)[::-1].copy(), channels, low, counts, x, t.split, first)
+    return x
 
 
 def winograd_weight(g, x, s: Shape) -> np.ndarray:
     """The gradient by w of <g, y>."""
-    down, across, blocks = -(-s.out[1] // 4), -(-s.out[2] // 4), -(-s.outputs // WIDE)
-    total = s.n * down * across
-    x_size, g_size = (1, 4 * down + 2, 4 * across + 2), (1, 4 * down, 4 * across)
-    x, g = channels_last(x, (0, *s.low[1:]), x_size), channels_last(g, (0, 0, 0), g_size)
-    count = -(-total // -(-total // FAR))
-    v_panel, d_panel = count * LANES, count * WIDE
-    v_step, d_step = -(-s.inputs // LANES) * v_panel + LANES, blocks * d_panel + LANES
-    v, d = empty((36 * v_step + SLACK,), x.dtype), empty((36 * d_step + SLACK,), x.dtype)
-    u = empty((36 * blocks * s.inputs * WIDE,), x.dtype)
-    sizes = (s.inputs, blocks, v_panel, d_panel, v_step, d_step)
+    t = _tiling(s)
+    (down, across), (high, wide), points = t.tiles(s.out[1:]), t.split, math.prod(t.points)
+    out_d, inner, outer = s.out[0], s.inputs // s.groups * high * wide, s.outputs // s.groups
+    (several, blocks), run, pieces = panels(outer), wide * s.inputs, high
+    depths = np.arange(s.kernel[0]) * s.dilation[0]
+    depth, extents = out_d + int(depths[-1]), t.extents((down, across))
+    places = tuple(n * side * p for n, side, p in zip((down, across), t.sides, t.phases))
+    x, g = channels_last(x, s.low, (depth, *extents)), channels_last(g, (0, 0, 0), (out_d, *places))
+    total = s.n * down * across * math.prod(t.phases)
+    count = -(-total // -(-total // max(1, FAR * 36 // points // out_d)))
+    v_panel, d_panel = count * depth * LANES, count * out_d * several
+    v_step, d_step = pieces * -(-run // LANES) * v_panel + LANES, s.groups * blocks * d_panel + LANES
+    v, d = empty((points * v_step + SLACK,), x.dtype), empty((points * d_step + SLACK,), x.dtype)
+    sizes = s.groups, blocks, len(depths), inner, several
+    u = empty((points * math.prod(sizes),), x.dtype)
+    shape, of_x = (
+        (t.kind, *t.points, *t.sides, *t.phases),
+        (pieces, extents[1] * s.inputs, run, 1, LANES, v_panel, v_step),
+    )
+    of_g = s.groups, outer, outer, 0, several, d_panel, d_step
     for first in range(0, total, count):
-        many, tiles = min(count, total - first), (down, across)
-        of_x, of_g = grain(many, s.inputs * 4), grain(many, s.outputs * 4)
-        tiles_transformed(many, of_x, x, v, first, 1, (*x_size[1:], s.inputs), tiles, (LANES, v_panel, v_step))
-        tiles_transformed(many, of_g, g, d, first, 0, (*g_size[1:], s.outputs), tiles, (WIDE, d_panel, d_step))
-        tiles_summed(36 * blocks, 1, v, d, u, START, many, sizes, int(first > 0))
-    w = empty((s.outputs, s.inputs, 1, 3, 3), x.dtype)
-    items = -(-s.outputs // LANES) * s.inputs
-    filters_summed(items, grain(items, 100), u, w.reshape(-1), s.inputs, s.outputs)
-    return w
+        many = min(count, total - first)
+        grid, costs = (down, across, many), [depth * pieces * run * points / 9, out_d * s.outputs * points / 9]
+        tiles_transformed(
+            many, grain(many, costs[0]), x, v, first, (depth, *extents, s.inputs), (*shape, *t.apart), grid, of_x
+        )
+        tiles_transformed(
+            many, grain(many, costs[1]), g, d, first, (out_d, *places, s.outputs), (*shape, *t.phases), grid, of_g
+        )
+        tiles_summed(
+            points * s.groups * blocks, 1, v, d, u, START, depths, (many, out_d, v_panel, d_panel, v_step, d_step),
+            (s.groups, inner, blocks, several, pieces, run), int(first > 0),
+        )  # fmt: skip
+    w = empty((s.outputs * inner * len(depths) * math.prod(t.taps),), x.dtype)
+    items = math.prod(sizes[:4])
+    filters_summed(items, grain(items, 100), u, w, (t.kind, *t.taps, t.points[1]), (*sizes, outer))
+    return _joined(w, s, t)
