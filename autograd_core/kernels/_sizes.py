@@ -79,9 +79,10 @@ LEAST = {
     "matmul.matmul": 262144,  # products of entries; up to there OpenBLAS stays on one thread
     "moments.variance": 64,
     "moments.variance_pull": 64,
-    "norm.channel_moments": 64,
+    "norm.batch": 64,
+    "norm.batch_pull": 64,
     "norm.channels": 64,
-    "norm.channels_pull": 64,
+    "norm.moved": 64,
     "norm.rows": 64,
     "norm.rows_pull": 64,
     "optimizer.adadelta": 64,
