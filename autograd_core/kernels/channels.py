@@ -119,8 +119,19 @@ def affine_columns(begin, end, x, mean, scales, bias, out):
 
 
 @kernel
-def batch_at_once(x, in_rows, weight, bias, eps, count, moments, out):
-    """The moments of channels, and the result, of a batch that is one chunk."""
+def move_towards(running_mean, running_var, moments, momentum, count):
+    """Running statistics, of which either may be missing, moved a part of the way to new ones of `count` numbers."""
+    rest, part = moments.dtype.type(1 - momentum), moments.dtype.type(momentum)
+    correction = moments.dtype.type(count / max(count - 1, 1))
+    for c in range(len(running_mean)):
+        running_mean[c] = running_mean[c] * rest + moments[0, c] * part
+    for c in range(len(running_var)):
+        running_var[c] = running_var[c] * rest + moments[1, c] * correction * part
+
+
+@kernel
+def batch_at_once(x, in_rows, weight, bias, eps, count, running_mean, running_var, momentum, moments, out):
+    """The moments of channels, the result, and running statistics moved, of a batch that is one chunk."""
     channels = moments.shape[1]
     work = np.empty((2, len(x) // channels if in_rows else 1, channels), x.dtype)
     means, squares, scales = work[0], work[1], np.empty(channels, x.dtype)
@@ -132,17 +143,7 @@ def batch_at_once(x, in_rows, weight, bias, eps, count, moments, out):
         moments_of_columns(0, len(x), x, means, squares, len(x))
         moments_together(means, squares, count, count, weight, eps, moments, scales)
         affine_columns(0, len(x), x, moments[0], scales, bias, out)
-
-
-@kernel
-def move_towards(running_mean, running_var, moments, momentum, correction):
-    """Running statistics, of which either may be missing, moved a part of the way to new ones."""
-    rest, momentum = moments.dtype.type(1 - momentum), moments.dtype.type(momentum)
-    correction = moments.dtype.type(correction)
-    for c in range(len(running_mean)):
-        running_mean[c] = running_mean[c] * rest + moments[0, c] * momentum
-    for c in range(len(running_var)):
-        running_var[c] = running_var[c] * rest + moments[1, c] * correction * momentum
+    move_towards(running_mean, running_var, moments, momentum, count)
 
 
 # --- backward --------------------------------------------------------------------------------------------------------

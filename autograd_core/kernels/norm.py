@@ -14,10 +14,12 @@ import numpy as np
 from . import channels as by_channel
 from . import norm_rows as by_row
 from ._jit import choice, plain
+from ._memory import LEAST as LARGE
 from ._memory import empty
 from ._sizes import CHUNK
 
 LINES = 1024  # rows of channels side by side that are added up one after the other
+SINGLE, DOUBLE = np.dtype("f"), np.dtype("d")
 NOTHING = {c: np.empty(0, c) for c in "fd"}
 NO_PARTS = {c: np.empty((1, 2, 0), c) for c in "fd"}
 APART = 40  # entries between parts
@@ -80,44 +82,61 @@ def _sample(rng, n, dtype):
     return rng.standard_normal((size // 32, 32)).astype(dtype), w[0], w[1], 32, groups, inner, 1e-5, True
 
 
-def _compilable(x, *affine):
+def _compilable(x, *others):
     """Whether arrays are of one type that kernels are compiled for."""
     dtype = x.dtype
-    for a in affine:
+    for a in others:
         if a is not None and a.dtype is not dtype and a.dtype != dtype:
             return False
     return dtype.char in "fd"
 
 
-def _or_nothing(a, x):
-    """Numbers as kernels want them, or none."""
-    return NOTHING[x.dtype.char] if a is None else plain(a)
+def _ready(x, *others):
+    """Arrays as kernels want them; None if kernels are not made for them.  Some may be missing."""
+    dtype, ready = x.dtype, x.flags.carray
+    if dtype is not SINGLE and dtype is not DOUBLE:
+        ready = False
+    for a in others:
+        if a is not None and (a.dtype is not dtype or not a.flags.carray):
+            ready = False
+    if ready:
+        return x, *others
+    if not _compilable(x, *others):
+        return None
+    return plain(x), *[a if a is None else plain(a) for a in others]
 
 
-def _pair(weight, bias, x):
-    """Weight and bias as kernels want them: both, or none."""
-    if weight is None and bias is None:
-        return NOTHING[x.dtype.char], NOTHING[x.dtype.char]
-    w = np.ones(bias.shape, x.dtype) if weight is None else plain(weight)
-    return w, np.zeros(w.shape, x.dtype) if bias is None else plain(bias)
+def _room(x):
+    """An array like x for a result."""
+    return np.empty(x.shape, x.dtype) if x.nbytes < LARGE else empty(x.shape, x.dtype)
 
 
 @choice(reference=rows_reference, sample=_sample)
 def rows(x, weight, bias, n, groups, inner, eps, centre):
     """Rows of n entries normalised, times weight (groups * n / inner) or None, plus bias or None."""
-    if not _compilable(x, weight, bias) or not x.size:
+    ready = _ready(x, weight, bias)
+    if ready is None or not x.size:
         return rows_reference(x, weight, bias, n, groups, inner, eps, centre)
-    x, shape = plain(x), x.shape
-    out, (w, b), count = empty(shape, x.dtype), _pair(weight, bias, x), x.size // n
-    grain, each = max(CHUNK // n, 1), w.size == 0 or groups == inner == 1
+    (x, w, b), count = ready, x.size // n
+    w, b = _pair(w, b, x) if w is None or b is None else (w, b)
+    out, grain, each = _room(x), CHUNK // n or 1, w.size == 0 or groups == inner == 1
     view = (count, n) if each else (count, n // inner, inner)
-    flat, y = (x, out) if view == shape else (x.reshape(view), out.reshape(view))
+    flat, y = (x, out) if view == x.shape else (x.reshape(view), out.reshape(view))
     if each:
-        by_row.normalize_rows(count, grain, flat, w.reshape(-1), b.reshape(-1), eps, centre, y)
+        w, b = (w, b) if w.ndim == 1 else (w.reshape(-1), b.reshape(-1))
+        by_row.normalize_rows(count, grain, flat, w, b, eps, centre, y)
     else:
         turn = groups, n // inner
         by_row.normalize_groups(count, grain, flat, w.reshape(turn), b.reshape(turn), eps, centre, y)
     return out
+
+
+def _pair(weight, bias, x):
+    """Both, if there is one of weight and bias, else nothing."""
+    if weight is None and bias is None:
+        return NOTHING[x.dtype.char], NOTHING[x.dtype.char]
+    w = np.ones(bias.shape, x.dtype) if weight is None else weight
+    return w, np.zeros(w.shape, x.dtype) if bias is None else bias
 
 
 def _pull_sample(rng, n, dtype):
@@ -128,23 +147,31 @@ def _pull_sample(rng, n, dtype):
 @choice(reference=rows_pull_reference, sample=_pull_sample)
 def rows_pull(g, x, weight, n, groups, inner, eps, centre):
     """The gradients of `rows` by x, weight and bias (None, None without a weight)."""
-    if not _compilable(x, g, weight) or not x.size:
+    ready = _ready(x, g, weight)
+    if ready is None or not x.size:
         return rows_pull_reference(g, x, weight, n, groups, inner, eps, centre)
-    g, x, shape, count = plain(g), plain(x), x.shape, x.size // n
-    dx, each = empty(shape, x.dtype), weight is None or groups == inner == 1
+    (x, g, w), count = ready, x.size // n
+    dx, each, char = _room(x), weight is None or groups == inner == 1, x.dtype.char
     view = (count, n) if each else (count, n // inner, inner)
-    v, flat, out = (g, x, dx) if view == shape else (g.reshape(view), x.reshape(view), dx.reshape(view))
+    v, flat, out = (g, x, dx) if view == x.shape else (g.reshape(view), x.reshape(view), dx.reshape(view))
     if weight is None:
-        w = NOTHING[x.dtype.char]
-        by_row.normalize_rows_pull(count, max(CHUNK // n, 1), v, flat, w, eps, centre, out, NO_PARTS[x.dtype.char], count)
+        none = NOTHING[char], eps, centre, out, NO_PARTS[char], count
+        by_row.normalize_rows_pull(count, CHUNK // n or 1, v, flat, *none)
         return dx, None, None
-    grain = max(CHUNK // n, min(8, -(-x.size // n // 2)))
-    dw, db, w = np.empty(weight.shape, x.dtype), np.empty(weight.shape, x.dtype), plain(weight)
-    w = w.reshape(-1) if each else w.reshape(groups, n // inner)
+    grain, dw, db = (
+        max(CHUNK // n, min(8, -(-x.size // n // 2))),
+        np.empty(w.shape, x.dtype),
+        np.empty(w.shape, x.dtype),
+    )
     parts = np.empty((-(-count // grain), 2, w.size + APART), x.dtype)
-    pull = by_row.normalize_rows_pull if each else by_row.normalize_groups_pull
-    pull(count, grain, v, flat, w, eps, centre, out, parts, grain)
-    by_row.parts_together(parts, dw.reshape(-1), db.reshape(-1))
+    if each:
+        w = w if w.ndim == 1 else w.reshape(-1)
+        by_row.normalize_rows_pull(count, grain, v, flat, w, eps, centre, out, parts, grain)
+    else:
+        w = w.reshape(groups, n // inner)
+        by_row.normalize_groups_pull(count, grain, v, flat, w, eps, centre, out, parts, grain)
+    flat = (dw, db) if dw.ndim == 1 else (dw.reshape(-1), db.reshape(-1))
+    by_row.parts_together(parts, *flat)
     return dx, dw, db
 
 
@@ -156,7 +183,7 @@ def _others(x):
     return (0, *range(2, x.ndim)), (1, -1, *(1,) * (x.ndim - 2))
 
 
-def batch_reference(x, weight, bias, eps):
+def batch_reference(x, weight, bias, eps, running_mean=None, running_var=None, momentum=0.0):
     """Channels of x (N, C, ...) normalised, times weight, plus bias, and their moments (2, C), mean and variance."""
     axes, shape = _others(x)
     if not x.size:
@@ -165,6 +192,7 @@ def batch_reference(x, weight, bias, eps):
     mean = wide.mean(axis=axes)
     d = wide - mean.reshape(shape)
     moments = np.array([mean, (d * d).mean(axis=axes)]).astype(x.dtype)
+    moved(running_mean, running_var, moments, momentum, x.size // x.shape[1])
     return channels_reference(x, *moments, weight, bias, eps), moments
 
 
@@ -191,14 +219,15 @@ def batch_pull_reference(g, x, moments, weight, eps):
 
 
 def moved_reference(running_mean, running_var, moments, momentum, count):
-    """Running statistics moved, in place, by a part of the way to new ones, of `count` numbers for each channel."""
+    """Running statistics, if any, moved by a part of the way to new ones, of `count` numbers for each channel."""
     correction = count / max(count - 1, 1)
     with np.errstate(all="ignore"):
         mean, var = moments
         for running, new in ((running_mean, mean), (running_var, var * var.dtype.type(correction))):
-            if running.size:
+            if running is not None:
                 running *= running.dtype.type(1 - momentum)
                 running += (new * new.dtype.type(momentum)).astype(running.dtype, copy=False)
+    return running_mean, running_var
 
 
 def _batch(rng, n, dtype):
@@ -217,11 +246,6 @@ def _pulled_batch(rng, n, dtype):
     return rng.standard_normal(x.shape).astype(dtype), x, batch_reference(x, None, None, eps)[1], weight, eps
 
 
-def _running(rng, n, dtype):
-    moments = rng.uniform(1, 2, (4, max(n // 8, 1))).astype(dtype)
-    return moments[0].copy(), moments[1].copy(), moments[2:], 0.1, 8
-
-
 def _view(x):
     """x (N, C, ...) as rows of a channel each, or (N, C); how many make a chunk; whether it is the former."""
     if x.ndim == 2:
@@ -233,50 +257,96 @@ def _view(x):
 
 
 @choice(reference=batch_reference, sample=_batch)
-def batch(x, weight, bias, eps):
-    """Channels of x (N, C, ...) normalised, times weight, plus bias, and their moments (2, C), mean and variance."""
-    if not _compilable(x, weight, bias) or not x.size:
-        return batch_reference(x, weight, bias, eps)
-    x, channels = plain(x), x.shape[1]
-    w, b = _or_nothing(weight, x), _or_nothing(bias, x)
-    out, moments, (view, grain, in_rows) = empty(x.shape, x.dtype), np.empty((2, channels), x.dtype), _view(x)
+def batch(x, weight, bias, eps, running_mean=None, running_var=None, momentum=0.0):
+    """Channels of x (N, C, ...) normalised, times weight, plus bias, and their moments (2, C), mean and variance.
+
+    Running statistics are moved, in place, by a part of the way to these.
+    """
+    ready = _ready(x, weight, bias)
+    if ready is None or not x.size:
+        return batch_reference(x, weight, bias, eps, running_mean, running_var, momentum)
+    (x, w, b), channels, none = ready, x.shape[1], NOTHING[x.dtype.char]
+    w, b = none if w is None else w, none if b is None else b
+    out, moments, (view, grain, in_rows) = _room(x), np.empty((2, channels), x.dtype), _view(x)
     flat, count = out if view is x else out.reshape(view.shape), x.size // channels
-    if x.size <= CHUNK:
-        by_channel.batch_at_once(view, in_rows, w, b, eps, count, moments, flat)
-        return out, moments
-    each, parts = (view.shape[1], x.shape[0]) if in_rows else (grain, -(-count // grain))
+    if x.size > CHUNK:
+        _batch_in_chunks(view, grain, in_rows, w, b, eps, count, moments, flat)
+    else:
+        m, v = none if running_mean is None else running_mean, none if running_var is None else running_var
+        movable = _movable(x, m, v)
+        m, v, part = (m, v, momentum) if movable else (none, none, 0.0)
+        by_channel.batch_at_once(view, in_rows, w, b, eps, count, m, v, part, moments, flat)
+        if movable:
+            return out, moments
+    moved.compiled(running_mean, running_var, moments, momentum, count)
+    return out, moments
+
+
+def _batch_in_chunks(x, grain, in_rows, weight, bias, eps, count, moments, out):
+    """The same for batches of several chunks."""
+    channels = moments.shape[1]
+    each, parts = (x.shape[1], len(x) // channels) if in_rows else (grain, -(-count // grain))
     (means, squares), scales = np.empty((2, parts, channels), x.dtype), np.empty(channels, x.dtype)
     if in_rows:
-        by_channel.moments_of_rows(len(view), grain, view, means.reshape(-1), squares.reshape(-1))
+        by_channel.moments_of_rows(len(x), grain, x, means.reshape(-1), squares.reshape(-1))
     else:
-        by_channel.moments_of_columns(len(view), grain, view, means, squares, grain)
-    by_channel.moments_together(means, squares, each, count, w, eps, moments, scales)
+        by_channel.moments_of_columns(len(x), grain, x, means, squares, grain)
+    by_channel.moments_together(means, squares, each, count, weight, eps, moments, scales)
     affine = by_channel.affine_rows if in_rows else by_channel.affine_columns
-    affine(len(view), grain, view, moments[0], scales, b, flat)
-    return out, moments
+    affine(len(x), grain, x, moments[0], scales, bias, out)
+
+
+def _movable(x, *running):
+    """Whether a kernel can move these running statistics, of which some may be missing."""
+    for r in running:
+        if r is not None and not (r.flags.carray and (r.dtype is x.dtype or r.dtype == x.dtype)):
+            return False
+    return True
+
+
+def _running(rng, n, dtype):
+    moments = rng.uniform(1, 2, (4, max(n // 8, 1))).astype(dtype)
+    return moments[0].copy(), moments[1].copy(), moments[2:], 0.1, 8
+
+
+@choice(reference=moved_reference, sample=_running, size=lambda m, v, moments, _, count: count * moments.size // 2)
+def moved(running_mean, running_var, moments, momentum, count):
+    """Running statistics, if any, moved, in place, a part of the way to new ones, of `count` numbers for each channel.
+
+    It is a step of its own where somebody watches, who shall see it, and takes the same choice as `batch`.
+    """
+    if not (_compilable(moments) and _movable(moments, running_mean, running_var)):
+        return moved_reference(running_mean, running_var, moments, momentum, count)
+    none = NOTHING[moments.dtype.char]
+    m, v = none if running_mean is None else running_mean, none if running_var is None else running_var
+    by_channel.move_towards(m, v, plain(moments), momentum, count)
+    return running_mean, running_var
 
 
 @choice(reference=channels_reference, sample=_normal_batch)
 def channels(x, mean, var, weight, bias, eps):
     """(x - mean) / √(var + eps) * weight + bias, channel by channel."""
-    if not _compilable(x, mean, var, weight, bias) or not x.size:
+    ready = _ready(x, mean, var, weight, bias)
+    if ready is None or not x.size:
         return channels_reference(x, mean, var, weight, bias, eps)
-    x = plain(x)
-    out, scales = empty(x.shape, x.dtype), np.empty(mean.shape, x.dtype)
-    by_channel.scales_of(plain(var), _or_nothing(weight, x), eps, scales)
+    (x, mean, var, w, b), none = ready, NOTHING[x.dtype.char]
+    out, scales = _room(x), np.empty(mean.shape, x.dtype)
+    by_channel.scales_of(var, none if w is None else w, eps, scales)
     view, grain, in_rows = _view(x)
     affine = by_channel.affine_rows if in_rows else by_channel.affine_columns
-    affine(len(view), grain, view, plain(mean), scales, _or_nothing(bias, x), out.reshape(view.shape))
+    affine(len(view), grain, view, mean, scales, none if b is None else b, out.reshape(view.shape))
     return out
 
 
 @choice(reference=batch_pull_reference, sample=_pulled_batch)
 def batch_pull(g, x, moments, weight, eps):
     """The gradients of `batch` by x, weight and bias, through mean and variance."""
-    if not _compilable(x, g, moments, weight) or not x.size:
+    ready = _ready(x, g, moments, weight)
+    if ready is None or not x.size:
         return batch_pull_reference(g, x, moments, weight, eps)
-    g, x, moments, w = plain(g), plain(x), plain(moments), _or_nothing(weight, x)
-    out, (view, grain, in_rows) = empty(x.shape, x.dtype), _view(x)
+    x, g, moments, w = ready
+    w = NOTHING[x.dtype.char] if w is None else w
+    out, (view, grain, in_rows) = _room(x), _view(x)
     v, flat = (g, out) if view is x else (g.reshape(view.shape), out.reshape(view.shape))
     channels = x.shape[1]
     dw, db, count = np.empty(channels, x.dtype), np.empty(channels, x.dtype), x.size // channels
@@ -293,12 +363,3 @@ def batch_pull(g, x, moments, weight, eps):
     pull = by_channel.pull_rows if in_rows else by_channel.pull_columns
     pull(len(view), grain, v, view, moments[0], slopes, flat)
     return out, dw, db
-
-
-@choice(reference=moved_reference, sample=_running, size=lambda mean, var, moments, *rest: rest[1] * moments.size)
-def moved(running_mean, running_var, moments, momentum, count):
-    """Running statistics, of which either may be of size 0, moved by a part of the way to new ones, in place."""
-    usual = running_mean.flags.carray and running_var.flags.carray and _compilable(moments, running_mean, running_var)
-    if not usual:
-        return moved_reference(running_mean, running_var, moments, momentum, count)
-    by_channel.move_towards(running_mean, running_var, plain(moments), momentum, count / max(count - 1, 1))

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..direct import arrays_of, first_of, recorded
 from ..kernels import norm as kernels
 from ..op import Traced, op
+from ..tape import mark_written
 from ..tensor import Tensor
 from ..views import require_writable
 from .base import broadcast_to
@@ -22,9 +24,6 @@ __all__ = [
     "layer_norm",
     "rms_norm",
 ]  # PyTorch's batch_norm and instance_norm are other functions than these
-
-
-NONE = np.empty(0, np.float32)  # in place of running statistics that there are not
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
@@ -163,10 +162,10 @@ def normalized_pull(*xs, n, groups, inner, eps, centre):
 def _affine(x, weight, bias, n, groups, inner, eps, centre):
     """Normalised rows with whatever of weight and bias there is."""
     if weight is None:
-        y = normalized(x, n=n, groups=1, inner=1, eps=eps, centre=centre)
+        y = first_of(normalized, x, n=n, groups=1, inner=1, eps=eps, centre=centre)
         return y if bias is None else y + _beside(bias, x.shape, n, groups, inner)
     xs = (x, weight) if bias is None else (x, weight, bias)
-    return normalized(*xs, n=n, groups=groups, inner=inner, eps=eps, centre=centre)
+    return first_of(normalized, *xs, n=n, groups=groups, inner=inner, eps=eps, centre=centre)
 
 
 def _require_floats(x: Any, name: str) -> None:
@@ -383,10 +382,20 @@ def _check_running(mean: Any, var: Any, name: str) -> None:
             require_writable(value, name)
 
 
-def _update(mean: Any, var: Any, moments: Any, count: int, momentum: float) -> None:
-    """Update what running statistics there are."""
-    mean, var = NONE if mean is None else mean, NONE if var is None else var
-    update_running(mean, var, _plain(moments), momentum=momentum, count=count)
+def _trained(xs: tuple, mean: Any, var: Any, eps: float, momentum: float, count: int) -> Any:
+    """Batch norm in training: in one step where nobody watches, else in two, so that each can be seen."""
+    values, running = arrays_of(xs), [t for t in (mean, var) if t is not None]
+    if values is None or not all(map(_open, running)):
+        y, moments = batch_normalized(*xs, eps=eps)
+        if running and count:
+            update_running(mean, var, _plain(moments), momentum=momentum, count=count)
+        return y
+    x, weight, bias = values if len(values) == 3 else (*values, None, None)[:3]
+    moving = (None if t is None else t.value for t in (mean, var))
+    y = kernels.batch(x, weight, bias, eps, *moving, momentum)
+    for t in running:
+        mark_written(t)
+    return recorded(batch_normalized.op, xs, values, {"eps": eps}, y)
 
 
 def batch_norm(
@@ -414,10 +423,7 @@ def batch_norm(
             f"batch_norm: expected more than 1 value per channel when training, got input of shape {given}"
         )
     _check_running(running_mean, running_var, "batch_norm")
-    y, moments = batch_normalized(input, *xs, eps=eps)
-    if (running_mean is not None or running_var is not None) and count:
-        _update(running_mean, running_var, moments, count, 0.0 if momentum is None else momentum)
-    return y
+    return _trained((input, *xs), running_mean, running_var, eps, 0.0 if momentum is None else momentum, count)
 
 
 def instance_norm(
@@ -440,7 +446,8 @@ def instance_norm(
     if running_mean is not None or running_var is not None:
         x = reshape_to(_plain(input), shape=(1, batch * channels, inner))
         each = reshape_to(batch_normalized(x, eps=eps)[1], shape=(2, batch, channels))
-        _update(running_mean, running_var, reduce_sum(each, axis=(-2,)) / batch, inner, momentum)
+        moments = _plain(reduce_sum(each, axis=(-2,)) / batch)
+        update_running(running_mean, running_var, moments, momentum=momentum, count=inner)
     return y
 
 
