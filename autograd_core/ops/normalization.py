@@ -391,10 +391,11 @@ def _trained(xs: tuple, mean: Any, var: Any, eps: float, momentum: float, count:
             update_running(mean, var, _plain(moments), momentum=momentum, count=count)
         return y
     x, weight, bias = values if len(values) == 3 else (*values, None, None)[:3]
-    moving = (None if t is None else t.value for t in (mean, var))
+    moving = [None if t is None else t.value for t in (mean, var)]
     y = kernels.batch(x, weight, bias, eps, *moving, momentum)
-    for t in running:
-        mark_written(t)
+    for r in moving:
+        if r is not None:
+            mark_written(r)
     return recorded(batch_normalized.op, xs, values, {"eps": eps}, y)
 
 
