@@ -59,7 +59,7 @@ def recorded(op: Op, args: tuple, values: list, params: dict, y: Any) -> Tensor:
     return t
 
 
-def first_of(call: Any, *args: Any, **params: Any) -> Any:
+def first_of(call: Any, args: tuple, params: dict) -> Any:
     """call(*args, **params), or the first of its results, for the function `call` of an op."""
     values, op = arrays_of(args), call.op
     if values is None:

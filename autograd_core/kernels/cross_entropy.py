@@ -16,7 +16,7 @@ from .softmax import BLOCK, GRAIN, TILE, exp_below, exps_of_rows, exps_of_tile, 
 from .softmaxes import _tiles
 from .vector_math import like, log
 
-INTEGERS = np.dtype(np.int64)
+INTEGERS, SINGLE, DOUBLE = np.dtype(np.int64), np.dtype(np.float32), np.dtype(np.float64)
 NOTHING = {c: np.empty(0, c) for c in "fd"}
 
 # Each kernel takes weight (n) or (0), `ignored`, the class that does not count, `sharp` and `blur`, what the target and
@@ -24,13 +24,13 @@ NOTHING = {c: np.empty(0, c) for c in "fd"}
 
 
 @kernel
-def loss_of(x, i, t, top, s, weight, blur_weight, sharp, blur):
-    """The loss of row i, whose sum of exp(x - top) is s and whose target is t."""
-    lse = top + log(s)
-    w = weight[t] if len(weight) else like(s, 1)
-    y = sharp * w * ((top - x[i, t]) + log(s))
-    if blur != like(s, 0):
-        dot = like(s, 0)
+def loss_of(x, i, t, top, rest, weight, sharp, blur):
+    """The loss of row i, whose log Σ exp(x) is top + rest and whose target is t, log Σ exp(x), and the weight."""
+    lse = top + rest
+    w = weight[t] if len(weight) else like(top, 1)
+    y = sharp * w * ((top - x[i, t]) + rest)
+    if blur != like(top, 0):
+        dot = like(top, 0)
         if len(weight):
             for j in range(x.shape[1]):
                 dot += (lse - x[i, j]) * weight[j]
@@ -75,13 +75,15 @@ def cross_entropy_rows(begin, end, x, target, weight, ignored, sharp, blur, loss
         s = sums[: min(step, len(x) - first)]
         exps_of_rows(x, first, tops, s, work)
         for k in range(len(s)):
+            s[k] = log(s[k])
+        for k in range(len(s)):
             i, t = first + k, target[first + k]
             if t == ignored:
-                loss[i], share[i], lse[i] = zero, zero, tops[k] + log(s[k])
+                loss[i], share[i], lse[i] = zero, zero, tops[k] + s[k]
             elif t < 0 or t >= n:
                 bad[0] = begin + i + 1
             else:
-                loss[i], lse[i], share[i] = loss_of(x, i, t, tops[k], s[k], weight, zero, sharp, blur)
+                loss[i], lse[i], share[i] = loss_of(x, i, t, tops[k], s[k], weight, sharp, blur)
 
 
 @kernel
@@ -255,11 +257,16 @@ def _pull_sample(rng, n, dtype):
 
 def _ready(x, target, weight, *others):
     """Arrays as kernels want them; None if kernels are not made for them."""
-    if x.dtype.char not in "fd" or not x.size or any([a.dtype != x.dtype for a in others]):
+    dtype, ready = x.dtype, weight is None and x.size > 0 and target.dtype is INTEGERS
+    for a in others:
+        if a.dtype is not dtype or not a.flags.carray:
+            ready = False
+    if ready and (dtype is SINGLE or dtype is DOUBLE) and x.flags.carray and target.flags.carray:
+        return x, target, NOTHING[dtype.char], *others
+    if dtype.char not in "fd" or not x.size or any([a.dtype != dtype for a in others]):
         return None
-    t = target if target.dtype is INTEGERS else target.astype(np.int64, copy=False)
-    w = NOTHING[x.dtype.char] if weight is None else plain(weight.astype(x.dtype, copy=False))
-    return plain(x), plain(t), w, *map(plain, others)
+    w = NOTHING[dtype.char] if weight is None else plain(weight.astype(dtype, copy=False))
+    return plain(x), plain(target.astype(np.int64, copy=False)), w, *map(plain, others)
 
 
 @choice(reference=forward_reference, sample=_sample)
@@ -271,7 +278,7 @@ def forward(x, target, weight, ignored, smoothing, reduction="none"):
     (x, target, w), n, how, dtype = ready, x.shape[1], HOW[reduction], x.dtype
     rates = w, ignored, 1 - smoothing, smoothing / n
     loss, lse, total = np.empty((), dtype), np.empty(target.shape, dtype), np.empty((), dtype)
-    if how and x.ndim == 2 and x.size <= GRAIN:
+    if how and x.ndim == 2 and x.size <= 2 * GRAIN:
         bad = cross_entropy_at_once(x, target, *rates, how, loss, lse, total)
     else:
         each, share, bads = np.empty(target.shape, dtype), np.empty(target.shape, dtype), np.zeros(1, np.int64)

@@ -79,6 +79,11 @@ def _fused(a: Any, b: Any, reduction: str) -> bool:
     )
 
 
+def _share(input: Any, reduction: str) -> float:
+    """What each entry counts."""
+    return 1 / math.prod(input.shape) if reduction == "mean" else 1.0
+
+
 # --- one sum over all entries ----------------------------------------------------------------------------------------
 
 
@@ -87,7 +92,7 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     how = _reduction(reduction, size_average, reduce, "mse_loss")
     _pair(input, target, "mse_loss")
     if weight is None and _fused(input, target, how):
-        return first_of(squared_gaps, input, target, scale=1 / math.prod(input.shape) if how == "mean" else 1.0)
+        return first_of(squared_gaps, (input, target), {"scale": _share(input, how)})
     gap = input - target
     return _reduced(gap * gap, how) if weight is None else _weighted(gap * gap, weight, input.shape, how, "mse_loss")
 
@@ -99,7 +104,7 @@ def binary_cross_entropy_with_logits(
     how = _reduction(reduction, size_average, reduce, "binary_cross_entropy_with_logits")
     _same(input, target, "binary_cross_entropy_with_logits")
     if weight is None and pos_weight is None and _fused(input, target, how):
-        return first_of(logit_losses, input, target, scale=1 / math.prod(input.shape) if how == "mean" else 1.0)
+        return first_of(logit_losses, (input, target), {"scale": _share(input, how)})
     zero = np.zeros((), input.dtype)
     if pos_weight is None:
         loss = logaddexp(input, zero) - input * target
@@ -170,7 +175,8 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, weight, how, label_smoothing)
     x, t, shape = _as_batch(input, target, weight, "cross_entropy")
     xs = (x, t) if weight is None else (x, t, weight)
-    loss = first_of(cross_entropy_of, *xs, ignored=ignore_index, smoothing=float(label_smoothing), reduction=how)
+    params = {"ignored": ignore_index, "smoothing": float(label_smoothing), "reduction": how}
+    loss = first_of(cross_entropy_of, xs, params)
     return loss if how != "none" or input.ndim > 1 else reshape_to(loss, shape=shape)
 
 

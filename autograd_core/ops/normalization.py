@@ -162,10 +162,10 @@ def normalized_pull(*xs, n, groups, inner, eps, centre):
 def _affine(x, weight, bias, n, groups, inner, eps, centre):
     """Normalised rows with whatever of weight and bias there is."""
     if weight is None:
-        y = first_of(normalized, x, n=n, groups=1, inner=1, eps=eps, centre=centre)
+        y = first_of(normalized, (x,), {"n": n, "groups": 1, "inner": 1, "eps": eps, "centre": centre})
         return y if bias is None else y + _beside(bias, x.shape, n, groups, inner)
     xs = (x, weight) if bias is None else (x, weight, bias)
-    return first_of(normalized, *xs, n=n, groups=groups, inner=inner, eps=eps, centre=centre)
+    return first_of(normalized, xs, {"n": n, "groups": groups, "inner": inner, "eps": eps, "centre": centre})
 
 
 def _require_floats(x: Any, name: str) -> None:
