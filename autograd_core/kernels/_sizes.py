@@ -37,6 +37,7 @@ LEAST = {
     "cross_entropy.backward": 64,
     "cross_entropy.forward": 64,
     "ctc.ctc": 64,
+    "dropout.drop": 64,
     "dropout.dropped": 64,
     "dropout.keep": 64,
     "elementwise.abs": 65536,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from ..kernels.resize import Table, identity
 from ..op import op
 from ..samples import shapes
 from .math import where
-from .resampling import numbers, resampled, shares
+from .resampling import numbers, quickly, resampled, shares
 from .scatter import scatter
 from .shape import reshape_to
 
@@ -147,14 +146,6 @@ def _planes(full: tuple, d: int, name: str) -> tuple[int, ...]:
         given = f"got shape {tuple(full)}"
         raise ValueError(f"{name}: needs {d + 1} axes (C, {letters}) or {d + 2} axes (N, C, {letters}), {given}")
     return tuple(full[-d:])
-
-
-def quickly(make: Callable, *arguments: Any) -> Any:
-    """What a function with a memory makes of arguments, of which some may be lists."""
-    try:
-        return make(*arguments)
-    except TypeError:
-        return make(*[tuple(a) if isinstance(a, (list, np.ndarray)) else a for a in arguments])
 
 
 def geometry(name: str, d: int, full: tuple, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool):

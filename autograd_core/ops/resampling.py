@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -165,28 +166,44 @@ def interpolate(
     antialias=False,
 ):
     """`input` (N, C, ...) in another size, given as such or by a factor."""
-    d = input.ndim - 2
+    options = size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
+    tables = quickly(_tables_for, input.shape, *options)
+    if input.dtype.kind not in "fc" and not mode.startswith("nearest"):
+        raise TypeError(f"interpolate: mode {mode!r} needs floating-point entries, got {input.dtype}; use .float()")
+    return resampled(input, tables=tables)
+
+
+def quickly(make: Callable, *arguments: Any) -> Any:
+    """What a function with a memory makes of arguments, of which some may be lists."""
+    try:
+        return make(*arguments)
+    except TypeError:
+        return make(*[tuple(a) if isinstance(a, (list, np.ndarray)) else a for a in arguments])
+
+
+@functools.lru_cache(1024, typed=True)
+def _tables_for(full, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias) -> tuple:
+    """The tables with which (N, C, ...) is interpolated."""
+    d = len(full) - 2
     needed = LINEAR.get(mode, 2 if mode == "bicubic" else d)
     if mode not in MODES:
         raise ValueError(f"interpolate: mode must be one of {', '.join(MODES)}, got {mode!r}")
     if not 1 <= d <= 3 or d != needed:
         wanted = f"{needed + 2} axes" if mode in LINEAR or mode == "bicubic" else "3 to 5 axes"
-        raise ValueError(f"interpolate: mode {mode!r} needs {wanted} (N, C, ...), got shape {tuple(input.shape)}")
+        raise ValueError(f"interpolate: mode {mode!r} needs {wanted} (N, C, ...), got shape {full}")
     if align_corners is not None and mode not in LINEAR and mode != "bicubic":
         raise ValueError(f"interpolate: align_corners has no meaning for mode {mode!r}; leave it out")
     if antialias and mode not in ("bilinear", "bicubic"):
         raise ValueError(f"interpolate: antialias is for modes 'bilinear' and 'bicubic', got {mode!r}")
-    if input.dtype.kind not in "fc" and not mode.startswith("nearest"):
-        raise TypeError(f"interpolate: mode {mode!r} needs floating-point entries, got {input.dtype}; use .float()")
-    shape = tuple(input.shape[2:])
+    shape = tuple(full[2:])
     wanted, factors = _sizes(shape, size, scale_factor, recompute_scale_factor, "interpolate")
     if mode == "area":
-        return resampled(input, tables=tuple(map(shares, shape, wanted)))
+        return tuple(map(shares, shape, wanted))
     kind, align = "linear" if mode in LINEAR else mode.removeprefix("bi"), bool(align_corners)
     tables = [
         table_of(kind, n, m, _scale(n, m, f, align), align, bool(antialias)) for n, m, f in zip(shape, wanted, factors)
     ]
-    return resampled(input, tables=tuple(tables))
+    return tuple(tables)
 
 
 def _scale(n: int, m: int, factor: float | None, align: bool) -> float:
