@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..direct import first_of
 from ..errors import called
 from ..kernels import grid_sample as kernels
 from ..kernels.resize import Table, boxes, identity, resize
@@ -349,6 +350,8 @@ def slope(x: Any, n: int, padding: str, align: bool) -> Any:
 def _corners_rule(g, grid, sizes, padding, align):
     """Each weight is a product of one along y and one along x, linear in the place between two entries."""
     g, axes = g[0], []
+    if isinstance(g, np.ndarray) and isinstance(grid, np.ndarray):
+        return kernels.slopes(grid, g, sizes, PADDINGS.index(padding), align)
     for k, n in enumerate(sizes):
         x = view_at(grid, index=(..., 1 - k))
         u = (x + 1) * ((n - 1) / 2) if align else ((x + 1) * n - 1) * 0.5
@@ -378,6 +381,40 @@ def corners(grid, *, sizes, padding, align):
     return kernels.corners(grid, sizes, PADDINGS.index(padding), align)
 
 
+def _flat_points(grid: Any) -> Any:
+    return reshape_to(grid, shape=(*grid.shape[:-3], math.prod(grid.shape[-3:-1]), 2))
+
+
+def _flat_images(x: Any) -> Any:
+    return reshape_to(x, shape=(*x.shape[:-2], math.prod(x.shape[-2:])))
+
+
+def _images_rule(g, x_shape, grid, padding, align):
+    """Each entry of the gradient goes to the four around its point."""
+    sizes = tuple(x_shape[-2:])
+    w, places = corners(_flat_points(grid), sizes=sizes, padding=padding, align=align)
+    return reshape_to(spread(_flat_images(g), w, places, size=math.prod(sizes)), shape=tuple(x_shape))
+
+
+def _grid_rule(g, x, grid, padding, align):
+    """Through the weights of the four."""
+    params = {"sizes": tuple(x.shape[-2:]), "padding": padding, "align": align}
+    points = _flat_points(grid)
+    d = correlate(_flat_images(g), _flat_images(x), corners(points, **params)[1])
+    return reshape_to(_corners_rule((d, None), points, **params), shape=tuple(grid.shape))
+
+
+def _images_and_points(rng):
+    (points,), params = _points(rng)
+    return [rng.standard_normal((2, 2, 3, 4)), points[:, :, None]], {n: params[n] for n in ("padding", "align")}
+
+
+@op(_images_rule, _grid_rule, trailing=True, samples=[_images_and_points] * 3)
+def images_at(x, grid, *, padding, align):
+    """Images (..., C, H, W) at points of a grid (..., h, w, 2), between entries by how near these are."""
+    return kernels.images(x, grid, PADDINGS.index(padding), align)
+
+
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """`input` (N, C, H, W) or (N, C, D, H, W) at points of a grid (N, ..., 2 or 3) whose coordinates x, y(, z) are
     -1 at one end and 1 at the other."""
@@ -394,13 +431,12 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
         raise TypeError(f"{name}: input and grid must have one floating-point type, got {input.dtype} and {grid.dtype}")
     if 0 in input.shape[1:]:
         raise ValueError(f"{name}: input has no entries to sample, its shape is {tuple(input.shape)}")
+    if mode == "bilinear" and d == 2:
+        return first_of(images_at, (input, grid), {"padding": padding_mode, "align": bool(align_corners)})
     sizes, points = tuple(input.shape[2:]), tuple(grid.shape[1:-1])
     x = reshape_to(input, shape=(*input.shape[:2], math.prod(sizes)))
     flat = reshape_to(grid, shape=(grid.shape[0], math.prod(points), d))
-    if mode == "bilinear" and d == 2:
-        weights, places = corners(flat, sizes=sizes, padding=padding_mode, align=bool(align_corners))
-    else:
-        weights, places = lattice(flat, sizes, mode, padding_mode, bool(align_corners))
+    weights, places = lattice(flat, sizes, mode, padding_mode, bool(align_corners))
     return reshape_to(sample(x, weights, places), shape=(*input.shape[:2], *points))
 
 
