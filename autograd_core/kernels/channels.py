@@ -69,17 +69,22 @@ def moments_together(means, squares, each, count, weight, eps, moments, scales):
 
     A part has `each` entries, the last one what is left; no weights count as 1.
     """
-    parts = len(means)
-    for c in range(moments.shape[1]):
-        total = 0.0
-        for k in range(parts):
-            total += means[k, c] * np.float64(min(each, count - k * each))
-        m = total / count
-        total = 0.0
-        for k in range(parts):
-            d = means[k, c] - m
-            total += squares[k, c] + d * d * np.float64(min(each, count - k * each))
-        moments[0, c], moments[1, c] = m, max(total, 0.0) / count
+    totals = np.zeros(moments.shape[1])
+    for k in range(len(means)):
+        n = np.float64(min(each, count - k * each))
+        for c in range(len(totals)):
+            totals[c] += means[k, c] * n
+    for c in range(len(totals)):
+        totals[c] /= count
+        moments[0, c] = totals[c]
+    gaps = np.zeros(moments.shape[1])
+    for k in range(len(means)):
+        n = np.float64(min(each, count - k * each))
+        for c in range(len(totals)):
+            d = means[k, c] - totals[c]
+            gaps[c] += squares[k, c] + d * d * n
+    for c in range(len(gaps)):
+        moments[1, c] = max(gaps[c], 0.0) / count
     scales_of(moments[1], weight, eps, scales)
 
 
@@ -185,12 +190,13 @@ def sums_of_columns(begin, end, g, x, mean, totals, dots, step):
 def slopes_together(totals, dots, moments, weight, eps, count, dw, db, slopes):
     """The gradients by weight and bias from parts (parts, C); what g, x - mean and 1 are multiplied by in that by x."""
     one, eps = moments.dtype.type(1), moments.dtype.type(eps)
+    sums = np.zeros((2, moments.shape[1]))
+    for k in range(len(totals)):
+        for c in range(moments.shape[1]):
+            sums[0, c] += totals[k, c]
+            sums[1, c] += dots[k, c]
     for c in range(moments.shape[1]):
-        total = 0.0
-        dot = 0.0
-        for k in range(len(totals)):
-            total += totals[k, c]
-            dot += dots[k, c]
+        total, dot = sums[0, c], sums[1, c]
         r = one / np.sqrt(moments[1, c] + eps)
         w = weight[c] if len(weight) else one
         dw[c], db[c] = dot * r, total

@@ -135,28 +135,41 @@ def normalize_groups_pull(begin, end, g, x, weight, eps, centre, dx, parts, step
     """The gradients of normalize_groups; those of weight and bias in parts (chunks, 2, groups * s and more)."""
     g, x, dx = g[begin:end], x[begin:end], dx[begin:end]
     dw, db, zero = parts[begin // step, 0], parts[begin // step, 1], x.dtype.type(0)
-    flat, groups, s = x.reshape(len(x), x.shape[1] * x.shape[2]), len(weight), x.shape[1]
-    share = x.dtype.type(1) / x.dtype.type(flat.shape[1])
+    groups, s, n = len(weight), x.shape[1], x.shape[1] * x.shape[2]
+    flat, sums, share = x.reshape(len(x), n), np.empty((2, s), x.dtype), x.dtype.type(1) / x.dtype.type(n)
     for k in range(len(dw)):
         dw[k], db[k] = zero, zero
     for i in range(len(x)):
-        mean, scale = row_moments(flat, i, eps, centre)
-        group = (begin + i) % groups
+        group, mean = (begin + i) % groups, flat[i, 0]
+        if n > SHORT or not centre:
+            mean = zero
+            for j in range(n if centre else 0):
+                mean += flat[i, j]
+            mean *= share
+        first = zero
+        second = zero
         total = zero
         along = zero
         for c in range(s):
             part = zero
             dot = zero
             for j in range(x.shape[2]):
+                d = x[i, c, j] - mean
+                first += d
+                second += d * d
                 part += g[i, c, j]
-                dot += g[i, c, j] * (x[i, c, j] - mean)
+                dot += g[i, c, j] * d
+            sums[0, c], sums[1, c] = part, dot
             total += part * weight[group, c]
             along += dot * weight[group, c]
-            dw[group * s + c] += dot * scale
-            db[group * s + c] += part
+        first = first * share if centre else zero
+        mean, along = mean + first, along - total * first
+        scale = x.dtype.type(1) / np.sqrt(max(second * share - first * first, zero) + x.dtype.type(eps))
         lift = total * share * scale if centre else zero
         slope = along * share * scale * scale * scale
         for c in range(s):
+            dw[group * s + c] += (sums[1, c] - sums[0, c] * first) * scale
+            db[group * s + c] += sums[0, c]
             w = weight[group, c] * scale
             for j in range(x.shape[2]):
                 dx[i, c, j] = g[i, c, j] * w - (x[i, c, j] - mean) * slope - lift
