@@ -292,8 +292,8 @@ def mark_written(value: Any, where: str | None = None) -> None:
     if not isinstance(owner, np.ndarray):
         return
     key, latest_write = id(owner), next(clock)
-    count = _writes[key][2] if key in _writes else 0
-    _writes[key] = weakref.ref(owner, lambda _: _writes.pop(key, None)), latest_write, count + 1, where
+    entry = _writes.get(key) or (weakref.ref(owner, lambda _: _writes.pop(key, None)), 0, 0)
+    _writes[key] = entry[0], latest_write, entry[2] + 1, where
 
 
 def write_after(value: Any, index: int) -> tuple | None:

@@ -20,7 +20,7 @@ CORE = ROOT / "autograd_core"
 
 # Every module of autograd_core, from the ground up.  Each may import what stands before it, kernels only each other.
 ORDER = """
-    kernels.* samples errors op fused dtypes tape views vmap tensor shortcuts ops.axes ops.meanings ops.base ops.shape
+    kernels.* samples errors op fused dtypes tape views vmap tensor shortcuts direct ops.axes ops.meanings ops.base ops.shape
     ops.create ops.math ops.index ops.reduce ops.moments ops.products ops.sort ops.scan ops.scatter ops.updates
     ops.embedding ops.linear ops.convolution ops.linalg ops.fft ops.special ops.activations ops.normalization
     ops.dropout ops.loss_ops ops.losses ops.ctc ops.resampling ops.pooling ops.composed ops.attention ops.recurrent
@@ -49,6 +49,7 @@ LINES = {
     "ops/linalg.py": 780,
     "ops/math.py": 415,
     "ops/products.py": 450,
+    "ops/resampling.py": 365,
     "ops/shape.py": 720,
     "tensor.py": 390,
 }

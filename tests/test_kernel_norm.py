@@ -66,10 +66,10 @@ def channels_agree(shape, affine, dtype, seed):
     rng = np.random.default_rng(seed)
     x, g = ((rng.standard_normal(shape[::-1]) * 2 + 3).astype(dtype).T for _ in "xg")
     weight, bias = ((rng.standard_normal(shape[1]) + 2).astype(dtype) for _ in "wb") if affine else (None, None)
-    agree(norm.channel_moments, (x,), dtype)
-    mean, var = norm.channel_moments.reference(x)
-    agree(norm.channels, (x, mean, var, weight, bias, 0.1), dtype)
-    agree(norm.channels_pull, (g, x, mean, var, weight, 0.1), dtype)
+    agree(norm.batch, (x, weight, bias, 0.1), dtype)
+    moments = norm.batch.reference(x, weight, bias, 0.1)[1]
+    agree(norm.channels, (x, *moments, weight, bias, 0.1), dtype)
+    agree(norm.batch_pull, (g, x, moments, weight, 0.1), dtype)
 
 
 @given(st.tuples(sizes, sizes, sizes), st.booleans(), st.sampled_from("fd"), seeds)
@@ -86,7 +86,7 @@ def test_large_batches(shape, dtype):
 @pytest.mark.parametrize("shape", [(3000, 6), (30, 6, 70)])
 def test_variance_beside_a_large_mean(shape):
     x = (np.random.default_rng(0).standard_normal(shape) + 1e4).astype("f")
-    mean, var = norm.channel_moments.compiled(x)
+    mean, var = norm.batch.compiled(x, None, None, 0.1)[1]
     axes = tuple(k for k in range(x.ndim) if k != 1)
     assert_allclose(mean, x.astype("d").mean(axes), rtol=1e-7)
     assert_allclose(var, x.astype("d").var(axes), rtol=1e-4)

@@ -148,6 +148,12 @@ def test_corners(seed, padding, align, sizes, points):
     x = rng.standard_normal((2, 1, sizes[0] * sizes[1]))
     np.testing.assert_allclose(grids.sample.reference(x, w, places), grids.sample.reference(x, v, wanted), atol=1e-9)
     assert (places >= 0).all() and (places < sizes[0] * sizes[1]).all()
+    d = rng.standard_normal((2, 4, points))
+    got, wanted = (f(grid, d, sizes, padding, align) for f in (grids.slopes.compiled, grids.slopes.reference))
+    np.testing.assert_allclose(got, wanted, atol=1e-9)
+    x, grid = rng.standard_normal((2, 3, *sizes)), grid.reshape(2, points, 1, 2)
+    got, wanted = (f(x, grid, padding, align) for f in (grids.images.compiled, grids.images.reference))
+    np.testing.assert_allclose(got, wanted, atol=1e-9)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -170,7 +176,8 @@ def test_the_number_of_threads_changes_nothing(dtype):
                 [y, places, pool.take.compiled(x, places, 2), pool.put.compiled(y, places, x.shape[2:]), w, at]
                 + [resize.compiled(x, up), resize.compiled(resize.compiled(x, up), tuple(t.T for t in up))]
                 + [grids.sample.compiled(flat, w, at), grids.spread.compiled(flat, w, at, 4200)]
-                + [grids.correlate.compiled(flat, flat, at)]
+                + [grids.correlate.compiled(flat, flat, at), grids.slopes.compiled(grid, w, x.shape[2:], 2, False)]
+                + [pool.average.compiled(x, 2), pool.shared_out.compiled(x[..., :1, :1], (60, 70))]
             )
     finally:
         set_num_threads(before)

@@ -121,6 +121,7 @@ def test_other_types_are_left_to_the_reference():
     st.integers(0, 2**32 - 1),
 )
 def test_cross_entropy(shape, dtype, weighted, smoothing, seed):
+    forward = cross_entropy.forward
     rng = np.random.default_rng(seed)
     shape = shape[:2] if shape[2] == 1 else shape
     x = (rng.standard_normal(shape[::-1]) * 3).astype(dtype).T
@@ -128,10 +129,12 @@ def test_cross_entropy(shape, dtype, weighted, smoothing, seed):
     target[rng.random(target.shape) < 0.1] = -100
     weight = rng.uniform(0.5, 2, shape[1]).astype(dtype) if weighted else None
     args = target, weight, -100, smoothing
-    found, expected = cross_entropy.forward.compiled(x, *args), cross_entropy.forward.reference(x, *args)
     tolerance = {"rtol": 1e-4, "atol": 1e-5} if dtype == "f" else {"rtol": 1e-11, "atol": 1e-12}
-    for a, b in zip(found, expected):
-        assert_allclose(a, b, **tolerance)
+    for reduction in ("mean", "sum", "none"):
+        found, expected = (f(x, *args, reduction) for f in (forward.compiled, forward.reference))
+        for a, b in zip(found, expected):
+            assert a.dtype == b.dtype == x.dtype and a.shape == b.shape
+            assert_allclose(a, b, **tolerance)
     for c in (rng.standard_normal(target.shape).astype(dtype), np.array(0.7, dtype)):
         for hit in (True, False):
             pulled = (c, x, expected[1], *args, hit)

@@ -37,35 +37,55 @@ def moments_of_rows(begin, end, x, means, squares):
 
 @kernel(chunks=True)
 def moments_of_columns(begin, end, x, means, squares, step):
-    """The same of each column, for each chunk of `step` rows."""
+    """The same of each column, for each chunk of `step` rows, in one pass.
+
+    Deviations are from the first row, which is one of the numbers: their mean is not large beside them, whatever they are.
+    """
     x, means, squares = x[begin:end], means[begin // step], squares[begin // step]
-    share = x.dtype.type(1) / x.dtype.type(end - begin)
-    means[:] = x.dtype.type(0)
-    squares[:] = x.dtype.type(0)
-    for i in range(len(x)):
-        for c in range(x.shape[1]):
-            means[c] += x[i, c] - x[0, c]  # a mean that is large beside the deviation would take up all digits
+    n, whole, zero = len(x), len(x) // 4 * 4, x.dtype.type(0)
+    share = x.dtype.type(1) / x.dtype.type(n)
     for c in range(x.shape[1]):
-        means[c] = x[0, c] + means[c] * share
-    for i in range(len(x)):
+        means[c], squares[c] = zero, zero
+    for i in range(0, whole, 4):
         for c in range(x.shape[1]):
-            squares[c] += (x[i, c] - means[c]) * (x[i, c] - means[c])
+            first = x[0, c]
+            p, q, r, s = x[i, c] - first, x[i + 1, c] - first, x[i + 2, c] - first, x[i + 3, c] - first
+            means[c] += (p + q) + (r + s)
+            squares[c] += (p * p + q * q) + (r * r + s * s)
+    for i in range(whole, n):
+        for c in range(x.shape[1]):
+            d = x[i, c] - x[0, c]
+            means[c] += d
+            squares[c] += d * d
+    for c in range(x.shape[1]):
+        d = means[c] * share
+        squares[c] = max(squares[c] - d * means[c], zero)
+        means[c] = x[0, c] + d
 
 
 @kernel
-def moments_together(means, squares, each, count, mean, var):
-    """Mean and variance of channels from those of parts (parts, C) of `each` entries, the last one of what is left."""
-    parts = len(means)
-    for c in range(len(mean)):
-        total = 0.0
-        for k in range(parts):
-            total += means[k, c] * np.float64(min(each, count - k * each))
-        m = total / count
-        total = 0.0
-        for k in range(parts):
-            d = means[k, c] - m
-            total += squares[k, c] + d * d * np.float64(min(each, count - k * each))
-        mean[c], var[c] = m, max(total, 0.0) / count
+def moments_together(means, squares, each, count, weight, eps, moments, scales):
+    """The moments (2, C) of channels, mean and variance, from those of parts (parts, C), and weight / √(variance + eps).
+
+    A part has `each` entries, the last one what is left; no weights count as 1.
+    """
+    totals = np.zeros(moments.shape[1])
+    for k in range(len(means)):
+        n = np.float64(min(each, count - k * each))
+        for c in range(len(totals)):
+            totals[c] += means[k, c] * n
+    for c in range(len(totals)):
+        totals[c] /= count
+        moments[0, c] = totals[c]
+    gaps = np.zeros(moments.shape[1])
+    for k in range(len(means)):
+        n = np.float64(min(each, count - k * each))
+        for c in range(len(totals)):
+            d = means[k, c] - totals[c]
+            gaps[c] += squares[k, c] + d * d * n
+    for c in range(len(gaps)):
+        moments[1, c] = max(gaps[c], 0.0) / count
+    scales_of(moments[1], weight, eps, scales)
 
 
 # --- forward ---------------------------------------------------------------------------------------------------------
@@ -74,7 +94,7 @@ def moments_together(means, squares, each, count, mean, var):
 @kernel
 def scales_of(var, weight, eps, scales):
     """weight / √(var + eps); no weights count as 1."""
-    one = var.dtype.type(1)
+    one, eps = var.dtype.type(1), var.dtype.type(eps)
     for c in range(len(var)):
         scales[c] = (weight[c] if len(weight) else one) / np.sqrt(var[c] + eps)
 
@@ -103,6 +123,34 @@ def affine_columns(begin, end, x, mean, scales, bias, out):
                 out[i, c] = (x[i, c] - mean[c]) * scales[c]
 
 
+@kernel
+def move_towards(running_mean, running_var, moments, momentum, count):
+    """Running statistics, of which either may be missing, moved a part of the way to new ones of `count` numbers."""
+    rest, part = moments.dtype.type(1 - momentum), moments.dtype.type(momentum)
+    correction = moments.dtype.type(count / max(count - 1, 1))
+    for c in range(len(running_mean)):
+        running_mean[c] = running_mean[c] * rest + moments[0, c] * part
+    for c in range(len(running_var)):
+        running_var[c] = running_var[c] * rest + moments[1, c] * correction * part
+
+
+@kernel
+def batch_at_once(x, in_rows, weight, bias, eps, count, running_mean, running_var, momentum, moments, out):
+    """The moments of channels, the result, and running statistics moved, of a batch that is one chunk."""
+    channels = moments.shape[1]
+    work = np.empty((2, len(x) // channels if in_rows else 1, channels), x.dtype)
+    means, squares, scales = work[0], work[1], np.empty(channels, x.dtype)
+    if in_rows:
+        moments_of_rows(0, len(x), x, means.reshape(means.size), squares.reshape(means.size))
+        moments_together(means, squares, x.shape[1], count, weight, eps, moments, scales)
+        affine_rows(0, len(x), x, moments[0], scales, bias, out)
+    else:
+        moments_of_columns(0, len(x), x, means, squares, len(x))
+        moments_together(means, squares, count, count, weight, eps, moments, scales)
+        affine_columns(0, len(x), x, moments[0], scales, bias, out)
+    move_towards(running_mean, running_var, moments, momentum, count)
+
+
 # --- backward --------------------------------------------------------------------------------------------------------
 
 
@@ -124,45 +172,68 @@ def sums_of_rows(begin, end, g, x, mean, totals, dots):
 def sums_of_columns(begin, end, g, x, mean, totals, dots, step):
     """The same of each column, for each chunk of `step` rows."""
     g, x, totals, dots = g[begin:end], x[begin:end], totals[begin // step], dots[begin // step]
-    totals[:] = x.dtype.type(0)
-    dots[:] = x.dtype.type(0)
-    for i in range(len(x)):
+    n, whole = len(x), len(x) // 4 * 4
+    for c in range(x.shape[1]):
+        totals[c], dots[c] = x.dtype.type(0), x.dtype.type(0)
+    for i in range(0, whole, 4):
+        for c in range(x.shape[1]):
+            m, p, q, r, s = mean[c], g[i, c], g[i + 1, c], g[i + 2, c], g[i + 3, c]
+            totals[c] += (p + q) + (r + s)
+            dots[c] += (p * (x[i, c] - m) + q * (x[i + 1, c] - m)) + (r * (x[i + 2, c] - m) + s * (x[i + 3, c] - m))
+    for i in range(whole, n):
         for c in range(x.shape[1]):
             totals[c] += g[i, c]
             dots[c] += g[i, c] * (x[i, c] - mean[c])
 
 
 @kernel
-def slopes_together(totals, dots, var, weight, eps, count, dw, db, scales, slopes, lifts):
+def slopes_together(totals, dots, moments, weight, eps, count, dw, db, slopes):
     """The gradients by weight and bias from parts (parts, C); what g, x - mean and 1 are multiplied by in that by x."""
-    one = var.dtype.type(1)
-    for c in range(len(var)):
-        total = 0.0
-        dot = 0.0
-        for k in range(len(totals)):
-            total += totals[k, c]
-            dot += dots[k, c]
-        r = one / np.sqrt(var[c] + eps)
+    one, eps = moments.dtype.type(1), moments.dtype.type(eps)
+    sums = np.zeros((2, moments.shape[1]))
+    for k in range(len(totals)):
+        for c in range(moments.shape[1]):
+            sums[0, c] += totals[k, c]
+            sums[1, c] += dots[k, c]
+    for c in range(moments.shape[1]):
+        total, dot = sums[0, c], sums[1, c]
+        r = one / np.sqrt(moments[1, c] + eps)
         w = weight[c] if len(weight) else one
         dw[c], db[c] = dot * r, total
-        scales[c], slopes[c], lifts[c] = w * r, -w * r * r * r * dot / count, -w * r * total / count
+        slopes[0, c], slopes[1, c], slopes[2, c] = w * r, -w * r * r * r * dot / count, -w * r * total / count
 
 
 @kernel(chunks=True)
-def pull_rows(begin, end, g, x, mean, scales, slopes, lifts, out):
+def pull_rows(begin, end, g, x, mean, slopes, out):
     """g * scale + (x - mean) * slope + lift for rows that take turns in channels."""
     g, x, out = g[begin:end], x[begin:end], out[begin:end]
     for i in range(len(x)):
         c = (begin + i) % len(mean)
-        m, s, t, b = mean[c], scales[c], slopes[c], lifts[c]
+        m, s, t, b = mean[c], slopes[0, c], slopes[1, c], slopes[2, c]
         for j in range(x.shape[1]):
             out[i, j] = g[i, j] * s + (x[i, j] - m) * t + b
 
 
 @kernel(chunks=True)
-def pull_columns(begin, end, g, x, mean, scales, slopes, lifts, out):
+def pull_columns(begin, end, g, x, mean, slopes, out):
     """The same for channels side by side."""
     g, x, out = g[begin:end], x[begin:end], out[begin:end]
     for i in range(len(x)):
         for c in range(x.shape[1]):
-            out[i, c] = g[i, c] * scales[c] + (x[i, c] - mean[c]) * slopes[c] + lifts[c]
+            out[i, c] = g[i, c] * slopes[0, c] + (x[i, c] - mean[c]) * slopes[1, c] + slopes[2, c]
+
+
+@kernel
+def pull_at_once(g, x, in_rows, moments, weight, eps, count, dw, db, out):
+    """The gradients of batch_at_once."""
+    channels = moments.shape[1]
+    work = np.empty((2, len(x) // channels if in_rows else 1, channels), x.dtype)
+    totals, dots, slopes = work[0], work[1], np.empty((3, channels), x.dtype)
+    if in_rows:
+        sums_of_rows(0, len(x), g, x, moments[0], totals.reshape(totals.size), dots.reshape(totals.size))
+        slopes_together(totals, dots, moments, weight, eps, count, dw, db, slopes)
+        pull_rows(0, len(x), g, x, moments[0], slopes, out)
+    else:
+        sums_of_columns(0, len(x), g, x, moments[0], totals, dots, len(x))
+        slopes_together(totals, dots, moments, weight, eps, count, dw, db, slopes)
+        pull_columns(0, len(x), g, x, moments[0], slopes, out)

@@ -16,18 +16,21 @@ from .softmax import BLOCK, GRAIN, TILE, exp_below, exps_of_rows, exps_of_tile, 
 from .softmaxes import _tiles
 from .vector_math import like, log
 
+INTEGERS, SINGLE, DOUBLE = np.dtype(np.int64), np.dtype(np.float32), np.dtype(np.float64)
+NOTHING = {c: np.empty(0, c) for c in "fd"}
+
 # Each kernel takes weight (n) or (0), `ignored`, the class that does not count, `sharp` and `blur`, what the target and
 # every class have of the target, and `bad`, where it leaves the place of a target that is no class, plus one.
 
 
 @kernel
-def loss_of(x, i, t, top, s, weight, blur_weight, sharp, blur):
-    """The loss of row i, whose sum of exp(x - top) is s and whose target is t."""
-    lse = top + log(s)
-    w = weight[t] if len(weight) else like(s, 1)
-    y = sharp * w * ((top - x[i, t]) + log(s))
-    if blur != like(s, 0):
-        dot = like(s, 0)
+def loss_of(x, i, t, top, rest, weight, sharp, blur):
+    """The loss of row i, whose log Σ exp(x) is top + rest and whose target is t, log Σ exp(x), and the weight."""
+    lse = top + rest
+    w = weight[t] if len(weight) else like(top, 1)
+    y = sharp * w * ((top - x[i, t]) + rest)
+    if blur != like(top, 0):
+        dot = like(top, 0)
         if len(weight):
             for j in range(x.shape[1]):
                 dot += (lse - x[i, j]) * weight[j]
@@ -38,30 +41,66 @@ def loss_of(x, i, t, top, s, weight, blur_weight, sharp, blur):
     return y, lse, w
 
 
+@kernel
+def summed(weight, out):
+    """The weights of all classes, added up; no weights count as 1."""
+    total = out.dtype.type(0 if len(weight) else out.shape[1])
+    for j in range(len(weight)):
+        total += weight[j]
+    return total
+
+
+@kernel
+def added_up(each, share, how, loss, total):
+    """The weights of rows, and their losses too unless they stay as they are (0: as they are, 1: sum, 2: mean)."""
+    weights = 0.0
+    for i in range(len(share)):
+        weights += share[i]
+    total[()] = weights
+    if how > 0:
+        losses = 0.0
+        for i in range(len(each)):
+            losses += each[i]
+        loss[()] = losses / weights if how == 2 else losses
+
+
 @kernel(chunks=True)
 def cross_entropy_rows(begin, end, x, target, weight, ignored, sharp, blur, loss, lse, share, bad):
     """Loss, log Σ exp and weight of each row of x (rows, n); lse is -inf where a row does not count."""
     x, target, loss, lse, share = x[begin:end], target[begin:end], loss[begin:end], lse[begin:end], share[begin:end]
-    step, n, zero = max(BLOCK // x.shape[1], 1), x.shape[1], x.dtype.type(0)
+    step, n, zero = max(min(BLOCK // x.shape[1], len(x)), 1), x.shape[1], x.dtype.type(0)
+    sharp, blur = x.dtype.type(sharp), x.dtype.type(blur)
     tops, sums, work = np.empty(step, x.dtype), np.empty(step, x.dtype), np.empty((step, n), x.dtype)
     for first in range(0, len(x), step):
         s = sums[: min(step, len(x) - first)]
         exps_of_rows(x, first, tops, s, work)
         for k in range(len(s)):
+            s[k] = log(s[k])
+        for k in range(len(s)):
             i, t = first + k, target[first + k]
             if t == ignored:
-                loss[i], share[i], lse[i] = zero, zero, tops[k] + log(s[k])
+                loss[i], share[i], lse[i] = zero, zero, tops[k] + s[k]
             elif t < 0 or t >= n:
                 bad[0] = begin + i + 1
             else:
-                loss[i], lse[i], share[i] = loss_of(x, i, t, tops[k], s[k], weight, zero, sharp, blur)
+                loss[i], lse[i], share[i] = loss_of(x, i, t, tops[k], s[k], weight, sharp, blur)
+
+
+@kernel
+def cross_entropy_at_once(x, target, weight, ignored, sharp, blur, how, loss, lse, total):
+    """The sum or mean of the losses of few rows; the place of a target that is no class, plus one, or 0."""
+    each, share, bad = np.empty(len(x), x.dtype), np.empty(len(x), x.dtype), np.zeros(1, np.int64)
+    cross_entropy_rows(0, len(x), x, target, weight, ignored, sharp, blur, each, lse, share, bad)
+    added_up(each, share, how, loss, total)
+    return bad[0]
 
 
 @kernel(chunks=True)
-def cross_entropy_rows_pull(begin, end, c, x, lse, target, weight, whole, ignored, sharp, blur, hit, out):
+def cross_entropy_rows_pull(begin, end, c, x, lse, target, weight, ignored, sharp, blur, hit, out):
     """out = c (W exp(x - lse) - q), with c for each row or one for all; without q unless `hit`."""
     x, out, lse, target = x[begin:end], out[begin:end], lse[begin:end], target[begin:end]
-    n, zero = out.shape[1], out.dtype.type(0)
+    n, zero, whole = out.shape[1], out.dtype.type(0), summed(weight, out)
+    sharp, blur = x.dtype.type(sharp), x.dtype.type(blur)
     for i in range(len(out)):
         t = target[i]
         scale = c[0] if len(c) == 1 else c[begin + i]
@@ -86,6 +125,7 @@ def cross_entropy_tiles(begin, end, x, target, weight, ignored, sharp, blur, los
     """The same along axis 1 of x (outer, n, inner); the others are (outer, inner).  A chunk is a number of tiles."""
     tops, sums = np.empty(TILE, x.dtype), np.empty(TILE, x.dtype)
     n, zero = x.shape[1], x.dtype.type(0)
+    sharp, blur = x.dtype.type(sharp), x.dtype.type(blur)
     for tile in range(begin, end):
         o, left, right = tile_of(tile, x.shape[2])
         exps_of_tile(x, o, left, right, tops, sums)
@@ -109,9 +149,10 @@ def cross_entropy_tiles(begin, end, x, target, weight, ignored, sharp, blur, los
 
 
 @kernel(chunks=True)
-def cross_entropy_tiles_pull(begin, end, c, x, lse, target, weight, whole, ignored, sharp, blur, hit, out):
+def cross_entropy_tiles_pull(begin, end, c, x, lse, target, weight, ignored, sharp, blur, hit, out):
     """The gradient of cross_entropy_tiles; c is (outer, inner) or (1, 1)."""
-    n, inner, zero = out.shape[1], out.shape[2], out.dtype.type(0)
+    n, inner, zero, whole = out.shape[1], out.shape[2], out.dtype.type(0), summed(weight, out)
+    sharp, blur = x.dtype.type(sharp), x.dtype.type(blur)
     scale = np.empty(TILE, out.dtype)
     factor = np.empty(TILE, out.dtype)
     for tile in range(begin, end):
@@ -172,15 +213,22 @@ def _q(target, weight, shape, dtype, ignored, smoothing):
     return np.where(np.expand_dims(counts, 1), q, 0).astype(dtype), share
 
 
-def forward_reference(x, target, weight, ignored, smoothing):
-    """The loss, log Σ exp(x) and the weight of each row of x (N, C, ...)."""
+HOW = {"none": 0, "sum": 1, "mean": 2}
+
+
+def forward_reference(x, target, weight, ignored, smoothing, reduction="none"):
+    """The loss of x (N, C, ...), log Σ exp(x) of each row, and the weight of all rows."""
     q, share = _q(target, weight, x.shape, x.dtype, ignored, smoothing)
     with np.errstate(all="ignore"):
         top = np.maximum.reduce(x, axis=1, keepdims=True, initial=-np.inf)
         top = np.where(top == -np.inf, 0, top).astype(x.dtype)
         rest = np.log(np.add.reduce(np.exp(x - top), axis=1, keepdims=True))
         loss = np.add.reduce(np.where(q != 0, q * (top - x + rest), 0), axis=1).astype(x.dtype)
-    return loss, (top + rest)[:, 0], share
+        total = np.add.reduce(share, axis=None)
+        if reduction != "none":
+            loss = np.add.reduce(loss, axis=None)
+        loss = loss / total if reduction == "mean" else loss
+    return np.asarray(loss), (top + rest)[:, 0], np.asarray(total)
 
 
 def backward_reference(c, x, lse, target, weight, ignored, smoothing, hit):
@@ -203,59 +251,73 @@ def _sample(rng, n, dtype):
 
 def _pull_sample(rng, n, dtype):
     x, target, weight, *rest = _sample(rng, n, dtype)
-    _, lse, share = forward_reference(x, target, weight, *rest)
-    return rng.standard_normal(share.shape).astype(dtype), x, lse, target, weight, *rest, True
+    loss, lse, _ = forward_reference(x, target, weight, *rest)
+    return rng.standard_normal(loss.shape).astype(dtype), x, lse, target, weight, *rest, True
 
 
-def _setup(x, weight, smoothing):
-    """The weights as kernels want them, and how much of a target is its class, and every class."""
-    w = np.empty(0, x.dtype) if weight is None else plain(weight.astype(x.dtype, copy=False))
-    return w, x.dtype.type(1 - smoothing), x.dtype.type(smoothing / x.shape[1])
+def _ready(x, target, weight, *others):
+    """Arrays as kernels want them; None if kernels are not made for them."""
+    dtype, ready = x.dtype, weight is None and x.size > 0 and target.dtype is INTEGERS
+    for a in others:
+        if a.dtype is not dtype or not a.flags.carray:
+            ready = False
+    if ready and (dtype is SINGLE or dtype is DOUBLE) and x.flags.carray and target.flags.carray:
+        return x, target, NOTHING[dtype.char], *others
+    if dtype.char not in "fd" or not x.size or any([a.dtype != dtype for a in others]):
+        return None
+    w = NOTHING[dtype.char] if weight is None else plain(weight.astype(dtype, copy=False))
+    return plain(x), plain(target.astype(np.int64, copy=False)), w, *map(plain, others)
 
 
 @choice(reference=forward_reference, sample=_sample)
-def forward(x, target, weight, ignored, smoothing):
-    """The loss, log Σ exp(x) and the weight of each row of x (N, C, ...), for class indices (N, ...)."""
-    if x.dtype.char not in "fd" or not x.size:
-        return forward_reference(x, target, weight, ignored, smoothing)
-    x, target, (w, sharp, blur) = plain(x), plain(target.astype(np.int64, copy=False)), _setup(x, weight, smoothing)
-    loss, lse, share = (np.empty(target.shape, x.dtype) for _ in range(3))
-    bad, n, inner = np.zeros(1, np.int64), x.shape[1], prod(x.shape[2:])
-    if inner == 1:
-        flat = (v.reshape(-1) for v in (loss, lse, share))
-        view = x.reshape(-1, n)
-        cross_entropy_rows(len(view), GRAIN // n + 1, view, target.reshape(-1), w, ignored, sharp, blur, *flat, bad)
+def forward(x, target, weight, ignored, smoothing, reduction="none"):
+    """The loss of x (N, C, ...) for class indices (N, ...), log Σ exp(x) of each row, and the weight of all rows."""
+    ready = _ready(x, target, weight)
+    if ready is None:
+        return forward_reference(x, target, weight, ignored, smoothing, reduction)
+    (x, target, w), n, how, dtype = ready, x.shape[1], HOW[reduction], x.dtype
+    rates = w, ignored, 1 - smoothing, smoothing / n
+    loss, lse, total = np.empty((), dtype), np.empty(target.shape, dtype), np.empty((), dtype)
+    if how and x.ndim == 2 and x.size <= 2 * GRAIN:
+        bad = cross_entropy_at_once(x, target, *rates, how, loss, lse, total)
     else:
-        view, flat = x.reshape(-1, n, inner), (v.reshape(-1, inner) for v in (loss, lse, share))
-        cross_entropy_tiles(*_tiles(*view.shape), view, target.reshape(-1, inner), w, ignored, sharp, blur, *flat, bad)
-    if bad[0]:
-        _refuse(target.flat[bad[0] - 1], n, "cross_entropy")
-    return loss, lse, share
+        each, share, bads = np.empty(target.shape, dtype), np.empty(target.shape, dtype), np.zeros(1, np.int64)
+        _each(x.reshape(len(x), n, -1), target, rates, each, lse, share, bads)
+        added_up(each.reshape(-1), share.reshape(-1), how, loss, total)
+        loss, bad = loss if how else each, bads[0]
+    if bad:
+        _refuse(target.flat[bad - 1], n, "cross_entropy")
+    return loss, lse, total
+
+
+def _each(x, target, rates, *results):
+    """Loss, log Σ exp and weight of each row of x (outer, n, inner)."""
+    outer, n, inner = x.shape
+    if inner == 1:
+        flat = [v.reshape(-1) for v in results]
+        cross_entropy_rows(outer, GRAIN // n + 1, x.reshape(outer, n), target.reshape(-1), *rates, *flat)
+    else:
+        flat = [v.reshape(-1, inner) for v in results[:-1]]
+        cross_entropy_tiles(*_tiles(*x.shape), x, target.reshape(-1, inner), *rates, *flat, results[-1])
 
 
 @choice(reference=backward_reference, sample=_pull_sample, size=lambda c, x, *rest: x.size)
 def backward(c, x, lse, target, weight, ignored, smoothing, hit):
     """c (W exp(x - lse) - q), with c (N, ...) or without axes."""
-    if x.dtype.char not in "fd" or not x.size or lse.dtype != x.dtype or c.dtype != x.dtype:
+    c = np.asarray(c)
+    ready = _ready(x, target, weight, c, lse)
+    if ready is None:
         return backward_reference(c, x, lse, target, weight, ignored, smoothing, hit)
-    x, target, (w, sharp, blur) = plain(x), plain(target.astype(np.int64, copy=False)), _setup(x, weight, smoothing)
-    c, lse, n, inner = plain(np.asarray(c)), plain(lse), x.shape[1], prod(x.shape[2:])
-    whole = x.dtype.type(w.sum() if w.size else n)
-    out = empty(x.shape, x.dtype)
-    options = (w, whole, ignored, sharp, blur, hit)
-    if inner == 1:
-        view = (x.size // n, n)
-        cross_entropy_rows_pull(
-            view[0], GRAIN // n + 1, c.reshape(-1), x.reshape(view), lse.reshape(-1), target.reshape(-1), *options,
-            out.reshape(view),
-        )  # fmt: skip
-    else:
-        view = (x.size // (n * inner), n, inner)
-        c = c.reshape(-1, inner) if c.ndim else c.reshape(1, 1)
-        cross_entropy_tiles_pull(
-            *_tiles(*view), c, x.reshape(view), lse.reshape(-1, inner), target.reshape(-1, inner), *options,
-            out.reshape(view),
-        )  # fmt: skip
+    (x, target, w, c, lse), n = ready, x.shape[1]
+    out, options = empty(x.shape, x.dtype), (w, ignored, 1 - smoothing, smoothing / n, hit)
+    if x.ndim == 2:
+        cross_entropy_rows_pull(len(x), GRAIN // n + 1, c.reshape(-1), x, lse, target, *options, out)
+        return out
+    inner = prod(x.shape[2:])
+    view = x.size // (n * inner), n, inner
+    c = c.reshape(-1, inner) if c.ndim else c.reshape(1, 1)
+    rows = lse.reshape(-1, inner), target.reshape(-1, inner)
+    cross_entropy_tiles_pull(*_tiles(*view), c, x.reshape(view), *rows, *options, out.reshape(view))
     return out
 
 

@@ -16,6 +16,7 @@ from ._sizes import CHUNK
 
 high_product = Late("_order", "high_product")
 PER_BLOCK = 2 * random.WORDS  # 32-bit halves
+BOOL = np.dtype(bool)
 
 
 @kernel(chunks=True)
@@ -23,12 +24,12 @@ def philox_above(begin, end, key0, key1, block, least, keep):
     """keep (blocks, 8): whether the halves of Philox4x64-10 blocks from block + 1 on are `least` or more."""
     first, second = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
     bump0, bump1 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
-    half, low = np.uint64(32), np.uint64(0xFFFFFFFF)
+    half, low, least = np.uint64(32), np.uint64(0xFFFFFFFF), np.uint64(least)
     keep = keep[begin:end]
-    start = block + np.uint64(begin) + np.uint64(1)
+    start = np.uint64(block) + np.uint64(begin) + np.uint64(1)
     for i in range(len(keep)):
         a, b, c, d = start + np.uint64(i), np.uint64(0), np.uint64(0), np.uint64(0)
-        k0, k1 = key0, key1
+        k0, k1 = np.uint64(key0), np.uint64(key1)
         for _ in range(10):
             p, q = high_product(first, a), high_product(second, c)
             a, b, c, d = q ^ b ^ k0, second * c, p ^ d ^ k1, first * a
@@ -43,10 +44,23 @@ def philox_above(begin, end, key0, key1, block, least, keep):
 def product_where(begin, end, x, keep, scale, out):
     """x * scale where keep is true, else 0."""
     x, keep, out = x[begin:end], keep[begin:end], out[begin:end]
-    zero = x.dtype.type(0)
+    zero, scale = x.dtype.type(0), x.dtype.type(scale)
     for i in range(len(x)):
         y = x[i] * scale
         out[i] = y if keep[i] else zero
+
+
+@kernel(chunks=True)
+def drop_blocks(begin, end, key0, key1, block, least, x, scale, keep, out):
+    """keep as philox_above, and x * scale where that is true, else 0."""
+    philox_above(begin, end, key0, key1, block, least, keep)
+    first, last = begin * keep.shape[1], min(end * keep.shape[1], len(x))
+    product_where(first, last, x, keep.reshape(keep.size), scale, out)
+
+
+def _signed(word: int) -> int:
+    """A word as a number that kernels take quickly."""
+    return word - (word >> 63 << 64)
 
 
 def _least(p: float) -> int:
@@ -70,8 +84,8 @@ def keep(place: tuple, count: int, p: float) -> np.ndarray:
     blocks = -(-count // PER_BLOCK)
     if place[2] + blocks >= random.WORD:
         return keep_reference(place, count, p)
-    out = empty((blocks, PER_BLOCK), np.dtype(bool))
-    philox_above(blocks, CHUNK // PER_BLOCK // 2, *map(np.uint64, place), np.uint64(_least(p)), out)
+    out = empty((blocks, PER_BLOCK), BOOL)
+    philox_above(blocks, CHUNK // PER_BLOCK // 2, *map(_signed, place), _least(p), out)
     return out.reshape(-1)[:count]
 
 
@@ -92,8 +106,36 @@ def dropped(x: np.ndarray, mask: np.ndarray, scale: float) -> np.ndarray:
         return dropped_reference(x, mask, scale)
     x = plain(x)
     out = empty(x.shape, x.dtype)
-    product_where(x.size, CHUNK, x.reshape(-1), plain(mask).reshape(-1), x.dtype.type(scale), out.reshape(-1))
+    product_where(x.size, CHUNK, x.reshape(-1), plain(mask).reshape(-1), scale, out.reshape(-1))
     return out
+
+
+def drop_reference(place: tuple, x: np.ndarray, p: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """x * scale where the next entries from a place on are kept, else 0; and where they are."""
+    mask = keep_reference(place, x.size, p).reshape(x.shape)
+    return dropped_reference(x, mask, scale), mask
+
+
+def _dropped(rng, n, dtype):
+    return _place(rng, n, dtype)[0], rng.standard_normal(n).astype(dtype), 0.3, 1.5
+
+
+@choice(reference=drop_reference, sample=_dropped, size=lambda place, x, *rest: x.size)
+def drop(place: tuple, x: np.ndarray, p: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """x * scale where the next entries from a place on are kept, else 0; and where they are."""
+    count, blocks = x.size, -(-x.size // PER_BLOCK)
+    if x.dtype.char not in "fd" or place[2] + blocks >= random.WORD or not count:
+        return drop_reference(place, x, p, scale)
+    x, kept = plain(x), empty((blocks, PER_BLOCK), BOOL)
+    out = empty(x.shape, x.dtype)
+    words = *map(_signed, place), _least(p)
+    drop_blocks(blocks, CHUNK // PER_BLOCK // 2, *words, x.ravel(), scale, kept, out.ravel())
+    return out, kept.ravel()[:count].reshape(x.shape)
+
+
+def drawn(state: np.ndarray, x: np.ndarray, p: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """What is left of x, and where, with numbers from a generator's state, which moves on."""
+    return drop(random.reserve(state, -(-x.size // PER_BLOCK)), x, p, scale)
 
 
 def draw(state: np.ndarray, shape: tuple, p: float) -> np.ndarray:

@@ -8,6 +8,7 @@ from . import _memory
 from ._jit import EXACT, choice, kernel, plain
 from ._sizes import CHUNK
 
+INTEGERS = np.dtype(np.int64)
 NEAR = 1 << 18  # bytes of the table that one chunk adds to: they stay in the nearer caches
 FEW, NARROW = 16, 64  # with fewer parts of the table than this, each is cut into columns, so many wide
 
@@ -32,6 +33,40 @@ def copy_rows(begin, end, table, index, skip, out):
         else:
             for j in range(len(row)):
                 row[j] = source[j]
+
+
+@kernel(fastmath=EXACT)
+def rows_at_once(table, index, skip, out):
+    """copy_rows of all at once; how many places are none of the table, which are left out."""
+    count = 0
+    for i in range(len(index)):
+        at = index[i]
+        if np.uint64(at) >= np.uint64(len(table)):
+            count += 1
+        elif at == skip:
+            for j in range(out.shape[1]):
+                out[i, j] = 0
+        else:
+            for j in range(out.shape[1]):
+                out[i, j] = table[at, j]
+    return count
+
+
+@kernel(fastmath=EXACT)
+def add_at_once(x, index, skip, out):
+    """out[index[i]] += x[i], from zero, one after the other; how many places are none of out, which are left out."""
+    count = 0
+    for i in range(len(out)):
+        for j in range(out.shape[1]):
+            out[i, j] = 0
+    for i in range(len(index)):
+        at = index[i]
+        if np.uint64(at) >= np.uint64(len(out)):
+            count += 1
+        elif at != skip:
+            for j in range(out.shape[1]):
+                out[at, j] += x[i, j]
+    return count
 
 
 @kernel(fastmath=EXACT)
@@ -78,9 +113,9 @@ def add_to_parts(begin, end, x, index, order, starts, shift, width, out):
 
 def rows_at_reference(table, index, skip=-1, out=None):
     """By NumPy's own indexing, which would take negative numbers for places from the end."""
-    if index.size and np.minimum.reduce(index) < 0:
+    if index.size and index.min() < 0:
         require_rows(index, len(table))
-    out = np.take(table, index, axis=0, out=out, mode="raise")
+    out = table.take(index, 0, out)
     if skip >= 0:
         out[index == skip] = 0
     return out
@@ -115,12 +150,21 @@ def rows_at(table, index, skip=-1, out=None):
     """The rows of a table (v, d) at an index (n), zero where that is `skip`: (n, d)."""
     if table.dtype.char not in "fd":
         return rows_at_reference(table, index, skip, out)
-    index = plain(index.astype(np.int64, copy=False))
+    index, table, shape = _places(index), plain(table), (len(index), table.shape[1])
+    out = _memory.empty(shape, table.dtype) if out is None else out
+    if out.size <= CHUNK:
+        if rows_at_once(table, index, skip, out):
+            require_rows(index, len(table))
+        return out
     if beyond(index, len(table)):
         require_rows(index, len(table))
-    out = _memory.empty((len(index), table.shape[1]), table.dtype) if out is None else out
-    copy_rows(len(index), max(CHUNK // max(table.shape[1], 1), 1), plain(table), index, skip, out)
+    copy_rows(len(index), max(CHUNK // max(table.shape[1], 1), 1), table, index, skip, out)
     return out
+
+
+def _places(index):
+    """An index as kernels want it."""
+    return index if index.dtype is INTEGERS and index.flags.carray else plain(index.astype(np.int64, copy=False))
 
 
 def _rows(rng, n, dtype):
@@ -133,11 +177,14 @@ def add_rows(x, index, size, skip=-1, out=None):
     """Zeros (size, d) with the rows of x: (n, d) added at an index (n), except where that is `skip`."""
     if x.dtype.char not in "fd":
         return add_rows_reference(x, index, size, skip, out)
-    index = plain(index.astype(np.int64, copy=False))
+    index, (n, d) = _places(index), x.shape
+    out = _memory.empty((size, d), x.dtype) if out is None else out
+    if x.size <= CHUNK and out.size <= CHUNK:
+        if add_at_once(plain(x), index, skip, out):
+            require_rows(index, size)
+        return out
     if beyond(index, size):
         require_rows(index, size)
-    n, d = x.shape
-    out = _memory.empty((size, d), x.dtype) if out is None else out
     shift = max(NEAR // max(d * x.itemsize, 1), 1).bit_length() - 1
     parts = (size + (1 << shift) - 1) >> shift
     width = d if parts >= FEW or n * d < CHUNK else NARROW

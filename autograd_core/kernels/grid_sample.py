@@ -18,6 +18,7 @@ from ._sizes import CHUNK
 
 borrowed = Late("_borrowed", "borrowed")
 leaf = partial(kernel, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # what only other kernels call
+FEW = CHUNK // 4  # entries of images and of grids, up to which one thread does all at once
 BLOCK = 1024  # places that a thread takes at a time where it adds up over channels
 
 
@@ -55,6 +56,22 @@ def inside_image(x, n, padding, align, one, half):
         rest = span + span - rest if rest > span else rest
         u = rest + low if span > 0 else one - one
     return clipped(u, n - one) if padding else u
+
+
+@inline
+def steepness(x, n, padding, align, one, half):
+    """How fast the place along an axis changes with the coordinate: a constant, of either sign, or 0."""
+    rate, zero = (n - one) * half if align else n * half, one - one
+    if padding == 0:
+        return rate
+    u = (x + one) * ((n - one) * half) if align else ((x + one) * n - one) * half
+    if padding == 2:
+        low, span = (zero, n - one) if align else (-half, n)
+        turns = np.floor((u - low) / max(span, one))
+        rate = rate if turns * half == np.floor(turns * half) else -rate
+        rest = u - low - np.floor((u - low) / (span + span)) * (span + span)
+        u = (span + span - rest if rest > span else rest) + low if span > zero else zero
+    return rate if (u > zero) & (u < n - one) else zero
 
 
 @leaf(pipeline_class=apart)
@@ -208,6 +225,43 @@ def corner_blocks(begin, end, grid, height, width, padding, align, n, block, w, 
             p[j], q[j], s[j], t[j] = y0 * width + x0, y0 * width + x1, y1 * width + x0, y1 * width + x1
 
 
+@kernel(chunks=True)
+def corner_slopes(begin, end, grid, d, height, width, padding, align, n, block, out):
+    """The gradients (N, P, 2) by points from those by weights d (N, 4, P)."""
+    blocks, one, half, zero = -(-n // block), grid.dtype.type(1), grid.dtype.type(0.5), grid.dtype.type(0)
+    tall, wide = grid.dtype.type(height), grid.dtype.type(width)
+    for r in range(begin, end):
+        m, start = r // blocks, r % blocks * block
+        at = m * 4 * n + start
+        for j in range(min(block, n - start)):
+            k = 2 * (m * n + start + j)
+            x = inside_image(grid[k], wide, padding, align, one, half)
+            y = inside_image(grid[k + 1], tall, padding, align, one, half)
+            left, top = np.floor(x), np.floor(y)
+            u1, v1 = x - left, y - top
+            u0, v0 = one - u1, one - v1
+            e = one if (left >= zero) & (left < wide) else zero
+            f = one if (left + one >= zero) & (left + one < wide) else zero
+            g = one if (top >= zero) & (top < tall) else zero
+            h = one if (top + one >= zero) & (top + one < tall) else zero
+            a, b, c, d3 = d[at + j], d[at + n + j], d[at + 2 * n + j], d[at + 3 * n + j]
+            along_x = weighed(g, v0) * (b * f - a * e) + weighed(h, v1) * (d3 * f - c * e)
+            along_y = weighed(e, u0) * (c * h - a * g) + weighed(f, u1) * (d3 * h - b * g)
+            by_x = steepness(grid[k], wide, padding, align, one, half)
+            by_y = steepness(grid[k + 1], tall, padding, align, one, half)
+            out[k], out[k + 1] = weighed(by_x, along_x), weighed(by_y, along_y)
+
+
+@kernel
+def images_at_once(x, channels, height, width, grid, padding, align, n, y):
+    """y (N, C, P) from images x (N, C, height, width) at points of a grid (N, P, 2), a few."""
+    points = len(grid) // 2
+    w, places = np.empty(4 * points, x.dtype), np.empty(4 * points, np.int32)
+    corner_blocks(0, points // n * -(-n // BLOCK), grid, height, width, padding, align, n, BLOCK, w, places)
+    sample_planes(0, len(y) // n, x, channels, height * width, w, places, 4, n, y)
+    w[:0], places[:0] = 0, 0  # they are in use until here
+
+
 # --- arrays ----------------------------------------------------------------------------------------------------------
 
 
@@ -344,3 +398,73 @@ def corners(grid, sizes, padding, align):
         count, 8, plain(grid).reshape(-1), *sizes, padding, align, n, BLOCK, w.reshape(-1), places.reshape(-1)
     )
     return w, places
+
+
+def corner_slopes_reference(grid, d, sizes, padding, align):
+    """In NumPy, all points at once."""
+    axes = []
+    for k, n in enumerate(sizes):
+        x = grid[..., 1 - k]
+        u, rate = _coordinates(x, n, padding, align), (n - 1) / 2 if align else n / 2
+        base = np.floor(u)
+        first, second = (((b >= 0) & (b < n)).astype(d.dtype) for b in (base, base + 1))
+        if padding:
+            at = (x + 1) * ((n - 1) / 2) if align else ((x + 1) * n - 1) * 0.5
+            low, span = (0, n - 1) if align else (-0.5, n)
+            rate = np.where(np.floor((at - low) / max(span, 1)) % 2 == 1, -rate, rate) if padding == 2 else rate
+            rest = (at - low) % (2 * span) if span else at * 0
+            at = (np.where(rest > span, 2 * span - rest, rest) + low if span else rest) if padding == 2 else at
+            rate = np.where((at > 0) & (at < n - 1), rate, 0)
+        axes.append((np.where(first, 1 - (u - base), 0), np.where(second, u - base, 0), first, second, rate))
+    (v0, v1, top, bottom, by_y), (u0, u1, left, right, by_x) = axes
+    a, b, c, e = [d[..., k, :] for k in range(4)]
+    along_x = v0 * (b * right - a * left) + v1 * (e * right - c * left)
+    along_y = u0 * (c * bottom - a * top) + u1 * (e * bottom - b * top)
+    pair = [np.where(by != 0, along * by, 0) for along, by in ((along_x, by_x), (along_y, by_y))]
+    return np.stack(pair, -1).astype(d.dtype, copy=False)
+
+
+def _weighed_grid(rng, n, dtype):
+    grid, *rest = _grid(rng, n, dtype)
+    return grid, rng.standard_normal((2, 4, grid.shape[1])).astype(dtype), *rest
+
+
+@choice(reference=corner_slopes_reference, sample=_weighed_grid)
+def slopes(grid, d, sizes, padding, align):
+    """The gradients by points (..., P, 2) from those by weights d (..., 4, P)."""
+    if grid.dtype.char not in "fd" or not grid.size or d.dtype != grid.dtype or math.prod(sizes) >= 1 << 24:
+        return corner_slopes_reference(grid, d, sizes, padding, align)
+    n, out = grid.shape[-2], empty(grid.shape, grid.dtype)
+    count = grid.size // (2 * n) * -(-n // BLOCK)
+    corner_slopes(count, 8, plain(grid).ravel(), plain(d).ravel(), *sizes, padding, align, n, BLOCK, out.ravel())
+    return out
+
+
+def flattened(x, grid):
+    """Images (..., C, S) and points (..., P, 2)."""
+    return x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1]), grid.reshape(*grid.shape[:-3], -1, 2)
+
+
+def images_reference(x, grid, padding, align):
+    """By what each point takes of the entries around it."""
+    flat, points = flattened(x, grid)
+    y = sample(flat, *corners(points, x.shape[-2:], padding, align))
+    return y.reshape(*x.shape[:-2], *grid.shape[-3:-1])
+
+
+def _images(rng, n, dtype):
+    side = max(round((n / 2) ** 0.5), 1)
+    x, grid = rng.standard_normal((1, 2, side, side)), rng.uniform(-1.2, 1.2, (1, side, side, 2))
+    return x.astype(dtype), grid.astype(dtype), 0, False
+
+
+@choice(reference=images_reference, sample=_images)
+def images(x, grid, padding, align):
+    """Images (..., C, H, W) at points of a grid (..., h, w, 2): (..., C, h, w)."""
+    few = x.dtype.char in "fd" and x.dtype == grid.dtype and 0 < x.size <= FEW and 0 < grid.size <= FEW
+    shape = (*x.shape[:-2], *grid.shape[-3:-1])
+    if not few or math.prod(shape) > FEW:
+        return images_reference(x, grid, padding, align)
+    y, (channels, height, width), n = np.empty(shape, x.dtype), x.shape[-3:], shape[-1] * shape[-2]
+    images_at_once(plain(x).ravel(), channels, height, width, plain(grid).ravel(), padding, align, n, y.ravel())
+    return y

@@ -14,11 +14,15 @@ import numpy as np
 from . import channels as by_channel
 from . import norm_rows as by_row
 from ._jit import choice, plain
+from ._memory import LEAST as LARGE
 from ._memory import empty
 from ._sizes import CHUNK
 
 LINES = 1024  # rows of channels side by side that are added up one after the other
+SINGLE, DOUBLE = np.dtype("f"), np.dtype("d")
 NOTHING = {c: np.empty(0, c) for c in "fd"}
+NO_PARTS = {c: np.empty((1, 2, 0), c) for c in "fd"}
+APART = 40  # entries between parts
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
@@ -78,35 +82,61 @@ def _sample(rng, n, dtype):
     return rng.standard_normal((size // 32, 32)).astype(dtype), w[0], w[1], 32, groups, inner, 1e-5, True
 
 
-def _compilable(x, *affine):
+def _compilable(x, *others):
     """Whether arrays are of one type that kernels are compiled for."""
-    return x.dtype.char in "fd" and all(a is None or a.dtype == x.dtype for a in affine)
+    dtype = x.dtype
+    for a in others:
+        if a is not None and a.dtype is not dtype and a.dtype != dtype:
+            return False
+    return dtype.char in "fd"
 
 
-def _pair(weight, bias, x):
-    """Weight and bias as kernels want them: both, or none."""
-    if weight is None and bias is None:
-        return NOTHING[x.dtype.char], NOTHING[x.dtype.char]
-    w = np.ones(bias.shape, x.dtype) if weight is None else plain(weight)
-    return w, np.zeros(w.shape, x.dtype) if bias is None else plain(bias)
+def _ready(x, *others):
+    """Arrays as kernels want them; None if kernels are not made for them.  Some may be missing."""
+    dtype, ready = x.dtype, x.flags.carray
+    if dtype is not SINGLE and dtype is not DOUBLE:
+        ready = False
+    for a in others:
+        if a is not None and (a.dtype is not dtype or not a.flags.carray):
+            ready = False
+    if ready:
+        return x, *others
+    if not _compilable(x, *others):
+        return None
+    return plain(x), *[a if a is None else plain(a) for a in others]
+
+
+def _room(x):
+    """An array like x for a result."""
+    return np.empty(x.shape, x.dtype) if x.nbytes < LARGE else empty(x.shape, x.dtype)
 
 
 @choice(reference=rows_reference, sample=_sample)
 def rows(x, weight, bias, n, groups, inner, eps, centre):
     """Rows of n entries normalised, times weight (groups * n / inner) or None, plus bias or None."""
-    if not _compilable(x, weight, bias) or not x.size:
+    ready = _ready(x, weight, bias)
+    if ready is None or not x.size:
         return rows_reference(x, weight, bias, n, groups, inner, eps, centre)
-    x = plain(x)
-    out, (w, b) = empty(x.shape, x.dtype), _pair(weight, bias, x)
-    count, eps = x.size // n, x.dtype.type(eps)
-    flat, grain = x.reshape(count, n), max(CHUNK // n, 1)
-    if groups == inner == 1 or not w.size:
-        by_row.normalize_rows(count, grain, flat, w.reshape(-1), b.reshape(-1), eps, centre, out.reshape(count, n))
+    (x, w, b), count = ready, x.size // n
+    w, b = _pair(w, b, x) if w is None or b is None else (w, b)
+    out, grain, each = _room(x), CHUNK // n or 1, w.size == 0 or groups == inner == 1
+    view = (count, n) if each else (count, n // inner, inner)
+    flat, y = (x, out) if view == x.shape else (x.reshape(view), out.reshape(view))
+    if each:
+        w, b = (w, b) if w.ndim == 1 else (w.reshape(-1), b.reshape(-1))
+        by_row.normalize_rows(count, grain, flat, w, b, eps, centre, y)
     else:
-        view, turn = (count, n // inner, inner), (groups, n // inner)
-        w, b = w.reshape(turn), b.reshape(turn)
-        by_row.normalize_groups(count, grain, flat, x.reshape(view), w, b, eps, centre, out.reshape(view))
+        turn = groups, n // inner
+        by_row.normalize_groups(count, grain, flat, w.reshape(turn), b.reshape(turn), eps, centre, y)
     return out
+
+
+def _pair(weight, bias, x):
+    """Both, if there is one of weight and bias, else nothing."""
+    if weight is None and bias is None:
+        return NOTHING[x.dtype.char], NOTHING[x.dtype.char]
+    w = np.ones(bias.shape, x.dtype) if weight is None else weight
+    return w, np.zeros(w.shape, x.dtype) if bias is None else bias
 
 
 def _pull_sample(rng, n, dtype):
@@ -117,27 +147,32 @@ def _pull_sample(rng, n, dtype):
 @choice(reference=rows_pull_reference, sample=_pull_sample)
 def rows_pull(g, x, weight, n, groups, inner, eps, centre):
     """The gradients of `rows` by x, weight and bias (None, None without a weight)."""
-    if not _compilable(x, g, weight) or not x.size:
+    ready = _ready(x, g, weight)
+    if ready is None or not x.size:
         return rows_pull_reference(g, x, weight, n, groups, inner, eps, centre)
-    g, x, count, eps = plain(g), plain(x), x.size // n, x.dtype.type(eps)
-    dx, grain = empty(x.shape, x.dtype), max(CHUNK // n, 1 if weight is None else min(8, -(-x.size // n // 2)))
-    parts, flat = -(-count // grain), x.reshape(count, n)
-    if weight is None or groups == inner == 1:
-        w = NOTHING[x.dtype.char] if weight is None else plain(weight).reshape(-1)
-        dw, db = np.zeros((2, parts, w.size), x.dtype)
-        by_row.normalize_rows_pull(
-            count, grain, g.reshape(count, n), flat, w, eps, centre, dx.reshape(count, n), dw, db, grain
-        )
-    else:
-        view, w = (count, n // inner, inner), plain(weight).reshape(groups, n // inner)
-        dw, db = np.zeros((2, parts, *w.shape), x.dtype)
-        by_row.normalize_groups_pull(
-            count, grain, g.reshape(view), flat, x.reshape(view), w, eps, centre, dx.reshape(view), dw, db, grain
-        )
+    (x, g, w), count = ready, x.size // n
+    dx, each, char = _room(x), weight is None or groups == inner == 1, x.dtype.char
+    view = (count, n) if each else (count, n // inner, inner)
+    v, flat, out = (g, x, dx) if view == x.shape else (g.reshape(view), x.reshape(view), dx.reshape(view))
     if weight is None:
+        none = NOTHING[char], eps, centre, out, NO_PARTS[char], count
+        by_row.normalize_rows_pull(count, CHUNK // n or 1, v, flat, *none)
         return dx, None, None
-    fold = lambda t: np.add.reduce(t, axis=0).reshape(weight.shape)
-    return dx, fold(dw), fold(db)
+    grain, dw, db = (
+        max(CHUNK // n, min(8, -(-x.size // n // 2))),
+        np.empty(w.shape, x.dtype),
+        np.empty(w.shape, x.dtype),
+    )
+    parts = np.empty((-(-count // grain), 2, w.size + APART), x.dtype)
+    if each:
+        w = w if w.ndim == 1 else w.reshape(-1)
+        by_row.normalize_rows_pull(count, grain, v, flat, w, eps, centre, out, parts, grain)
+    else:
+        w = w.reshape(groups, n // inner)
+        by_row.normalize_groups_pull(count, grain, v, flat, w, eps, centre, out, parts, grain)
+    flat = (dw, db) if dw.ndim == 1 else (dw.reshape(-1), db.reshape(-1))
+    by_row.parts_together(parts, *flat)
+    return dx, dw, db
 
 
 # --- channels of a batch ---------------------------------------------------------------------------------------------
@@ -148,15 +183,17 @@ def _others(x):
     return (0, *range(2, x.ndim)), (1, -1, *(1,) * (x.ndim - 2))
 
 
-def channel_moments_reference(x):
-    """The mean and the variance of each channel of x (N, C, ...)."""
+def batch_reference(x, weight, bias, eps, running_mean=None, running_var=None, momentum=0.0):
+    """Channels of x (N, C, ...) normalised, times weight, plus bias, and their moments (2, C), mean and variance."""
     axes, shape = _others(x)
     if not x.size:
-        return tuple(np.zeros((2, x.shape[1]), x.dtype))
+        return np.array(x), np.zeros((2, x.shape[1]), x.dtype)
     wide = x.astype(np.float64)
     mean = wide.mean(axis=axes)
     d = wide - mean.reshape(shape)
-    return mean.astype(x.dtype), (d * d).mean(axis=axes).astype(x.dtype)
+    moments = np.array([mean, (d * d).mean(axis=axes)]).astype(x.dtype)
+    moved(running_mean, running_var, moments, momentum, x.size // x.shape[1])
+    return channels_reference(x, *moments, weight, bias, eps), moments
 
 
 def channels_reference(x, mean, var, weight, bias, eps):
@@ -168,91 +205,161 @@ def channels_reference(x, mean, var, weight, bias, eps):
     return (y if bias is None else y + bias.reshape(shape)).astype(x.dtype, copy=False)
 
 
-def channels_pull_reference(g, x, mean, var, weight, eps):
+def batch_pull_reference(g, x, moments, weight, eps):
     """The gradients by x, weight and bias, through mean and variance."""
     axes, shape = _others(x)
+    mean, var = moments
     r = 1 / np.sqrt(var + var.dtype.type(eps))
-    d, count = x - mean.reshape(shape), x.size // max(len(mean), 1)
+    d, count = x - mean.reshape(shape), max(x.size // max(len(mean), 1), 1)
     total, dot = g.sum(axis=axes), (g * d).sum(axis=axes)
-    count = max(count, 1)
     scale = r if weight is None else r * weight
     dx = g * scale.reshape(shape) - d * (scale * r * r * dot / count).reshape(shape)
     dx -= (scale * total / count).reshape(shape)
     return dx.astype(x.dtype, copy=False), (dot * r).astype(x.dtype), total.astype(x.dtype, copy=False)
 
 
+def moved_reference(running_mean, running_var, moments, momentum, count):
+    """Running statistics, if any, moved by a part of the way to new ones, of `count` numbers for each channel."""
+    correction = count / max(count - 1, 1)
+    with np.errstate(all="ignore"):
+        mean, var = moments
+        for running, new in ((running_mean, mean), (running_var, var * var.dtype.type(correction))):
+            if running is not None:
+                running *= running.dtype.type(1 - momentum)
+                running += (new * new.dtype.type(momentum)).astype(running.dtype, copy=False)
+    return running_mean, running_var
+
+
 def _batch(rng, n, dtype):
-    return (rng.standard_normal((max(n // 32, 1), 4, 8)[: 2 + n // 32 % 2]).astype(dtype),)
+    x = rng.standard_normal((max(n // 32, 1), 4, 8)[: 2 + n // 32 % 2]).astype(dtype)
+    return x, np.full(4, 2, dtype), np.ones(4, dtype), 1e-5
 
 
 def _normal_batch(rng, n, dtype):
-    (x,) = _batch(rng, n, dtype)
-    mean, var = channel_moments_reference(x)
-    return x, mean, var, mean + 1, var, 1e-5
+    x, weight, bias, eps = _batch(rng, n, dtype)
+    mean, var = batch_reference(x, None, None, eps)[1]
+    return x, mean, var, weight, bias, eps
 
 
 def _pulled_batch(rng, n, dtype):
-    x, mean, var, weight, _, eps = _normal_batch(rng, n, dtype)
-    return rng.standard_normal(x.shape).astype(dtype), x, mean, var, weight, eps
+    x, weight, _, eps = _batch(rng, n, dtype)
+    return rng.standard_normal(x.shape).astype(dtype), x, batch_reference(x, None, None, eps)[1], weight, eps
 
 
 def _view(x):
     """x (N, C, ...) as rows of a channel each, or (N, C); how many make a chunk; whether it is the former."""
-    inner = prod(x.shape[2:])
-    wide = inner if inner > 1 else x.shape[1]
-    return x.reshape(x.size // wide, wide), max(CHUNK // wide if inner > 1 else min(CHUNK // wide, LINES), 1), inner > 1
+    if x.ndim == 2:
+        return x, max(min(CHUNK // x.shape[1], LINES), 1), False
+    channels, inner = x.shape[1], prod(x.shape[2:])
+    if inner == 1:
+        return x.reshape(-1, channels), max(min(CHUNK // channels, LINES), 1), False
+    return x.reshape(-1, inner), max(CHUNK // inner, 1), True
 
 
-@choice(reference=channel_moments_reference, sample=_batch)
-def channel_moments(x):
-    """The mean and the variance of each channel of x (N, C, ...)."""
-    if not _compilable(x) or not x.size:
-        return channel_moments_reference(x)
-    channels = x.shape[1]
-    view, grain, in_rows = _view(plain(x))
-    count = x.size // channels
-    mean, var = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
-    each, parts = (view.shape[1], x.shape[0]) if in_rows else (grain, -(-count // grain))
-    means, squares = np.empty((2, parts, channels), x.dtype)
-    if in_rows:
-        by_channel.moments_of_rows(len(view), grain, view, means.reshape(-1), squares.reshape(-1))
+@choice(reference=batch_reference, sample=_batch)
+def batch(x, weight, bias, eps, running_mean=None, running_var=None, momentum=0.0):
+    """Channels of x (N, C, ...) normalised, times weight, plus bias, and their moments (2, C), mean and variance.
+
+    Running statistics are moved, in place, by a part of the way to these.
+    """
+    ready = _ready(x, weight, bias)
+    if ready is None or not x.size:
+        return batch_reference(x, weight, bias, eps, running_mean, running_var, momentum)
+    (x, w, b), channels, none = ready, x.shape[1], NOTHING[x.dtype.char]
+    w, b = none if w is None else w, none if b is None else b
+    out, moments, (view, grain, in_rows) = _room(x), np.empty((2, channels), x.dtype), _view(x)
+    flat, count = out if view is x else out.reshape(view.shape), x.size // channels
+    if x.size > CHUNK:
+        _batch_in_chunks(view, grain, in_rows, w, b, eps, count, moments, flat)
     else:
-        by_channel.moments_of_columns(len(view), grain, view, means, squares, grain)
-    by_channel.moments_together(means, squares, each, count, mean, var)
-    return mean, var
+        m, v = none if running_mean is None else running_mean, none if running_var is None else running_var
+        movable = _movable(x, m, v)
+        m, v, part = (m, v, momentum) if movable else (none, none, 0.0)
+        by_channel.batch_at_once(view, in_rows, w, b, eps, count, m, v, part, moments, flat)
+        if movable:
+            return out, moments
+    moved.compiled(running_mean, running_var, moments, momentum, count)
+    return out, moments
+
+
+def _batch_in_chunks(x, grain, in_rows, weight, bias, eps, count, moments, out):
+    """The same for batches of several chunks."""
+    channels = moments.shape[1]
+    each, parts = (x.shape[1], len(x) // channels) if in_rows else (grain, -(-count // grain))
+    (means, squares), scales = np.empty((2, parts, channels), x.dtype), np.empty(channels, x.dtype)
+    if in_rows:
+        by_channel.moments_of_rows(len(x), grain, x, means.reshape(-1), squares.reshape(-1))
+    else:
+        by_channel.moments_of_columns(len(x), grain, x, means, squares, grain)
+    by_channel.moments_together(means, squares, each, count, weight, eps, moments, scales)
+    affine = by_channel.affine_rows if in_rows else by_channel.affine_columns
+    affine(len(x), grain, x, moments[0], scales, bias, out)
+
+
+def _movable(x, *running):
+    """Whether a kernel can move these running statistics, of which some may be missing."""
+    for r in running:
+        if r is not None and not (r.flags.carray and (r.dtype is x.dtype or r.dtype == x.dtype)):
+            return False
+    return True
+
+
+def _running(rng, n, dtype):
+    moments = rng.uniform(1, 2, (4, max(n // 8, 1))).astype(dtype)
+    return moments[0].copy(), moments[1].copy(), moments[2:], 0.1, 8
+
+
+@choice(reference=moved_reference, sample=_running, size=lambda m, v, moments, _, count: count * moments.size // 2)
+def moved(running_mean, running_var, moments, momentum, count):
+    """Running statistics, if any, moved, in place, a part of the way to new ones, of `count` numbers for each channel.
+
+    It is a step of its own where somebody watches, who shall see it, and takes the same choice as `batch`.
+    """
+    if not (_compilable(moments) and _movable(moments, running_mean, running_var)):
+        return moved_reference(running_mean, running_var, moments, momentum, count)
+    none = NOTHING[moments.dtype.char]
+    m, v = none if running_mean is None else running_mean, none if running_var is None else running_var
+    by_channel.move_towards(m, v, plain(moments), momentum, count)
+    return running_mean, running_var
 
 
 @choice(reference=channels_reference, sample=_normal_batch)
 def channels(x, mean, var, weight, bias, eps):
     """(x - mean) / √(var + eps) * weight + bias, channel by channel."""
-    if not _compilable(x, mean, var, weight, bias) or not x.size:
+    ready = _ready(x, mean, var, weight, bias)
+    if ready is None or not x.size:
         return channels_reference(x, mean, var, weight, bias, eps)
-    x, none = plain(x), NOTHING[x.dtype.char]
-    out, scales = empty(x.shape, x.dtype), np.empty(mean.shape, x.dtype)
-    by_channel.scales_of(plain(var), none if weight is None else plain(weight), x.dtype.type(eps), scales)
+    (x, mean, var, w, b), none = ready, NOTHING[x.dtype.char]
+    out, scales = _room(x), np.empty(mean.shape, x.dtype)
+    by_channel.scales_of(var, none if w is None else w, eps, scales)
     view, grain, in_rows = _view(x)
     affine = by_channel.affine_rows if in_rows else by_channel.affine_columns
-    affine(len(view), grain, view, plain(mean), scales, none if bias is None else plain(bias), out.reshape(view.shape))
+    affine(len(view), grain, view, mean, scales, none if b is None else b, out.reshape(view.shape))
     return out
 
 
-@choice(reference=channels_pull_reference, sample=_pulled_batch)
-def channels_pull(g, x, mean, var, weight, eps):
-    """The gradients of normalised channels by x, weight and bias, through mean and variance."""
-    if not _compilable(x, g, mean, var, weight) or not x.size:
-        return channels_pull_reference(g, x, mean, var, weight, eps)
-    g, x, mean, var = plain(g), plain(x), plain(mean), plain(var)
-    out, (view, grain, in_rows) = empty(x.shape, x.dtype), _view(x)
-    v, count = g.reshape(view.shape), x.size // len(mean)
-    dw, db = np.empty(mean.shape, x.dtype), np.empty(mean.shape, x.dtype)
-    scales, slopes, lifts = np.empty((3, *mean.shape), x.dtype)
-    totals, dots = np.empty((2, x.shape[0] if in_rows else -(-len(view) // grain), len(mean)), x.dtype)
+@choice(reference=batch_pull_reference, sample=_pulled_batch)
+def batch_pull(g, x, moments, weight, eps):
+    """The gradients of `batch` by x, weight and bias, through mean and variance."""
+    ready = _ready(x, g, moments, weight)
+    if ready is None or not x.size:
+        return batch_pull_reference(g, x, moments, weight, eps)
+    x, g, moments, w = ready
+    w = NOTHING[x.dtype.char] if w is None else w
+    out, (view, grain, in_rows) = _room(x), _view(x)
+    v, flat = (g, out) if view is x else (g.reshape(view.shape), out.reshape(view.shape))
+    channels = x.shape[1]
+    dw, db, count = np.empty(channels, x.dtype), np.empty(channels, x.dtype), x.size // channels
+    if x.size <= CHUNK:
+        by_channel.pull_at_once(v, view, in_rows, moments, w, eps, count, dw, db, flat)
+        return out, dw, db
+    totals, dots = np.empty((2, x.shape[0] if in_rows else -(-len(view) // grain), channels), x.dtype)
     if in_rows:
-        by_channel.sums_of_rows(len(view), grain, v, view, mean, totals.reshape(-1), dots.reshape(-1))
+        by_channel.sums_of_rows(len(view), grain, v, view, moments[0], totals.reshape(-1), dots.reshape(-1))
     else:
-        by_channel.sums_of_columns(len(view), grain, v, view, mean, totals, dots, grain)
-    w = NOTHING[x.dtype.char] if weight is None else plain(weight)
-    by_channel.slopes_together(totals, dots, var, w, x.dtype.type(eps), count, dw, db, scales, slopes, lifts)
+        by_channel.sums_of_columns(len(view), grain, v, view, moments[0], totals, dots, grain)
+    slopes = np.empty((3, channels), x.dtype)
+    by_channel.slopes_together(totals, dots, moments, w, eps, count, dw, db, slopes)
     pull = by_channel.pull_rows if in_rows else by_channel.pull_columns
-    pull(len(view), grain, v, view, mean, scales, slopes, lifts, out.reshape(view.shape))
+    pull(len(view), grain, v, view, moments[0], slopes, flat)
     return out, dw, db

@@ -10,14 +10,22 @@ import numpy as np
 
 from ._jit import kernel
 
+SHORT = 256  # entries of a row up to which its moments are found in one pass
+
 
 @kernel(forceinline=True)
 def row_moments(x, i, eps, centre):
-    """The mean (0 unless wanted) and 1 / √(variance + eps) of row i, in two passes."""
+    """The mean (0 unless wanted) and 1 / √(variance + eps) of row i.
+
+    Deviations are from the mean, found before, or, in a short row, from its first entry: they cannot all be large beside
+    the deviation from the mean, as one of them is 0, and that saves a pass.
+    """
     n, zero = x.shape[1], x.dtype.type(0)
     share = x.dtype.type(1) / x.dtype.type(n)
     mean = zero
-    if centre:
+    if centre and n <= SHORT:
+        mean = x[i, 0]
+    elif centre:
         for j in range(n):
             mean += x[i, j]
         mean *= share
@@ -30,7 +38,7 @@ def row_moments(x, i, eps, centre):
     first *= share
     variance = max(second * share - first * first, zero) if centre else second * share
     mean = mean + first if centre else zero
-    return mean, x.dtype.type(1) / np.sqrt(variance + eps)
+    return mean, x.dtype.type(1) / np.sqrt(variance + x.dtype.type(eps))
 
 
 @kernel(chunks=True)
@@ -49,9 +57,10 @@ def normalize_rows(begin, end, x, weight, bias, eps, centre, out):
 
 
 @kernel(chunks=True)
-def normalize_groups(begin, end, flat, x, weight, bias, eps, centre, out):
-    """The same of rows of channels; flat (rows, s * inner) is x (rows, s, inner), weight and bias (groups, s)."""
-    flat, x, out = flat[begin:end], x[begin:end], out[begin:end]
+def normalize_groups(begin, end, x, weight, bias, eps, centre, out):
+    """The same of rows of channels; x (rows, s, inner), weight and bias (groups, s)."""
+    x, out = x[begin:end], out[begin:end]
+    flat = x.reshape(len(x), x.shape[1] * x.shape[2])
     for i in range(len(x)):
         mean, scale = row_moments(flat, i, eps, centre)
         group = (begin + i) % len(weight)
@@ -61,63 +70,117 @@ def normalize_groups(begin, end, flat, x, weight, bias, eps, centre, out):
                 out[i, c, j] = (x[i, c, j] - mean) * w + b
 
 
+@kernel(forceinline=True)
+def row_slopes(g, x, weight, i, eps, centre):
+    """Of row i the mean and the scale, and what deviations and 1 are multiplied by in the gradient."""
+    n, zero, affine = x.shape[1], x.dtype.type(0), len(weight) > 0
+    share = x.dtype.type(1) / x.dtype.type(n)
+    mean = zero
+    if centre and n <= SHORT:
+        mean = x[i, 0]
+    elif centre:
+        for j in range(n):
+            mean += x[i, j]
+        mean *= share
+    first = zero
+    second = zero
+    total = zero
+    along = zero
+    if affine:
+        for j in range(n):
+            d, t = x[i, j] - mean, g[i, j] * weight[j]
+            first += d
+            second += d * d
+            total += t
+            along += t * d
+    else:
+        for j in range(n):
+            d, t = x[i, j] - mean, g[i, j]
+            first += d
+            second += d * d
+            total += t
+            along += t * d
+    first = first * share if centre else zero
+    scale = x.dtype.type(1) / np.sqrt(max(second * share - first * first, zero) + x.dtype.type(eps))
+    slope = (along - total * first) * share * scale * scale * scale
+    return mean + first, scale, slope, total * share * scale if centre else zero
+
+
 @kernel(chunks=True)
-def normalize_rows_pull(begin, end, g, x, weight, eps, centre, dx, dw, db, step):
-    """The gradients of normalize_rows; those of weight and bias in parts, one for each chunk of `step` rows."""
+def normalize_rows_pull(begin, end, g, x, weight, eps, centre, dx, parts, step):
+    """The gradients of normalize_rows; those of weight and bias in parts (chunks of `step` rows, 2, n and more).
+
+    Parts are wider than rows: at the same place in two pages, what was written would stand in the way of what is read.
+    """
     g, x, dx = g[begin:end], x[begin:end], dx[begin:end]
     n, affine, zero = x.shape[1], len(weight) > 0, x.dtype.type(0)
-    share = x.dtype.type(1) / x.dtype.type(n)
-    dw, db = dw[begin // step], db[begin // step]
+    dw, db = parts[begin // step, 0], parts[begin // step, 1]
+    for j in range(len(dw)):
+        dw[j], db[j] = zero, zero
     for i in range(len(x)):
-        mean, scale = row_moments(x, i, eps, centre)
-        total = zero
-        along = zero
+        mean, scale, slope, lift = row_slopes(g, x, weight, i, eps, centre)
         if affine:
             for j in range(n):
-                d, t = x[i, j] - mean, g[i, j] * weight[j]
-                total += t
-                along += t * d
-            for j in range(n):
-                dw[j] += g[i, j] * ((x[i, j] - mean) * scale)
-                db[j] += g[i, j]
-        else:
-            for j in range(n):
-                total += g[i, j]
-                along += g[i, j] * (x[i, j] - mean)
-        lift = total * share * scale if centre else zero
-        slope = along * share * scale * scale * scale
-        if affine:
-            for j in range(n):
-                dx[i, j] = g[i, j] * weight[j] * scale - (x[i, j] - mean) * slope - lift
+                d, t = x[i, j] - mean, g[i, j]
+                dw[j] += t * (d * scale)
+                db[j] += t
+                dx[i, j] = t * weight[j] * scale - d * slope - lift
         else:
             for j in range(n):
                 dx[i, j] = g[i, j] * scale - (x[i, j] - mean) * slope - lift
 
 
 @kernel(chunks=True)
-def normalize_groups_pull(begin, end, g, flat, x, weight, eps, centre, dx, dw, db, step):
-    """The gradients of normalize_groups; those of weight and bias in parts (chunks, groups, s)."""
-    g, flat, x, dx = g[begin:end], flat[begin:end], x[begin:end], dx[begin:end]
-    dw, db, zero = dw[begin // step], db[begin // step], x.dtype.type(0)
-    share = x.dtype.type(1) / x.dtype.type(flat.shape[1])
+def normalize_groups_pull(begin, end, g, x, weight, eps, centre, dx, parts, step):
+    """The gradients of normalize_groups; those of weight and bias in parts (chunks, 2, groups * s and more)."""
+    g, x, dx = g[begin:end], x[begin:end], dx[begin:end]
+    dw, db, zero = parts[begin // step, 0], parts[begin // step, 1], x.dtype.type(0)
+    groups, s, n = len(weight), x.shape[1], x.shape[1] * x.shape[2]
+    flat, sums, share = x.reshape(len(x), n), np.empty((2, s), x.dtype), x.dtype.type(1) / x.dtype.type(n)
+    for k in range(len(dw)):
+        dw[k], db[k] = zero, zero
     for i in range(len(x)):
-        mean, scale = row_moments(flat, i, eps, centre)
-        group = (begin + i) % len(weight)
+        group, mean = (begin + i) % groups, flat[i, 0]
+        if n > SHORT or not centre:
+            mean = zero
+            for j in range(n if centre else 0):
+                mean += flat[i, j]
+            mean *= share
+        first = zero
+        second = zero
         total = zero
         along = zero
-        for c in range(x.shape[1]):
+        for c in range(s):
             part = zero
             dot = zero
             for j in range(x.shape[2]):
+                d = x[i, c, j] - mean
+                first += d
+                second += d * d
                 part += g[i, c, j]
-                dot += g[i, c, j] * (x[i, c, j] - mean)
+                dot += g[i, c, j] * d
+            sums[0, c], sums[1, c] = part, dot
             total += part * weight[group, c]
             along += dot * weight[group, c]
-            dw[group, c] += dot * scale
-            db[group, c] += part
+        first = first * share if centre else zero
+        mean, along = mean + first, along - total * first
+        scale = x.dtype.type(1) / np.sqrt(max(second * share - first * first, zero) + x.dtype.type(eps))
         lift = total * share * scale if centre else zero
         slope = along * share * scale * scale * scale
-        for c in range(x.shape[1]):
+        for c in range(s):
+            dw[group * s + c] += (sums[1, c] - sums[0, c] * first) * scale
+            db[group * s + c] += sums[0, c]
             w = weight[group, c] * scale
             for j in range(x.shape[2]):
                 dx[i, c, j] = g[i, c, j] * w - (x[i, c, j] - mean) * slope - lift
+
+
+@kernel
+def parts_together(parts, dw, db):
+    """The sums of parts (parts, 2, n and more), in order."""
+    for j in range(len(dw)):
+        dw[j], db[j] = parts[0, 0, j], parts[0, 1, j]
+    for k in range(1, len(parts)):
+        for j in range(len(dw)):
+            dw[j] += parts[k, 0, j]
+            db[j] += parts[k, 1, j]

@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 
 from ._jit import Late, choice, inline, kernel, plain
+from ._memory import LEAST as LARGE
 from ._memory import empty
 from ._sizes import CHUNK
 
@@ -221,6 +222,27 @@ def put_planes(begin, end, x, n, places, y, size):
                 out[k] += row[j]
 
 
+@kernel(chunks=True)
+def average_rows(begin, end, x, share, y):
+    """y (P) from the sums of rows of x (P, n), times a share."""
+    x, y, share = x[begin:end], y[begin:end], x.dtype.type(share)
+    for i in range(len(x)):
+        total = x.dtype.type(0)
+        for j in range(x.shape[1]):
+            total += x[i, j]
+        y[i] = total * share
+
+
+@kernel(chunks=True)
+def fill_rows(begin, end, x, share, y):
+    """Rows of y (P, n) all of one number: x (P) times a share."""
+    x, y, share = x[begin:end], y[begin:end], x.dtype.type(share)
+    for i in range(len(y)):
+        v = x[i] * share
+        for j in range(y.shape[1]):
+            y[i, j] = v
+
+
 # --- arrays ----------------------------------------------------------------------------------------------------------
 
 
@@ -257,11 +279,13 @@ def _sample(rng, n, dtype):
 def largest(x, windows):
     """The largest entry of each window, and its place in the plane."""
     ends, wide, grain, ints, place, hollow = packed(windows)
-    shape = (*x.shape[: x.ndim - len(windows)], *ends)
-    if x.dtype.char not in "fd" or not x.size or 0 in ends:
+    dtype = x.dtype
+    if dtype.char not in "fd" or not x.size or 0 in ends:
         return largest_reference(x, windows)
-    y, places = empty(shape, x.dtype), empty(shape, place)
-    pool_rows(y.size // wide, grain, plain(x).reshape(-1), ints, y.reshape(-1), places.reshape(-1))
+    shape = (*x.shape[: -len(ends)], *ends)
+    room = np.empty if x.nbytes < LARGE else empty
+    y, places = room(shape, dtype), room(shape, place)
+    pool_rows(y.size // wide, grain, plain(x).ravel(), ints, y.ravel(), places.ravel())
     if hollow:  # windows that lie in a margin have no entry
         places[places == np.iinfo(place).max] = -1
     return y, places
@@ -329,7 +353,45 @@ def put(x, places, shape):
     """Planes of a shape, zero but for the entries of x at their places; those of one place add up."""
     if not _usable(x, places) or 0 in shape:
         return put_reference(x, places, shape)
-    y, rows, at = empty((*x.shape[: x.ndim - len(shape)], *shape), x.dtype), planes(plain(x), len(shape)), plain(places)
-    (count, n), size = rows.shape, math.prod(shape)
-    put_planes(count, max(1, CHUNK // max(size, n)), rows.reshape(-1), n, at.reshape(-1), y.reshape(-1), size)
+    lead, size = x.shape[: x.ndim - len(shape)], math.prod(shape)
+    y, count = empty((*lead, *shape), x.dtype), math.prod(lead)
+    n = x.size // count
+    put_planes(count, max(1, CHUNK // max(size, n)), plain(x).ravel(), n, plain(places).ravel(), y.ravel(), size)
+    return y
+
+
+def average_reference(x, axes):
+    """In NumPy."""
+    return x.mean(axis=tuple(range(-axes, 0)), keepdims=True)
+
+
+@choice(reference=average_reference, sample=lambda *a: (_places(*a)[0], 2))
+def average(x, axes):
+    """The averages of planes, which are the last axes; these stay, with one entry."""
+    if x.dtype.char not in "fd" or not x.size:
+        return average_reference(x, axes)
+    rows = planes(plain(x), axes)
+    count, n = rows.shape
+    y = np.empty((*x.shape[: x.ndim - axes], *(1,) * axes), x.dtype)
+    average_rows(count, max(1, CHUNK // n), rows, 1 / n, y.ravel())
+    return y
+
+
+def shared_out_reference(x, shape):
+    """In NumPy."""
+    return np.broadcast_to(x * (1 / math.prod(shape)), (*x.shape[: x.ndim - len(shape)], *shape)).astype(x.dtype)
+
+
+def _shares(rng, n, dtype):
+    return rng.standard_normal((max(n // 32, 1), 1, 1)).astype(dtype), (4, 8)
+
+
+@choice(reference=shared_out_reference, sample=_shares, size=lambda x, shape: x.size * math.prod(shape))
+def shared_out(x, shape):
+    """Planes of a shape, each of the n entries of one an n-th of the one entry that x has for it."""
+    n = math.prod(shape)
+    if x.dtype.char not in "fd" or not x.size or not n:
+        return shared_out_reference(x, shape)
+    y = empty((*x.shape[: x.ndim - len(shape)], *shape), x.dtype)
+    fill_rows(x.size, max(1, CHUNK // n), plain(x).ravel(), 1 / n, y.reshape(x.size, n))
     return y

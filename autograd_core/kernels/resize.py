@@ -354,9 +354,8 @@ def resize(x, tables):
     kind, grain, ints, floats, n, high, ends = packed(tables, x.dtype)
     if kind == NOTHING:
         return np.array(x, order="C") if 0 not in ends else np.zeros((*x.shape[:-d], *ends), x.dtype)
-    size = x.size // n
-    y = empty((*x.shape[: x.ndim - d], *ends), x.dtype)
-    resize_rows(size * high, grain, plain(x).reshape(-1), ints, floats, y.reshape(-1))
+    y = empty((*x.shape[:-d], *ends), x.dtype)
+    resize_rows(x.size // n * high, grain, plain(x).ravel(), ints, floats, y.ravel())
     return y
 
 

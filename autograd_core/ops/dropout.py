@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..direct import arrays_of, recorded
 from ..kernels import dropout as kernels
 from ..op import Traced, op
 from ..views import write
@@ -56,6 +57,15 @@ def _checked(p: Any, name: str) -> float:
     return float(p)
 
 
+def _at_once(x: Any, value: np.ndarray, p: float) -> Any:
+    """Dropout where nobody watches: mask and product in one step."""
+    from ..random import default_generator
+
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    y, mask = kernels.drawn(default_generator.state, value, p, scale)
+    return recorded(dropped.op, (x, mask), [value, mask], {"scale": scale}, y)
+
+
 def _drop(x: Any, p: Any, training: bool, inplace: bool, name: str, shape: tuple | None = None, alpha=False) -> Any:
     """x with entries (or whatever has the shape given) dropped."""
     p = _checked(p, name)
@@ -63,6 +73,8 @@ def _drop(x: Any, p: Any, training: bool, inplace: bool, name: str, shape: tuple
         raise TypeError(f"{name}: expected floating-point numbers, got {x.dtype}; use input.float()")
     if not training or p == 0 or not math.prod(x.shape):
         return x
+    if shape is None and not alpha and not inplace and (values := arrays_of((x,))):
+        return _at_once(x, values[0], p)
     mask = _mask(x, tuple(x.shape) if shape is None else shape, p)
     if alpha and p < 1:
         scale = 1 / math.sqrt((ALPHA * ALPHA * p + 1) * (1 - p))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..direct import first_of
 from ..kernels import embedding as kernel
 from ..op import Traced, op
 from ..samples import shapes
@@ -25,6 +26,7 @@ from .shape import along, expand_dims, ravel, reshape_to, view_at
 __all__: list[str] = []  # torch.embedding is another function; this one is of torch.nn.functional
 
 NONE = -1  # no row
+WHOLE = {"skip": NONE}
 
 
 def _apart(size, values, batched, rows):
@@ -60,8 +62,9 @@ def _within(index, rows):
 )
 def rows_at(table, index, *, skip):
     """The rows of a table that an index names, zero where that is `skip`."""
-    y = kernel.rows_at(table, index.reshape(-1), skip)
-    return y.reshape(*index.shape, table.shape[1])
+    if index.ndim == 1:
+        return kernel.rows_at(table, index, skip)
+    return kernel.rows_at(table, index.reshape(-1), skip).reshape(*index.shape, table.shape[1])
 
 
 def _sums_of_batch(size, values, batched, *, rows, skip):
@@ -124,7 +127,7 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
     if max_norm is not None:
         _shorten(weight, index, float(max_norm), float(norm_type))
     if padding == NONE and not scale_grad_by_freq:
-        return rows_at(weight, index, skip=NONE)
+        return first_of(rows_at, (weight, index), WHOLE)
     return embed(weight, index, padding=padding, by_frequency=bool(scale_grad_by_freq))
 
 
@@ -139,9 +142,9 @@ def _checked(input: Any, weight: Any) -> tuple:
 
 def _padding(padding_idx: int | None, weight: Any) -> int:
     """The row that gets no gradient."""
-    rows = weight.shape[0]
     if padding_idx is None:
         return NONE
+    rows = weight.shape[0]
     if not -rows <= padding_idx < rows:
         raise ValueError(f"embedding: padding_idx is {padding_idx}, but weight has {rows} rows")
     return padding_idx % rows

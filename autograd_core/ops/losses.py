@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..direct import first_of
 from ..op import Traced
 from .base import broadcast_to
 from .index import gather
@@ -78,6 +79,11 @@ def _fused(a: Any, b: Any, reduction: str) -> bool:
     )
 
 
+def _share(input: Any, reduction: str) -> float:
+    """What each entry counts."""
+    return 1 / math.prod(input.shape) if reduction == "mean" else 1.0
+
+
 # --- one sum over all entries ----------------------------------------------------------------------------------------
 
 
@@ -86,7 +92,7 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     how = _reduction(reduction, size_average, reduce, "mse_loss")
     _pair(input, target, "mse_loss")
     if weight is None and _fused(input, target, how):
-        return squared_gaps(input, target, scale=1 / math.prod(input.shape) if how == "mean" else 1.0)
+        return first_of(squared_gaps, (input, target), {"scale": _share(input, how)})
     gap = input - target
     return _reduced(gap * gap, how) if weight is None else _weighted(gap * gap, weight, input.shape, how, "mse_loss")
 
@@ -98,7 +104,7 @@ def binary_cross_entropy_with_logits(
     how = _reduction(reduction, size_average, reduce, "binary_cross_entropy_with_logits")
     _same(input, target, "binary_cross_entropy_with_logits")
     if weight is None and pos_weight is None and _fused(input, target, how):
-        return logit_losses(input, target, scale=1 / math.prod(input.shape) if how == "mean" else 1.0)
+        return first_of(logit_losses, (input, target), {"scale": _share(input, how)})
     zero = np.zeros((), input.dtype)
     if pos_weight is None:
         loss = logaddexp(input, zero) - input * target
@@ -134,20 +140,21 @@ def _as_batch(input: Any, target: Any, weight: Any, name: str) -> tuple:
     """Scores (N, C, ...), class indices (N, ...), and the shape of a loss for each."""
     if input.dtype.kind != "f":
         raise TypeError(f"{name}: input must be floating-point numbers, got {input.dtype}")
-    if input.ndim == 0:
+    shape = tuple(input.shape)
+    if not shape:
         raise ValueError(f"{name}: input must be (C,), (N, C) or (N, C, ...), got a single number")
-    classes = input.shape[1 if input.ndim > 1 else 0]
-    wanted = (input.shape[0], *input.shape[2:]) if input.ndim > 1 else ()
-    if tuple(target.shape) != tuple(wanted):
-        given = f"input is {tuple(input.shape)}, so class indices must be {tuple(wanted)}"
+    single = len(shape) == 1
+    wanted, classes = ((), shape[0]) if single else ((shape[0], *shape[2:]), shape[1])
+    if target.shape != wanted:
+        given = f"input is {shape}, so class indices must be {wanted}"
         raise ValueError(f"{name}: {given}, got {tuple(target.shape)}")
     if target.dtype.kind not in "iu":
         raise TypeError(f"{name}: class indices must be integers, got {target.dtype}")
-    if weight is not None and tuple(weight.shape) != (classes,):
+    if weight is not None and weight.shape != (classes,):
         raise ValueError(f"{name}: weight is {tuple(weight.shape)}, but there are {classes} classes")
-    if input.ndim == 1:
+    if single:
         input, target = reshape_to(input, shape=(1, classes)), reshape_to(target, shape=(1,))
-    return input, target, tuple(wanted)
+    return input, target, wanted
 
 
 def cross_entropy(
@@ -168,7 +175,8 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, weight, how, label_smoothing)
     x, t, shape = _as_batch(input, target, weight, "cross_entropy")
     xs = (x, t) if weight is None else (x, t, weight)
-    loss = cross_entropy_of(*xs, ignored=ignore_index, smoothing=float(label_smoothing), reduction=how)[0]
+    params = {"ignored": ignore_index, "smoothing": float(label_smoothing), "reduction": how}
+    loss = first_of(cross_entropy_of, xs, params)
     return loss if how != "none" or input.ndim > 1 else reshape_to(loss, shape=shape)
 
 

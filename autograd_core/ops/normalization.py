@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from ..direct import arrays_of, first_of, recorded
 from ..kernels import norm as kernels
 from ..op import Traced, op
+from ..tape import mark_written
+from ..tensor import Tensor
 from ..views import require_writable
 from .base import broadcast_to
 from .math import clamp, pow, rsqrt
 from .reduce import norm, reduce_sum
-from .shape import cat, expand_dims, reshape_to
+from .shape import cat, expand_dims, reshape_to, stack_along
 
 __all__ = [
     "group_norm",
@@ -159,10 +162,10 @@ def normalized_pull(*xs, n, groups, inner, eps, centre):
 def _affine(x, weight, bias, n, groups, inner, eps, centre):
     """Normalised rows with whatever of weight and bias there is."""
     if weight is None:
-        y = normalized(x, n=n, groups=1, inner=1, eps=eps, centre=centre)
+        y = first_of(normalized, (x,), {"n": n, "groups": 1, "inner": 1, "eps": eps, "centre": centre})
         return y if bias is None else y + _beside(bias, x.shape, n, groups, inner)
     xs = (x, weight) if bias is None else (x, weight, bias)
-    return normalized(*xs, n=n, groups=groups, inner=inner, eps=eps, centre=centre)
+    return first_of(normalized, xs, {"n": n, "groups": groups, "inner": inner, "eps": eps, "centre": centre})
 
 
 def _require_floats(x: Any, name: str) -> None:
@@ -170,22 +173,29 @@ def _require_floats(x: Any, name: str) -> None:
         raise TypeError(f"{name}: expected floating-point numbers, got {x.dtype}; use input.float()")
 
 
-def _row_shape(x: Any, normalized_shape: Any, parts: dict, name: str) -> int:
-    """How many entries make a row, if everything fits."""
-    _require_floats(x, name)
+def _sizes(normalized_shape: Any, name: str) -> tuple:
+    """The sizes of the axes that make a row, given as such or as one number."""
     try:
-        shape = tuple(map(operator.index, normalized_shape))
+        if isinstance(normalized_shape, int):
+            return (operator.index(normalized_shape),)
+        return tuple(map(operator.index, normalized_shape))
     except TypeError:
         try:
-            shape = (operator.index(normalized_shape),)
+            return (operator.index(normalized_shape),)
         except TypeError:
             raise TypeError(f"{name}: normalized_shape must be sizes of axes, got {normalized_shape!r:.40}") from None
-    if not shape or tuple(x.shape[-len(shape) :]) != shape:
+
+
+def _row_shape(x: Any, normalized_shape: Any, weight: Any, bias: Any, name: str) -> int:
+    """How many entries make a row, if everything fits."""
+    _require_floats(x, name)
+    shape, given = _sizes(normalized_shape, name), x.shape
+    if not shape or given[-len(shape) :] != shape:
         raise ValueError(
-            f"{name}: normalized_shape {shape} must be the sizes of the last axes of input, which is {tuple(x.shape)}"
+            f"{name}: normalized_shape {shape} must be the sizes of the last axes of input, which is {tuple(given)}"
         )
-    for part, value in parts.items():
-        if value is not None and tuple(value.shape) != shape:
+    for part, value in (("weight", weight), ("bias", bias)):
+        if value is not None and value.shape != shape:
             raise ValueError(
                 f"{name}: {part} is {tuple(value.shape)}, but normalized_shape is {shape}; they must agree"
             )
@@ -194,33 +204,35 @@ def _row_shape(x: Any, normalized_shape: Any, parts: dict, name: str) -> int:
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     """The last axes of input brought to mean 0 and variance 1, times weight, plus bias."""
-    n = _row_shape(input, normalized_shape, {"weight": weight, "bias": bias}, "layer_norm")
+    n = _row_shape(input, normalized_shape, weight, bias, "layer_norm")
     return _affine(input, weight, bias, n, 1, 1, eps, True)
 
 
 def rms_norm(input, normalized_shape, weight=None, eps=None):
     """The last axes of input divided by the root of their mean square, times weight."""
-    n = _row_shape(input, normalized_shape, {"weight": weight}, "rms_norm")
+    n = _row_shape(input, normalized_shape, weight, None, "rms_norm")
     return _affine(input, weight, None, n, 1, 1, float(np.finfo(input.dtype).eps) if eps is None else eps, False)
 
 
-def _channels(x: Any, parts: dict, name: str) -> int:
+def _channels(x: Any, name: str, **parts: Any) -> int:
     """The number of channels of x (N, C, ...), if every part has one number for each."""
     _require_floats(x, name)
-    if x.ndim < 2:
-        raise ValueError(f"{name}: input must be (N, C, ...), got shape {tuple(x.shape)}")
+    shape = x.shape
+    if len(shape) < 2:
+        raise ValueError(f"{name}: input must be (N, C, ...), got shape {tuple(shape)}")
+    wanted = (shape[1],)
     for part, value in parts.items():
-        if value is not None and tuple(value.shape) != (x.shape[1],):
+        if value is not None and value.shape != wanted:
             raise ValueError(
-                f"{name}: {part} is {tuple(value.shape)}, but input is {tuple(x.shape)}: "
-                f"{part} needs one number for each of its {x.shape[1]} channels (axis 1)"
+                f"{name}: {part} is {tuple(value.shape)}, but input is {tuple(shape)}: "
+                f"{part} needs one number for each of its {shape[1]} channels (axis 1)"
             )
-    return x.shape[1]
+    return shape[1]
 
 
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """Each of num_groups groups of channels of input (N, C, ...) brought to mean 0 and variance 1."""
-    channels = _channels(input, {"weight": weight, "bias": bias}, "group_norm")
+    channels = _channels(input, "group_norm", weight=weight, bias=bias)
     if num_groups < 1 or channels % num_groups:
         raise ValueError(f"group_norm: {channels} channels cannot be divided into num_groups={num_groups} equal groups")
     inner = math.prod(input.shape[2:])
@@ -241,16 +253,13 @@ def _per(c, t):
 
 
 def _pull_batch_norm(g, y, xs, eps):
-    """The rule of batch_normalized: also of its mean and variance, which the gradient of the gradient reads."""
-    (gy, gm, gv), x = g, xs[0]
-    count = max(math.prod(x.shape) // max(x.shape[1], 1), 1)
-    parts = batch_norm_pull(gy, x, y[1], y[2], *xs[1:2], eps=eps) if gy is not None else (None,) * len(xs)
+    """The rule of batch_normalized: also of its moments, which the gradient of the gradient reads."""
+    (gy, gs), x = g, xs[0]
+    parts = batch_norm_pull(gy, x, y[1], *xs[1:2], eps=eps) if gy is not None else (None,) * len(xs)
     dx = parts[0]
-    if gm is not None:
-        d = broadcast_to(_per(gm / count, x), shape=x.shape)
-        dx = d if dx is None else dx + d
-    if gv is not None:
-        d = (x - _per(y[1], x)) * _per(gv * (2 / count), x)
+    if gs is not None:
+        count = max(math.prod(x.shape) // max(x.shape[1], 1), 1)
+        d = (x - _per(y[1][0], x)) * _per(gs[1] * (2 / count), x) + _per(gs[0] / count, x)
         dx = d if dx is None else dx + d
     return dx, *parts[1:]
 
@@ -267,15 +276,15 @@ def _batches(affine: int):
 
 @op(together=_pull_batch_norm, samples=[_batches(k) for k in range(3)])
 def batch_normalized(*xs, eps):
-    """Channels of x (N, C, ...) brought to mean 0 and variance 1, times weight, plus bias; the means; the variances."""
+    """Channels of x (N, C, ...) brought to mean 0 and variance 1, times weight, plus bias; their moments (2, C)."""
     x, weight, bias = (*xs, None, None)[:3]
-    mean, var = kernels.channel_moments(x)
-    return kernels.channels(x, mean, var, weight, bias, eps), mean, var
+    return kernels.batch(x, weight, bias, eps)
 
 
 def _pull_of_batch_pull(g, xs, eps):
     """Gradients of the gradients, by mean m and variance s too; c = x - m, r = 1 / √(s + eps)."""
-    (u, p, q), (v, x, m, s, w) = (*g, None, None)[:3], (*xs, None)[:5]
+    (u, p, q), (v, x, moments, w) = (*g, None, None)[:3], (*xs, None)[:4]
+    m, s = moments[0], moments[1]
     count = max(math.prod(x.shape) // max(x.shape[1], 1), 1)
     c, r = x - _per(m, x), rsqrt(s + eps)
     dv, dx, dr, dw = v * 0, x * 0, s * 0, s * 0
@@ -294,7 +303,7 @@ def _pull_of_batch_pull(g, xs, eps):
         dv, dx, dr = dv + c * _per(p * r, x), dx + v * _per(p * r, x), dr + p * dot
     if q is not None:
         dv = dv + _per(q, x)
-    parts = dv, dx, -_over(dx), dr * r * r * r * -0.5
+    parts = dv, dx, stack_along(-_over(dx), dr * r * r * r * -0.5, axis=-2)
     return parts if w is None else (*parts, dw)
 
 
@@ -302,17 +311,16 @@ def _batch_pulls(affine: int):
     def draw(rng):
         (x, *w), params = _batches(affine)(rng)
         c = x.shape[1]
-        return [rng.standard_normal(x.shape), x, rng.standard_normal(c), rng.uniform(0.5, 2, c), *w], params
+        return [rng.standard_normal(x.shape), x, rng.uniform(0.5, 2, (2, c)), *w], params
 
     return draw
 
 
 @op(together=_pull_of_batch_pull, samples=[_batch_pulls(k) for k in range(2)])
 def batch_norm_pull(*xs, eps):
-    """From g, x, mean, variance and perhaps weight: the gradients of batch norm by x, weight and bias."""
-    g, x, mean, var, weight = (*xs, None)[:5]
-    dx, dw, db = kernels.channels_pull(g, x, mean, var, weight, eps)
-    return dx, dw, db
+    """From g, x, moments and perhaps weight: the gradients of batch norm by x, weight and bias."""
+    g, x, moments, weight = (*xs, None)[:4]
+    return kernels.batch_pull(g, x, moments, weight, eps)
 
 
 def _channel_pull(g, xs, eps):
@@ -349,12 +357,9 @@ def _refuse_batches(size, values, batched, **params):
 
 
 @op(mutates=("running_mean", "running_var"), batch=_refuse_batches, samples=())
-def update_running(running_mean, running_var, mean, var, *, momentum, correction):
-    """Move running statistics by a fraction of the way to new ones, in place."""
-    with np.errstate(all="ignore"):
-        for running, new in ((running_mean, mean), (running_var, var * var.dtype.type(correction))):
-            running *= running.dtype.type(1 - momentum)
-            running += (new * new.dtype.type(momentum)).astype(running.dtype, copy=False)
+def update_running(running_mean, running_var, moments, *, momentum, count):
+    """Move running statistics by a fraction of the way to new ones, in place; the variance is that of a sample."""
+    kernels.moved(running_mean, running_var, moments, momentum, count)
 
 
 def _plain(value: Any) -> Any:
@@ -362,21 +367,36 @@ def _plain(value: Any) -> Any:
     return value.detach() if isinstance(value, Traced) else value
 
 
+def _open(value: Any) -> bool:
+    """Whether this is the usual case, a tensor of numbers that may be changed."""
+    plain = value.__class__ is Tensor and value.node is None and value.origin is None
+    return plain and value.value.dtype.kind == "f" and value.value.flags.writeable
+
+
 def _check_running(mean: Any, var: Any, name: str) -> None:
     """Refuse, before anything is changed, statistics that cannot be updated."""
     for what, value in (("running_mean", mean), ("running_var", var)):
-        if value is not None:
+        if value is not None and not _open(value):
             if value.dtype.kind != "f":
                 raise TypeError(f"{name}: {what} must hold floating-point numbers to be updated, not {value.dtype}")
             require_writable(value, name)
 
 
-def _update(mean: Any, var: Any, new_mean: Any, new_var: Any, count: int, momentum: float) -> None:
-    """Update what running statistics there are; the running variance is that of a sample."""
-    new_mean, new_var, spare = _plain(new_mean), _plain(new_var), np.zeros(0)
-    mean, new_mean = (spare, spare) if mean is None else (mean, new_mean)
-    var, new_var = (spare, spare) if var is None else (var, new_var)
-    update_running(mean, var, new_mean, new_var, momentum=momentum, correction=count / max(count - 1, 1))
+def _trained(xs: tuple, mean: Any, var: Any, eps: float, momentum: float, count: int) -> Any:
+    """Batch norm in training: in one step where nobody watches, else in two, so that each can be seen."""
+    values, running = arrays_of(xs), [t for t in (mean, var) if t is not None]
+    if values is None or not all(map(_open, running)):
+        y, moments = batch_normalized(*xs, eps=eps)
+        if running and count:
+            update_running(mean, var, _plain(moments), momentum=momentum, count=count)
+        return y
+    x, weight, bias = values if len(values) == 3 else (*values, None, None)[:3]
+    moving = [None if t is None else t.value for t in (mean, var)]
+    y = kernels.batch(x, weight, bias, eps, *moving, momentum)
+    for r in moving:
+        if r is not None:
+            mark_written(r)
+    return recorded(batch_normalized.op, xs, values, {"eps": eps}, y)
 
 
 def batch_norm(
@@ -387,8 +407,9 @@ def batch_norm(
     In training with the mean and variance of the batch, by which the running ones are updated in place; otherwise with
     the running ones.
     """
-    parts = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
-    channels = _channels(input, parts, "batch_norm")
+    channels = _channels(
+        input, "batch_norm", running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )
     xs = () if weight is None and bias is None else (weight,) if bias is None else (weight, bias)
     if xs and weight is None:
         xs = (np.ones(channels, input.dtype), bias)
@@ -403,18 +424,16 @@ def batch_norm(
             f"batch_norm: expected more than 1 value per channel when training, got input of shape {given}"
         )
     _check_running(running_mean, running_var, "batch_norm")
-    y, mean, var = batch_normalized(input, *xs, eps=eps)
-    if (running_mean is not None or running_var is not None) and count:
-        _update(running_mean, running_var, mean, var, count, 0.0 if momentum is None else momentum)
-    return y
+    return _trained((input, *xs), running_mean, running_var, eps, 0.0 if momentum is None else momentum, count)
 
 
 def instance_norm(
     input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5
 ):
     """Each channel of each member of input (N, C, ...) brought to mean 0 and variance 1, times weight, plus bias."""
-    parts = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
-    channels = _channels(input, parts, "instance_norm")
+    channels = _channels(
+        input, "instance_norm", running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     inner, batch = math.prod(input.shape[2:]), input.shape[0]
@@ -427,9 +446,9 @@ def instance_norm(
     y = _affine(input, weight, bias, inner, channels, inner, eps, True)
     if running_mean is not None or running_var is not None:
         x = reshape_to(_plain(input), shape=(1, batch * channels, inner))
-        _, mean, var = batch_normalized(x, eps=eps)
-        fold = lambda t: reduce_sum(reshape_to(t, shape=(batch, channels)), axis=(-2,)) / batch
-        _update(running_mean, running_var, fold(mean), fold(var), inner, momentum)
+        each = reshape_to(batch_normalized(x, eps=eps)[1], shape=(2, batch, channels))
+        moments = _plain(reduce_sum(each, axis=(-2,)) / batch)
+        update_running(running_mean, running_var, moments, momentum=momentum, count=inner)
     return y
 
 

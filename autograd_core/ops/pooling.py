@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ..direct import first_of
 from ..kernels import pool as kernels
-from ..kernels.resize import Table, boxes, identity
+from ..kernels.resize import Table, identity
 from ..op import op
 from ..samples import shapes
 from .math import where
-from .resampling import numbers, resampled, shares
+from .resampling import numbers, quickly, resampled, shares
 from .scatter import scatter
 from .shape import reshape_to
 
@@ -56,6 +56,28 @@ def put_at(x, places, *, shape):
 
 def _largest_rule(g, y, x_shape, windows):
     return put_at(g[0], y[1], shape=tuple(x_shape[len(x_shape) - len(windows) :]))
+
+
+@op(
+    lambda g, axes, x_shape: shared_out(g, shape=tuple(x_shape[len(x_shape) - axes :])),
+    linear=True,
+    trailing=True,
+    samples=shapes("2 3 4 | 2 1 3", axes=[1, 2]),
+)
+def averaged(x, *, axes):
+    """The averages of planes, which are the last axes; these stay, with one entry."""
+    return kernels.average(x, axes)
+
+
+@op(
+    lambda g, shape: averaged(g, axes=len(shape)),
+    linear=True,
+    trailing=True,
+    samples=shapes("2 1 1 | 0 1 1", shape=[(3, 4), (1, 2)]),
+)
+def shared_out(x, *, shape):
+    """Planes of a shape, each of the n entries of one an n-th of the one entry that x has for it."""
+    return kernels.shared_out(x, shape)
 
 
 def _windows(n: int, kernel: int, stride: int, padding: int = 0, step: int = 1, out: int | None = None):
@@ -126,14 +148,6 @@ def _planes(full: tuple, d: int, name: str) -> tuple[int, ...]:
     return tuple(full[-d:])
 
 
-def quickly(make: Callable, *arguments: Any) -> Any:
-    """What a function with a memory makes of arguments, of which some may be lists."""
-    try:
-        return make(*arguments)
-    except TypeError:
-        return make(*[tuple(a) if isinstance(a, (list, np.ndarray)) else a for a in arguments])
-
-
 def geometry(name: str, d: int, full: tuple, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool):
     """For each axis: its size, kernel, stride, padding, dilation, and how many windows there are."""
     shape, found = _planes(full, d, name), []
@@ -197,8 +211,10 @@ def mean_tables(count_padding: bool, divisor: int | None, scaled: bool, *argumen
 
 def _chosen(input: Any, windows: tuple, indices: bool) -> Any:
     """The largest of windows, with their places if these are wanted."""
+    if not indices:
+        return first_of(largest_of, (input,), {"windows": windows})
     values, places = largest_of(input, windows=windows)
-    return (values, places.astype(np.int64)) if indices else values
+    return values, places.astype(np.int64)
 
 
 def _max_pool(d: int, name: str, input, kernel_size, stride, padding, dilation, ceil_mode, indices: bool) -> Any:
@@ -303,9 +319,9 @@ def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
 # --- windows that cover the input ------------------------------------------------------------------------------------
 
 
-def _wanted(input: Any, d: int, output_size: Any, name: str) -> tuple[tuple, tuple]:
+def _wanted(name: str, d: int, full: tuple, output_size: Any) -> tuple[tuple, tuple]:
     """Sizes of the last axes as they are and as they are to be; None stays as it is."""
-    shape = _planes(input.shape, d, name)
+    shape = _planes(full, d, name)
     of = lambda v: -1 if v is None else int(v)
     wanted = numbers(output_size, d, name, "output_size", of)
     wanted = tuple([n if m == -1 else m for n, m in zip(shape, wanted)])
@@ -322,24 +338,28 @@ def covering(n: int, m: int) -> Any:
     return kernels.Windows(n, start, -(-(i + 1) * n // m) - start if m else i)
 
 
+@functools.lru_cache(1024)
+def covering_windows(*arguments: Any) -> tuple:
+    """As many windows of each axis as wanted."""
+    return tuple(map(covering, *_wanted(*arguments)))
+
+
+@functools.lru_cache(1024)
+def covering_tables(*arguments: Any) -> tuple | None:
+    """The tables of averages over as many windows of each axis as wanted; None if one is to cover all."""
+    shape, wanted = _wanted(*arguments)
+    same = lambda n, m: identity(n) if n == m else shares(n, m)
+    return None if wanted == (1,) * len(wanted) else tuple(map(same, shape, wanted))
+
+
 def _adaptive_max_pool(d: int, name: str, input, output_size, indices: bool) -> Any:
-    shape, wanted = _wanted(input, d, output_size, name)
-    return _chosen(input, tuple(map(covering, shape, wanted)), indices)
-
-
-@functools.lru_cache(64)
-def whole(n: int) -> Table:
-    """The average of all."""
-    return boxes(n, np.zeros(1), np.full(1, n), np.full(1, 1 / n))
+    return _chosen(input, quickly(covering_windows, name, d, input.shape, output_size), indices)
 
 
 def _adaptive_avg_pool(d: int, name: str, input, output_size) -> Any:
-    shape, wanted = _wanted(input, d, output_size, name)
+    tables = quickly(covering_tables, name, d, input.shape, output_size)
     _floats(input, name)
-    if wanted == (1,) * d:
-        lead, n = input.shape[:-d], math.prod(shape)
-        return reshape_to(resampled(reshape_to(input, shape=(*lead, n)), tables=(whole(n),)), shape=(*lead, *wanted))
-    return resampled(input, tables=tuple([identity(n) if n == m else shares(n, m) for n, m in zip(shape, wanted)]))
+    return averaged(input, axes=d) if tables is None else resampled(input, tables=tables)
 
 
 def adaptive_max_pool1d(input, output_size, return_indices=False):

@@ -10,10 +10,12 @@ from __future__ import annotations
 import functools
 import math
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ..direct import first_of
 from ..errors import called
 from ..kernels import grid_sample as kernels
 from ..kernels.resize import Table, boxes, identity, resize
@@ -165,28 +167,44 @@ def interpolate(
     antialias=False,
 ):
     """`input` (N, C, ...) in another size, given as such or by a factor."""
-    d = input.ndim - 2
+    options = size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
+    tables = quickly(_tables_for, input.shape, *options)
+    if input.dtype.kind not in "fc" and not mode.startswith("nearest"):
+        raise TypeError(f"interpolate: mode {mode!r} needs floating-point entries, got {input.dtype}; use .float()")
+    return resampled(input, tables=tables)
+
+
+def quickly(make: Callable, *arguments: Any) -> Any:
+    """What a function with a memory makes of arguments, of which some may be lists."""
+    try:
+        return make(*arguments)
+    except TypeError:
+        return make(*[tuple(a) if isinstance(a, (list, np.ndarray)) else a for a in arguments])
+
+
+@functools.lru_cache(1024, typed=True)
+def _tables_for(full, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias) -> tuple:
+    """The tables with which (N, C, ...) is interpolated."""
+    d = len(full) - 2
     needed = LINEAR.get(mode, 2 if mode == "bicubic" else d)
     if mode not in MODES:
         raise ValueError(f"interpolate: mode must be one of {', '.join(MODES)}, got {mode!r}")
     if not 1 <= d <= 3 or d != needed:
         wanted = f"{needed + 2} axes" if mode in LINEAR or mode == "bicubic" else "3 to 5 axes"
-        raise ValueError(f"interpolate: mode {mode!r} needs {wanted} (N, C, ...), got shape {tuple(input.shape)}")
+        raise ValueError(f"interpolate: mode {mode!r} needs {wanted} (N, C, ...), got shape {full}")
     if align_corners is not None and mode not in LINEAR and mode != "bicubic":
         raise ValueError(f"interpolate: align_corners has no meaning for mode {mode!r}; leave it out")
     if antialias and mode not in ("bilinear", "bicubic"):
         raise ValueError(f"interpolate: antialias is for modes 'bilinear' and 'bicubic', got {mode!r}")
-    if input.dtype.kind not in "fc" and not mode.startswith("nearest"):
-        raise TypeError(f"interpolate: mode {mode!r} needs floating-point entries, got {input.dtype}; use .float()")
-    shape = tuple(input.shape[2:])
+    shape = tuple(full[2:])
     wanted, factors = _sizes(shape, size, scale_factor, recompute_scale_factor, "interpolate")
     if mode == "area":
-        return resampled(input, tables=tuple(map(shares, shape, wanted)))
+        return tuple(map(shares, shape, wanted))
     kind, align = "linear" if mode in LINEAR else mode.removeprefix("bi"), bool(align_corners)
     tables = [
         table_of(kind, n, m, _scale(n, m, f, align), align, bool(antialias)) for n, m, f in zip(shape, wanted, factors)
     ]
-    return resampled(input, tables=tuple(tables))
+    return tuple(tables)
 
 
 def _scale(n: int, m: int, factor: float | None, align: bool) -> float:
@@ -332,6 +350,8 @@ def slope(x: Any, n: int, padding: str, align: bool) -> Any:
 def _corners_rule(g, grid, sizes, padding, align):
     """Each weight is a product of one along y and one along x, linear in the place between two entries."""
     g, axes = g[0], []
+    if isinstance(g, np.ndarray) and isinstance(grid, np.ndarray):
+        return kernels.slopes(grid, g, sizes, PADDINGS.index(padding), align)
     for k, n in enumerate(sizes):
         x = view_at(grid, index=(..., 1 - k))
         u = (x + 1) * ((n - 1) / 2) if align else ((x + 1) * n - 1) * 0.5
@@ -361,6 +381,40 @@ def corners(grid, *, sizes, padding, align):
     return kernels.corners(grid, sizes, PADDINGS.index(padding), align)
 
 
+def _flat_points(grid: Any) -> Any:
+    return reshape_to(grid, shape=(*grid.shape[:-3], math.prod(grid.shape[-3:-1]), 2))
+
+
+def _flat_images(x: Any) -> Any:
+    return reshape_to(x, shape=(*x.shape[:-2], math.prod(x.shape[-2:])))
+
+
+def _images_rule(g, x_shape, grid, padding, align):
+    """Each entry of the gradient goes to the four around its point."""
+    sizes = tuple(x_shape[-2:])
+    w, places = corners(_flat_points(grid), sizes=sizes, padding=padding, align=align)
+    return reshape_to(spread(_flat_images(g), w, places, size=math.prod(sizes)), shape=tuple(x_shape))
+
+
+def _grid_rule(g, x, grid, padding, align):
+    """Through the weights of the four."""
+    params = {"sizes": tuple(x.shape[-2:]), "padding": padding, "align": align}
+    points = _flat_points(grid)
+    d = correlate(_flat_images(g), _flat_images(x), corners(points, **params)[1])
+    return reshape_to(_corners_rule((d, None), points, **params), shape=tuple(grid.shape))
+
+
+def _images_and_points(rng):
+    (points,), params = _points(rng)
+    return [rng.standard_normal((2, 2, 3, 4)), points[:, :, None]], {n: params[n] for n in ("padding", "align")}
+
+
+@op(_images_rule, _grid_rule, trailing=True, samples=[_images_and_points] * 3)
+def images_at(x, grid, *, padding, align):
+    """Images (..., C, H, W) at points of a grid (..., h, w, 2), between entries by how near these are."""
+    return kernels.images(x, grid, PADDINGS.index(padding), align)
+
+
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """`input` (N, C, H, W) or (N, C, D, H, W) at points of a grid (N, ..., 2 or 3) whose coordinates x, y(, z) are
     -1 at one end and 1 at the other."""
@@ -377,13 +431,12 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
         raise TypeError(f"{name}: input and grid must have one floating-point type, got {input.dtype} and {grid.dtype}")
     if 0 in input.shape[1:]:
         raise ValueError(f"{name}: input has no entries to sample, its shape is {tuple(input.shape)}")
+    if mode == "bilinear" and d == 2:
+        return first_of(images_at, (input, grid), {"padding": padding_mode, "align": bool(align_corners)})
     sizes, points = tuple(input.shape[2:]), tuple(grid.shape[1:-1])
     x = reshape_to(input, shape=(*input.shape[:2], math.prod(sizes)))
     flat = reshape_to(grid, shape=(grid.shape[0], math.prod(points), d))
-    if mode == "bilinear" and d == 2:
-        weights, places = corners(flat, sizes=sizes, padding=padding_mode, align=bool(align_corners))
-    else:
-        weights, places = lattice(flat, sizes, mode, padding_mode, bool(align_corners))
+    weights, places = lattice(flat, sizes, mode, padding_mode, bool(align_corners))
     return reshape_to(sample(x, weights, places), shape=(*input.shape[:2], *points))
 
 
