@@ -164,7 +164,7 @@ def argmin(x: Any, dim: Any = None, keepdim: builtins.bool = False, *, axis: Axe
     """Where the smallest entry is: among all, counted through, or along `dim`.  The first of equal ones."""
 def argsort(x: Any, dim: Any = -1, descending: Any = False, stable: Any = False, *, axis: Axes = ...) -> Tensor:
     """The places of the entries along `dim` in order; equal ones stay in the order they had."""
-def argwhere(x: Operand, /) -> Tensor:
+def argwhere(input: Operand) -> Tensor:
     """The indices of the nonzero entries, as rows."""
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """The data as a tensor: tensors are themselves, arrays share their memory, everything else is copied."""

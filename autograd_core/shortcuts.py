@@ -16,7 +16,6 @@ from .op import SHORTCUTS, Op
 from .tape import NO_GRAD, Node, clock, state
 from .tensor import Tensor, as_entry, explained, record
 
-
 new = object.__new__
 
 # How an op of one array is called: parameters, and how they are handed on.  To pass `**params` on costs as much as it
@@ -33,6 +32,8 @@ def of_one(op, general, forward, small, least, plans, promotes):
         except Exception as error:
             raise explained(op, (input,), error) from error
         if y.__class__ is not ndarray:
+            if y.__class__ is tuple:
+                return general(input{given})
             y = as_entry(y)
         dtype = y.dtype
         if promotes and dtype is not value.dtype:
@@ -64,7 +65,7 @@ def written(parameters: str, given: str, listed: str, sized: bool) -> Callable:
     forward = "(forward if value.__class__ is ndarray and value.size >= least else small)" if sized else "forward"
     source = ONE.format(parameters=parameters, given=given, listed=listed, forward=forward)
     scope = {**globals(), "ndarray": np.ndarray}
-    exec(compile(source, "<shortcut>", "exec"), scope)
+    exec(compile(source, f"{__file__}, written", "exec"), scope)
     return scope["of_one"]
 
 
@@ -92,8 +93,7 @@ def binary(op: Op, general: Callable) -> Callable:
     small, least = getattr(forward, "small", forward), getattr(forward, "least", math.inf)
 
     def call(input, other):
-        mode = state.mode
-        if mode is not None and mode is not NO_GRAD:
+        if (mode := state.mode) is not None and mode is not NO_GRAD:
             return general(input, other)
         x, y, parents, key = input, other, (), 4
         if input.__class__ is Tensor and input.origin is None:

@@ -128,7 +128,7 @@ class Tensor(Traced):
         """Where the smallest entry is: among all, counted through, or along `dim`.  The first of equal ones."""
     def argsort(self, dim: Any = -1, descending: Any = False, stable: Any = False, *, axis: Axes = ...) -> Tensor:
         """The places of the entries along `dim` in order; equal ones stay in the order they had."""
-    def argwhere(self, /) -> Tensor:
+    def argwhere(self) -> Tensor:
         """The indices of the nonzero entries, as rows."""
     def asin(self) -> Tensor:
         """asin, elementwise."""

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
+from autograd_core.op import REGISTRY
 
 X = np.array([0.4, 1.3])
 
@@ -164,3 +165,12 @@ def test_missing_rules_are_explained() -> None:
         ag.custom_vjp(lambda x: x)(1.0)
     with pytest.raises(RuntimeError, match=r"call defjvp\(rule\)"):
         ag.custom_jvp(lambda x: x)(1.0)
+
+
+def test_an_op_of_one_array_may_have_several_results():
+    halves = ag.op(None, name="halves_of_one", differentiable=False)(lambda x: (x[:1], x[1:]))
+    try:
+        a, b = halves(ag.tensor([1.0, 2.0, 3.0]))
+        assert a.tolist() == [1.0] and b.tolist() == [2.0, 3.0]
+    finally:
+        REGISTRY.pop("halves_of_one")

@@ -60,8 +60,14 @@ def test_two_inputs(name, dtype):
         x, y = numbers(count, dtype), numbers(count, dtype)[::-1].copy()
         same(loops.run(loops.loop(loops.program(name, (True, True))), x, (x, y))[0], plain_numpy(name, x, y))
         number = dtype(0.3)
-        same(loops.run(loops.loop(loops.program(name, (True, False))), x, (x, float(number)))[0], plain_numpy(name, x, number))
-        same(loops.run(loops.loop(loops.program(name, (False, True))), x, (float(number), x))[0], plain_numpy(name, number, x))
+        same(
+            loops.run(loops.loop(loops.program(name, (True, False))), x, (x, float(number)))[0],
+            plain_numpy(name, x, number),
+        )
+        same(
+            loops.run(loops.loop(loops.program(name, (False, True))), x, (float(number), x))[0],
+            plain_numpy(name, number, x),
+        )
 
 
 @settings(max_examples=25)

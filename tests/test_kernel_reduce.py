@@ -61,7 +61,7 @@ def test_extremes_and_their_places(given_, sign, special, keepdims):
         x.flat[:: max(x.size // 3, 1)] = special
     a, b = (f(x, axis, sign, keepdims) for f in (extreme.most.compiled, extreme.most.reference))
     assert a.dtype == b.dtype and np.array_equal(a, b, equal_nan=True)
-    a, b = (f(x, axis[0], sign) for f in (extreme.place.compiled, extreme.place.reference))
+    a, b = (f(x, axis[:1], sign) for f in (extreme.place.compiled, extreme.place.reference))
     assert a.dtype == b.dtype == np.int64 and np.array_equal(a, b)
     top = extreme.most(x, axis, sign, True)
     g = np.arange(1, top.size + 1).reshape(top.shape).astype(x.dtype)

@@ -16,7 +16,9 @@ from numba.np.arrayobj import make_array, populate_array
 
 from ._native import WideCompiler
 
-HEAD = object.__basicsize__  # bytes of a Python object before what NumPy has in an array's record: first, where entries are
+HEAD = (
+    object.__basicsize__
+)  # bytes of a Python object before what NumPy has in an array's record: first, where entries are
 
 
 @intrinsic

@@ -10,7 +10,21 @@ import numpy as np
 from . import _memory
 from ._jit import Kernel, Late, choice, kernel, plain
 from .reduce import (
-    DOUBLE, FLOATS, GRAIN, PIECE, POOL, SINGLE, Way, at, layout, reduced, result, shared_out, view, way, without,
+    DOUBLE,
+    FLOATS,
+    GRAIN,
+    PIECE,
+    POOL,
+    SINGLE,
+    Way,
+    at,
+    layout,
+    reduced,
+    result,
+    shared_out,
+    view,
+    way,
+    without,
 )  # fmt: skip
 
 NEAR = 1024  # entries of which one is found by looking at each
