@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .dtypes import float32, float64
-from .op import SHORTCUTS, Op
+from .op import REQUIRED, SHORTCUTS, Op
 from .tape import NO_GRAD, Node, clock, state
 from .tensor import Tensor, as_entry, explained, record
 
@@ -70,20 +70,19 @@ def written(parameters: str, given: str, listed: str, sized: bool) -> Callable:
 
 
 SPELLED = {
-    (): ("", "", ""),
-    ("axis",): (", *, axis", ", axis=axis", "'axis': axis"),
-    ("axis", "keepdims"): (
-        ", *, axis, keepdims=False", ", axis=axis, keepdims=keepdims", "'axis': axis, 'keepdims': keepdims",
-    ),
-}  # fmt: skip
+    names: tuple("".join(f", {form.format(n=n)}" for n in names) for form in ("{n}={n}", "'{n}': {n}"))
+    for names in ((), ("axis",), ("axis", "keepdims"), ("beta", "threshold"))
+}
 
 
 def unary(op: Op, general: Callable) -> Callable:
     """The shortest way through an op of one array with one result: `apply` for a plain tensor in ordinary mode."""
     forward = op.forward
     small, least = getattr(forward, "small", None), getattr(forward, "least", math.inf)
-    spelled = SPELLED.get(tuple(op.defaults), (", **params", ", **params", "**params"))
-    of_one = written(*spelled, small is not None and not op.defaults)
+    given, listed = SPELLED.get(tuple(op.defaults), (", **params", ", **params"))
+    stated = "".join(f", {n}" + ("" if v is REQUIRED else f"={v!r}") for n, v in op.defaults.items())
+    parameters = given if given == ", **params" else stated and f", *{stated}"
+    of_one = written(parameters, given, listed[2:], small is not None and not op.defaults)
     return of_one(op, general, forward, small, least, op.quick, bool(op.promotes))
 
 

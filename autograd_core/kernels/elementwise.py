@@ -200,9 +200,8 @@ def with_loops(name: str, forward: Callable, count: int) -> Callable:
     if name not in STEPS or name in TRUTHS or count > 2 or not COMPILED:
         return forward
     least = LEAST.get(f"elementwise.{name}", LARGE)
-    code = getattr(inspect.unwrap(forward), "__code__", None)
-    numbers = code is not None and code.co_kwonlyargcount
-    choose = (of_two if count == 2 else of_one_and_numbers if numbers else of_one)(name, forward, least)
+    way = of_two if count == 2 else of_one_and_numbers if number_of_params(forward) else of_one
+    choose = way(name, forward, least)
     choose.small, choose.least = forward, least  # for callers that look at the size themselves
     choose.__name__, choose.__wrapped__ = name, forward
     choose.__doc__ = None if isinstance(forward, np.ufunc) else forward.__doc__
@@ -212,43 +211,63 @@ def with_loops(name: str, forward: Callable, count: int) -> Callable:
 def of_one(name: str, forward: Callable, least: int) -> Callable:
     """The choice for an op of one input and no static parameters."""
     single = double = None
+    ndarray, new = np.ndarray, np.empty
 
     def choose(x):
-        nonlocal single, double
-        if x.__class__ is not np.ndarray or (count := x.size) < least:
+        if x.__class__ is not ndarray or (count := x.size) < least:
             return forward(x)
         dtype = x.dtype
         kernel = single if dtype is SINGLE else double if dtype is DOUBLE else None
         if kernel is None or not x.flags.carray:
-            if dtype not in FLOATS:
-                return forward(x)
-            single, double = whole(program(name, ONE), SINGLE), whole(program(name, ONE), DOUBLE)
-            return laid_out(choose, forward, x)
+            return unusual(x)
         if count <= MOST:
-            y = np.empty(x.shape, dtype)
+            y = new(x.shape, dtype)
             kernel(POOL, count, MOST, id(y), id(x))
         else:
             y = empty(x.shape, dtype)
             kernel(POOL, count, grain(count), id(y), id(x))
         return y
 
+    def unusual(x):
+        nonlocal single, double
+        if x.dtype not in FLOATS:
+            return forward(x)
+        if x.dtype is SINGLE:
+            single = whole(program(name, ONE), SINGLE).build().func
+        elif x.dtype is DOUBLE:
+            double = whole(program(name, ONE), DOUBLE).build().func
+        return choose(x) if x.flags.carray and x.dtype.isnative else laid_out(choose, forward, x)
+
     return choose
 
 
 def of_one_and_numbers(name: str, forward: Callable, least: int) -> Callable:
     """The choice for an op of one input; static parameters are numbers."""
+    order = inspect.unwrap(forward).__code__.co_varnames[1 : 1 + number_of_params(forward)]
+    kernels: dict[np.dtype, Callable] = {}
 
     def choose(x, **params):
-        if x.__class__ is not np.ndarray or (count := x.size) < least or x.dtype not in FLOATS:
+        if x.__class__ is not np.ndarray or (count := x.size) < least:
             return forward(x, **params)
-        if not x.flags.carray:
+        dtype = x.dtype
+        if (kernel := kernels.get(dtype)) is None:
+            if dtype not in FLOATS:
+                return forward(x, **params)
+            kernel = kernels[dtype] = whole(program(name, ONE, order), dtype)
+        if not x.flags.carray or not dtype.isnative:
             return laid_out(choose, forward, x, **params)
-        y = empty(x.shape, x.dtype)
-        kernel = whole(program(name, ONE, tuple(params)), x.dtype)
-        kernel(POOL, count, grain(count), id(y), id(x), *params.values())
+        values = params.values() if tuple(params) == order else [params[n] for n in order]
+        y = empty(x.shape, dtype)
+        kernel(POOL, count, grain(count), id(y), id(x), *values)
         return y
 
     return choose
+
+
+def number_of_params(forward: Callable) -> int:
+    """How many static parameters a function has."""
+    code = getattr(inspect.unwrap(forward), "__code__", None)
+    return code.co_kwonlyargcount if code else 0
 
 
 def laid_out(choose: Callable, forward: Callable, x: np.ndarray, **params: Any) -> np.ndarray:

@@ -112,8 +112,12 @@ def overwriting(function: Callable) -> Callable:
         write(input, function(clone(input) if isinstance(input, Traced) else input, *args, **options), f"{name}_")
         return input
 
+    @functools.wraps(function)
+    def call_alone(input, inplace=False):
+        return call(input, inplace=True) if inplace else function(input)
+
     name = function.__name__
-    return call
+    return call_alone if function.__code__.co_argcount == 1 else call
 
 
 def in_place(function: Callable) -> Callable:

@@ -95,7 +95,7 @@ def spelled(function: Callable) -> Callable:
                     options[names[n]] = options.pop(n)
                 if op or star in options:
                     args = (*args, *[options.pop(n) for n in (*positional[len(args) :], star) if n in options])
-            return function(*args, **options)
+            return function(*args, **options) if options else function(*args)
         except (AttributeError, TypeError) as error:
             raise unlike_a_tensor(function, args, options, error) from error
 
