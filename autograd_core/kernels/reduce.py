@@ -27,6 +27,7 @@ BLOCK, DEEP, PIECE = (
 )  # entries of a row, rows of columns, columns: what one partial result is made of
 RUN, GROUP = 2048, 8  # entries of a row that are joined as they come, and how many such runs
 GRAIN = 1 << 17  # entries that a thread takes at a time; up to so many, blocks may be larger
+SHARE = 1 << 15  # entries that a thread takes at a time where there are few
 FLOATS = frozenset("fd")
 SINGLE, DOUBLE = np.dtype("f"), np.dtype("d")
 
@@ -221,12 +222,12 @@ def in_one_call(name: str, rows: Kernel, columns: Kernel, then: tuple, root: boo
         """out (outer, inner) of x (outer, n, inner), given as records; `scale` and `after` are for the two kernels."""
         size, pieces = outer * n * inner, (inner + PIECE - 1) // PIECE
         xs, y = entries(zero, x, size), entries(zero, out, outer * inner)
-        both = scale * after
-        if inner == 1 and size <= GRAIN:
+        both, share = scale * after, SHARE if size <= 8 * GRAIN else GRAIN
+        if inner == 1 and (size <= SHARE or outer == 1 and size <= GRAIN):
             rows(0, outer, xs, y, n, n, 1, both)
         elif inner == 1:
-            blocks = (n + BLOCK - 1) // BLOCK
-            grain = max(GRAIN // min(n, BLOCK), 1)
+            blocks = (n + BLOCK - 1) // BLOCK if size > GRAIN else 1
+            grain = max(share // min(n, BLOCK), 1)
             if blocks == 1:
                 for_chunks(pool, rows, outer, grain, (xs, y, n, n, 1, both))
             else:
@@ -234,11 +235,11 @@ def in_one_call(name: str, rows: Kernel, columns: Kernel, then: tuple, root: boo
                 for_chunks(pool, rows, outer * blocks, grain, (xs, part, n, BLOCK, blocks, scale))
                 rows_then(0, outer, part, y, blocks, blocks, 1, after)
         elif n <= DEEP or size <= GRAIN and n <= 4 * DEEP:
-            grain = max(GRAIN // max(n * min(inner, PIECE), 1), 1)
+            grain = max(share // max(n * min(inner, PIECE), 1), 1)
             for_chunks(pool, columns, outer * pieces, grain, (xs, y, n, inner, n, 1, PIECE, both))
         else:
             blocks = (n + DEEP - 1) // DEEP
-            part, grain = np.empty(outer * blocks * inner, number), max(GRAIN // (DEEP * min(inner, PIECE)), 1)
+            part, grain = np.empty(outer * blocks * inner, number), max(share // (DEEP * min(inner, PIECE)), 1)
             for_chunks(pool, columns, outer * blocks * pieces, grain, (xs, part, n, inner, DEEP, blocks, PIECE, scale))
             columns_then(0, outer * pieces, part, y, blocks, inner, blocks, 1, PIECE, after)
         if scale < 0:

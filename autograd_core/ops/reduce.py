@@ -40,9 +40,9 @@ def spread(g, axis, keepdims):
 def axes_of(x: Any, dim: Any, name: str) -> tuple[int, ...]:
     """The axes meant by dim; none given means all."""
     n = x.ndim
-    if dim.__class__ is int:
-        return (one_axis(n, dim, name),) if n else all_axes(n, dim, name)
-    return EVERY[n] if dim is None or dim == () else all_axes(n, dim, name)
+    if dim is None or dim == ():
+        return EVERY[n]
+    return (one_axis(n, dim, name),) if n and dim.__class__ is int else all_axes(n, dim, name)
 
 
 def count(x: Any, axis: tuple) -> int:
@@ -124,7 +124,7 @@ def reduce_sum(x, *, axis, keepdims=False):
 def sum(x, dim=None, keepdim=False, *, dtype=None):
     """The sum of all entries, or along `dim`; integers add up to int64."""
     if dtype is None:
-        return reduce_sum(x, axis=EVERY[x.ndim] if dim is None else axes_of(x, dim, "sum"), keepdims=keepdim)
+        return reduce_sum(x, axis=axes_of(x, dim, "sum"), keepdims=keepdim)
     return typed(reduce_sum(typed(x, dtype), axis=axes_of(x, dim, "sum"), keepdims=keepdim), dtype)
 
 
@@ -250,8 +250,9 @@ class Extremes(NamedTuple):
 
 def _extreme(primitive: Any, x: Any, dim: Any, keepdim: bool, name: str) -> Any:
     axis = axes_of(x, dim, name)
-    demand_order(x, name)
-    demand_entries(x, axis, name)
+    if x.dtype.kind == "c" or 0 in x.shape:
+        demand_order(x, name)
+        demand_entries(x, axis, name)
     return primitive(x, axis=axis, keepdims=keepdim)
 
 
