@@ -13,6 +13,7 @@ from autograd_core.kernels import _jit
 from autograd_core.kernels import elementwise as loops
 from autograd_core.kernels._threads import get_num_threads, set_num_threads
 from autograd_core.op import REGISTRY
+from autograd_core.ops import activations
 from autograd_core.tensor import at
 
 compiled = pytest.mark.skipif(not _jit.COMPILED, reason="nothing is compiled")
@@ -245,3 +246,10 @@ def test_gradients_do_not_share_memory_with_anything():
     u = ag.tensor(x, requires_grad=True)
     (u.tanh() + u.exp()).backward(ag.tensor(np.ones_like(x)))
     np.testing.assert_allclose(u.grad.numpy(), 1 - np.tanh(x) ** 2 + np.exp(x), rtol=2e-5)
+
+
+@pytest.mark.parametrize("name", ["relu", "softplus", "sum", "amax", "var"])
+def test_a_type_may_carry_notes_of_its_owner(name):
+    x = np.linspace(-1, 1, 200).astype(np.dtype("f4", metadata={"unit": "m"}))
+    f = getattr(ag, name, None) or getattr(activations, name)
+    assert np.allclose(f(ag.from_numpy(x)).numpy(), f(ag.from_numpy(x.astype("f8"))).numpy(), rtol=1e-5)

@@ -230,13 +230,13 @@ def of_one(name: str, forward: Callable, least: int) -> Callable:
 
     def unusual(x):
         nonlocal single, double
-        if x.dtype not in FLOATS:
-            return forward(x)
         if x.dtype is SINGLE:
             single = whole(program(name, ONE), SINGLE).build().func
         elif x.dtype is DOUBLE:
             double = whole(program(name, ONE), DOUBLE).build().func
-        return choose(x) if x.flags.carray and x.dtype.isnative else laid_out(choose, forward, x)
+        else:
+            return forward(x)
+        return choose(x) if x.flags.carray else laid_out(choose, forward, x)
 
     return choose
 
@@ -254,7 +254,7 @@ def of_one_and_numbers(name: str, forward: Callable, least: int) -> Callable:
             if dtype not in FLOATS:
                 return forward(x, **params)
             kernel = kernels[dtype] = whole(program(name, ONE, order), dtype)
-        if not x.flags.carray or not dtype.isnative:
+        if not x.flags.carray:
             return laid_out(choose, forward, x, **params)
         values = params.values() if tuple(params) == order else [params[n] for n in order]
         y = empty(x.shape, dtype)
