@@ -66,7 +66,7 @@ def max_columns(begin, end, x, out, n, inner, block, blocks, piece, sign):
             place += inner
 
 
-MAX = way("max", max_rows, max_columns, (max_rows, max_columns))
+_, _, MAX_SINGLE, MAX_DOUBLE = way("max", max_rows, max_columns, (max_rows, max_columns))
 
 
 @kernel(chunks=True)
@@ -190,7 +190,7 @@ def _sample(rng, n, dtype):
 def most(x, axis, sign, keepdims=False):
     """The largest entry over some axes, or with sign=-1 the smallest."""
     dtype = x.dtype
-    kernel = MAX.of(dtype)
+    kernel = MAX_SINGLE if dtype is SINGLE else MAX_DOUBLE if dtype is DOUBLE else None
     if kernel is None or not axis or not x.size:
         return _most(x, axis, sign, keepdims)
     if x.flags.carray and (seen := view(x.shape, axis, keepdims)):

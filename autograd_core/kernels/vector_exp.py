@@ -135,9 +135,10 @@ def exp_times(x, more, factor, factor_low):
     x = lowest if x < lowest else x
     shift, up, down = pick(x, 12582912.0, 6755399441055744.0), pick(x, 64.0, 100.0), pick(x, 2.0**-64, 2.0**-100)
     n = (x * like(x, 1.4426950408889634) + shift) - shift
-    r = x - n * pick(x, 0.693145752, 0.6931471803691238)
-    r = r - (n * pick(x, 1.42860677e-06, 1.9082149292705877e-10) - more)
-    less = r * r * EXP(r) + r
+    whole = x - n * pick(x, 0.693145752, 0.6931471803691238)
+    rest = n * pick(x, 1.42860677e-06, 1.9082149292705877e-10) - more
+    r = whole - rest
+    less = exp_less_one(r, (whole - r) - rest)
     return ((factor * less + factor_low) + factor) * two_to(n + up) * down
 
 

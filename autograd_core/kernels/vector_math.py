@@ -49,7 +49,7 @@ ERF = Polynomial(
 TAIL = Polynomial(
     "TAIL",
     (-2.2897315e-05, -0.00018931906, -0.0002899621, 0.00072245824, 0.0025179195, -0.0016163017, -0.016385728,
-     0.009238232, 0.13198698, -0.4336921),
+     0.009238208, 0.13198698, -0.4336921),
     (-2.9646675785951264e-10, 1.4486023008981952e-09, 7.935775674443539e-09, -8.34193754991671e-09,
      -6.602444687498478e-08, 4.0937154333500476e-08, 4.3291327115374446e-07, -3.3557489768871334e-07,
      -2.7689771179262695e-06, 3.9803999034088435e-06, 1.6681052647316033e-05, -4.976265873915519e-05,
@@ -217,7 +217,8 @@ def erf(x):
 
 
 @inline
-def erfc(x):
+def erfc_as_it_is(x):
+    """erfc in the type of x; too far off in float32."""
     t = abs(x)
     t = like(x, 30) if t > like(x, 30) else t
     square = t * t
@@ -232,6 +233,11 @@ def erfc(x):
 
 
 @inline
+def erfc(x):
+    return like(x, erfc_as_it_is(np.float64(x)))
+
+
+@inline
 def gelu(x):
     """x times the probability that a normal number is below x."""
     t = abs(x)
@@ -240,6 +246,9 @@ def gelu(x):
     part, low, rest = tail(t, like(x, 0), t)
     y = exp_times(half * square, rest + half * fma(t, t, -square), part, low)
     y = positive_part(x) - y
+    if single(x):  # near 0 the quotients above lose too much
+        near = square * (like(x, 0.3989422804) - square * (like(x, 0.0664903801) - square * like(x, 0.009973557)))
+        y = x * like(x, 0.5) + near if t < like(x, 0.125) else y
     return x if x == like(x, 0) else y
 
 

@@ -61,6 +61,8 @@ def rounded_once(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def call(x, *args, **options):
+        if not options and x.dtype.char != "e":
+            return function(x, *args)
         wanted = options.get("dtype")
         if x.dtype != float16 and (wanted is None or as_dtype(wanted) != float16):
             return function(x, *args, **options)
@@ -248,22 +250,24 @@ class Extremes(NamedTuple):
     max: Any
 
 
-def _extreme(primitive: Any, x: Any, dim: Any, keepdim: bool, name: str) -> Any:
-    axis = axes_of(x, dim, name)
-    if x.dtype.kind == "c" or 0 in x.shape:
-        demand_order(x, name)
-        demand_entries(x, axis, name)
-    return primitive(x, axis=axis, keepdims=keepdim)
+def _refuse(x: Any, dim: Any, name: str) -> None:
+    """Raise if extremes of x, complex or empty, cannot be had."""
+    demand_order(x, name)
+    demand_entries(x, axes_of(x, dim, name), name)
 
 
 def amax(x, dim=(), keepdim=False):
     """The largest entry of all, or along `dim`; equal entries share the gradient."""
-    return _extreme(reduce_max, x, dim, keepdim, "amax")
+    if x.dtype.kind == "c" or 0 in x.shape:
+        _refuse(x, dim, "amax")
+    return reduce_max(x, axis=axes_of(x, dim, "amax"), keepdims=keepdim)
 
 
 def amin(x, dim=(), keepdim=False):
     """The smallest entry of all, or along `dim`; equal entries share the gradient."""
-    return _extreme(reduce_min, x, dim, keepdim, "amin")
+    if x.dtype.kind == "c" or 0 in x.shape:
+        _refuse(x, dim, "amin")
+    return reduce_min(x, axis=axes_of(x, dim, "amin"), keepdims=keepdim)
 
 
 def aminmax(x, *, dim=None, keepdim=False):

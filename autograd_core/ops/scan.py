@@ -230,7 +230,8 @@ def prod(x, dim=None, keepdim=False, *, dtype=None):
     """The product of all entries, or along `dim`; the gradient is right whatever entries are zero."""
     x, axis = typed(x, dtype), axes_of(x, dim, "prod")
     if len(axis) == x.ndim and not keepdim:
-        return typed(reduce_prod(reshape_to(x, shape=(count(x, axis),)), axis=-1), dtype)
+        x = x if len(axis) == 1 else reshape_to(x, shape=(count(x, axis),))
+        return typed(reduce_prod(x, axis=-1), dtype)
     for a in axis:
         x = reduce_prod(x, axis=a, keepdims=True)
     x = typed(x, dtype)
