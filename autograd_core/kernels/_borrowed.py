@@ -15,10 +15,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
 from ._native import WideCompiler
-
-HEAD = (
-    object.__basicsize__
-)  # bytes of a Python object before what NumPy has in an array's record: first, where entries are
+from ._products import HEAD
 
 
 @intrinsic
@@ -40,7 +37,7 @@ def entries(typingctx, like, record, count):
     kind = types.Array(like, 1, "C")
 
     def generate(context, builder, sig, args):
-        word = builder.add(args[1], context.get_constant(types.intp, HEAD))
+        word = builder.add(args[1], context.get_constant(types.intp, 8 * HEAD))
         place = builder.load(builder.inttoptr(word, ir.IntType(64).as_pointer()))
         bare, size = make_array(kind)(context, builder), context.get_abi_sizeof(context.get_data_type(like))
         step = context.get_constant(types.intp, size)

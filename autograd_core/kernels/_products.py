@@ -27,9 +27,7 @@ BLOCK = 576 << 10  # bytes of a that a cell reads, at most: with a panel, they f
 LOW = 4 * 14  # rows of a cell, at least, if there are so many
 CELLS = 16  # of c, at least, so that threads are done at about the same time
 GAP = 16  # entries between copied rows: with a power of two from one to the next, all would share a few lines of the cache
-GRAIN = (
-    1 << 17
-)  # products that a thread takes at a time, at least, counting those of parts of tiles as if they were whole
+GRAIN = 1 << 17  # products that a thread takes at a time, at least; parts of tiles count as if they were whole
 START = 8  # products for each entry of a tile that take as long as it takes to begin with it
 ALONE = 640_000  # products below which a second thread does not pay
 PACKED = 1 << 26  # products from which a is copied

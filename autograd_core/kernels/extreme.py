@@ -9,6 +9,8 @@ import numpy as np
 
 from . import _memory
 from ._jit import Kernel, Late, choice, kernel, plain
+
+# fmt: off
 from .reduce import (
     DOUBLE,
     FLOATS,
@@ -16,7 +18,6 @@ from .reduce import (
     PIECE,
     POOL,
     SINGLE,
-    Way,
     at,
     layout,
     reduced,
@@ -25,7 +26,9 @@ from .reduce import (
     view,
     way,
     without,
-)  # fmt: skip
+)
+
+# fmt: on
 
 NEAR = 1024  # entries of which one is found by looking at each
 entries, greatest = Late("_borrowed", "entries"), Late("_order", "greatest")
@@ -92,7 +95,7 @@ def place_columns(begin, end, x, out, n, inner, piece, sign):
             y[j] = where[j]
 
 
-def where(dtype: np.dtype) -> Kernel:
+def placing(dtype: np.dtype) -> Kernel:
     """A kernel for the places in a small array of a type."""
     zero, number = dtype.type(0), dtype.type
 
@@ -119,7 +122,7 @@ def where(dtype: np.dtype) -> Kernel:
     return places
 
 
-PLACE = Way(max_rows, place_columns, where(SINGLE), where(DOUBLE))
+PLACE_SINGLE, PLACE_DOUBLE = placing(SINGLE), placing(DOUBLE)
 
 
 @kernel(chunks=True)
@@ -207,7 +210,8 @@ def most(x, axis, sign, keepdims=False):
 @choice(reference=_place, sample=lambda *a: (_sample(*a), (-2,), 1))
 def place(x, axis, sign, keepdims=True):
     """Where along an axis, or along all of the last, the first largest (smallest) entry is, or the first NaN."""
-    kernel = PLACE.of(x.dtype)
+    dtype = x.dtype
+    kernel = PLACE_SINGLE if dtype is SINGLE else PLACE_DOUBLE if dtype is DOUBLE else None
     if kernel is None or x.size == 0 or not axis:
         return _place(x, axis, sign, keepdims)
     if x.size <= GRAIN and (seen := view(x.shape, axis, keepdims)):

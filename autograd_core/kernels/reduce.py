@@ -20,11 +20,7 @@ from ._threads import ADDRESS as POOL
 from .sums import LONG, add_up
 
 entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
-BLOCK, DEEP, PIECE = (
-    1 << 16,
-    128,
-    1024,
-)  # entries of a row, rows of columns, columns: what one partial result is made of
+BLOCK, DEEP, PIECE = 1 << 16, 128, 1024  # entries of a row, rows of columns, columns: what makes one partial result
 RUN, GROUP = 2048, 8  # entries of a row that are joined as they come, and how many such runs
 GRAIN = 1 << 17  # entries that a thread takes at a time; up to so many, blocks may be larger
 SHARE = 1 << 15  # entries that a thread takes at a time where there are few
