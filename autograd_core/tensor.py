@@ -218,20 +218,23 @@ class Tensor(Traced):
             raise RuntimeError("deepcopy: only leaf tensors can be copied deeply; use clone(), or detach() first")
         copy = type(self).__new__(type(self))
         memo[id(self)] = copy
-        copy.__setstate__((np.array(self.value), self.requires_grad, deepcopy(self.grad, memo)))
-        vars(copy).update(deepcopy(vars(self), memo)) if hasattr(self, "__dict__") else None
+        own = deepcopy(getattr(self, "__dict__", None), memo)
+        copy.__setstate__((np.array(self.value), self.requires_grad, deepcopy(self.grad, memo), own))
         return copy
 
     def __reduce__(self):
         if not self.is_leaf:
             raise RuntimeError("pickle: only leaf tensors can be pickled; use detach() first")
-        return _blank, (type(self),), (self.value, self.requires_grad, self.grad)
+        own = getattr(self, "__dict__", None)  # what users have set on tensors of classes of theirs
+        return _blank, (type(self),), (self.value, self.requires_grad, self.grad, own)
 
     def __setstate__(self, saved: tuple) -> None:
         self.value, self.node, self.leaf, self.origin = saved[0], None, None, None
         self.requires_grad = saved[1]
         if saved[2] is not None:
             self.grad = saved[2]
+        if saved[3]:
+            vars(self).update(saved[3])
 
 
 DETACH = Op(lambda x: x, (), name="detach")  # not for calling: what those who watch calls are told

@@ -1,26 +1,26 @@
 """Parts of neural networks, under PyTorch's names."""
 
-from __future__ import annotations
+from . import functional, init
+from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from .linear import Bilinear, Identity, LazyLinear, Linear
+from .module import Module
+from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
-from typing import Any
-
-from autograd_core import Tensor
-
-__all__ = ["Parameter"]
-
-
-class Parameter(Tensor):
-    """A tensor that is meant to be trained: it requires gradients unless told otherwise; a tensor's data is shared."""
-
-    __slots__ = ()
-
-    def __init__(self, data: Any = (), requires_grad: bool = True):
-        super().__init__(() if isinstance(data, Tensor) else data)
-        if isinstance(data, Tensor):
-            self.value = data.value
-        self.requires_grad = requires_grad
-
-    def __repr__(self) -> str:
-        return f"Parameter containing:\n{self.detach()!r}"
-
-    __str__ = __repr__
+__all__ = [
+    "Bilinear",
+    "Buffer",
+    "Identity",
+    "LazyLinear",
+    "Linear",
+    "Module",
+    "ModuleDict",
+    "ModuleList",
+    "Parameter",
+    "ParameterDict",
+    "ParameterList",
+    "Sequential",
+    "UninitializedBuffer",
+    "UninitializedParameter",
+    "functional",
+    "init",
+]

@@ -1,0 +1,155 @@
+"""The state of a model: collecting it under names, and loading it from what was collected here or in PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd_core import Tensor, no_grad
+
+from .hooks import run
+from .parameter import Buffer, Parameter, is_uninitialized
+
+EXTRA = "_extra_state"
+
+
+class Keys(NamedTuple):
+    """What did not match when a state was loaded."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+    def __repr__(self) -> str:
+        text = f"Keys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+        return text if any(self) else "<All keys matched successfully>"
+
+
+def own(module: Any) -> dict[str, Tensor]:
+    """What of the state belongs to the module itself: its parameters, then its persistent buffers."""
+    buffers = {n: b for n, b in module.held(Buffer) if module.is_persistent(n)}
+    return dict(module.held(Parameter)) | buffers
+
+
+def has_extra(module: Any) -> bool:
+    """Whether its class defines a state besides tensors, by `get_extra_state` and `set_extra_state`."""
+    return hasattr(type(module), "get_extra_state")
+
+
+def collected(module: Any, into: Any, prefix: str, keep_vars: bool) -> Any:
+    """The state of a module and of all inside it, under `prefix`."""
+    run(module, "state_before", prefix, keep_vars)
+    for name, tensor in own(module).items():
+        into[prefix + name] = tensor if keep_vars or is_uninitialized(tensor) else tensor.detach()
+    if has_extra(module):
+        into[prefix + EXTRA] = module.get_extra_state()
+    for name, child in module.submodules():
+        child.state_dict(destination=into, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+    run(module, "state_after", into, prefix, {})
+    return into
+
+
+def expected(module: Any, prefix: str = "") -> dict[str, tuple[Any, str]]:
+    """For every name in the state, the module that holds it and the name there."""
+    names = {prefix + name: (module, name) for name in own(module)}
+    if has_extra(module):
+        names[prefix + EXTRA] = (module, EXTRA)
+    for name, child in module.submodules():
+        names |= expected(child, f"{prefix}{name}.")
+    return names
+
+
+def loaded(module: Any, state: Mapping[str, Any], strict: bool, assign: bool) -> Keys:
+    """Copy a state into a model, after everything about it has been checked."""
+    if not isinstance(state, Mapping):
+        raise TypeError(f"load_state_dict: expected names and tensors in a dict, got {type(state).__name__}")
+    given, missing, unexpected, errors = dict(state), [], [], []  # type: ignore[var-annotated]
+    for path, m in module.named_modules():
+        prefix = f"{path}." if path else ""
+        m.before_load(given, prefix)
+        run(m, "load_before", given, prefix, {}, strict, missing, unexpected, errors)
+    places = expected(module)
+    missing += [n for n in places if n not in given]
+    unexpected += [n for n in given if n not in places]
+    values = {n: given[n] if n.endswith(EXTRA) else array_of(n, given[n], errors) for n in places if n in given}
+    errors += [text for n, (m, name) in places.items() if n in values for text in misfit(n, m, name, values[n])]
+    if strict:
+        errors = told(missing, unexpected) + errors
+    if errors:
+        raise RuntimeError(f"load_state_dict: this state is not one of {type(module).__name__}:\n" + "\n".join(errors))
+    for n, value in values.items():
+        put(*places[n], value, assign)
+    keys = Keys(missing, unexpected)
+    for m in module.modules():
+        run(m, "load_after", keys)
+    return keys
+
+
+def array_of(name: str, value: Any, errors: list[str]) -> Any:
+    """The array of an entry: a tensor of ours or of PyTorch's, an array or a number."""
+    if is_uninitialized(value):
+        return value
+    if isinstance(value, Tensor):
+        return value.value
+    try:
+        array = np.asarray(value.detach() if hasattr(value, "detach") else value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        errors.append(f"  {name}: {type(value).__name__} does not become an array ({error})")
+        return None
+    if array.dtype.kind not in "biufc":
+        errors.append(f"  {name}: expected a tensor or an array of numbers, got {type(value).__name__}")
+        return None
+    return array
+
+
+def misfit(name: str, module: Any, attribute: str, value: Any) -> list[str]:
+    """What is wrong with the shape of a value, and what it may come from."""
+    if attribute == EXTRA or value is None or is_uninitialized(value):
+        return []
+    want = vars(module)[attribute]
+    if is_uninitialized(want) or want.shape == value.shape:
+        return []
+    hint = ""
+    if value.shape == want.shape[::-1]:
+        hint = "; it looks transposed: a weight is (out, in) here, as in PyTorch"
+    elif value.size == want.numel():
+        hint = "; the number of entries is right, so a reshape may be missing"
+    return [f"  {name}: shape {tuple(value.shape)} in the state, {tuple(want.shape)} in the model{hint}"]
+
+
+def told(missing: list[str], unexpected: list[str]) -> list[str]:
+    """The names that do not match, with what is likely the cause."""
+    lines = [f"  missing: {', '.join(missing)}"] if missing else []
+    lines += [f"  unexpected: {', '.join(unexpected)}"] if unexpected else []
+    heads = {n.partition(".")[0] + "." for n in unexpected}
+    if missing and len(heads) == 1 and {n.removeprefix(*heads) for n in unexpected} >= set(missing):
+        lines.append(f"  every name begins with {heads.pop()!r}: take it off, or load into the module of that name")
+    elif missing and unexpected:
+        pairs = [(n, get_close_matches(n, unexpected, 1, 0.8)) for n in missing]
+        lines += [f"  is {close[0]!r} meant for {n!r}?" for n, close in pairs[:3] if close]
+    return lines
+
+
+def put(module: Any, name: str, value: Any, assign: bool) -> None:
+    """Set one entry of the state."""
+    if name == EXTRA:
+        module.set_extra_state(value)
+        return
+    old = vars(module)[name]
+    if is_uninitialized(value):
+        return
+    if is_uninitialized(old):
+        old.materialize(value.shape)
+    if assign:
+        new = Tensor(value)
+        new.value = value
+        if isinstance(old, Parameter):
+            new = Parameter(new, requires_grad=old.requires_grad)
+        elif isinstance(old, Buffer):
+            new = Buffer(new, persistent=old.persistent)
+        setattr(module, name, new)
+        return
+    with no_grad():
+        old.copy_(Tensor(value))

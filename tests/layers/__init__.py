@@ -1,0 +1,78 @@
+"""On what every layer is compared with PyTorch's: a table for each file of `nn`, in the file of that name here.
+
+A line is a constructor's arguments and the inputs of a call.  `tests/test_nn_parity.py` does the same with every line:
+names, shapes and order of the state, what is printed, outputs, gradients of inputs and parameters, and buffers
+afterwards, in training and in evaluation, in float32 and float64.  A layer of PyTorch's without a line fails there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass
+class Case:
+    """One layer made with some arguments, and called on some inputs."""
+
+    name: str
+    args: tuple
+    options: dict
+    inputs: Callable  # of a Draw: the arguments of the call, in order; a dict at the end has those with names
+    modes: tuple = ("train", "eval")
+    tolerance: float = 1.0  # by how much errors may be larger than elsewhere; a comment beside the line says why
+    call: Callable = field(default=lambda layer, *inputs, **named: layer(*inputs, **named))
+
+    def __str__(self) -> str:
+        given = [repr(a) for a in self.args] + [f"{k}={v!r}" for k, v in self.options.items()]
+        return f"{self.name}({', '.join(given)})"
+
+
+@dataclass
+class Draw:
+    """Inputs of one case, in one type, the same in every run."""
+
+    rng: np.random.Generator
+    dtype: Any
+
+    def __call__(self, *shape: int) -> np.ndarray:
+        """Normal numbers."""
+        return self.rng.standard_normal(shape).astype(self.dtype)
+
+    def positive(self, *shape: int) -> np.ndarray:
+        """Numbers between 0.1 and 0.9."""
+        return self.rng.uniform(0.1, 0.9, shape).astype(self.dtype)
+
+    def integers(self, high: int, *shape: int, low: int = 0) -> np.ndarray:
+        """Whole numbers from low on, below high."""
+        return self.rng.integers(low, high, shape)
+
+    def signs(self, *shape: int) -> np.ndarray:
+        """Minus one or one."""
+        return self.rng.choice([-1.0, 1.0], shape).astype(self.dtype)
+
+    def truths(self, *shape: int) -> np.ndarray:
+        """True or false."""
+        return self.rng.random(shape) < 0.5
+
+
+def case(name: str, *args: Any, inputs: Callable, settings: dict | None = None, **options: Any) -> Case:
+    """A line of a table: the layer, its arguments, what it is called on; `settings` are those of Case."""
+    return Case(name, args, options, inputs, **(settings or {}))
+
+
+def cases() -> list[Case]:
+    """All tables."""
+    files = [importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)]
+    return [c for file in files for c in file.CASES]
+
+
+def left_out() -> dict[str, str]:
+    """Layers of PyTorch's without a line, and why."""
+    files = [importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)]
+    return {name: why for file in files for name, why in getattr(file, "LEFT_OUT", {}).items()}
