@@ -200,9 +200,8 @@ class ParameterList(Held, Module):
     def _checked(self, entry: Any) -> Any:
         return Parameter(entry) if isinstance(entry, Tensor) and not isinstance(entry, Parameter) else entry
 
-    def extra_repr(self) -> str:
-        """One line for each."""
-        return "\n".join(f"({i}): {told(entry)}" for i, entry in enumerate(self))
+    def __repr__(self) -> str:
+        return shown(type(self).__name__, self.extra_repr(), [f"({i}): {told(p)}" for i, p in enumerate(self)])
 
 
 class ParameterDict(Named, Module):
@@ -232,9 +231,8 @@ class ParameterDict(Named, Module):
         """Another dict of the same parameters."""
         return ParameterDict(dict(self.items()))
 
-    def extra_repr(self) -> str:
-        """One line for each."""
-        return "\n".join(f"({key}): {told(entry)}" for key, entry in self.items())
+    def __repr__(self) -> str:
+        return shown(type(self).__name__, self.extra_repr(), [f"({key}): {told(p)}" for key, p in self.items()])
 
 
 def told(entry: Any) -> str:

@@ -1,0 +1,329 @@
+"""Modules: what they hold and under which names, modes, hooks, state, copies, printing."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import autograd_core as ag
+import nn
+
+
+class Net(nn.Module):
+    """Holds a bit of everything, and never calls `super().__init__()`."""
+
+    def __init__(self):
+        self.scale = nn.Parameter(np.ones(3, np.float32))
+        self.first = nn.Linear(3, 4)
+        self.register_buffer("steps", ag.tensor(0))
+        self.register_buffer("scratch", ag.zeros(2), persistent=False)
+        self.mean = nn.Buffer(ag.zeros(3))
+        self.missing = None
+        self.blocks = nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4, bias=False)])
+        self.heads = nn.ModuleDict({"left": nn.Linear(4, 2), "right": self.blocks[0]})
+        self.list = nn.ParameterList([ag.zeros(2), ag.ones(1)])
+
+    def forward(self, x):
+        x = self.first(x * self.scale)
+        for block in self.blocks:
+            x = block(x)
+        return self.heads["left"](x)
+
+
+NAMES = [
+    "scale", "first.weight", "first.bias", "blocks.0.weight", "blocks.0.bias", "blocks.1.weight", "heads.left.weight",
+    "heads.left.bias", "list.0", "list.1",
+]  # fmt: skip
+
+
+def test_what_a_module_holds_is_found_in_its_attributes():
+    net = Net()
+    assert [n for n, _ in net.named_parameters()] == NAMES
+    assert [n for n, _ in net.named_buffers()] == ["steps", "scratch", "mean"]
+    assert [n for n, _ in net.named_children()] == ["first", "blocks", "heads", "list"]
+    modules = ["", "first", "blocks", "blocks.0", "blocks.1", "heads", "heads.left", "list"]
+    assert [n for n, _ in net.named_modules()] == modules
+    assert len(list(net.named_parameters(remove_duplicate=False))) == len(NAMES) + 2
+    assert [n for n, _ in net.named_parameters(prefix="net", recurse=False)] == ["net.scale"]
+    assert net.get_parameter("heads.right.weight") is net.blocks[0].weight
+    assert net.get_buffer("steps") is net.steps and net.get_submodule("heads.left") is net.heads["left"]
+    assert net.get_submodule("") is net
+
+
+def test_the_state_has_persistent_buffers_and_shared_names():
+    state = Net().state_dict()
+    assert [n for n in state if not n.startswith("heads.right")] == [NAMES[0], "steps", "mean", *NAMES[1:]]
+    assert {"heads.right.weight", "heads.right.bias"} < set(state)
+    assert not any(t.requires_grad for t in state.values())
+    assert all(t.requires_grad for n, t in Net().state_dict(keep_vars=True).items() if n in NAMES)
+
+
+def test_a_buffer_stays_one_when_another_tensor_is_assigned():
+    net = Net()
+    net.steps = net.steps + 1
+    assert int(net.state_dict()["steps"]) == 1
+    net.register_buffer("steps", None)
+    assert "steps" not in net.state_dict() and net.steps is None
+
+
+def test_loading_copies_into_the_same_parameters():
+    net, other = Net(), Net()
+    before = list(net.parameters())
+    assert repr(net.load_state_dict(other.state_dict())) == "<All keys matched successfully>"
+    assert all(a is b for a, b in zip(before, net.parameters()))
+    x = ag.randn(2, 3)
+    assert np.array_equal(net(x).detach().numpy(), other(x).detach().numpy())
+    other.scale.data.fill_(5)
+    assert net.scale[0].item() == 1
+
+
+def test_loading_takes_arrays_and_assigns_if_asked():
+    net, state = nn.Linear(2, 1), {"weight": np.ones((1, 2)), "bias": np.zeros(1, np.float32)}
+    net.load_state_dict(state)
+    assert net.weight.dtype == np.float32 and net.weight.detach().numpy().tolist() == [[1, 1]]
+    net.load_state_dict(state, assign=True)
+    assert net.weight.dtype == np.float64 and isinstance(net.weight, nn.Parameter) and net.weight.requires_grad
+
+
+def test_errors_of_loading_list_everything_and_change_nothing():
+    net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    before = copy.deepcopy(net.state_dict())
+    state = {"0.weight": np.ones((2, 3)), "0.bais": np.ones(3), "1.weight": np.ones((1, 3)), "1.bias": np.ones(2)}
+    with pytest.raises(RuntimeError) as caught:
+        net.load_state_dict(state)
+    text = str(caught.value)
+    for part in ("missing: 0.bias", "unexpected: 0.bais", "'0.bais' meant for '0.bias'", "(2, 3)", "(3, 2)",
+                 "transposed", "1.bias: shape (2,) in the state, (1,) in the model"):  # fmt: skip
+        assert part in text, part
+    assert all(np.array_equal(before[n].detach().numpy(), t.detach().numpy()) for n, t in net.state_dict().items())
+    keys = net.load_state_dict({"0.weight": np.ones((3, 2)), "more": np.ones(1)}, strict=False)
+    assert keys.missing_keys == ["0.bias", "1.weight", "1.bias"] and keys.unexpected_keys == ["more"]
+    with pytest.raises(RuntimeError, match="begins with 'module.'"):
+        net.load_state_dict({f"module.{n}": t for n, t in net.state_dict().items()})
+    with pytest.raises(RuntimeError, match="0.weight: expected a tensor or an array of numbers, got str"):
+        net.load_state_dict({**before, "0.weight": "text"})
+    with pytest.raises(TypeError, match="names and tensors in a dict, got list"):
+        net.load_state_dict([1])
+
+
+def test_extra_state_travels():
+    class Counting(nn.Linear):
+        count = 0
+
+        def get_extra_state(self):
+            return {"count": self.count}
+
+        def set_extra_state(self, state):
+            self.count = state["count"]
+
+    one, two = nn.Sequential(Counting(1, 1)), nn.Sequential(Counting(1, 1))
+    one[0].count = 7
+    assert list(one.state_dict()) == ["0.weight", "0.bias", "0._extra_state"]
+    two.load_state_dict(one.state_dict())
+    assert two[0].count == 7
+
+
+def test_modes_freezing_and_gradients():
+    net = Net()
+    assert net.eval() is net and not any(m.training for m in net.modules())
+    assert net.train() is net and all(m.training for m in net.modules())
+    net.first.requires_grad_(False)
+    net(ag.randn(2, 3)).sum().backward()
+    assert net.first.weight.grad is None and net.scale.grad is not None
+    net.zero_grad(set_to_none=False)
+    assert net.scale.grad.detach().numpy().tolist() == [0, 0, 0]
+    net.zero_grad()
+    assert net.scale.grad is None
+    with pytest.raises(ValueError, match="True or False, got 'yes'"):
+        net.train("yes")
+
+
+def test_types_change_in_place_with_gradients_but_not_whole_numbers():
+    net = Net()
+    net(ag.randn(2, 3)).sum().backward()
+    weight = net.first.weight
+    assert net.double() is net and net.first.weight is weight
+    assert weight.dtype == weight.grad.dtype == np.float64 and net.steps.dtype == np.int64
+    net(ag.randn(2, 3).double()).sum().backward()
+    assert net.to(ag.float32).first.weight.dtype == np.float32
+    assert net.to("cpu").half().mean.dtype == np.float16 and net.float().scale.dtype == np.float32
+    assert net.to("float64").scale.dtype == np.float64 and net.to(ag.zeros(1)).scale.dtype == np.float32
+    with pytest.raises((RuntimeError, ValueError), match="cuda"):
+        net.to("cuda")
+    with pytest.raises((RuntimeError, ValueError), match="cuda"):
+        net.cuda()
+
+
+def test_copies_are_independent_and_keep_what_is_shared():
+    net = Net()
+    for other in (copy.deepcopy(net), pickle.loads(pickle.dumps(net.heads["left"]))):
+        assert isinstance(other, nn.Module) and next(other.parameters()).requires_grad
+    other = copy.deepcopy(net)
+    assert other.heads["right"] is other.blocks[0] is not net.blocks[0]
+    other.scale.data.zero_()
+    assert net.scale.detach().numpy().tolist() == [1, 1, 1]
+    net.scale.note = "kept"
+    assert copy.deepcopy(net).scale.note == pickle.loads(pickle.dumps(net.scale)).note == "kept"
+
+
+def test_names_are_checked():
+    net = Net()
+    for call in (net.register_parameter, net.register_buffer, net.add_module):
+        with pytest.raises(TypeError):
+            call("new", 3)
+        with pytest.raises(KeyError, match="dots"):
+            call("a.b", None)
+        with pytest.raises(KeyError, match="already"):
+            call("forward", None)
+    with pytest.raises(AttributeError, match="heads has no module 'middle'; inside it: left, right"):
+        net.get_submodule("heads.middle.x")
+    with pytest.raises(AttributeError, match="Linear has no 'wieght'; it has weight, bias"):
+        net.get_parameter("first.wieght")
+    net.set_submodule("heads.left", nn.Identity())
+    assert isinstance(net.heads["left"], nn.Identity)
+
+
+def test_errors_say_where():
+    class Outer(nn.Module):
+        def __init__(self):
+            self.encoder = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.Linear(5, 2)))
+
+        def forward(self, x):
+            return self.encoder(x)
+
+    with pytest.raises(ValueError, match=r"^encoder.1.0 \(Linear\(in_features=5, .*\): linear: input is \(2, 4\)"):
+        Outer()(ag.randn(2, 3))
+    with pytest.raises(TypeError, match="Module: forward is not defined; write"):
+        nn.Module()()
+
+
+def test_forward_hooks():
+    calls = []
+    net = nn.Sequential(nn.Linear(2, 2), nn.Identity())
+    first = net[0].register_forward_pre_hook(lambda m, args: calls.append("pre") or (args[0] * 2,))
+    net[0].register_forward_hook(lambda m, args, y: calls.append("post") or y + 1)
+    net[0].register_forward_hook(lambda m, args, y: calls.append("first"), prepend=True)
+    net[0].register_forward_pre_hook(lambda m, a, k: calls.append("named") or (a, k), with_kwargs=True, prepend=True)
+    x = ag.randn(3, 2)
+    y = net(x)
+    assert calls == ["named", "pre", "first", "post"]
+    np.testing.assert_allclose(
+        y.detach().numpy(), nn.functional.linear(x * 2, net[0].weight, net[0].bias).detach().numpy() + 1
+    )
+    first.remove()
+    calls.clear()
+    net(x)
+    assert calls == ["named", "first", "post"]
+
+    calls.clear()
+    net[1].forward = None
+    net[1].register_forward_hook(lambda m, args, y: calls.append(y), always_call=True)
+    with pytest.raises(TypeError):
+        net(x)
+    assert calls[-1] is None
+
+
+def test_backward_hooks_see_and_replace_gradients():
+    seen = []
+    layer = nn.Linear(2, 3)
+    layer.register_full_backward_hook(lambda m, gi, go: seen.append((gi, go)))
+    layer.register_full_backward_hook(lambda m, gi, go: (None if gi[0] is None else gi[0] * 10,))
+    x = ag.randn(4, 2, requires_grad=True)
+    layer(x).sum().backward()
+    ((grad_input, grad_output),) = seen
+    assert np.array_equal(grad_output[0].detach().numpy(), np.ones((4, 3)))
+    np.testing.assert_allclose(x.grad.detach().numpy(), 10 * grad_input[0].detach().numpy())
+
+    seen.clear()
+    layer.register_full_backward_pre_hook(lambda m, go: (go[0] * 0,))
+    layer(ag.randn(4, 2)).sum().backward()  # the input needs none: only what arrived at the output is told
+    ((grad_input, grad_output),) = seen
+    assert grad_input == (None,) and not grad_output[0].detach().numpy().any()
+
+
+def test_state_hooks():
+    calls = []
+    net = nn.Sequential(nn.Linear(1, 1))
+    net[0].register_state_dict_pre_hook(lambda m, prefix, keep: calls.append(("before", prefix)))
+    net[0].register_state_dict_post_hook(lambda m, state, prefix, meta: state.pop(prefix + "bias"))
+    assert list(net.state_dict()) == ["0.weight"] and calls == [("before", "0.")]
+
+    def old_names(m, state, prefix, *rest):
+        state[prefix + "bias"] = state.pop(prefix + "offset")
+
+    net[0].register_load_state_dict_pre_hook(old_names)
+    net.register_load_state_dict_post_hook(lambda m, keys: calls.append(keys))
+    given = {"0.weight": np.ones((1, 1)), "0.offset": np.full(1, 3.0)}
+    net.load_state_dict(given)
+    assert net[0].bias.item() == 3 and calls[-1] == ([], []) and "0.offset" in given
+
+
+def test_sequences_are_lists():
+    a, b, c = nn.Linear(1, 1), nn.Identity(), nn.Linear(1, 2)
+    net = nn.Sequential(a, b)
+    net.append(c)
+    assert len(net) == 3 and net[-1] is c and list(net) == [a, b, c]
+    assert [n for n, _ in net[1:].named_children()] == ["1", "2"]
+    net.insert(0, c)
+    assert [n for n, _ in net.named_children()] == ["0", "1", "2"] and net[0] is c and net.pop(0) is c
+    del net[1]
+    assert list(net) == [a, c] and [n for n, _ in net.named_children()] == ["0", "1"]
+    assert list(net + nn.Sequential(b)) == [a, c, b] and len(net * 2) == 4
+    net[0] = b
+    assert net[0] is b
+    named = nn.Sequential({"in": a, "out": c})
+    assert list(named.state_dict()) == ["in.weight", "in.bias", "out.weight", "out.bias"]
+    with pytest.raises(IndexError, match="index 5 is out of range for 2 entries"):
+        net[5]
+    with pytest.raises(TypeError, match="holds modules, got type"):
+        nn.Sequential(nn.Linear)
+    with pytest.raises(TypeError, match="holds modules, got function"):
+        net.append(lambda x: x)
+
+
+def test_dicts_are_dicts():
+    d = nn.ModuleDict({"a": nn.Identity()})
+    d["b"] = nn.Linear(1, 1)
+    assert list(d) == ["a", "b"] and "a" in d and len(d) == 2 and d.pop("a") and list(d.keys()) == ["b"]
+    d.update([("c", nn.Identity())])
+    assert [k for k, _ in d.items()] == ["b", "c"]
+    with pytest.raises(KeyError, match="ModuleDict has no 'z'; it has b, c"):
+        d["z"]
+    d.clear()
+    assert not len(d)
+    p = nn.ParameterDict({"w": ag.ones(2), "note": "text"})
+    assert isinstance(p["w"], nn.Parameter) and list(p.state_dict()) == ["w"] and p.get("none", 1) == 1
+    assert hash(p) and p != nn.ParameterDict()
+
+
+def test_printing():
+    net = nn.Sequential(nn.Linear(2, 3), nn.ModuleList([nn.Identity(), nn.Identity(), nn.Linear(1, 1)]))
+    assert repr(net) == (
+        "Sequential(\n  (0): Linear(in_features=2, out_features=3, bias=True)\n  (1): ModuleList(\n"
+        "    (0-1): 2 x Identity()\n    (2): Linear(in_features=1, out_features=1, bias=True)\n  )\n)"
+    )
+    assert repr(nn.ParameterList([ag.zeros(2, 3)])).splitlines()[1].startswith("  (0): Parameter containing: [")
+
+
+def test_lazy_layers_take_their_size_from_the_first_input_or_state():
+    lazy = nn.LazyLinear(2)
+    with pytest.raises(RuntimeError, match="call the model on one batch"):
+        lazy.weight.shape  # noqa: B018
+    lazy(ag.randn(4, 3))
+    assert type(lazy) is nn.Linear and lazy.weight.shape == (2, 3) and lazy.in_features == 3
+    loaded = nn.LazyLinear(2)
+    weight = loaded.weight
+    loaded.load_state_dict(lazy.state_dict())
+    assert loaded.weight is weight
+    x = ag.randn(4, 3)
+    assert np.array_equal(loaded(x).detach().numpy(), lazy(x).detach().numpy()) and type(loaded) is nn.Linear
+
+
+def test_beside_pytorch_with_hooks_and_names():
+    torch = pytest.importorskip("torch")
+    net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ModuleDict({"a": torch.nn.Linear(3, 1)}))
+    ours = nn.Sequential(nn.Linear(2, 3), nn.ModuleDict({"a": nn.Linear(3, 1)}))
+    ours.load_state_dict(net.state_dict())
+    assert list(ours.state_dict()) == list(net.state_dict()) and repr(ours) == repr(net)
+    net.load_state_dict({n: torch.from_numpy(t.detach().numpy()) for n, t in ours.state_dict().items()})
