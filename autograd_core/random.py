@@ -35,7 +35,7 @@ from .ops.create import CPU, as_device, as_size, ask_gradients, float_type, numb
 from .ops.math import cos, exp, sin
 from .tape import observe
 from .tape import state as thread
-from .tensor import Tensor, at
+from .tensor import PLAIN, Tensor, at
 from .views import require_writable
 
 __all__ = [
@@ -201,7 +201,7 @@ def drawn(draw: Any, generator: Generator | None, *values: Any, **params: Any) -
         generator = default_generator
     elif not isinstance(generator, Generator):
         raise TypeError(f"{called(draw.op.name)}: generator must be a Generator, got {type(generator).__name__}")
-    y = draw(generator.state, *[v.value if v.__class__ is Tensor else v for v in values], **params)
+    y = draw(generator.state, *[v.value if v.__class__ in PLAIN else v for v in values], **params)
     if isinstance(y, Traced):
         return y
     t = at(y)

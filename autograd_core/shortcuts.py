@@ -14,7 +14,7 @@ import numpy as np
 from .dtypes import float32, float64
 from .op import REQUIRED, SHORTCUTS, Op
 from .tape import NO_GRAD, Node, clock, state
-from .tensor import Tensor, as_entry, explained, record
+from .tensor import PLAIN, Tensor, as_entry, explained, record
 
 new = object.__new__
 
@@ -24,7 +24,7 @@ ONE = """
 def of_one(op, general, forward, small, least, plans, promotes):
     def call(input{parameters}):
         mode = state.mode
-        if input.__class__ is not Tensor or input.origin is not None or (mode is not None and mode is not NO_GRAD):
+        if input.__class__ not in PLAIN or input.origin is not None or (mode is not None and mode is not NO_GRAD):
             return general(input{given})
         value = input.value
         try:
@@ -95,13 +95,13 @@ def binary(op: Op, general: Callable) -> Callable:
         if (mode := state.mode) is not None and mode is not NO_GRAD:
             return general(input, other)
         x, y, parents, key = input, other, (), 4
-        if input.__class__ is Tensor and input.origin is None:
+        if input.__class__ in PLAIN and input.origin is None:
             tensor = input
             x = input.value
             if input.node is not None:
                 parents, key = (input.node,), 5
             dtype = x.dtype
-            if other.__class__ is Tensor and other.origin is None:
+            if other.__class__ in PLAIN and other.origin is None:
                 y = other.value
                 if y.dtype is not dtype:
                     return general(input, other)
@@ -114,7 +114,7 @@ def binary(op: Op, general: Callable) -> Callable:
             elif other.__class__ is not int:
                 return general(input, other)
         elif (
-            other.__class__ is Tensor and other.origin is None and (input.__class__ is float or input.__class__ is int)
+            other.__class__ in PLAIN and other.origin is None and (input.__class__ is float or input.__class__ is int)
         ):
             tensor = other
             y = other.value

@@ -36,6 +36,9 @@ from .views import View, overwrite, refresh
 _float64 = dtypes.float64
 
 
+PLAIN: set[type] = set()  # Tensor, and classes made of it that do not say themselves how ops act on them
+
+
 class Tensor(Traced):
     """An array that remembers how it was made, so that gradients can flow back through it.
 
@@ -49,6 +52,10 @@ class Tensor(Traced):
         self.value, self.node, self.leaf, self.origin = _array(data, None, copy=True), None, None, None
         if requires_grad:
             self.requires_grad = True
+
+    def __init_subclass__(cls) -> None:
+        if not {"apply", "level"} & set(vars(cls)):
+            PLAIN.add(cls)
 
     def apply(self, op: Op, args: tuple, params: dict) -> Any:
         """Call an op on values of which this tensor is one: compute, and record if a gradient will be wanted."""
@@ -239,6 +246,9 @@ class Tensor(Traced):
 
 DETACH = Op(lambda x: x, (), name="detach")  # not for calling: what those who watch calls are told
 LEAVE = Op(lambda x: x, (), name="item, tolist or numpy")
+
+
+PLAIN.add(Tensor)
 
 
 class Boxed(Tensor):

@@ -81,3 +81,21 @@ def test_a_loss_is_refused_after_its_scores_were_changed():
     scores.mul_(2)
     with pytest.raises(RuntimeError, match="changed in place"):
         loss.backward()
+
+
+def test_classes_made_of_tensor_are_heard_if_they_say_how_ops_act():
+    class Named(ag.Tensor):
+        pass
+
+    class Counting(ag.Tensor):
+        calls = 0
+
+        def apply(self, op, args, params):
+            Counting.calls += 1
+            return super().apply(op, args, params)
+
+    assert type(Named([1.0]) * 2) is ag.Tensor
+    x = Counting([1.0], requires_grad=True)
+    ((x + 1) * x.exp()).sum().backward()
+    assert Counting.calls == 2
+    assert x.grad.item() == pytest.approx(3 * np.e)
