@@ -57,9 +57,12 @@ def leading_to(order: list, wanted: set) -> set:
 class Walk:
     """One pass from results back to the nodes of interest."""
 
-    def __init__(self, roots: dict, order: list, needed: set | None, wanted: set, level: int, *, tracked: bool):
+    def __init__(
+        self, roots: dict, order: list, needed: set | None, wanted: set, level: int, *, tracked: bool, captured: bool = False
+    ):
         self.roots, self.order, self.needed, self.wanted, self.level = roots, order, needed, wanted, level
         self.tracked = tracked  # whether the gradients will themselves be differentiated
+        self.lifts = tracked or captured  # whether rules run on tensors, so that what they do is seen
         self.ours: set = set()  # nodes whose pending cotangent nobody else can see, so that it may be added to in place
 
     def run(self, careful: bool) -> dict:
@@ -144,7 +147,7 @@ class Walk:
             keep = [p in self.needed for p in parents]
             if not all(keep):
                 plan, parents = plan.restricted(keep), [p for p, k in zip(parents, keep) if k]
-        if self.tracked:
+        if self.lifts:
             env = self.lifted(node, env)
         cotangents = plan.careful(g, env) if careful else plan.fast(g, env)
         if current().observers:
@@ -152,17 +155,15 @@ class Walk:
         return parents, cotangents
 
     def lifted(self, node: Node, env: Sequence) -> list:
-        """What a node kept, as tensors of its graph, so that a rule that runs on it is itself recorded."""
-        op, level = node.plan.op, self.level
+        """What a node kept, as tensors (of its graph, if gradients are tracked), so that what rules do is seen."""
+        op, level, tracked = node.plan.op, self.level, self.tracked
         if not env:
             return env
-        lift = lambda v, n: v if v is None or not hasattr(v, "dtype") else at(v, n, level)
+        lift = lambda v, n: v if v is None or not hasattr(v, "dtype") else at(v, n if tracked else None, level)
         goes = dict(zip(node.plan.wrt, node.parents))
         if type(env[0]) is tuple:
-            y = tuple(
-                at(v, Pick.of(node, k, v.shape, v.dtype) if v.dtype.kind in "fc" else None, level)
-                for k, v in enumerate(env[0])
-            )
+            pick = lambda k, v: Pick.of(node, k, v.shape, v.dtype) if tracked and v.dtype.kind in "fc" else None
+            y = tuple(at(v, pick(k, v), level) for k, v in enumerate(env[0]))
         else:
             y = lift(env[0], node)
         if op.variadic:
@@ -272,12 +273,21 @@ def pullback(
         )
         tracked = tracked or any(isinstance(g, Tensor) and g.level == level and g.requires_grad for g in cotangents)
         retain = retain or tracked
+    captured = current().capture is not None
     roots: dict = {}
     for node, g in zip(nodes, cotangents):
-        g = _root(g, level, tracked)
+        g = _root(g, level, tracked or (captured and not level))
         roots[node] = roots[node] + g if node in roots else g
-    walk = Walk(roots, order, leading_to(order, wanted) if only_wanted else None, wanted, level, tracked=tracked)
-    careful = bool(current().anomaly or level or (tape.user_code and any(map(_runs_user_code, order))))
+    walk = Walk(
+        roots,
+        order,
+        leading_to(order, wanted) if only_wanted else None,
+        wanted,
+        level,
+        tracked=tracked,
+        captured=captured and not level,
+    )
+    careful = bool(current().anomaly or captured or level or (tape.user_code and any(map(_runs_user_code, order))))
     with np.errstate(all="ignore"), _recording(tracked, level, cotangents):
         found = walk.run(careful)
         if not careful and any([doubtful(g) for g in found.values()]):
@@ -341,6 +351,10 @@ def backward(
 
 def accumulate(leaf: Leaf, g: Any, ours: bool, level: int) -> None:
     """Add a gradient to what a leaf has; keep the array itself only if nobody else can reach it."""
+    if (capture := current().capture) is not None:
+        capture.gradient(leaf, leaf.grad)
+        if leaf.grad is None and not level:
+            g = REGISTRY["clone"].call(g)
     if isinstance(g, Tensor) and g.level == level:
         leaf.grad = g if leaf.grad is None else leaf.grad + g
     elif leaf.grad is None:

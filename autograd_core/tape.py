@@ -125,6 +125,7 @@ class Mode(NamedTuple):
     observers: tuple[Callable, ...] = ()
     pack: tuple[Callable, Callable] | None = None
     anomaly: bool = False
+    capture: Any = None  # who keeps all that is done, to do it again: then backward runs its rules on tensors, too
 
 
 ORDINARY = Mode()

@@ -144,6 +144,8 @@ class Tensor(Traced):
     @property
     def grad(self) -> Tensor | None:
         """The gradient that backward accumulated here."""
+        if state.mode is not None and state.mode.capture is not None and self.leaf is not None:
+            state.mode.capture.gradient(self.leaf, self.leaf.grad)
         return self.leaf and self.leaf.grad
 
     @grad.setter
@@ -155,6 +157,8 @@ class Tensor(Traced):
                 raise ValueError(f"grad: expected {self.shape} {self.dtype} like the tensor, got {g.shape} {g.dtype}")
         if self.leaf is None:
             self.leaf = Leaf(self.shape, self.dtype)
+        if state.mode is not None and state.mode.capture is not None:
+            state.mode.capture.gradient(self.leaf)
         self.leaf.grad = g
 
     @grad.deleter

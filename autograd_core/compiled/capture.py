@@ -1,0 +1,123 @@
+"""Watching one run: every op that touches array data, forward, backward and update, in the order in which it ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..op import REGISTRY, Op, Traced
+from ..tape import Leaf, current, memory, user_line, using
+from ..tensor import DETACH, LEAVE, Tensor
+from .program import INPUT, OUTER, TEMPORARY, Array, Block, Call, Program
+
+UNSEEN = object()
+SHAPED_BY_DATA = {"nonzero", "masked_select", "unique", "argwhere"}
+
+
+class Refused(RuntimeError):
+    """The run does something that a replay could not do again."""
+
+
+class Capture:
+    """What is seen of one run."""
+
+    def __init__(self):
+        self.calls: list[Call] = []
+        self.blocks: dict[int, Block] = {}  # by the id of the array that owns the memory
+        self.kept: list[Any] = []  # what is held so that nothing else gets the same id
+        self.known: dict[Array, np.ndarray] = {}  # the arrays themselves, as they were seen
+        self.tensors: dict[int, tuple[Tensor, np.ndarray, Any]] = {}  # from outside, as they were first met
+        self.inputs: list[Array] = []
+        self.live: list[tuple[Array, Any]] = []
+        self.leaves: dict[int, tuple[Leaf, Any]] = {}  # whose gradient changed, and what it was if that mattered
+        self.ended = False
+
+    # --- what the core tells ---
+
+    def __call__(self, op: Any, args: tuple, params: dict, result: Any) -> None:
+        """A call, after it ran."""
+        if not isinstance(op, Op) or op is DETACH:
+            return
+        if any(isinstance(a, Traced) and a.level > 0 for a in args):
+            return  # what it does to values below is told by these
+        if op is LEAVE:
+            raise Refused(
+                f"compile: a value leaves the tensors at {user_line()} (item, tolist, numpy, bool or a branch on data); "
+                "the replay would use the number of this run for ever: keep to tensors, use where() or cond(), return "
+                "the tensor, or compile with fallback=True"
+            )
+        if op.name in SHAPED_BY_DATA:
+            raise Refused(
+                f"compile: the shape of what {op.name} returns depends on data, at {user_line()}; use where() or a "
+                "mask, or compile with fallback=True"
+            )
+        given = tuple(map(self.argument, args))
+        if op is REGISTRY["overwrite"]:
+            made, written = (), (given[0],)
+        else:
+            results = () if result is None else result if isinstance(result, tuple) else (result,)
+            written = tuple(a for n, a in zip(op.inputs, given) if n in op.mutates and isinstance(a, Array))
+            made = tuple(self.made(r.value if isinstance(r, Tensor) else r) for r in results)
+            if op.view and all(m.block in [a.block for a in given if isinstance(a, Array)] for m in made):
+                return  # another look at the same memory: nothing to do
+        self.calls.append(Call(op, given, params, made, written, user_line()))
+
+    def gradient(self, leaf: Leaf, before: Any = UNSEEN) -> None:
+        """The gradient of a leaf is about to be looked at or to change; `before` is what it is, if that is looked at."""
+        self.leaves.setdefault(id(leaf), (leaf, before))
+
+    def number(self, get: Any, dtype: Any = np.float64) -> np.ndarray:
+        """An array of no axes that holds `get()` at the time of each run."""
+        array = np.array(get(), dtype)
+        self.live.append((self.array(array), get))
+        return array
+
+    # --- arrays and where they lie ---
+
+    def block(self, owner: np.ndarray, kind: str) -> Block:
+        """The block of an array that owns its memory."""
+        known = self.blocks.get(id(owner))
+        if known is None:
+            self.kept.append(owner)
+            known = self.blocks[id(owner)] = Block(kind, owner, owner.nbytes)
+        return known
+
+    def array(self, value: np.ndarray, kind: str = OUTER) -> Array:
+        """An array of the run; if its memory has not been seen yet, it is of this kind."""
+        block = self.block(memory(value), kind)
+        offset = value.__array_interface__["data"][0] - block.address
+        array = Array(block, offset, value.shape, value.strides, value.dtype)
+        self.known.setdefault(array, value)
+        return array
+
+    def made(self, value: Any) -> Array:
+        """What a call has made."""
+        return self.array(value, TEMPORARY)
+
+    def argument(self, a: Any) -> Any:
+        """What a call was given; tensors from outside are noted, to be compared before each replay."""
+        if isinstance(a, Tensor):
+            array = self.array(a.value)
+            if array.block.kind == OUTER and id(a) not in self.tensors:
+                self.kept.append(a)
+                self.tensors[id(a)] = (a, a.value, a.node)
+            return array
+        return self.array(a) if isinstance(a, np.ndarray) else a
+
+    def input(self, value: np.ndarray) -> None:
+        """An argument of the function that runs."""
+        self.inputs.append(self.array(value, INPUT))
+
+    def program(self, outputs: list[Array]) -> Program:
+        """What was seen, as data."""
+        return Program(self.calls, self.inputs, outputs, self.live)
+
+
+@contextmanager
+def capturing(capture: Capture) -> Iterator[Capture]:
+    """Tell a capture of every call in this thread."""
+    with using(observers=(*current().observers, capture), capture=capture):
+        yield capture

@@ -1,0 +1,223 @@
+"""Calls that work entry by entry on arrays of one shape become one loop; what only they read needs no memory."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ...kernels import elementwise as loops
+from ...kernels import nest
+from ...op import Op
+from ..program import TEMPORARY, Array, Call, Program
+from .order import dependencies
+
+STEPS = loops.STEPS | {"masked": "zero if {0} == zero or {1} == zero else {0} * {1}", "clone": "{0}", "overwrite": "{1}"}
+FUSED = Op(lambda *xs: xs, (), name="fused")
+MOST = 60  # operands and results of one loop
+LONGEST = 400  # steps of one loop
+
+
+class Form(NamedTuple):
+    """Over what a call goes, entry by entry: the shape, and where rows end and the entries in them begin, if it matters."""
+
+    shape: tuple[int, ...]
+    char: str
+    split: int | None
+
+    def joined(self, other: Form) -> Form | None:
+        """The form of two calls in one loop, if there is one."""
+        if self.shape != other.shape or (self.char != other.char and "?" not in (self.char, other.char)):
+            return None
+        if self.char == "?":
+            return other.joined(self) if other.char != "?" else self._join(other)
+        return self._join(other)
+
+    def _join(self, other: Form) -> Form | None:
+        if self.split is None or other.split is None or self.split == other.split:
+            return self._replace(split=other.split if self.split is None else self.split)
+        return None
+
+
+def form_of(call: Call) -> Form | None:
+    """Over what a call goes; None if it does not work entry by entry, or on arrays that lie otherwise than in order."""
+    if call.op.name not in STEPS or len(call.changes) != 1 or not literal(call):
+        return None
+    target = call.changes[0]
+    chars = {a.dtype.char for a in (*call.reads, target)}
+    if not target.contiguous or not chars <= {"f", "d", "?"} or chars >= {"f", "d"}:
+        return None
+    split: int | None = None
+    for a in call.reads:
+        lies = lying(a, target.shape)
+        if lies is None:
+            return None
+        if isinstance(lies, tuple):
+            if split not in (None, lies[1]):
+                return None
+            split = lies[1]
+    return Form(target.shape, "".join(chars - {"?"}) or "?", split)
+
+
+def literal(call: Call) -> bool:
+    """Whether all that is no array is a number that can be written down."""
+    others = [a for a in call.args if not isinstance(a, Array)] + list(call.params.values())
+    return all(type(v) in (int, float, bool) for v in others)
+
+
+def lying(a: Array, shape: tuple[int, ...]) -> str | tuple[str, int] | None:
+    """How an operand lies beside entries of a shape: full, one for all, or as a row or a column with where it splits."""
+    if a.size == 1:
+        return nest.ONE
+    if not a.contiguous:
+        return None
+    if a.shape == shape:
+        return nest.FULL
+    padded = (1,) * (len(shape) - len(a.shape)) + a.shape
+    for split in range(1, len(shape)):
+        if padded[split:] == shape[split:] and all(n == 1 for n in padded[:split]):
+            return nest.ROW, split
+        if padded[:split] == shape[:split] and all(n == 1 for n in padded[split:]):
+            return nest.COLUMN, split
+    return None
+
+
+def fused(program: Program) -> Program:
+    """The program with loops in place of calls that can share them, in an order in which many can."""
+    calls = program.calls
+    needed = dependencies(calls)
+    after: list[list[int]] = [[] for _ in calls]
+    for k, before in enumerate(needed):
+        for j in before:
+            after[j].append(k)
+    waits = [len(before) for before in needed]
+    forms = [form_of(call) for call in calls]
+    ready = [k for k, n in enumerate(waits) if n == 0]
+    order: list[Call] = []
+    outside = {a.block for a in program.outputs}
+
+    def done(k: int) -> None:
+        for j in after[k]:
+            waits[j] -= 1
+            if waits[j] == 0:
+                ready.append(j)
+
+    groups: list[list[int]] = []
+    while ready:
+        ready.sort()
+        single = next((k for k in ready if forms[k] is None), None)
+        if single is not None:
+            ready.remove(single)
+            groups.append([single])
+            done(single)
+            continue
+        group, form = [], forms[ready[0]]
+        while (k := next((k for k in ready if (forms[k] and form.joined(forms[k]) and fits(calls, group, k))), None)) is not None:
+            ready.remove(k)
+            form = form.joined(forms[k])
+            group.append(k)
+            done(k)
+            ready.sort()
+        groups.append(group)
+    readers: dict = {}
+    for g, members in enumerate(groups):
+        for k in members:
+            for a in calls[k].reads:
+                readers.setdefault(a.block, set()).add(g)
+    for g, members in enumerate(groups):
+        if forms[members[0]] is None:
+            order.append(calls[members[0]])
+        else:
+            inner = lambda block, g=g: block.kind == TEMPORARY and block not in outside and readers.get(block, set()) <= {g}
+            order.append(Loop([calls[k] for k in members], inner).call())
+    return program.having(order)
+
+
+def fits(calls: list[Call], group: list[int], k: int) -> bool:
+    """Whether a call can go into a loop: arrays that share memory must be the same, and loops not grow without bounds."""
+    if len(group) >= LONGEST:
+        return False
+    seen = [a for j in group for a in (*calls[j].reads, *calls[j].changes)]
+    if len({*seen, *calls[k].reads, *calls[k].changes}) > MOST + len(group):
+        return False
+    written = [a for j in group for a in calls[j].changes]
+    return not any(a.overlaps(b) and a != b for a in (*calls[k].reads, *calls[k].changes) for b in written) and not any(
+        a.overlaps(b) and a != b for a in calls[k].changes for b in seen
+    )
+
+
+class Loop:
+    """One loop in the making."""
+
+    def __init__(self, calls: list[Call], inner):
+        self.calls, self.inner = calls, inner
+        form = form_of(calls[0])
+        for call in calls:
+            form = form.joined(form_of(call))
+        self.form = form
+        self.operands: list[Array] = []
+        self.names: dict[Array, str] = {}
+        self.steps: list[str] = []
+        self.kept: dict[Array, str] = {}
+
+    def operand(self, a) -> str:
+        """How an array is named in the loop."""
+        if a not in self.names:
+            self.names[a] = f"x{len(self.operands)}"
+            self.operands.append(a)
+        return self.names[a]
+
+    def number(self, v, truth: bool) -> str:
+        """A constant."""
+        if truth or v != v or v in (float("inf"), -float("inf")):
+            return f"number({v!r})" if not truth else repr(bool(v))
+        return f"number({v!r})"
+
+    def written(self, call: Call) -> None:
+        """Add the step of a call."""
+        name, truth = call.op.name, call.op.name in loops.TRUTHS
+        given = []
+        for k, a in enumerate(call.args):
+            as_truth = truth or (k == 0 and name == "where")
+            if not isinstance(a, Array):
+                given.append(self.number(a, truth and isinstance(a, bool)))
+            elif a.dtype.char == "?" and not as_truth and call.changes[0].dtype.char != "?":
+                given.append(f"(one if {self.operand(a)} else zero)")
+            else:
+                given.append(self.operand(a))
+        params = {n: self.number(p, False) for n, p in call.params.items()}
+        target = call.changes[0]
+        value = f"t{len(self.steps)}"
+        self.steps.append(f"{value} = {STEPS[name].format(*given, **params)}")
+        self.names[target] = value
+        self.kept[target] = value
+
+    def call(self) -> Call:
+        """The loop as a call."""
+        for call in self.calls:
+            self.written(call)
+        stores, results, writes = [], [], []
+        for a, value in self.kept.items():
+            if self.inner(a.block):
+                continue
+            over = self.operands.index(a) if a in self.operands else None
+            stores.append((value, a.dtype.char, over))
+            (writes if over is not None else results).append(a)
+        kinds = []
+        for a in self.operands:
+            lies = lying(a, self.form.shape)
+            kinds.append((lies if isinstance(lies, str) else lies[0], a.dtype.char))
+        described = nest.Nest(self.form.char, tuple(kinds), tuple(self.steps), tuple(stores))
+        lines = list(dict.fromkeys(c.line for c in self.calls))
+        rows, columns = sizes(self.form)
+        settings = {"nest": described, "rows": rows, "columns": columns, "names": [c.op.name for c in self.calls]}
+        return Call(FUSED, tuple(self.operands), {}, tuple(results), tuple(writes), "; ".join(lines[:3]), settings)
+
+
+def sizes(form: Form) -> tuple[int, int]:
+    """How many rows, and entries in each."""
+    rows = columns = 1
+    for d, n in enumerate(form.shape):
+        if form.split is None or d < form.split:
+            rows *= n
+        else:
+            columns *= n
+    return rows, columns

@@ -1,0 +1,122 @@
+"""A captured run as data: blocks of memory, arrays that lie in them, and calls that read and write these, in order.
+
+Memory is what is described, not values: a view is an array in the block of its base, a change in place is a call that
+writes.  So what a program does to memory is all there is to know about it, and views and changes in place need no
+rules of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..op import Op
+
+TEMPORARY = "temporary"  # made by a call, and gone when the program has run, unless it is a result
+OUTER = "outer"  # there before and after: parameters, moments, running statistics, constants
+INPUT = "input"  # what an argument is copied into
+
+
+@dataclass(eq=False)
+class Block:
+    """Memory of some bytes; `owner` is the array that owned it when it was captured."""
+
+    kind: str
+    owner: np.ndarray = field(repr=False)
+    size: int
+
+    @property
+    def address(self) -> int:
+        """Where it was."""
+        return self.owner.__array_interface__["data"][0]
+
+
+class Array(NamedTuple):
+    """An array in a block."""
+
+    block: Block
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: np.dtype
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The bytes of its block between which it lies."""
+        low = high = self.offset
+        for n, step in zip(self.shape, self.strides):
+            if n == 0:
+                return self.offset, self.offset
+            low, high = (low, high + (n - 1) * step) if step > 0 else (low + (n - 1) * step, high)
+        return low, high + self.dtype.itemsize
+
+    @property
+    def contiguous(self) -> bool:
+        """Whether its entries lie in order, without gaps."""
+        step = self.dtype.itemsize
+        for n, s in zip(reversed(self.shape), reversed(self.strides)):
+            if n > 1 and s != step:
+                return False
+            step *= n
+        return True
+
+    @property
+    def size(self) -> int:
+        """How many entries."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is all of its block."""
+        return self.contiguous and self.offset == 0 and self.size * self.dtype.itemsize == self.block.size
+
+    def overlaps(self, other: Array) -> bool:
+        """Whether the two may share memory."""
+        if self.block is not other.block:
+            return False
+        (a, b), (c, d) = self.span, other.span
+        return a < d and c < b
+
+
+@dataclass(eq=False)
+class Call:
+    """One op: what it is given (arrays, or Python's numbers), static parameters, what it makes, what it changes."""
+
+    op: Op
+    args: tuple
+    params: dict[str, Any]
+    results: tuple[Array, ...]
+    writes: tuple[Array, ...] = ()  # arguments that it changes in place
+    line: str = ""
+    settings: dict = field(default_factory=dict)
+
+    @property
+    def reads(self) -> list[Array]:
+        """The arrays it is given."""
+        return [a for a in self.args if isinstance(a, Array)]
+
+    @property
+    def changes(self) -> tuple[Array, ...]:
+        """All that is other after it than before."""
+        return self.results + self.writes
+
+    @property
+    def pure(self) -> bool:
+        """Whether it changes nothing that was there before."""
+        return not self.writes
+
+
+@dataclass
+class Program:
+    """Calls in order, what they are given, and what is of them at the end."""
+
+    calls: list[Call]
+    inputs: list[Array]
+    outputs: list[Array]  # all that outlives a run: results, and gradients
+    live: list[tuple[Array, Any]]  # numbers that are asked for before each run
+
+    def having(self, calls: list[Call]) -> Program:
+        """The same with other calls."""
+        return Program(calls, self.inputs, self.outputs, self.live)

@@ -1,0 +1,98 @@
+"""Loops of many steps over rows of entries, made from text: what a captured program does entry by entry, in one pass.
+
+An operand is *full* (an entry for each), a *row* (one row for all), a *column* (one entry for each row), *one* (one entry
+for all) or *number* (given with the call).  Steps are those of `elementwise`.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._jit import EXACT, Late, kernel
+from .elementwise import CONSTANTS, MOST, SCOPE
+
+entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
+FULL, ROW, COLUMN, ONE, NUMBER = "full", "row", "column", "one", "number"
+
+
+class Nest(NamedTuple):
+    """What to do to each entry."""
+
+    char: str  # the type of numbers; truth values are told by the kinds
+    operands: tuple[tuple[str, str], ...]  # how each lies, and the character of its type: x0, x1, ...
+    steps: tuple[str, ...]
+    stores: tuple[tuple[str, str, int | None], ...]  # what is kept, its type, and the operand it overwrites, if one
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether rows and the entries in them are told apart."""
+        return any(kind in (ROW, COLUMN) for kind, _ in self.operands)
+
+    def source(self) -> str:
+        """The loop over a chunk: of rows, or of entries if these are all in one."""
+        names = [f"x{k}" for k in range(len(self.operands))]
+        outs = [f"y{k}" for k, (_, _, over) in enumerate(self.stores) if over is None]
+        lines = [f"def chunk(begin, end, columns, {', '.join(f'{n}s' for n in names + outs)}):"]
+        lines += [f"    {n} = number({v})" for n, v in CONSTANTS.items()]
+        of_kind = lambda *kinds: [n for n, (kind, _) in zip(names, self.operands) if kind in kinds]
+        lines += [f"    {n} = number({n}s)" for n in of_kind(NUMBER)] + [f"    {n} = {n}s[0]" for n in of_kind(ONE)]
+        full = of_kind(FULL) + outs
+        if self.by_rows:
+            lines += ["    for r in range(end - begin):", "        first = (begin + r) * columns"]
+            lines += [f"        {n}r = {n}s[first:first + columns]" for n in full]
+            lines += [f"        {n} = {n}s[begin + r]" for n in of_kind(COLUMN)]
+            lines += [f"        {n}r = {n}s[0:columns]" for n in of_kind(ROW)]
+            lines += ["        for i in range(columns):"]
+        else:
+            lines += [f"    {n}r = {n}s[begin:end]" for n in full]
+            lines += [f"    for i in range(len({full[0]}r)):"]
+        indent = "            " if self.by_rows else "        "
+        lines += [f"{indent}{n} = {n}r[i]" for n in of_kind(FULL, ROW)]
+        lines += [f"{indent}{step}" for step in self.steps]
+        for k, (value, _, over) in enumerate(self.stores):
+            lines.append(f"{indent}{f'y{k}' if over is None else f'x{over}'}r[i] = {value}")
+        return "\n".join([*lines, ""])
+
+
+ZEROS = {"f": np.float32(0), "d": np.float64(0), "?": np.bool_(False)}
+
+
+@functools.cache
+def nest(described: Nest) -> Callable:
+    """The kernel of a nest: f(pool, rows, grain, columns, operands and stores as records, or as numbers)."""
+    source = described.source()
+    numbers = {"number": np.float32 if described.char == "f" else np.float64}
+    scope: dict[str, Any] = {**SCOPE, **numbers}
+    exec(compile(source, "<nest>", "exec"), scope)
+    name = hashlib.sha256((source + described.char + repr(described)).encode()).hexdigest()[:16]
+    chunk = kernel(scope["chunk"], fastmath=EXACT, name=f"nest_{name}")
+    names = [f"x{k}" for k in range(len(described.operands))]
+    outs = [(f"y{k}", char) for k, (_, char, over) in enumerate(described.stores) if over is None]
+    sizes = {FULL: "rows * columns", ROW: "columns", COLUMN: "rows", ONE: "1"}
+    given = [
+        n if kind == NUMBER else f"entries({ {'f': 'f', 'd': 'd', '?': 'b'}[char]}, {n}, {sizes[kind]})"
+        for n, (kind, char) in zip(names, described.operands)
+    ]
+    given += [f"entries({ {'f': 'f', 'd': 'd', '?': 'b'}[char]}, {n}, rows * columns)" for n, char in outs]
+    parameters = ", ".join(names + [n for n, _ in outs])
+    source = f"""def whole(pool, rows, grain, columns, {parameters}):
+    if rows <= grain:
+        chunk(0, rows, columns, {", ".join(given)})
+    else:
+        for_chunks(pool, chunk, rows, grain, (columns, {", ".join(given)}))
+"""
+    scope = {"chunk": chunk, "entries": entries, "for_chunks": for_chunks, "__name__": __name__}
+    scope |= {"f": ZEROS["f"], "d": ZEROS["d"], "b": ZEROS["?"]}
+    exec(compile(source, "<nest>", "exec"), scope)
+    letters = "iiii" + "".join("d" if kind == NUMBER else "i" for kind, _ in described.operands) + "i" * len(outs)
+    return kernel(scope["whole"], numbers=letters, name=f"nest_{name}_whole")
+
+
+def grain_of(rows: int, columns: int) -> int:
+    """How many rows a thread takes at a time."""
+    return max(MOST // max(columns, 1), 1) if columns > 1 else MOST
