@@ -159,7 +159,7 @@ class Walk:
         op, level, tracked = node.plan.op, self.level, self.tracked
         if not env:
             return env
-        lift = lambda v, n: v if v is None or not hasattr(v, "dtype") else at(v, n if tracked else None, level)
+        lift = lambda v, n: v if v is None or not hasattr(v, "dtype") else at(_entry(v), n if tracked else None, level)
         goes = dict(zip(node.plan.wrt, node.parents))
         if type(env[0]) is tuple:
             pick = lambda k, v: Pick.of(node, k, v.shape, v.dtype) if tracked and v.dtype.kind in "fc" else None

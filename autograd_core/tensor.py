@@ -82,6 +82,8 @@ class Tensor(Traced):
         try:
             y = forward(*values, **params)
             if op.promotes and (mixed or y.dtype is not dtype):
+                if state.mode is not None and state.mode.capture is not None and unlike(values, op):
+                    return op.call(*dtypes.promoted(args, op.promotes == "inexact"), **params)
                 values = dtypes.promoted(values, op.promotes == "inexact")
                 y = forward(*values, **params)
         except Exception as error:
@@ -279,6 +281,12 @@ class Handle:
 
     def __exit__(self, *exc):
         self.remove()
+
+
+def unlike(values: list, op: Op) -> bool:
+    """Whether an array is of another type than that to which an op brings all of them."""
+    target = dtypes.promoted(values, op.promotes == "inexact")[0].dtype
+    return any(isinstance(v, (np.ndarray, Traced)) and v.dtype != target for v in values)
 
 
 def at(value: Any, node: Leaf | Node | Pick | None = None, level: int = 0) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 from ..op import REGISTRY, Op, Traced
 from ..tape import Leaf, current, memory, user_line, using
 from ..tensor import DETACH, LEAVE, Tensor
-from .program import INPUT, OUTER, TEMPORARY, Array, Block, Call, Program
+from .program import INPUT, OUTER, TEMPORARY, Array, Block, Call, Program, address
 
 UNSEEN = object()
 SHAPED_BY_DATA = {"nonzero", "masked_select", "unique", "argwhere"}
@@ -33,7 +33,7 @@ class Capture:
         self.inputs: list[Array] = []
         self.live: list[tuple[Array, Any]] = []
         self.leaves: dict[int, tuple[Leaf, Any]] = {}  # whose gradient changed, and what it was if that mattered
-        self.ended = False
+        self.places: set[tuple[int, str]] = set()  # of numbers that are asked for anew
 
     # --- what the core tells ---
 
@@ -61,7 +61,7 @@ class Capture:
             results = () if result is None else result if isinstance(result, tuple) else (result,)
             written = tuple(a for n, a in zip(op.inputs, given) if n in op.mutates and isinstance(a, Array))
             made = tuple(self.made(r.value if isinstance(r, Tensor) else r) for r in results)
-            if op.view and all(m.block in [a.block for a in given if isinstance(a, Array)] for m in made):
+            if not written and all(m.block in [a.block for a in given if isinstance(a, Array)] for m in made):
                 return  # another look at the same memory: nothing to do
         self.calls.append(Call(op, given, params, made, written, user_line()))
 
@@ -69,10 +69,11 @@ class Capture:
         """The gradient of a leaf is about to be looked at or to change; `before` is what it is, if that is looked at."""
         self.leaves.setdefault(id(leaf), (leaf, before))
 
-    def number(self, get: Any, dtype: Any = np.float64) -> np.ndarray:
-        """An array of no axes that holds `get()` at the time of each run."""
-        array = np.array(get(), dtype)
-        self.live.append((self.array(array), get))
+    def number(self, place: dict, name: str) -> np.ndarray:
+        """An array of no axes that holds the number `place[name]` as it is at the time of each run."""
+        array = np.array(place[name], np.float64)
+        self.live.append((self.array(array), lambda: place[name]))
+        self.places.add((id(place), name))
         return array
 
     # --- arrays and where they lie ---
@@ -82,13 +83,14 @@ class Capture:
         known = self.blocks.get(id(owner))
         if known is None:
             self.kept.append(owner)
-            known = self.blocks[id(owner)] = Block(kind, owner, owner.nbytes)
+            low, high = np.lib.array_utils.byte_bounds(owner)
+            known = self.blocks[id(owner)] = Block(kind, owner, low, high - low)
         return known
 
     def array(self, value: np.ndarray, kind: str = OUTER) -> Array:
         """An array of the run; if its memory has not been seen yet, it is of this kind."""
         block = self.block(memory(value), kind)
-        offset = value.__array_interface__["data"][0] - block.address
+        offset = address(value) - block.address
         array = Array(block, offset, value.shape, value.strides, value.dtype)
         self.known.setdefault(array, value)
         return array

@@ -14,13 +14,16 @@ from ..op import Traced
 from ..tape import Leaf, is_grad_enabled, mark_written, state
 from ..tensor import Tensor, at
 from ..tree import flatten
+from . import lines  # noqa: F401 - declares how calls are written
 from .capture import UNSEEN, Capture, Refused, capturing
-from . import lines
+from .compare import difference
 from .emit import emitted
+from .guards import Readings, reading
 from .memory import Memory
 from .passes import improved
 from .program import OUTER, Array
 
+TRIES = 4  # runs that may differ from the one before, as the first does that sets up state
 EAGER = object()  # stands for a replay where there can be none
 
 
@@ -50,35 +53,47 @@ class Compiled:
         leaves, build = flatten((args, kwargs)) if kwargs else flatten(args)
         if state.depth or (state.mode is not None and state.mode.capture is not None):
             return self.fn(*args, **kwargs)
-        key = tuple(map(kind_of, leaves)), is_grad_enabled(), tuple(kwargs)
+        key = (tuple(map(kind_of, leaves)), is_grad_enabled(), tuple(kwargs))
         replay = self.replays.get(key)
         if replay is EAGER or any(isinstance(v, Traced) and (v.level or with_history(v)) for v in leaves):
             return self.fn(*args, **kwargs)
-        if replay is not None and replay.valid():
+        if replay is not None and replay.confirmed and replay.valid():
             return replay(leaves)
-        return self.captured(key, leaves, build, bool(kwargs))
+        call = lambda inputs: self.called(build(inputs), bool(kwargs))
+        try:
+            self.replays[key], result = self.captured(leaves, call, replay)
+        except Refused:
+            self.replays.pop(key, None)
+            if not self.fallback:
+                raise
+            self.replays[key] = EAGER
+            result = self.fn(*args, **kwargs)
+        while len(self.replays) > self.cache_size:
+            del self.replays[next(iter(self.replays))]
+        return result
 
-    def captured(self, key: tuple, leaves: list, build: Callable, named: bool) -> Any:
-        """Run the function, watched."""
-        capture = Capture()
+    def called(self, given: Any, named: bool) -> Any:
+        """The function itself."""
+        return self.fn(*given[0], **given[1]) if named else self.fn(*given)
+
+    def captured(self, leaves: list, call: Callable, before: Replay | None) -> tuple[Replay, Any]:
+        """Run the function, watched; a replay is confirmed once two runs did the same."""
+        capture, readings = Capture(), Readings()
         inputs = [as_input(v) for v in leaves]
         for v in inputs:
             if isinstance(v, Tensor):
                 capture.input(v.value)
-        args, kwargs = build(inputs) if named else (build(inputs), {})
-        try:
-            with capturing(capture):
-                result = self.fn(*args, **kwargs)
-            self.replays[key] = Replay(capture, inputs, result)
-        except Refused:
-            self.replays[key] = EAGER
-            if not self.fallback:
-                del self.replays[key]
-                raise
-            return self.fn(*build(leaves)) if not named else self.fn(*build(leaves)[0], **build(leaves)[1])
-        while len(self.replays) > self.cache_size:
-            del self.replays[next(iter(self.replays))]
-        return result
+        with capturing(capture), reading(readings):
+            result = call(inputs)
+        replay = Replay(capture, inputs, result, readings.guards(self.fn, capture.places))
+        if before is not None and before.tries:
+            other = difference(before.seen, replay.seen)
+            if other and before.tries >= TRIES:
+                raise Refused(f"compile: {self.__name__} does something else each time: {other}")
+            replay.tries = before.tries + 1 if other else 0
+            if not other:
+                replay.finish()
+        return replay, result
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -110,14 +125,21 @@ def as_input(v: Any) -> Any:
 class Replay:
     """One captured run, ready to be done again on other numbers."""
 
-    def __init__(self, capture: Capture, inputs: list, result: Any):
+    def __init__(self, capture: Capture, inputs: list, result: Any, guards: list):
+        self.confirmed, self.tries, self.guards = False, 1, guards
         outputs, self.build = flatten(result)
         results = [self.returned(capture, y) for y in outputs]
         gradients = [self.gradient(capture, inputs, leaf) for leaf, _ in capture.leaves.values()]
         ends = [r for r in results if isinstance(r, Array)] + [g for *_, g in gradients if g is not None]
-        self.program = improved(capture.program(ends))
+        self.seen, self.parts = capture.program(ends), (capture, inputs, results, gradients)
+
+    def finish(self) -> None:
+        """Make ready to run."""
+        capture, inputs, results, gradients = self.parts
+        self.program = improved(self.seen)
         self.memory = Memory(self.program, capture.known)
         self.run, self.source = emitted(self.program, self.memory)
+        self.confirmed, self.parts = True, None
         places = iter([self.memory[a] for a in self.program.outputs])
         self.results = [(next(places), True) if isinstance(r, Array) else (r, False) for r in results]
         self.gradients = [(leaf, k, None if g is None else next(places)) for leaf, k, g in gradients]
@@ -160,7 +182,10 @@ class Replay:
         for t, value, node in self.tensors:
             if t.value is not value or t.node is not node:
                 return False
-        return all(leaf.grad is before for leaf, before in self.before)
+        for leaf, before in self.before:
+            if leaf.grad is not before:
+                return False
+        return all([guard() for guard in self.guards])
 
     def __call__(self, leaves: list) -> Any:
         for k, place in self.inputs:

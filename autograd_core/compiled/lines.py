@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..kernels import cross_entropy, nest, reduce
 from ..kernels import matmul as products
-from ..kernels import nest, reduce
 from ..kernels._products import PACKED
 from ..kernels._threads import ADDRESS as POOL
+from ..kernels.direct import direct
 from .emit import Source, emitter
 from .program import Array, Call
 
@@ -117,3 +118,66 @@ def reduced(source: Source, way: reduce.Way, x: Array, y: Array, dims: tuple, di
     kernel = source.name(way.of(x.dtype).build().func, "reduce")
     sizes = ", ".join(map(str, dims))
     return f"{kernel}({POOL}, {source.address(x)}, {source.address(y)}, {sizes}, 1.0, {float(divisor)})"
+
+
+def code(a: Array) -> str:
+    """The type of an array and its number of axes, as `direct` takes them."""
+    return f"{a.dtype.char}{len(a.shape)}"
+
+
+def rates(call: Call, n: int) -> tuple:
+    """What of a target its class has, and what every class."""
+    smoothing = call.params["smoothing"]
+    return call.params["ignored"], float(1 - smoothing), float(smoothing / n)
+
+
+def weights(source: Source, given: tuple, dtype: np.dtype) -> str:
+    """The record of the weights of classes, or of none."""
+    if given:
+        return source.address(given[0])
+    nothing = cross_entropy.NOTHING[dtype.char]
+    source.name(nothing)
+    return str(id(nothing))
+
+
+def usual(*arrays: object) -> bool:
+    """Whether these are arrays in order."""
+    return all(isinstance(a, Array) and a.contiguous for a in arrays)
+
+
+@emitter("cross_entropy_of")
+def cross_entropy_of(source: Source, call: Call) -> str | None:
+    """The loss of few rows, in one call."""
+    x, target, *weight = call.args
+    how = cross_entropy.HOW[call.params["reduction"]]
+    few = usual(x, target, *weight) and len(x.shape) == 2 and 0 < x.size <= 2 * cross_entropy.GRAIN
+    if not how or not few or x.dtype not in FLOATS or target.dtype != np.int64 or {x.dtype, *types(weight)} != {x.dtype}:
+        return None
+    kernel = direct(cross_entropy.cross_entropy_at_once, "f2 l1 f1 i d d i f0 f1 f0".replace("f", x.dtype.char))
+    loss, lse, total = map(source.address, call.results)
+    given = (source.address(x), source.address(target), weights(source, tuple(weight), x.dtype), *rates(call, x.shape[1]))
+    run = f"{source.name(kernel.build().func, 'cross_entropy')}({', '.join(map(str, given))}, {how}, {loss}, {lse}, {total})"
+    check = source.name(cross_entropy.refuse_at, "refuse_at")
+    return f"if bad := {run}: {check}({source.array(target)}, bad, {x.shape[1]})"
+
+
+@emitter("cross_entropy_pull")
+def cross_entropy_pull(source: Source, call: Call) -> str | None:
+    """The gradient of the loss by the scores."""
+    c, x, lse, target, *weight = call.args
+    if not usual(c, x, lse, target, *weight) or len(x.shape) != 2 or not x.size or x.dtype not in FLOATS:
+        return None
+    if target.dtype != np.int64 or types([c, x, lse, *weight]) != {x.dtype}:
+        return None
+    kernel = direct(cross_entropy.cross_entropy_rows_pull, "f1 f2 f1 l1 f1 i d d i f2".replace("f", x.dtype.char))
+    c = c._replace(shape=(c.size,), strides=(c.dtype.itemsize,))
+    places = ", ".join(map(source.address, (c, x, lse, target)))
+    scalars = ", ".join(map(str, rates(call, x.shape[1])))
+    name, grain = source.name(kernel.build().func, "cross_entropy_pull"), cross_entropy.GRAIN // x.shape[1] + 1
+    weight_at, out = weights(source, tuple(weight), x.dtype), source.address(call.results[0])
+    return f"{name}({POOL}, {x.shape[0]}, {grain}, {places}, {weight_at}, {scalars}, {int(call.params['hit'])}, {out})"
+
+
+def types(arrays: list) -> set:
+    """The types of arrays."""
+    return {a.dtype for a in arrays}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .program import INPUT, OUTER, TEMPORARY, Array, Block, Program
+from .program import OUTER, TEMPORARY, Array, Block, Program, address
 
 LINE = 64  # bytes in a line of the cache: blocks begin on one
 
@@ -26,7 +26,7 @@ class Memory:
             if block.kind == TEMPORARY:
                 self.placed[block] = fresh(block.size)
         offsets, self.size = arranged(lifetimes(program, kept))
-        arena = fresh(self.size)
+        self.arena = arena = fresh(self.size)
         for block, offset in offsets.items():
             self.placed[block] = arena[offset : offset + block.size]
 
@@ -39,6 +39,8 @@ class Memory:
 
     def view(self, a: Array) -> np.ndarray:
         """An array in a block."""
+        if not a.size:
+            return np.empty(a.shape, a.dtype)
         if a.block.kind != OUTER:
             return np.ndarray(a.shape, a.dtype, self.placed[a.block], a.offset, a.strides)
         near = next(v for b, v in self.known.items() if b.block is a.block and b.offset == a.offset and b.dtype == a.dtype)
@@ -48,7 +50,7 @@ class Memory:
 def fresh(size: int) -> np.ndarray:
     """Bytes that begin on a line of the cache."""
     raw = np.empty(size + LINE, np.uint8)
-    start = -raw.__array_interface__["data"][0] % LINE
+    start = -address(raw) % LINE
     return raw[start : start + size]
 
 
@@ -81,9 +83,6 @@ def described(program: Program, memory: Memory) -> str:
     lives: dict[Block, Any] = lifetimes(program, {a.block for a in program.outputs})
     lines = [f"arena of {memory.size} bytes, for {sum(b.size for b in lives)} bytes of temporary results"]
     for block, (begin, end) in sorted(lives.items(), key=lambda item: item[1]):
-        offset = memory.placed[block].__array_interface__["data"][0] - memory.base
+        offset = address(memory.placed[block]) - address(memory.arena)
         lines.append(f"  {offset:>10} {block.size:>10} bytes  calls {begin}..{end}  {program.calls[begin].op.name}")
     return "\n".join(lines)
-
-
-__all__ = ["INPUT", "Memory", "described"]

@@ -25,12 +25,13 @@ class Block:
 
     kind: str
     owner: np.ndarray = field(repr=False)
+    address: int  # where it was
     size: int
 
-    @property
-    def address(self) -> int:
-        """Where it was."""
-        return self.owner.__array_interface__["data"][0]
+
+def address(a: np.ndarray) -> int:
+    """Where the first entry of an array lies."""
+    return a.__array_interface__["data"][0]
 
 
 class Array(NamedTuple):

@@ -54,3 +54,24 @@ class Apart(WideCompiler):
     def define_pipelines(self):
         self.state.flags.noalias = True
         return super().define_pipelines()
+
+
+@intrinsic
+def recorded(typingctx, like, axes, record):
+    """The array of a record (`id`), with as many axes as `axes` has entries, in order, as one that nobody owns."""
+    ndim = len(axes)
+    kind = types.Array(like, ndim, "C")
+
+    def generate(context, builder, sig, args):
+        word = lambda at, k: builder.load(
+            builder.inttoptr(builder.add(at, context.get_constant(types.intp, 8 * k)), ir.IntType(64).as_pointer())
+        )
+        place, lengths, apart = word(args[2], HEAD), word(args[2], HEAD + 2), word(args[2], HEAD + 3)
+        bare, size = make_array(kind)(context, builder), context.get_abi_sizeof(context.get_data_type(like))
+        data = builder.inttoptr(place, context.get_data_type(like).as_pointer())
+        shape, strides = ([word(where, k) for k in range(ndim)] for where in (lengths, apart))
+        step = context.get_constant(types.intp, size)
+        populate_array(bare, data=data, shape=shape, strides=strides, itemsize=step, meminfo=None)
+        return bare._getvalue()
+
+    return kind(like, axes, types.intp), generate

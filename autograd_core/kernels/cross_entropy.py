@@ -202,6 +202,11 @@ def _refuse(t, classes, name):
     raise error
 
 
+def refuse_at(target, place, classes):
+    """Raise for the target at a place, counted from 1."""
+    _refuse(target.flat[place - 1], classes, "cross_entropy")
+
+
 def _q(target, weight, shape, dtype, ignored, smoothing):
     """The weighted and smoothed targets (N, C, ...), and the weights of targets (N, ...)."""
     classes = shape[1]

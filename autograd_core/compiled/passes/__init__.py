@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from ...kernels._jit import COMPILED
 from ..program import Program
 from .copies import without_copies
 from .dead import without_dead
 from .fuse import fused
+from .split import split
+
+PASSES = [without_dead, without_copies, *[split, fused] * COMPILED]
 
 
 def improved(program: Program) -> Program:
     """All passes, in order."""
-    for improve in (without_dead, without_copies, without_dead, fused):
+    for improve in PASSES:
         program = improve(program)
     return program

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import bisect
 from typing import NamedTuple
 
 from ...kernels import elementwise as loops
 from ...kernels import nest
 from ...op import Op
-from ..program import TEMPORARY, Array, Call, Program
+from ..program import TEMPORARY, Array, Block, Call, Program
 from .order import dependencies
 
 STEPS = loops.STEPS | {"masked": "zero if {0} == zero or {1} == zero else {0} * {1}", "clone": "{0}", "overwrite": "{1}"}
 FUSED = Op(lambda *xs: xs, (), name="fused")
+CHEAP = loops.TRUTHS | {"add", "sub", "mul", "neg", "masked", "where", "relu", "square", "clone", "abs"}
 MOST = 60  # operands and results of one loop
 LONGEST = 400  # steps of one loop
 
@@ -82,66 +84,101 @@ def lying(a: Array, shape: tuple[int, ...]) -> str | tuple[str, int] | None:
 
 def fused(program: Program) -> Program:
     """The program with loops in place of calls that can share them, in an order in which many can."""
-    calls = program.calls
+    groups = later(program.calls, grouped(program.calls))
+    readers: dict[Block, set[int]] = {}
+    for g, members in enumerate(groups):
+        for call in members:
+            for a in call.reads:
+                readers.setdefault(a.block, set()).add(g)
+    outside = {a.block for a in program.outputs}
+    order: list[Call] = []
+    for g, members in enumerate(groups):
+        if form_of(members[0]) is None:
+            order += members
+        elif members:
+            inner = lambda b, g=g: b.kind == TEMPORARY and b not in outside and readers.get(b, set()) <= {g}
+            order.append(Loop(members, inner).call())
+    return program.having(order)
+
+
+def grouped(calls: list[Call]) -> list[list[Call]]:
+    """Calls in an order in which those that can share a loop stand together; others are as early as they can be."""
     needed = dependencies(calls)
     after: list[list[int]] = [[] for _ in calls]
     for k, before in enumerate(needed):
         for j in before:
             after[j].append(k)
-    waits = [len(before) for before in needed]
-    forms = [form_of(call) for call in calls]
+    waits, forms = [len(before) for before in needed], [form_of(call) for call in calls]
     ready = [k for k, n in enumerate(waits) if n == 0]
-    order: list[Call] = []
-    outside = {a.block for a in program.outputs}
+    groups: list[list[Call]] = []
 
-    def done(k: int) -> None:
+    def take(k: int, group: list[Call]) -> None:
+        ready.remove(k)
+        group.append(calls[k])
         for j in after[k]:
             waits[j] -= 1
             if waits[j] == 0:
-                ready.append(j)
+                bisect.insort(ready, j)
 
-    groups: list[list[int]] = []
     while ready:
-        ready.sort()
-        single = next((k for k in ready if forms[k] is None), None)
-        if single is not None:
-            ready.remove(single)
-            groups.append([single])
-            done(single)
-            continue
-        group, form = [], forms[ready[0]]
-        while (k := next((k for k in ready if (forms[k] and form.joined(forms[k]) and fits(calls, group, k))), None)) is not None:
-            ready.remove(k)
-            form = form.joined(forms[k])
-            group.append(k)
-            done(k)
-            ready.sort()
-        groups.append(group)
-    readers: dict = {}
-    for g, members in enumerate(groups):
-        for k in members:
-            for a in calls[k].reads:
-                readers.setdefault(a.block, set()).add(g)
-    for g, members in enumerate(groups):
-        if forms[members[0]] is None:
-            order.append(calls[members[0]])
-        else:
-            inner = lambda block, g=g: block.kind == TEMPORARY and block not in outside and readers.get(block, set()) <= {g}
-            order.append(Loop([calls[k] for k in members], inner).call())
-    return program.having(order)
+        first = next((k for k in ready if forms[k] is None), ready[0])
+        groups.append(group := [])
+        form = forms[first]
+        take(first, group)
+        while form is not None:
+            joins = lambda k: forms[k] is not None and form.joined(forms[k]) and fits(group, calls[k])
+            more = next(filter(joins, ready), None)
+            if more is None:
+                break
+            form = form.joined(forms[more])
+            take(more, group)
+    return groups
 
 
-def fits(calls: list[Call], group: list[int], k: int) -> bool:
+def later(calls: list[Call], groups: list[list[Call]]) -> list[list[Call]]:
+    """Calls whose result only a later loop reads go there: it reads what they read, and nothing need be kept for it."""
+    place = {id(call): g for g, group in enumerate(groups) for call in group}
+    readers: dict[Block, list[Call]] = {}
+    writers: dict[Block, list[int]] = {}
+    for call in calls:
+        for a in call.reads:
+            readers.setdefault(a.block, []).append(call)
+        for a in call.changes:
+            writers.setdefault(a.block, []).append(place[id(call)])
+    for g in reversed(range(len(groups))):
+        for call in reversed(list(groups[g])):
+            if form_of(call) is None or not call.pure or not call.results[0].whole or len(groups[g]) == 1:
+                continue
+            goals = {place[id(r)] for r in readers.get(call.results[0].block, ())}
+            if len(goals) != 1 or (goal := goals.pop()) <= g or call.op.name not in CHEAP:
+                continue
+            forms = list(map(form_of, groups[goal]))
+            if forms[0] is None or not fits(groups[goal], call) or joint([*forms, form_of(call)]) is None:
+                continue
+            if any(g < w <= goal for a in call.reads for w in writers.get(a.block, ())):
+                continue
+            groups[g].remove(call)
+            groups[goal].insert(0, call)
+            place[id(call)] = goal
+    return groups
+
+
+def joint(forms: list[Form | None]) -> Form | None:
+    """The form of all calls in one loop."""
+    form = forms[0]
+    for other in forms[1:]:
+        form = form and other and form.joined(other)
+    return form
+
+
+def fits(group: list[Call], call: Call) -> bool:
     """Whether a call can go into a loop: arrays that share memory must be the same, and loops not grow without bounds."""
-    if len(group) >= LONGEST:
+    seen = [a for c in group for a in (*c.reads, *c.changes)]
+    if len(group) >= LONGEST or len({*seen, *call.reads, *call.changes}) > MOST + len(group):
         return False
-    seen = [a for j in group for a in (*calls[j].reads, *calls[j].changes)]
-    if len({*seen, *calls[k].reads, *calls[k].changes}) > MOST + len(group):
-        return False
-    written = [a for j in group for a in calls[j].changes]
-    return not any(a.overlaps(b) and a != b for a in (*calls[k].reads, *calls[k].changes) for b in written) and not any(
-        a.overlaps(b) and a != b for a in calls[k].changes for b in seen
-    )
+    written = [a for c in group for a in c.changes]
+    clash = lambda a, others: any(a != b and a.overlaps(b) for b in others)
+    return not any(clash(a, written) for a in call.reads) and not any(clash(a, seen) for a in call.changes)
 
 
 class Loop:
@@ -149,10 +186,7 @@ class Loop:
 
     def __init__(self, calls: list[Call], inner):
         self.calls, self.inner = calls, inner
-        form = form_of(calls[0])
-        for call in calls:
-            form = form.joined(form_of(call))
-        self.form = form
+        self.form = joint(list(map(form_of, calls)))
         self.operands: list[Array] = []
         self.names: dict[Array, str] = {}
         self.steps: list[str] = []
