@@ -273,7 +273,7 @@ def observe(op: Op, args: tuple, params: dict, result: Any) -> None:
 
 # --- writes ----------------------------------------------------------------------------------------------------------
 
-_writes: dict[int, tuple] = {}  # id of an array that owns its memory -> (weak reference, clock, count, where)
+_writes: dict[int, list] = {}  # id of an array that owns its memory -> [weak reference, clock, count, where]
 latest_write = 0
 
 
@@ -288,16 +288,31 @@ def memory(value: Any) -> Any:
 
 def mark_written(value: Any, where: str | None = None) -> None:
     """Note that a value's memory has just been changed, so that a backward that kept it can refuse."""
-    global latest_write
     owner = memory(value)
-    if not isinstance(owner, np.ndarray):
-        return
-    key, latest_write = id(owner), next(clock)
-    entry = _writes.get(key) or (weakref.ref(owner, lambda _: _writes.pop(key, None)), 0, 0)
-    _writes[key] = entry[0], latest_write, entry[2] + 1, where
+    if isinstance(owner, np.ndarray):
+        mark_all([writes_of(owner)], where)
 
 
-def write_after(value: Any, index: int) -> tuple | None:
+def writes_of(owner: np.ndarray) -> list:
+    """What is noted of the writes to an array that owns its memory."""
+    key = id(owner)
+    entry = _writes.get(key)
+    if entry is None:
+        entry = _writes[key] = [weakref.ref(owner, lambda _: _writes.pop(key, None)), 0, 0, None]
+    return entry
+
+
+def mark_all(entries: list[list], where: str | None = None) -> None:
+    """Note that all these have just been written to."""
+    global latest_write
+    latest_write = now = next(clock)
+    for entry in entries:
+        entry[1] = now
+        entry[2] += 1
+        entry[3] = where
+
+
+def write_after(value: Any, index: int) -> list | None:
     """The last write to a value's memory if it came after the clock stood at `index`."""
     entry = _writes.get(id(memory(value)))
     return entry if entry and entry[1] > index else None

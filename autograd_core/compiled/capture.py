@@ -10,7 +10,7 @@ import numpy as np
 
 from ..op import REGISTRY, Op, Traced
 from ..tape import Leaf, current, memory, user_line, using
-from ..tensor import DETACH, LEAVE, Tensor
+from ..tensor import DETACH, LEAVE, Tensor, at
 from .program import INPUT, OUTER, TEMPORARY, Array, Block, Call, Program, address
 
 UNSEEN = object()
@@ -31,6 +31,7 @@ class Capture:
         self.known: dict[Array, np.ndarray] = {}  # the arrays themselves, as they were seen
         self.tensors: dict[int, tuple[Tensor, np.ndarray, Any]] = {}  # from outside, as they were first met
         self.inputs: list[Array] = []
+        self.made_here: set[int] = set()  # ids of arrays that came up in the run, or stand for arguments
         self.live: list[tuple[Array, Any]] = []
         self.leaves: dict[int, tuple[Leaf, Any]] = {}  # whose gradient changed, and what it was if that mattered
         self.places: set[tuple[int, str]] = set()  # of numbers that are asked for anew
@@ -97,6 +98,7 @@ class Capture:
 
     def made(self, value: Any) -> Array:
         """What a call has made."""
+        self.made_here.add(id(value))
         return self.array(value, TEMPORARY)
 
     def argument(self, a: Any) -> Any:
@@ -104,14 +106,25 @@ class Capture:
         if isinstance(a, Tensor):
             array = self.array(a.value)
             if array.block.kind == OUTER and id(a) not in self.tensors:
-                self.kept.append(a)
                 self.tensors[id(a)] = (a, a.value, a.node)
+            elif array.block.kind == INPUT and id(a.value) not in self.made_here:
+                raise Refused("compile: an argument shares memory with a tensor that the function has from elsewhere")
             return array
         return self.array(a) if isinstance(a, np.ndarray) else a
 
-    def input(self, value: np.ndarray) -> None:
-        """An argument of the function that runs."""
-        self.inputs.append(self.array(value, INPUT))
+    def standing_for(self, v: Any) -> Tensor:
+        """A tensor in place of an argument: on memory that it has for itself, since replays copy into such memory."""
+        value = v.value if isinstance(v, Tensor) else v
+        own = memory(value) is value and value.flags.c_contiguous
+        t = at(value if own else np.array(value, order="C"), v.node if isinstance(v, Tensor) else None)
+        t.leaf = v.leaf if isinstance(v, Tensor) else None
+        self.inputs.append(self.array(t.value, INPUT))
+        self.made_here.add(id(t.value))
+        return t
+
+    def input_written(self, value: np.ndarray) -> bool:
+        """Whether a call has changed an argument."""
+        return any(a.block.owner is value for call in self.calls for a in call.writes)
 
     def program(self, outputs: list[Array]) -> Program:
         """What was seen, as data."""

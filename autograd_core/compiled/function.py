@@ -1,44 +1,51 @@
-"""`compile`: a function that is watched once for each kind of arguments, and from then on replayed."""
+"""`compile`: a function that is watched until two runs did the same, and from then on replayed."""
 
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..backward import ancestors
 from ..errors import require_callable
 from ..op import Traced
-from ..tape import Leaf, is_grad_enabled, mark_written, state
-from ..tensor import Tensor, at
+from ..tape import memory, state
+from ..tensor import Tensor
 from ..tree import flatten
-from . import lines  # noqa: F401 - declares how calls are written
-from .capture import UNSEEN, Capture, Refused, capturing
+from .capture import Capture, Refused, capturing
 from .compare import difference
-from .emit import emitted
 from .guards import Readings, reading
-from .memory import Memory
-from .passes import improved
-from .program import OUTER, Array
+from .replay import Replay
 
 TRIES = 4  # runs that may differ from the one before, as the first does that sets up state
 EAGER = object()  # stands for a replay where there can be none
 
 
-def compile(
-    fn: Callable | None = None, *, fallback: bool = False, cache_size: int = 8
-) -> Any:
-    """Watch a function run once for each kind of arguments, and replay what it did as planned, fused kernels.
+def compile(fn: Callable | None = None, *, fallback: bool = False, cache_size: int = 8) -> Any:
+    """Watch a function run, twice for each kind of arguments, and then replay what it did as planned, fused kernels.
 
     Everything that touches tensors is part of it: forward, backward, optimizer steps, running statistics, random draws.
     What cannot be replayed, such as a branch on data, is refused with its line, or runs as it is with `fallback=True`.
+    Replays for the last `cache_size` kinds of arguments are kept.
     """
     if fn is None:
         return lambda fn: compile(fn, fallback=fallback, cache_size=cache_size)
     require_callable(fn, "compile")
+    if not isinstance(cache_size, int) or cache_size < 1:
+        raise ValueError(f"compile: cache_size must be a positive whole number, got {cache_size!r}")
     return Compiled(fn, fallback, cache_size)
+
+
+class CacheInfo(NamedTuple):
+    """How calls of a compiled function were answered."""
+
+    replays: int
+    captures: int
+    eager: int
+    size: int
+    maximum: int
 
 
 class Compiled:
@@ -47,56 +54,99 @@ class Compiled:
     def __init__(self, fn: Callable, fallback: bool, cache_size: int):
         functools.update_wrapper(self, fn)
         self.fn, self.fallback, self.cache_size = fn, fallback, cache_size
-        self.replays: dict[tuple, Any] = {}
+        self.entries: dict[tuple, Any] = {}
+        self.counts: Counter = Counter()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, build = flatten((args, kwargs)) if kwargs else flatten(args)
-        if state.depth or (state.mode is not None and state.mode.capture is not None):
-            return self.fn(*args, **kwargs)
-        key = (tuple(map(kind_of, leaves)), is_grad_enabled(), tuple(kwargs))
-        replay = self.replays.get(key)
-        if replay is EAGER or any(isinstance(v, Traced) and (v.level or with_history(v)) for v in leaves):
-            return self.fn(*args, **kwargs)
-        if replay is not None and replay.confirmed and replay.valid():
-            return replay(leaves)
-        call = lambda inputs: self.called(build(inputs), bool(kwargs))
+        if watched() or any(isinstance(v, Traced) and (v.level or with_history(v)) for v in leaves):
+            return self.as_it_is(args, kwargs)
+        key = (tuple(map(kind_of, leaves)), sharing(leaves), state.mode, tuple(kwargs))
+        entry = self.entries.get(key)
+        if entry is EAGER:
+            return self.as_it_is(args, kwargs)
+        if entry is not None and entry.ready and entry.valid():
+            if entry.lock.acquire(blocking=False):
+                try:
+                    self.counts["replays"] += 1
+                    return entry(leaves)
+                finally:
+                    entry.lock.release()
+            return self.as_it_is(args, kwargs)  # another thread is in it
         try:
-            self.replays[key], result = self.captured(leaves, call, replay)
+            return self.captured(key, leaves, lambda given: self.called(build(given), bool(kwargs)), entry)
         except Refused:
-            self.replays.pop(key, None)
+            self.entries.pop(key, None)
             if not self.fallback:
                 raise
-            self.replays[key] = EAGER
-            result = self.fn(*args, **kwargs)
-        while len(self.replays) > self.cache_size:
-            del self.replays[next(iter(self.replays))]
-        return result
+            self.keep(key, EAGER)
+            return self.as_it_is(args, kwargs)
+
+    def as_it_is(self, args: tuple, kwargs: dict) -> Any:
+        """The function itself."""
+        self.counts["eager"] += 1
+        return self.fn(*args, **kwargs)
 
     def called(self, given: Any, named: bool) -> Any:
-        """The function itself."""
+        """The function on arguments as they were flattened."""
         return self.fn(*given[0], **given[1]) if named else self.fn(*given)
 
-    def captured(self, leaves: list, call: Callable, before: Replay | None) -> tuple[Replay, Any]:
-        """Run the function, watched; a replay is confirmed once two runs did the same."""
+    def captured(self, key: tuple, leaves: list, call: Callable, before: Replay | None) -> Any:
+        """Run the function, watched; what it does is replayed once two runs did the same."""
+        self.counts["captures"] += 1
         capture, readings = Capture(), Readings()
-        inputs = [as_input(v) for v in leaves]
-        for v in inputs:
-            if isinstance(v, Tensor):
-                capture.input(v.value)
+        given = [capture.standing_for(v) if isinstance(v, (Tensor, np.ndarray)) else v for v in leaves]
         with capturing(capture), reading(readings):
-            result = call(inputs)
-        replay = Replay(capture, inputs, result, readings.guards(self.fn, capture.places))
-        if before is not None and before.tries:
-            other = difference(before.seen, replay.seen)
-            if other and before.tries >= TRIES:
-                raise Refused(f"compile: {self.__name__} does something else each time: {other}")
-            replay.tries = before.tries + 1 if other else 0
-            if not other:
-                replay.finish()
-        return replay, result
+            result = call(given)
+        entry = Replay(capture, given, leaves, result, readings.guards(self.fn, capture.places))
+        other = before and not before.ready and difference(before.program, entry.program)
+        if other and before.tries >= TRIES:
+            raise Refused(f"compile: {self.__name__} does something else each time: {other}")
+        entry.tries = before.tries + 1 if other else 1
+        if before is not None and not before.ready and not other:
+            entry.prepare()
+        self.keep(key, entry)
+        return entry.first(result, leaves, given)
+
+    def keep(self, key: tuple, entry: Any) -> None:
+        """Remember an entry, as the last."""
+        self.entries.pop(key, None)
+        self.entries[key] = entry
+        while len(self.entries) > self.cache_size:
+            del self.entries[next(iter(self.entries))]
+
+    def cache_info(self) -> CacheInfo:
+        """How often calls were replayed, captured, or run as they are, and how many replays are kept."""
+        counts = (self.counts[n] for n in ("replays", "captures", "eager"))
+        return CacheInfo(*counts, len(self.entries), self.cache_size)
+
+    def cache_clear(self) -> None:
+        """Forget all replays."""
+        self.entries.clear()
+
+    def replays(self) -> list[Replay]:
+        """What is ready to be replayed."""
+        return [e for e in self.entries.values() if e is not EAGER and e.ready]
+
+    def memory_plan(self) -> str:
+        """Who lives where in the memory of each replay."""
+        return "\n\n".join(r.memory.described() for r in self.replays()) or "nothing has been captured twice yet"
+
+    def source(self) -> str:
+        """The source of each replay."""
+        return "\n".join(r.source.text for r in self.replays()) or "nothing has been captured twice yet"
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<compiled {self.__name__}>"
+
+
+def watched() -> bool:
+    """Whether somebody watches what runs here, or is about to differentiate it: then it runs as it is."""
+    mode = state.mode
+    return bool(state.depth) or (mode is not None and bool(mode.observers or mode.pack or mode.anomaly))
 
 
 def kind_of(v: Any) -> Any:
@@ -112,96 +162,14 @@ def kind_of(v: Any) -> Any:
     return type(v), v
 
 
+def sharing(leaves: list) -> tuple | None:
+    """Which arguments share memory with which; None if none do."""
+    if len(leaves) < 2:
+        return None
+    owners = [id(memory(v.value if isinstance(v, Tensor) else v)) for v in leaves if isinstance(v, (Tensor, np.ndarray))]
+    return None if len(set(owners)) == len(owners) else tuple(map(owners.index, owners))
+
+
 def with_history(t: Any) -> bool:
     """Whether a tensor was computed from what wants gradients, so that a backward would leave the function."""
-    return isinstance(t, Tensor) and not t.is_leaf
-
-
-def as_input(v: Any) -> Any:
-    """Arrays as tensors, so that what NumPy's functions do to them is seen."""
-    return at(v) if isinstance(v, np.ndarray) else v
-
-
-class Replay:
-    """One captured run, ready to be done again on other numbers."""
-
-    def __init__(self, capture: Capture, inputs: list, result: Any, guards: list):
-        self.confirmed, self.tries, self.guards = False, 1, guards
-        outputs, self.build = flatten(result)
-        results = [self.returned(capture, y) for y in outputs]
-        gradients = [self.gradient(capture, inputs, leaf) for leaf, _ in capture.leaves.values()]
-        ends = [r for r in results if isinstance(r, Array)] + [g for *_, g in gradients if g is not None]
-        self.seen, self.parts = capture.program(ends), (capture, inputs, results, gradients)
-
-    def finish(self) -> None:
-        """Make ready to run."""
-        capture, inputs, results, gradients = self.parts
-        self.program = improved(self.seen)
-        self.memory = Memory(self.program, capture.known)
-        self.run, self.source = emitted(self.program, self.memory)
-        self.confirmed, self.parts = True, None
-        places = iter([self.memory[a] for a in self.program.outputs])
-        self.results = [(next(places), True) if isinstance(r, Array) else (r, False) for r in results]
-        self.gradients = [(leaf, k, None if g is None else next(places)) for leaf, k, g in gradients]
-        self.tensors, self.before = list(capture.tensors.values()), self.looked_at(capture, inputs)
-        self.inputs = [
-            (k, self.memory[a])
-            for k, a in zip([k for k, v in enumerate(inputs) if isinstance(v, Tensor)], self.program.inputs)
-        ]
-        self.live = [(self.memory[a], get) for a, get in self.program.live]
-        self.written = list({id(a.block): a.block.owner for call in self.program.calls for a in call.writes if a.block.kind == OUTER}.values())
-
-    @staticmethod
-    def looked_at(capture: Capture, inputs: list) -> list:
-        """Leaves from outside whose gradient at the beginning mattered, and what it was."""
-        own = {id(v.leaf) for v in inputs if isinstance(v, Tensor)}
-        return [(f, before) for f, before in capture.leaves.values() if before is not UNSEEN and id(f) not in own]
-
-    def returned(self, capture: Capture, y: Any) -> Any:
-        """How a result is given: the array that it is in, or itself if it does not come from the run."""
-        if not isinstance(y, Tensor):
-            if isinstance(y, np.ndarray):
-                raise Refused("compile: the function returns an array; return the tensor, so that it can be told what it holds")
-            return y
-        if y.node is not None and not finished(y):
-            raise Refused(
-                "compile: the function returns a tensor that gradients can flow back from; differentiate inside the "
-                "function, or call it under no_grad()"
-            )
-        array = capture.array(y.value)
-        return y if array.block.kind == OUTER and capture.tensors.get(id(y)) else array
-
-    @staticmethod
-    def gradient(capture: Capture, inputs: list, leaf: Leaf) -> tuple:
-        """Whose gradient changed, by position if it is an argument's, and where it is at the end."""
-        position = next((k for k, v in enumerate(inputs) if isinstance(v, Tensor) and v.leaf is leaf), None)
-        return leaf, position, None if leaf.grad is None else capture.array(leaf.grad.value)
-
-    def valid(self) -> bool:
-        """Whether all that the run took from outside is as it was."""
-        for t, value, node in self.tensors:
-            if t.value is not value or t.node is not node:
-                return False
-        for leaf, before in self.before:
-            if leaf.grad is not before:
-                return False
-        return all([guard() for guard in self.guards])
-
-    def __call__(self, leaves: list) -> Any:
-        for k, place in self.inputs:
-            v = leaves[k]
-            np.copyto(place, v.value if isinstance(v, Tensor) else v)
-        for place, get in self.live:
-            place[...] = get()
-        self.run()
-        for leaf, k, g in self.gradients:
-            target = leaf if k is None else leaves[k].leaf
-            target.grad = None if g is None else at(g)
-        for owner in self.written:
-            mark_written(owner)
-        return self.build([at(v.copy()) if computed else v for v, computed in self.results])
-
-
-def finished(y: Tensor) -> bool:
-    """Whether a backward has been through the graph behind a tensor, so that no other can."""
-    return any(getattr(node, "env", ()) is None for node in ancestors([y.grad_fn or y.node]))
+    return isinstance(t, Tensor) and t.node is not None and not t.is_leaf

@@ -81,7 +81,7 @@ class Readings:
             if (id(place), name) in live:
                 continue
             if isinstance(value, (list, tuple, dict, set)):
-                found.append(as_before(place, name, snapshot(value, live), live))
+                found.append(as_before(place, name, live))
             elif isinstance(value, PLAIN):
                 equal.append((place, name, value))
             else:
@@ -123,9 +123,30 @@ def filled(cell: Any) -> bool:
     return True
 
 
-def as_before(place: dict, name: str, before: Any, live: set) -> Callable[[], bool]:
-    """Whether a container holds what it held."""
-    return lambda: snapshot(place.get(name, MISSING), live) == before
+def as_before(place: dict, name: str, live: set) -> Callable[[], bool]:
+    """Whether a container holds what it holds now: the same objects, as a rule, or else what is equal."""
+    first = place[name]
+    before, parts = snapshot(first, live), list(containers(first, DEEP))
+
+    def holds() -> bool:
+        if place.get(name, MISSING) is first:
+            for part, ids in parts:
+                if list(map(id, part.values() if part.__class__ is dict else part)) != ids:
+                    break
+            else:
+                return True
+        return snapshot(place.get(name, MISSING), live) == before
+
+    return holds
+
+
+def containers(value: Any, depth: int) -> Iterator[tuple[Any, list[int]]]:
+    """A container and those inside it, with the identities of what they hold."""
+    if depth and isinstance(value, (dict, list, tuple, set)):
+        held = list(value.values()) if isinstance(value, dict) else value
+        yield value, list(map(id, held))
+        for v in held:
+            yield from containers(v, depth - 1)
 
 
 def snapshot(value: Any, live: set, depth: int = DEEP) -> Any:
@@ -137,6 +158,8 @@ def snapshot(value: Any, live: set, depth: int = DEEP) -> Any:
     if depth and isinstance(value, dict):
         keep = [(k, v) for k, v in value.items() if not (isinstance(k, str) and (id(value), k) in live)]
         return [(k if isinstance(k, PLAIN) else id(k), snapshot(v, live, depth - 1)) for k, v in keep]
+    if isinstance(value, set):
+        return {v if isinstance(v, PLAIN) else id(v) for v in value}
     if depth and isinstance(value, (list, tuple)):
         return [snapshot(v, live, depth - 1) for v in value]
     return id(value)

@@ -25,7 +25,8 @@ class Memory:
         for block in kept:
             if block.kind == TEMPORARY:
                 self.placed[block] = fresh(block.size)
-        offsets, self.size = arranged(lifetimes(program, kept))
+        self.program, self.lives = program, lifetimes(program, kept)
+        offsets, self.size = arranged(self.lives)
         self.arena = arena = fresh(self.size)
         for block, offset in offsets.items():
             self.placed[block] = arena[offset : offset + block.size]
@@ -36,6 +37,14 @@ class Memory:
             known = self.known.get(a) if a.block.kind == OUTER else None
             self.arrays[a] = self.view(a) if known is None else known
         return self.arrays[a]
+
+    def described(self) -> str:
+        """Who lives where: a line for each block in the arena."""
+        lines = [f"arena of {self.size} bytes, for {sum(b.size for b in self.lives)} bytes of temporary results"]
+        for block, (begin, end) in sorted(self.lives.items(), key=lambda item: item[1]):
+            offset = address(self.placed[block]) - address(self.arena)
+            lines.append(f"{offset:>12} {block.size:>12} bytes  steps {begin}..{end}  of {self.program.calls[begin].op.name}")
+        return "\n".join(lines)
 
     def view(self, a: Array) -> np.ndarray:
         """An array in a block."""
@@ -76,13 +85,3 @@ def arranged(lives: dict[Block, tuple[int, int]]) -> tuple[dict[Block, int], int
             at = max(at, high + -high % LINE)
         offsets[block] = at
     return offsets, max((offsets[b] + b.size for b in offsets), default=0)
-
-
-def described(program: Program, memory: Memory) -> str:
-    """Who lives where: a line for each block in the arena."""
-    lives: dict[Block, Any] = lifetimes(program, {a.block for a in program.outputs})
-    lines = [f"arena of {memory.size} bytes, for {sum(b.size for b in lives)} bytes of temporary results"]
-    for block, (begin, end) in sorted(lives.items(), key=lambda item: item[1]):
-        offset = address(memory.placed[block]) - address(memory.arena)
-        lines.append(f"  {offset:>10} {block.size:>10} bytes  calls {begin}..{end}  {program.calls[begin].op.name}")
-    return "\n".join(lines)
