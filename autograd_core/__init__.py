@@ -8,9 +8,11 @@ from math import e, inf, nan, pi
 from . import attributes, random, testing
 from .anomaly import detect_anomaly, explain
 from .backward import gradient
+from .compiled import compile
 from .control import checkpoint, cond, scan
 from .custom import Function, custom_jvp, custom_vjp
 from .dtypes import *
+from .errors import CaptureError
 from .forward import Dual
 from .functional import grad, jvp, linearize, value_and_grad, vjp, vmap
 from .gradcheck import gradcheck, gradgradcheck
@@ -22,7 +24,7 @@ from .ops import NAMESPACES, PUBLIC
 from .ops.create import device
 from .random import *
 from .samples import shapes
-from .tape import enable_grad, inference_mode, is_grad_enabled, no_grad, saved_tensors_hooks, set_grad_enabled
+from .tape import enable_grad, inference_mode, is_grad_enabled, live, no_grad, saved_tensors_hooks, set_grad_enabled
 from .tensor import Tensor
 
 newaxis = None

@@ -58,7 +58,15 @@ class Walk:
     """One pass from results back to the nodes of interest."""
 
     def __init__(
-        self, roots: dict, order: list, needed: set | None, wanted: set, level: int, *, tracked: bool, captured: bool = False
+        self,
+        roots: dict,
+        order: list,
+        needed: set | None,
+        wanted: set,
+        level: int,
+        *,
+        tracked: bool,
+        captured: bool = False,
     ):
         self.roots, self.order, self.needed, self.wanted, self.level = roots, order, needed, wanted, level
         self.tracked = tracked  # whether the gradients will themselves be differentiated
@@ -355,13 +363,13 @@ def accumulate(leaf: Leaf, g: Any, ours: bool, level: int) -> None:
         capture.gradient(leaf, leaf.grad)
         if leaf.grad is None and not level:
             g = REGISTRY["clone"].call(g)
-    if isinstance(g, Tensor) and g.level == level:
+    if isinstance(g, Tensor) and g.level == level and (capture is None or leaf.grad is None or g.requires_grad):
         leaf.grad = g if leaf.grad is None else leaf.grad + g
     elif leaf.grad is None:
         leaf.grad = at(g if ours else g.copy() if isinstance(g, (np.ndarray, Traced)) else np.array(g), None, level)
     else:
         with no_grad():
-            leaf.grad.write(leaf.grad + at(_entry(g), None, level))
+            leaf.grad.write(leaf.grad + (g if isinstance(g, Tensor) else at(_entry(g), None, level)))
     for tensor, hook in leaf.after or ():
         if (t := tensor()) is not None:
             hook(t)

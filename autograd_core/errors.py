@@ -15,6 +15,10 @@ _HERE = os.path.dirname(__file__)
 _ACCEPTED = {"i": "integers", "bi": "booleans and integers", **dict.fromkeys(("f", "fi", "bfi"), "real numbers")}
 
 
+class CaptureError(RuntimeError):
+    """A function that is to be compiled does something that a replay could not do again."""
+
+
 def called(name: str) -> str:
     """The public function of ours that the user called, found on the stack: what an error is to name first."""
     frame = sys._getframe(1)

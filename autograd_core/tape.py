@@ -271,6 +271,12 @@ def observe(op: Op, args: tuple, params: dict, result: Any) -> None:
         observer(op, args, params, result)
 
 
+def live(place: dict, name: str) -> Any:
+    """The number place[name], which code that was captured asks for anew each time: rates that schedules change."""
+    capture = current().capture
+    return place[name] if capture is None else capture.number(place, name)
+
+
 # --- writes ----------------------------------------------------------------------------------------------------------
 
 _writes: dict[int, list] = {}  # id of an array that owns its memory -> [weak reference, clock, count, where]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
-from autograd_core.compiled import compile, passes
+from autograd_core import compile
+from autograd_core.compiled import passes
 from autograd_core.compiled.capture import SHAPED_BY_DATA
 from autograd_core.op import REGISTRY
 from autograd_core.testing import jiggled

@@ -8,17 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import CaptureError
 from ..op import REGISTRY, Op, Traced
 from ..tape import Leaf, current, memory, user_line, using
 from ..tensor import DETACH, LEAVE, Tensor, at
 from .program import INPUT, OUTER, TEMPORARY, Array, Block, Call, Program, address
 
 UNSEEN = object()
-SHAPED_BY_DATA = {"nonzero", "masked_select", "unique", "argwhere"}
-
-
-class Refused(RuntimeError):
-    """The run does something that a replay could not do again."""
+SHAPED_BY_DATA = {"argwhere", "mask_places", "nonzero", "masked_select", "unique"}
 
 
 class Capture:
@@ -45,13 +42,13 @@ class Capture:
         if any(isinstance(a, Traced) and a.level > 0 for a in args):
             return  # what it does to values below is told by these
         if op is LEAVE:
-            raise Refused(
+            raise CaptureError(
                 f"compile: a value leaves the tensors at {user_line()} (item, tolist, numpy, bool or a branch on data); "
                 "the replay would use the number of this run for ever: keep to tensors, use where() or cond(), return "
                 "the tensor, or compile with fallback=True"
             )
         if op.name in SHAPED_BY_DATA:
-            raise Refused(
+            raise CaptureError(
                 f"compile: the shape of what {op.name} returns depends on data, at {user_line()}; use where() or a "
                 "mask, or compile with fallback=True"
             )
@@ -70,12 +67,12 @@ class Capture:
         """The gradient of a leaf is about to be looked at or to change; `before` is what it is, if that is looked at."""
         self.leaves.setdefault(id(leaf), (leaf, before))
 
-    def number(self, place: dict, name: str) -> np.ndarray:
-        """An array of no axes that holds the number `place[name]` as it is at the time of each run."""
+    def number(self, place: dict, name: str) -> Tensor:
+        """A tensor of no axes that holds the number `place[name]` as it is at the time of each run."""
         array = np.array(place[name], np.float64)
         self.live.append((self.array(array), lambda: place[name]))
         self.places.add((id(place), name))
-        return array
+        return at(array)
 
     # --- arrays and where they lie ---
 
@@ -108,7 +105,9 @@ class Capture:
             if array.block.kind == OUTER and id(a) not in self.tensors:
                 self.tensors[id(a)] = (a, a.value, a.node)
             elif array.block.kind == INPUT and id(a.value) not in self.made_here:
-                raise Refused("compile: an argument shares memory with a tensor that the function has from elsewhere")
+                raise CaptureError(
+                    "compile: an argument shares memory with a tensor that the function has from elsewhere"
+                )
             return array
         return self.array(a) if isinstance(a, np.ndarray) else a
 

@@ -12,7 +12,7 @@ from .program import OUTER, Array, Block, Call, Program
 def difference(a: Program, b: Program) -> str | None:
     """The first thing in which two programs differ, in words; None if they do the same."""
     pairs: dict[Block, Block] = {}
-    for x, y in zip(a.inputs, b.inputs):
+    for x, y in [*zip(a.inputs, b.inputs), *((x, y) for (x, _), (y, _) in zip(a.live, b.live))]:
         pairs[x.block] = y.block
     for k, (p, q) in enumerate(zip(a.calls, b.calls)):
         said = of_calls(p, q, pairs)

@@ -53,7 +53,11 @@ class Source:
         """An array or a number as it is written."""
         if isinstance(a, Array):
             return self.array(a)
-        return repr(a) if a is None or type(a) in (int, float, bool) and a == a and abs(a) != float("inf") else self.name(a)
+        return (
+            repr(a)
+            if a is None or type(a) in (int, float, bool) and a == a and abs(a) != float("inf")
+            else self.name(a)
+        )
 
     def write(self, call: Call) -> None:
         """The line of a call."""
@@ -72,7 +76,9 @@ class Source:
 
 def general(source: Source, call: Call) -> str:
     """The forward function of an op, whose results are copied to where they belong."""
-    given = ", ".join([*map(source.argument, call.args), *(f"{n}={source.argument(p)}" for n, p in call.params.items())])
+    given = ", ".join(
+        [*map(source.argument, call.args), *(f"{n}={source.argument(p)}" for n, p in call.params.items())]
+    )
     if call.op is REGISTRY["overwrite"]:
         return f"{source.name(np.copyto, 'copy')}({given}, casting='unsafe')"
     function = source.name(on_arrays(call), f"{call.op.name}_")

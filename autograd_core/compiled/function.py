@@ -9,33 +9,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import require_callable
+from ..errors import CaptureError
 from ..op import Traced
 from ..tape import memory, state
 from ..tensor import Tensor
 from ..tree import flatten
-from .capture import Capture, Refused, capturing
+from .capture import Capture, capturing
 from .compare import difference
 from .guards import Readings, reading
 from .replay import Replay
 
 TRIES = 4  # runs that may differ from the one before, as the first does that sets up state
 EAGER = object()  # stands for a replay where there can be none
-
-
-def compile(fn: Callable | None = None, *, fallback: bool = False, cache_size: int = 8) -> Any:
-    """Watch a function run, twice for each kind of arguments, and then replay what it did as planned, fused kernels.
-
-    Everything that touches tensors is part of it: forward, backward, optimizer steps, running statistics, random draws.
-    What cannot be replayed, such as a branch on data, is refused with its line, or runs as it is with `fallback=True`.
-    Replays for the last `cache_size` kinds of arguments are kept.
-    """
-    if fn is None:
-        return lambda fn: compile(fn, fallback=fallback, cache_size=cache_size)
-    require_callable(fn, "compile")
-    if not isinstance(cache_size, int) or cache_size < 1:
-        raise ValueError(f"compile: cache_size must be a positive whole number, got {cache_size!r}")
-    return Compiled(fn, fallback, cache_size)
 
 
 class CacheInfo(NamedTuple):
@@ -75,7 +60,7 @@ class Compiled:
             return self.as_it_is(args, kwargs)  # another thread is in it
         try:
             return self.captured(key, leaves, lambda given: self.called(build(given), bool(kwargs)), entry)
-        except Refused:
+        except CaptureError:
             self.entries.pop(key, None)
             if not self.fallback:
                 raise
@@ -101,12 +86,15 @@ class Compiled:
         entry = Replay(capture, given, leaves, result, readings.guards(self.fn, capture.places))
         other = before and not before.ready and difference(before.program, entry.program)
         if other and before.tries >= TRIES:
-            raise Refused(f"compile: {self.__name__} does something else each time: {other}")
+            raise CaptureError(f"compile: {self.__name__} does something else each time: {other}")
+        answer = entry.first(result, leaves, given)
         entry.tries = before.tries + 1 if other else 1
-        if before is not None and not before.ready and not other:
+        if entry.differentiable:
+            entry = EAGER
+        elif before is not None and not before.ready and not other:
             entry.prepare()
         self.keep(key, entry)
-        return entry.first(result, leaves, given)
+        return answer
 
     def keep(self, key: tuple, entry: Any) -> None:
         """Remember an entry, as the last."""
@@ -166,7 +154,9 @@ def sharing(leaves: list) -> tuple | None:
     """Which arguments share memory with which; None if none do."""
     if len(leaves) < 2:
         return None
-    owners = [id(memory(v.value if isinstance(v, Tensor) else v)) for v in leaves if isinstance(v, (Tensor, np.ndarray))]
+    owners = [
+        id(memory(v.value if isinstance(v, Tensor) else v)) for v in leaves if isinstance(v, (Tensor, np.ndarray))
+    ]
     return None if len(set(owners)) == len(owners) else tuple(map(owners.index, owners))
 
 

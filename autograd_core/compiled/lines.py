@@ -151,11 +151,22 @@ def cross_entropy_of(source: Source, call: Call) -> str | None:
     x, target, *weight = call.args
     how = cross_entropy.HOW[call.params["reduction"]]
     few = usual(x, target, *weight) and len(x.shape) == 2 and 0 < x.size <= 2 * cross_entropy.GRAIN
-    if not how or not few or x.dtype not in FLOATS or target.dtype != np.int64 or {x.dtype, *types(weight)} != {x.dtype}:
+    if (
+        not how
+        or not few
+        or x.dtype not in FLOATS
+        or target.dtype != np.int64
+        or {x.dtype, *types(weight)} != {x.dtype}
+    ):
         return None
     kernel = direct(cross_entropy.cross_entropy_at_once, "f2 l1 f1 i d d i f0 f1 f0".replace("f", x.dtype.char))
     loss, lse, total = map(source.address, call.results)
-    given = (source.address(x), source.address(target), weights(source, tuple(weight), x.dtype), *rates(call, x.shape[1]))
+    given = (
+        source.address(x),
+        source.address(target),
+        weights(source, tuple(weight), x.dtype),
+        *rates(call, x.shape[1]),
+    )
     run = f"{source.name(kernel.build().func, 'cross_entropy')}({', '.join(map(str, given))}, {how}, {loss}, {lse}, {total})"
     check = source.name(cross_entropy.refuse_at, "refuse_at")
     return f"if bad := {run}: {check}({source.array(target)}, bad, {x.shape[1]})"

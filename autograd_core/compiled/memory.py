@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
@@ -43,7 +42,9 @@ class Memory:
         lines = [f"arena of {self.size} bytes, for {sum(b.size for b in self.lives)} bytes of temporary results"]
         for block, (begin, end) in sorted(self.lives.items(), key=lambda item: item[1]):
             offset = address(self.placed[block]) - address(self.arena)
-            lines.append(f"{offset:>12} {block.size:>12} bytes  steps {begin}..{end}  of {self.program.calls[begin].op.name}")
+            lines.append(
+                f"{offset:>12} {block.size:>12} bytes  steps {begin}..{end}  of {self.program.calls[begin].op.name}"
+            )
         return "\n".join(lines)
 
     def view(self, a: Array) -> np.ndarray:
@@ -52,7 +53,9 @@ class Memory:
             return np.empty(a.shape, a.dtype)
         if a.block.kind != OUTER:
             return np.ndarray(a.shape, a.dtype, self.placed[a.block], a.offset, a.strides)
-        near = next(v for b, v in self.known.items() if b.block is a.block and b.offset == a.offset and b.dtype == a.dtype)
+        near = next(
+            v for b, v in self.known.items() if b.block is a.block and b.offset == a.offset and b.dtype == a.dtype
+        )
         return np.lib.stride_tricks.as_strided(near, a.shape, a.strides)
 
 
@@ -77,7 +80,9 @@ def arranged(lives: dict[Block, tuple[int, int]]) -> tuple[dict[Block, int], int
     """An offset for each block, such that those alive at once do not overlap: large ones first, each as low as it can."""
     offsets: dict[Block, int] = {}
     for block, (begin, end) in sorted(lives.items(), key=lambda item: -item[0].size):
-        rivals = [(offsets[b], offsets[b] + b.size) for b, (c, d) in lives.items() if b in offsets and c <= end and begin <= d]
+        rivals = [
+            (offsets[b], offsets[b] + b.size) for b, (c, d) in lives.items() if b in offsets and c <= end and begin <= d
+        ]
         at = 0
         for low, high in sorted(rivals):
             if at + block.size <= low:

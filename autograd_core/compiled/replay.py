@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from ..backward import ancestors
+from ..errors import CaptureError
 from ..tape import Leaf, mark_all, mark_written, writes_of
 from ..tensor import Tensor, at
 from ..tree import flatten
 from . import lines  # noqa: F401 - declares how calls are written
-from .capture import UNSEEN, Capture, Refused
+from .capture import UNSEEN, Capture
 from .emit import emitted
 from .memory import Memory
 from .passes import improved
@@ -28,6 +29,7 @@ class Replay:
     def __init__(self, capture: Capture, given: list, leaves: list, result: Any, guards: list[Callable]):
         self.ready, self.tries, self.guards, self.lock = False, 1, guards, threading.Lock()
         self.capture, self.given = capture, given
+        self.differentiable = False  # whether gradients may be wanted of a result: then the function runs as it is
         self.tensors = [k for k, v in enumerate(given) if isinstance(v, Tensor)]
         found, self.build = flatten(result)
         self.results = [self.returned(y) for y in found]
@@ -40,17 +42,16 @@ class Replay:
     def returned(self, y: Any) -> tuple[str, Any]:
         """How a result is given: computed, an argument, a view of what is outside, or itself."""
         if isinstance(y, np.ndarray):
-            raise Refused("compile: the function returns an array, which does not tell where it came from; return a tensor")
+            raise CaptureError(
+                "compile: the function returns an array, which does not tell where it came from; return a tensor"
+            )
         if not isinstance(y, Tensor):
             return "itself", y
         for k in self.tensors:
             if self.given[k] is y:
                 return "argument", k
         if y.node is not None and not y.is_leaf and not finished(y):
-            raise Refused(
-                "compile: the function returns a tensor that gradients can flow back from; take the gradients inside "
-                "the function, or call it under no_grad()"
-            )
+            self.differentiable = True
         array = self.capture.array(y.value)
         if array.block.kind == OUTER:
             return ("view", y.value) if id(y.value) in self.capture.made_here else ("itself", y)
@@ -118,7 +119,9 @@ class Replay:
         return [sys.getrefcount(a) for _, _, g in self.slopes if g is not None for a in (g, g.base)]
 
     def __call__(self, leaves: list) -> Any:
-        if self.users is not None and any(map(gt, self.held(), self.users)):  # somebody holds what this run would change
+        if self.users is not None and any(
+            map(gt, self.held(), self.users)
+        ):  # somebody holds what this run would change
             self.place()
         for k, place in self.inputs:
             v = leaves[k]

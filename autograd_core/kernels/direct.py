@@ -27,7 +27,11 @@ def direct(called: Kernel, form: str) -> Kernel:
     given = [f"recorded(like_{p[0]}, ({'0, ' * int(p[1:])}), {n})" if p[1:] else n for n, p in zip(names, parts)]
     given = [g.replace("like_?", "like_b") for g in given]
     lead = "pool, count, grain, " if called.chunks else ""
-    call = f"for_chunks(pool, called, count, grain, ({', '.join(given)},))" if called.chunks else f"return called({', '.join(given)})"
+    call = (
+        f"for_chunks(pool, called, count, grain, ({', '.join(given)},))"
+        if called.chunks
+        else f"return called({', '.join(given)})"
+    )
     source = f"def call({lead}{', '.join(names)}):\n    {call}\n"
     scope: dict[str, Any] = {"called": called, "recorded": recorded, "for_chunks": for_chunks, "__name__": __name__}
     scope |= {f"like_{c}".replace("?", "b"): v for c, v in LIKE.items()}

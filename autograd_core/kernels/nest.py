@@ -75,10 +75,10 @@ def nest(described: Nest) -> Callable:
     outs = [(f"y{k}", char) for k, (_, char, over) in enumerate(described.stores) if over is None]
     sizes = {FULL: "rows * columns", ROW: "columns", COLUMN: "rows", ONE: "1"}
     given = [
-        n if kind == NUMBER else f"entries({ {'f': 'f', 'd': 'd', '?': 'b'}[char]}, {n}, {sizes[kind]})"
+        n if kind == NUMBER else f"entries({ {'f': 'f', 'd': 'd', '?': 'b'}[char] }, {n}, {sizes[kind]})"
         for n, (kind, char) in zip(names, described.operands)
     ]
-    given += [f"entries({ {'f': 'f', 'd': 'd', '?': 'b'}[char]}, {n}, rows * columns)" for n, char in outs]
+    given += [f"entries({ {'f': 'f', 'd': 'd', '?': 'b'}[char] }, {n}, rows * columns)" for n, char in outs]
     parameters = ", ".join(names + [n for n, _ in outs])
     source = f"""def whole(pool, rows, grain, columns, {parameters}):
     if rows <= grain:

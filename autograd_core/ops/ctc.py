@@ -8,7 +8,8 @@ import numpy as np
 
 from ..kernels import ctc as kernels
 from ..op import Traced, op
-from .losses import _raw, _reduction
+from .index import innermost_of
+from .losses import _reduction
 from .math import exp, isinf, logaddexp, where
 from .reduce import mean, sum
 from .shape import cat, expand_dims, reshape_to, stack
@@ -44,7 +45,7 @@ def _shares(logs: Any, labels: Any, times: Any, lengths: Any, blank: int) -> Any
     """The expected number of uses of each class at each time; on traced values by ops, which have gradients."""
     if not isinstance(logs, Traced):
         return kernels.ctc(logs, labels, times, lengths, blank, True)[1]
-    labels, times, lengths = _raw(labels), _raw(times), _raw(lengths)
+    labels, times, lengths = innermost_of(labels), innermost_of(times), innermost_of(lengths)
     time, members, classes = logs.shape
     states = 2 * labels.shape[1] + 1
     extended = np.full((members, states), blank)
@@ -64,7 +65,7 @@ def _shares(logs: Any, labels: Any, times: Any, lengths: Any, blank: int) -> Any
     alive = (np.arange(time)[:, None] < times)[..., None] & (used > 0)
     both = stack([f + b for f, b in zip(forward, backward)], 0) - emitted
     both = where(alive, both, NEVER)
-    top = np.maximum.reduce(_raw(both), axis=-1, keepdims=True)
+    top = np.maximum.reduce(innermost_of(both), axis=-1, keepdims=True)
     weights = exp(both - top)
     weights = where(alive & (top > NEVER / 2), weights / sum(weights, -1, True), 0)
     return sum(expand_dims(weights, axis=(-1,)) * one_hot, -2)
@@ -89,7 +90,7 @@ def _ways(emitted: Any, starts: Any, leaps: np.ndarray, order: range, step: int)
 
 def _lengths(value: Any, members: int, name: str) -> np.ndarray:
     """Lengths given as a tensor, a sequence, or one number."""
-    array = np.asarray(_raw(value) if isinstance(value, Traced) else value)
+    array = np.asarray(innermost_of(value))
     if array.dtype.kind not in "iu" or array.size != members:
         raise ValueError(f"ctc_loss: {name} must be {members} whole numbers, got {array.dtype} {array.shape}")
     return array.reshape(members).astype(np.int64)
@@ -114,7 +115,7 @@ def ctc_loss(
         _lengths(input_lengths, members, "input_lengths"),
         _lengths(target_lengths, members, "target_lengths"),
     )
-    labels = _labels(_raw(targets), members, lengths)
+    labels = _labels(innermost_of(targets), members, lengths)
     if times.size and (times.min() < 0 or times.max() > time):
         raise ValueError(f"ctc_loss: input_lengths must be from 0 to {time}, the length of log_probs")
     if labels.size and (labels.min() < 0 or labels.max() >= classes):

@@ -18,7 +18,7 @@ from ..samples import shapes
 from ..tape import no_grad
 from ..views import write
 from .base import broadcast_to
-from .index import differs, put_entries, take_along, take_entries, whole_numbers
+from .index import differs, innermost_of, put_entries, take_along, take_entries, whole_numbers
 from .math import maximum
 from .reduce import norm as norm_of
 from .shape import along, expand_dims, ravel, reshape_to, view_at
@@ -208,8 +208,7 @@ def _bags(index: Any, offsets: Any, include_last: bool) -> tuple[np.ndarray, int
         given = f"input of shape {tuple(index.shape)}" + (" and offsets" if offsets is not None else " and no offsets")
         raise ValueError(f"embedding_bag: takes input (bags, n), or input (n) with offsets; got {given}")
     offsets = whole_numbers(offsets, "embedding_bag", "offsets")
-    while isinstance(offsets, Traced):
-        offsets = offsets.innermost()
+    offsets = innermost_of(offsets)
     n, starts = index.shape[0], offsets[:-1] if include_last else offsets
     ends = offsets[1:] if include_last else np.append(offsets[1:], n)
     if offsets.ndim != 1 or len(offsets) < include_last or len(offsets) and (offsets[0] or (np.diff(offsets) < 0).any()

@@ -20,6 +20,8 @@ from ..errors import called
 from ..kernels import scatter as kernels
 from ..op import Traced, op
 from ..samples import shapes
+from ..tape import observe, state
+from ..tensor import LEAVE
 from ..views import View, as_array
 from . import math
 from .axes import one_axis
@@ -612,7 +614,10 @@ def needs_number(value: Any, name: str) -> None:
 
 
 def innermost_of(index: Any) -> np.ndarray:
+    """The numbers of a value, by which is decided what to compute: whoever captures a run must know."""
     while isinstance(index, Traced):
+        if state.mode is not None:
+            observe(LEAVE, (index,), {}, None)
         index = index.innermost()
     return index
 

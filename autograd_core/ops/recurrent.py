@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..kernels import recurrent as kernel
-from ..op import Traced, op
+from ..op import op
 from .base import broadcast_to
 from .composed import OnDemand, arrived, pulled_back
 from .dropout import dropout as dropped_out
-from .index import whole_numbers
+from .index import innermost_of, whole_numbers
 from .math import relu, sigmoid, tanh
 from .products import product
 from .shape import along, cat_along, permuted, reshape_to, split_at, stack_along, view_at
@@ -250,9 +250,7 @@ def _whole(kind, input, hx, params, has_biases, num_layers, dropout, train, bidi
 def _packed(kind, data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional):
     """Sequences of several lengths: data has the rows of each step after those of the step before."""
     name, sizes = NAMES[kind], whole_numbers(batch_sizes, NAMES[kind], "batch_sizes")
-    while isinstance(sizes, Traced):
-        sizes = sizes.innermost()
-    sizes = tuple(sizes.tolist())
+    sizes = tuple(innermost_of(sizes).tolist())
     falling = all(a >= b > 0 for a, b in zip((sizes[:1] + sizes)[:-1], sizes))
     if not sizes or not falling or data.ndim != 2 or data.shape[0] != sum(sizes):
         what = f"{sizes}"[:60]

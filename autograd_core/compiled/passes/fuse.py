@@ -11,7 +11,11 @@ from ...op import Op
 from ..program import TEMPORARY, Array, Block, Call, Program
 from .order import dependencies
 
-STEPS = loops.STEPS | {"masked": "zero if {0} == zero or {1} == zero else {0} * {1}", "clone": "{0}", "overwrite": "{1}"}
+STEPS = loops.STEPS | {
+    "masked": "zero if {0} == zero or {1} == zero else {0} * {1}",
+    "clone": "{0}",
+    "overwrite": "{1}",
+}
 FUSED = Op(lambda *xs: xs, (), name="fused")
 CHEAP = loops.TRUTHS | {"add", "sub", "mul", "neg", "masked", "where", "relu", "square", "clone", "abs"}
 MOST = 60  # operands and results of one loop
@@ -125,14 +129,19 @@ def grouped(calls: list[Call]) -> list[list[Call]]:
         groups.append(group := [])
         form = forms[first]
         take(first, group)
-        while form is not None:
-            joins = lambda k: forms[k] is not None and form.joined(forms[k]) and fits(group, calls[k])
-            more = next(filter(joins, ready), None)
-            if more is None:
-                break
-            form = form.joined(forms[more])
+        while form is not None and (more := joining(form, group, calls, forms, ready)) is not None:
+            form = form.joined(forms[more])  # type: ignore[arg-type]
             take(more, group)
     return groups
+
+
+def joining(form: Form, group: list[Call], calls: list[Call], forms: list[Form | None], ready: list[int]) -> int | None:
+    """The first of those ready that can go into a loop."""
+    for k in ready:
+        other = forms[k]
+        if other is not None and form.joined(other) and fits(group, calls[k]):
+            return k
+    return None
 
 
 def later(calls: list[Call], groups: list[list[Call]]) -> list[list[Call]]:
