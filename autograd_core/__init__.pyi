@@ -13,6 +13,7 @@ from . import testing as testing
 from .anomaly import detect_anomaly as detect_anomaly
 from .anomaly import explain as explain
 from .backward import gradient as gradient
+from .compiled import compile as compile
 from .control import checkpoint as checkpoint
 from .control import cond as cond
 from .control import scan as scan
@@ -45,6 +46,7 @@ from .dtypes import uint16 as uint16
 from .dtypes import uint32 as uint32
 from .dtypes import uint64 as uint64
 from .dtypes import uint8 as uint8
+from .errors import CaptureError as CaptureError
 from .forward import Dual as Dual
 from .functional import grad as grad
 from .functional import jvp as jvp
@@ -89,6 +91,7 @@ from .samples import shapes as shapes
 from .tape import enable_grad as enable_grad
 from .tape import inference_mode as inference_mode
 from .tape import is_grad_enabled as is_grad_enabled
+from .tape import live as live
 from .tape import no_grad as no_grad
 from .tape import saved_tensors_hooks as saved_tensors_hooks
 from .tape import set_grad_enabled as set_grad_enabled

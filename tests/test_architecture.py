@@ -25,7 +25,9 @@ ORDER = """
     ops.embedding ops.linear ops.convolution ops.linalg ops.fft ops.special ops.activations ops.normalization
     ops.dropout ops.loss_ops ops.losses ops.ctc ops.resampling ops.pooling ops.composed ops.attention ops.recurrent
     ops blame backward forward tree attributes functional jacobians random custom control anomaly gradcheck testing
-    numpy_functions numpy_linalg interop stubs __main__
+    compiled.program compiled.guards compiled.capture compiled.compare compiled.memory compiled.emit compiled.lines
+    compiled.passes.order compiled.passes.dead compiled.passes.copies compiled.passes.split compiled.passes.fuse
+    compiled.passes compiled.replay compiled.function compiled numpy_functions numpy_linalg interop stubs __main__
 """.split()
 
 # The few imports that point the other way; each is made inside a function, after everything is loaded.
@@ -42,7 +44,7 @@ UPWARD = {
 # The most lines of code (no comments, docstrings, blank lines) a file may have; where none is given, USUAL.
 USUAL = 345
 LINES = {
-    "backward.py": 355,
+    "backward.py": 375,
     "kernels/special.py": 520,
     "numpy_functions.py": 1000,
     "ops/index.py": 700,

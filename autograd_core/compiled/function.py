@@ -105,8 +105,8 @@ class Compiled:
 
     def cache_info(self) -> CacheInfo:
         """How often calls were replayed, captured, or run as they are, and how many replays are kept."""
-        counts = (self.counts[n] for n in ("replays", "captures", "eager"))
-        return CacheInfo(*counts, len(self.entries), self.cache_size)
+        n = self.counts
+        return CacheInfo(n["replays"], n["captures"], n["eager"], len(self.entries), self.cache_size)
 
     def cache_clear(self) -> None:
         """Forget all replays."""
