@@ -133,10 +133,15 @@ from autograd_core.ops.resampling import (
 )
 from autograd_core.ops.resampling import channel_shuffle as native_channel_shuffle
 
-from . import activations, attention, products
+from . import activations, attention, convolution, losses, noise, pooling, products, words
 from .activations import *
 from .attention import *
+from .convolution import *
+from .losses import *
+from .noise import *
+from .pooling import *
 from .products import *
+from .words import *
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
@@ -162,4 +167,9 @@ __all__ = [
 ]  # fmt: skip
 __all__ += activations.__all__
 __all__ += attention.__all__
+__all__ += convolution.__all__
+__all__ += losses.__all__
+__all__ += noise.__all__
+__all__ += pooling.__all__
 __all__ += products.__all__
+__all__ += words.__all__
