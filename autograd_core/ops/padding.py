@@ -22,17 +22,23 @@ def _strips(y: np.ndarray, axis: int, before: int, after: int, mode: str) -> Ite
     part = lambda start, stop, step=1: y[along(axis, slice(start, stop, step))]
     end = y.shape[axis] - after  # of what is inside
     if before:
-        yield part(0, before), {
-            "reflect": lambda: part(2 * before, before, -1),
-            "replicate": lambda: part(before, before + 1),
-            "circular": lambda: part(end - before, end),
-        }[mode]()
+        yield (
+            part(0, before),
+            {
+                "reflect": lambda: part(2 * before, before, -1),
+                "replicate": lambda: part(before, before + 1),
+                "circular": lambda: part(end - before, end),
+            }[mode](),
+        )
     if after:
-        yield part(end, end + after), {
-            "reflect": lambda: part(end - 2, end - 2 - after if end - 2 - after >= 0 else None, -1),
-            "replicate": lambda: part(end - 1, end),
-            "circular": lambda: part(before, before + after),
-        }[mode]()
+        yield (
+            part(end, end + after),
+            {
+                "reflect": lambda: part(end - 2, end - 2 - after if end - 2 - after >= 0 else None, -1),
+                "replicate": lambda: part(end - 1, end),
+                "circular": lambda: part(before, before + after),
+            }[mode](),
+        )
 
 
 def _inside(shape: tuple, borders: tuple) -> tuple:
