@@ -338,3 +338,48 @@ def test_the_same_mask_at_every_step():
 def test_noise_says_what_is_wrong(call, message):
     with pytest.raises(ValueError, match=message):
         call(ag.ones(2, 3))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: F.convolve2d(x, x[:1, :, :2, :2], padding="full"),
+        lambda x: F.fft_conv2d(x, x[:1, :, :2, :2], padding=1),
+        lambda x: F.locally_connected2d(x, ag.ones(3, 3, 2, 2, 2, 2)),
+        lambda x: F.tiled_conv2d(x, ag.ones(2, 1, 2, 2, 2, 2)),
+        lambda x: F.pad_same(x, 2, 3),
+        lambda x: F.l2_pool2d(x, 2),
+        lambda x: F.sum_pool2d(x, 2),
+        lambda x: F.roi_pool(x, BOXES[:1], 2),
+        lambda x: F.roi_align(x, BOXES[:1], 2),
+        lambda x: F.drop_block2d(x, 0.2, 2),
+        lambda x: F.drop_connect_linear(x, ag.ones(3, 4)),
+        lambda x: F.stochastic_depth(x, 0.2),
+        lambda x: F.gaussian_dropout(x, 0.2),
+        lambda x: F.variational_dropout(x, 0.2),
+        lambda x: F.ultra_fast_sigmoid(x),
+        lambda x: F.hard_sigmoid(x),
+        lambda x: F.scaled_tanh(x),
+        lambda x: F.tanh_linear(x),
+        lambda x: F.maxout(x, 2),
+        lambda x: F.squash(x),
+        lambda x: F.hinge_loss(x, ag.ones(2, 2, 4, 4)),
+        lambda x: F.contrastive_loss(x[0, 0], x[1, 0], ag.ones(4)),
+        lambda x: F.sigmoid_focal_loss(x, ag.ones(2, 2, 4, 4)),
+        lambda x: F.focal_loss(x, ag.zeros(2, 4, 4, dtype=ag.int64)),
+        lambda x: F.dice_loss(ag.sigmoid(x), ag.zeros(2, 4, 4, dtype=ag.int64)),
+        lambda x: F.style_loss(x, x + 1),
+        lambda x: F.kl_sparsity_penalty(ag.sigmoid(x)),
+        lambda x: F.contractive_penalty(lambda v: v * v, x[0, 0]),
+        lambda x: F.sigmoid_contractive_penalty(ag.sigmoid(x[0, 0]), x[0, 1]),
+        lambda x: F.nce_loss(x[0, 0], x[0, 1], ag.zeros(4, dtype=ag.int64), ag.full((4,), 0.25), 3),
+        lambda x: F.hierarchical_softmax_loss(
+            x[0, 0], x[0, 1, :3], ag.zeros(4, dtype=ag.int64), F.HuffmanTree.of([1] * 4)
+        ),
+    ],
+)
+def test_float32_stays(f):
+    x = leaf(normal((2, 2, 4, 4)).astype("f"))
+    y = f(x)
+    (g,) = ag.gradient(y.sum(), [x])
+    assert y.dtype == g.dtype == np.float32 and np.isfinite(g.numpy()).all()
