@@ -231,7 +231,7 @@ def cdist(x1: Any, x2: Any, p: Any = 2.0, compute_mode: Any = 'use_mm_for_euclid
     """The p-norm distances between all rows of x1 and all rows of x2; the gradient is 0 where two coincide."""
 def ceil(input: Operand) -> Tensor:
     """The smallest integer not below x."""
-def celu(input: Any, alpha: Any = 1.0) -> Tensor:
+def celu(input: Any, alpha: Any = 1.0, inplace: Any = False) -> Tensor:
     """input where it is positive, alpha * (exp(input / alpha) - 1) elsewhere."""
 def channel_shuffle(input: Any, groups: Any) -> Tensor:
     """Channels (N, C, ...) in another order: the first of each group, then the second of each, and so on."""
@@ -271,6 +271,8 @@ def conv2d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: 
     """Convolution of input (N, C, H, W) or (C, H, W) with weight (K, C / groups, kernel)."""
 def conv3d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: Any = 1) -> Tensor:
     """Convolution of input (N, C, D, H, W) or (C, D, H, W) with weight (K, C / groups, kernel)."""
+def conv_tbc(input: Any, weight: Any, bias: Any, pad: Any = 0) -> Tensor:
+    """`conv1d` of input (T, N, C) with weight (k, C, K), to (T', N, K)."""
 def conv_transpose1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: Any = 1, dilation: Any = 1) -> Tensor:
     """The transpose of `conv1d`: input (N, C, W) or (C, W), weight (C, K / groups, kernel)."""
 def conv_transpose2d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: Any = 1, dilation: Any = 1) -> Tensor:
@@ -561,7 +563,7 @@ def max(x: Any, dim: Any = None, keepdim: builtins.bool = False, *, other: Any =
     """The largest entry; along `dim`, also where it is; with another tensor, the larger of two at each place."""
 def max_pool1d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: Any = False, return_indices: Any = False) -> Tensor:
     """The largest entry of each window of (N, C, L)."""
-def max_pool1d_with_indices(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: Any = False) -> Tensor:
+def max_pool1d_with_indices(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: Any = False, return_indices: Any = False) -> Tensor:
     """The largest entry of each window, and its place."""
 def max_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: Any = False, return_indices: Any = False) -> Tensor:
     """The largest entry of each window of (N, C, H, W); with return_indices also their places in the plane H x W."""
@@ -633,6 +635,8 @@ def outer(x: Any, vec2: Any) -> Tensor:
     """All products of an entry of one vector and an entry of another."""
 def pairwise_distance(x1: Any, x2: Any, p: Any = 2.0, eps: Any = 1e-06, keepdim: builtins.bool = False) -> Tensor:
     """The p-norm of x1 - x2 + eps along the last axis."""
+def pdist(input: Any, p: Any = 2) -> Tensor:
+    """The p-norm distances between each row and those after it; the gradient is 0 where two coincide."""
 def permute(x: Any, *dims: Any) -> Tensor:
     """The axes in another order, as a view."""
 def pinverse(x: Any, rcond: Any = 1e-15) -> Tensor:
@@ -699,7 +703,7 @@ def round(x: Any, decimals: Any = 0) -> Tensor:
     """The nearest whole numbers, ties to the even one; or to that many decimals, which may be negative."""
 def row_stack(tensors: Any) -> Tensor:
     """Tensors on top of each other; vectors are rows."""
-def rrelu(input: Any, lower: Any = 0.125, upper: Any = 0.3333333333333333, training: Any = False) -> Tensor:
+def rrelu(input: Any, lower: Any = 0.125, upper: Any = 0.3333333333333333, training: Any = False, inplace: Any = False) -> Tensor:
     """`leaky_relu` with a slope drawn anew for each entry in training, and with the mean slope otherwise."""
 def rsqrt(input: Operand) -> Tensor:
     """1 / sqrt(x)."""
@@ -715,7 +719,7 @@ def select(x: Any, dim: Any = ..., index: Any = ..., *, axis: Axes = ...) -> Ten
     """The entries at one place of an axis, as a view."""
 def select_scatter(x: Any, src: Any, dim: Any = ..., index: Any = ..., *, axis: Axes = ...) -> Tensor:
     """A copy of x with the entries at one place of an axis replaced."""
-def selu(input: Any) -> Tensor:
+def selu(input: Any, inplace: Any = False) -> Tensor:
     """An `elu` under which mean 0 and variance 1 stay what they are."""
 def sgn(input: Operand) -> Tensor:
     """The sign: -1, 0 or 1; of complex numbers x / |x|, and 0 of 0."""
@@ -785,7 +789,7 @@ def tensor_split(x: Any, indices_or_sections: Any, dim: Any = 0, *, axis: Axes =
     """A number of parts of almost equal size, or parts that end at the indices listed, as views."""
 def tensordot(a: Any, b: Any, dims: Any = 2) -> Tensor:
     """The contraction of the last axes of a with the first of b (dims is a number), or of pairs of axes (two lists)."""
-def threshold(input: Any, threshold: Any, value: Any) -> Tensor:
+def threshold(input: Any, threshold: Any, value: Any, inplace: Any = False) -> Tensor:
     """input where it is above the threshold, `value` elsewhere."""
 def tile(x: Any, *dims: Any) -> Tensor:
     """x laid out several times along its last axes."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from functional_calls import TABLE_OF_CALLS
 
 FILE = Path(__file__).parent / "data" / "reference.npz"
 TYPES = "float64 complex128 int64 bool float32 complex64 int32 uint8".split()
@@ -159,11 +160,20 @@ REFUSED = {("special.zeta", 0), ("special.gammainc", 0), ("special.gammaincc", 0
 REFUSED |= {("searchsorted", k) for k in (0, 1)} | {("linalg.matrix_rank", 0), ("quantile", 1), ("bincount", 1)}
 REFUSED |= {(name, k) for name in ("floor_divide", "heaviside") for k in (0, 1)}
 REFUSED |= {(f"special.bessel_{name}", 0) for name in ("j0", "j1", "y0", "y1")}
+REFUSED |= {(f"nn.functional.{name}_norm", k) for name in ("batch", "instance") for k in (1, 2)}
+REFUSED |= {(f"nn.functional.fractional_max_pool{d}d{more}", 1) for d in (2, 3) for more in ("", "_with_indices")}
+REFUSED |= {(f"nn.functional.{name}", 2) for name in ("cross_entropy", "nll_loss", "multi_margin_loss")}
+REFUSED |= {(f"nn.functional.binary_cross_entropy{more}", 2) for more in ("", "_with_logits")}
+REFUSED |= {("nn.functional.binary_cross_entropy_with_logits", 3)}
+REFUSED |= {("nn.functional.linear_cross_entropy", 4), ("nn.functional.soft_margin_loss", 1)}
+REFUSED |= {("nn.functional.native_channel_shuffle", 0)}
+REFUSED |= {("nn.functional.ctc_loss", 0)}  # PyTorch's is the derivative by what log_softmax was given
+SINGLE = ("nn.functional.celu", "nn.functional.hardsigmoid")  # their slopes are rounded to float32 by PyTorch
 
 
 def calls() -> Iterator[tuple[str, tuple, dict]]:
     """Name, arguments and keyword arguments of every call."""
-    rows = [(name, *arrays) for names, arrays in ELEMENTWISE.items() for name in names.split()] + CALLS
+    rows = [(name, *arrays) for names, arrays in ELEMENTWISE.items() for name in names.split()] + CALLS + TABLE_OF_CALLS
     for name, *args in rows:
         options = args.pop() if isinstance(args[-1], dict) else {}
         yield name, tuple(args), options
@@ -173,13 +183,13 @@ def label(name: str, args: tuple, options: dict) -> str:
     """A call in words, by which its record is known."""
     shown = lambda a: f"{a.dtype}{list(a.shape)}" if isinstance(a, np.ndarray) else repr(a)
     parts = [f"[{', '.join(map(shown, a))}]" if isinstance(a, list) else shown(a) for a in args]
-    return f"{name}({', '.join(parts + [f'{k}={v!r}' for k, v in options.items()])})"
+    return f"{name}({', '.join(parts + [f'{k}={shown(v)}' for k, v in options.items()])})"
 
 
 def arrays_in(value: Any) -> list[np.ndarray]:
     """The arrays among arguments, in order."""
-    if isinstance(value, (tuple, list)):
-        return [a for part in value for a in arrays_in(part)]
+    if isinstance(value, (tuple, list, dict)):
+        return [a for part in (value.values() if isinstance(value, dict) else value) for a in arrays_in(part)]
     return [value] if isinstance(value, np.ndarray) else []
 
 
@@ -187,6 +197,8 @@ def replaced(value: Any, new: Iterator) -> Any:
     """Arguments with others in the place of the arrays."""
     if isinstance(value, (tuple, list)):
         return type(value)(replaced(part, new) for part in value)
+    if isinstance(value, dict):
+        return {k: replaced(part, new) for k, part in value.items()}
     return next(new) if isinstance(value, np.ndarray) else value
 
 
@@ -199,9 +211,13 @@ def weights(shape: tuple, dtype: str) -> np.ndarray:
 def answer(lib: Any, make: Callable, gradient: Callable, name: str, args: tuple, options: dict, inputs: list) -> list:
     """The results of a call and the gradients of their weighted sum, in either library; None where there is none."""
     xs = [make(a, a.dtype.kind in "fc" and (name, k) not in REFUSED) for k, a in enumerate(inputs)]
+    in_place = name.endswith("_") or options.get("inplace")  # a leaf must not be overwritten, what is made of it may
+    args, options = replaced((args, options), iter([x * 1 for x in xs] if in_place else xs))
     options = {k: getattr(lib, v) if k == "dtype" else v for k, v in options.items()}
-    ys = operator.attrgetter(name)(lib)(*replaced(args, iter(xs)), **options)
-    ys = [lib.abs(y) if name in SIGNLESS else y for y in (ys if isinstance(ys, (tuple, list)) else [ys])]
+    ys = operator.attrgetter(name)(lib)(*args, **options)
+    ys = [
+        lib.abs(y) if name in SIGNLESS else y for y in (ys if isinstance(ys, (tuple, list)) else [ys]) if y is not None
+    ]
     total = 0
     for y in ys:
         if getattr(y, "requires_grad", False):
@@ -252,7 +268,7 @@ def record() -> None:
 
     records, labels = [], []
     for name, args, options in calls():
-        inputs = arrays_in(args)
+        inputs = arrays_in((args, options))
         try:
             ys, gs = answer(torch, make, gradient, name, args, options, inputs)
         except Exception as error:

@@ -15,7 +15,8 @@ from ..samples import shapes
 from ..views import write
 from .axes import one_axis
 from .base import clone
-from .math import abs, exp, le, log, logical_and, logical_not, relu, sigmoid, tanh, where
+from .math import abs, exp, le, log, logical_and, logical_not, sigmoid, tanh, where
+from .math import relu as rectified
 from .reduce import amax
 from .shape import chunk
 from .special import erfc, softmax, softmin  # noqa: F401
@@ -103,32 +104,24 @@ def _floats(x: Any, name: str) -> Any:
 
 
 def overwriting(function: Callable) -> Callable:
-    """Give a function of `input` the option `inplace`, which writes the result into the input."""
+    """Make something of the last parameter of a function of `input`, inplace: it writes the result into the input."""
+    count, name = function.__code__.co_argcount, f"{function.__name__}_"
 
-    @functools.wraps(function)
-    def call(input, *args, inplace=False, **options):
-        if not inplace:
-            return function(input, *args, **options)
-        write(input, function(clone(input) if isinstance(input, Traced) else input, *args, **options), f"{name}_")
+    def overwritten(input, *args, **options):
+        write(input, function(clone(input) if isinstance(input, Traced) else input, *args, **options), name)
         return input
 
     @functools.wraps(function)
+    def call(input, *args, inplace=False, **options):
+        if len(args) == count - 1:
+            *args, inplace = args
+        return (overwritten if inplace else function)(input, *args, **options)
+
+    @functools.wraps(function)
     def call_alone(input, inplace=False):
-        return call(input, inplace=True) if inplace else function(input)
+        return overwritten(input) if inplace else function(input)
 
-    name = function.__name__
-    return call_alone if function.__code__.co_argcount == 1 else call
-
-
-def in_place(function: Callable) -> Callable:
-    """The form of a function that overwrites its input."""
-
-    def change(input, *args, **options):
-        return function(input, *args, inplace=True, **options)
-
-    change.__name__ = change.__qualname__ = f"{function.__name__}_"
-    change.__doc__ = f"`{function.__name__}` in place; returns the input."
-    return change
+    return call_alone if count == 2 else call
 
 
 def gelu(input, approximate="none"):
@@ -139,13 +132,19 @@ def gelu(input, approximate="none"):
 
 
 @overwriting
-def silu(input):
+def relu(input, inplace=False):
+    """input where it is positive, 0 elsewhere."""
+    return rectified(input)
+
+
+@overwriting
+def silu(input, inplace=False):
     """input * sigmoid(input)"""
     return swish(_floats(input, "silu"))
 
 
 @overwriting
-def mish(input):
+def mish(input, inplace=False):
     """input * tanh(softplus(input))"""
     return mish_of(_floats(input, "mish"))
 
@@ -156,19 +155,19 @@ def softplus(input, beta=1, threshold=20):
 
 
 @overwriting
-def elu(input, alpha=1.0):
+def elu(input, alpha=1.0, inplace=False):
     """input where it is positive, alpha * (exp(input) - 1) elsewhere."""
     return expand(_floats(input, "elu"), alpha=float(alpha), rate=1.0, scale=1.0)
 
 
 @overwriting
-def selu(input):
+def selu(input, inplace=False):
     """An `elu` under which mean 0 and variance 1 stay what they are."""
     return expand(_floats(input, "selu"), alpha=ALPHA, rate=1.0, scale=SCALE)
 
 
 @overwriting
-def celu(input, alpha=1.0):
+def celu(input, alpha=1.0, inplace=False):
     """input where it is positive, alpha * (exp(input / alpha) - 1) elsewhere."""
     if alpha == 0:
         raise ValueError("celu: alpha must not be 0")
@@ -176,7 +175,7 @@ def celu(input, alpha=1.0):
 
 
 @overwriting
-def leaky_relu(input, negative_slope=0.01):
+def leaky_relu(input, negative_slope=0.01, inplace=False):
     """input where it is positive, negative_slope * input elsewhere."""
     return leak(_floats(input, "leaky_relu"), slope=float(negative_slope))
 
@@ -195,7 +194,7 @@ def prelu(input, weight):
 
 
 @overwriting
-def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False):
+def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     """`leaky_relu` with a slope drawn anew for each entry in training, and with the mean slope otherwise."""
     if lower > upper:
         raise ValueError(f"rrelu: lower must not be above upper, got {lower} and {upper}")
@@ -209,7 +208,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False):
 
 
 @overwriting
-def hardtanh(input, min_val=-1.0, max_val=1.0):
+def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     """input, but at least min_val and at most max_val; no gradient there."""
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val must not be above max_val, got {min_val} and {max_val}")
@@ -218,19 +217,19 @@ def hardtanh(input, min_val=-1.0, max_val=1.0):
 
 
 @overwriting
-def relu6(input):
+def relu6(input, inplace=False):
     """input, but at least 0 and at most 6."""
     return bounded(input, low=0, high=6)
 
 
 @overwriting
-def hardsigmoid(input):
+def hardsigmoid(input, inplace=False):
     """A straight line from 0 at -3 to 1 at 3, flat outside."""
     return bounded(_floats(input, "hardsigmoid") + 3, low=0, high=6) / 6
 
 
 @overwriting
-def hardswish(input):
+def hardswish(input, inplace=False):
     """input * hardsigmoid(input)"""
     return hard_swish(_floats(input, "hardswish"))
 
@@ -263,13 +262,52 @@ def logsigmoid(input):
 
 
 @overwriting
-def threshold(input, threshold, value):
+def threshold(input, threshold, value, inplace=False):
     """input where it is above the threshold, `value` elsewhere."""
     return lifted(input, threshold=threshold, value=value)
 
 
-celu_, elu_, hardtanh_, leaky_relu_ = map(in_place, (celu, elu, hardtanh, leaky_relu))
-relu_, rrelu_, selu_, threshold_ = map(in_place, (overwriting(relu), rrelu, selu, threshold))
+def celu_(input, alpha=1.0):
+    """`celu` in place; returns the input, as all of these do."""
+    return celu(input, alpha, True)
+
+
+def elu_(input, alpha=1.0):
+    """`elu` in place."""
+    return elu(input, alpha, True)
+
+
+def hardtanh_(input, min_val=-1.0, max_val=1.0):
+    """`hardtanh` in place."""
+    return hardtanh(input, min_val, max_val, True)
+
+
+def leaky_relu_(input, negative_slope=0.01):
+    """`leaky_relu` in place."""
+    return leaky_relu(input, negative_slope, True)
+
+
+def relu_(input):
+    """`relu` in place."""
+    return relu(input, True)
+
+
+def rrelu_(input, lower=1.0 / 8, upper=1.0 / 3, training=False):
+    """`rrelu` in place."""
+    return rrelu(input, lower, upper, training, True)
+
+
+def selu_(input):
+    """`selu` in place."""
+    return selu(input, True)
+
+
+_limited = threshold  # in the next function the name is a number's
+
+
+def threshold_(input, threshold, value):
+    """`threshold` in place."""
+    return _limited(input, threshold, value, True)
 
 
 def glu(input, dim=-1):

@@ -14,9 +14,9 @@ from ..op import op
 from ..vmap import one_by_one
 from .base import broadcast_to, conj
 from .math import add
-from .shape import reshape_to, swapaxes
+from .shape import permuted, reshape_to, swapaxes
 
-__all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
+__all__ = ["conv1d", "conv2d", "conv3d", "conv_tbc", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
 
 # --- the three primitives --------------------------------------------------------------------------------------------
@@ -268,6 +268,15 @@ def _transposed(who, rank, input, weight, bias, *arguments):
     x = reshape_to(input, shape=(1, *input.shape)) if single else input
     y = convolve_input(x, weight, **how)
     return _finished(y, bias, rank, single) if single or bias is not None else y
+
+
+def conv_tbc(input, weight, bias, pad=0):
+    """`conv1d` of input (T, N, C) with weight (k, C, K), to (T', N, K)."""
+    if getattr(input, "ndim", 0) != 3 or weight.ndim != 3:
+        shapes = f"{_shape(input)} and {_shape(weight)}"
+        raise ValueError(f"conv_tbc: needs input (T, N, C) and weight (k, C, K), got shapes {shapes}")
+    x, w = permuted(input, axes=(-2, -1, -3)), permuted(weight, axes=(-1, -2, -3))
+    return permuted(_conv("conv_tbc", 1, x, w, bias, 1, pad, 1, 1), axes=(-1, -3, -2))
 
 
 def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):

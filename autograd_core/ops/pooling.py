@@ -237,17 +237,24 @@ def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     return _max_pool(3, "max_pool3d", input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
-def max_pool1d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+# In these return_indices is there because PyTorch has it; the places are given always.
+def max_pool1d_with_indices(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
     """The largest entry of each window, and its place."""
     return max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
-def max_pool2d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+def max_pool2d_with_indices(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
     """The largest entry of each window, and its place in the plane."""
     return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
-def max_pool3d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+def max_pool3d_with_indices(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
     """The largest entry of each window, and its place in the block."""
     return max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
@@ -367,14 +374,29 @@ def adaptive_max_pool1d(input, output_size, return_indices=False):
     return _adaptive_max_pool(1, "adaptive_max_pool1d", input, output_size, return_indices)
 
 
+def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):
+    """`adaptive_max_pool1d` and the places."""
+    return adaptive_max_pool1d(input, output_size, True)
+
+
 def adaptive_max_pool2d(input, output_size, return_indices=False):
     """The largest entries of as many windows as wanted, which cover (N, C, H, W)."""
     return _adaptive_max_pool(2, "adaptive_max_pool2d", input, output_size, return_indices)
 
 
+def adaptive_max_pool2d_with_indices(input, output_size, return_indices=False):
+    """`adaptive_max_pool2d` and the places."""
+    return adaptive_max_pool2d(input, output_size, True)
+
+
 def adaptive_max_pool3d(input, output_size, return_indices=False):
     """The largest entries of as many windows as wanted, which cover (N, C, D, H, W)."""
     return _adaptive_max_pool(3, "adaptive_max_pool3d", input, output_size, return_indices)
+
+
+def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
+    """`adaptive_max_pool3d` and the places."""
+    return adaptive_max_pool3d(input, output_size, True)
 
 
 def adaptive_avg_pool1d(input, output_size):
@@ -436,12 +458,16 @@ def fractional_max_pool3d(
     return _fractional(3, "fractional_max_pool3d", input, kernel_size, *options)
 
 
-def fractional_max_pool2d_with_indices(input, kernel_size, output_size=None, output_ratio=None, _random_samples=None):
+def fractional_max_pool2d_with_indices(
+    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+):
     """`fractional_max_pool2d` and the places."""
     return fractional_max_pool2d(input, kernel_size, output_size, output_ratio, True, _random_samples)
 
 
-def fractional_max_pool3d_with_indices(input, kernel_size, output_size=None, output_ratio=None, _random_samples=None):
+def fractional_max_pool3d_with_indices(
+    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+):
     """`fractional_max_pool3d` and the places."""
     return fractional_max_pool3d(input, kernel_size, output_size, output_ratio, True, _random_samples)
 

@@ -18,12 +18,13 @@ from ..tensor import Tensor
 from ..vmap import aligned
 from .axes import one_axis, spelled
 from .base import conj
+from .index import index_select
 from .reduce import reduce_norm, reduce_sum
 from .shape import afford, expand_dims, reshape_to
 
 __all__ = [
     *("addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "cross", "dot", "einsum", "ger", "inner"),
-    *("kron", "matmul", "mm", "mv", "outer", "tensordot", "vdot"),
+    *("kron", "matmul", "mm", "mv", "outer", "pdist", "tensordot", "vdot"),
 ]
 ndarray, new = np.ndarray, object.__new__
 INPLACE = ["addbmm", "addmm", "addmv", "addr", "baddbmm"]
@@ -587,3 +588,13 @@ def cdist(x1, x2, p=2.0, compute_mode=_MODES[0]):
         many = max(x1.shape[-2], x2.shape[-2]) > 25
         return euclidean(x1, x2, by_product=compute_mode == _MODES[1] or (many and compute_mode == _MODES[0]))
     return reduce_norm(expand_dims(x1, axis=-2) - expand_dims(x2, axis=-3), p=float(p), axis=(-1,), keepdims=False)
+
+
+def pdist(input, p=2):
+    """The p-norm distances between each row and those after it; the gradient is 0 where two coincide."""
+    if input.ndim != 2 or p < 0 or input.dtype.kind != "f":
+        given = f"{tuple(input.shape)} {input.dtype} and p={p}"
+        raise ValueError(f"pdist: needs a matrix of real floating-point numbers and p >= 0, got {given}")
+    first, second = np.triu_indices(input.shape[0], 1)
+    difference = index_select(input, 0, first) - index_select(input, 0, second)
+    return reduce_norm(difference, p=float(p), axis=(-1,), keepdims=False)
