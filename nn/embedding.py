@@ -98,9 +98,10 @@ class Embedding(Table):
         sparse: bool = False,
     ) -> Embedding:
         """An embedding on a table that is there, frozen unless told otherwise."""
-        sizes = of_two_axes(embeddings, "from_pretrained")
-        how = padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
-        return cls(*sizes, *how, _weight=embeddings, _freeze=freeze)
+        rows, width = of_two_axes(embeddings, "from_pretrained")
+        return cls(
+            rows, width, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, _weight=embeddings, _freeze=freeze
+        )  # fmt: skip
 
     def extra_repr(self) -> str:
         text = f"{self.num_embeddings}, {self.embedding_dim}"
@@ -152,9 +153,10 @@ class EmbeddingBag(Table):
         padding_idx: int | None = None,
     ) -> EmbeddingBag:
         """A layer on a table that is there, frozen unless told otherwise."""
-        sizes = of_two_axes(embeddings, "from_pretrained")
-        how = max_norm, norm_type, scale_grad_by_freq, mode, sparse
-        made = cls(*sizes, *how, _weight=embeddings, include_last_offset=include_last_offset, padding_idx=padding_idx)
+        rows, width = of_two_axes(embeddings, "from_pretrained")
+        made = cls(
+            rows, width, max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings, include_last_offset, padding_idx
+        )  # fmt: skip
         made.weight.requires_grad = not freeze
         return made
 

@@ -16,6 +16,7 @@ from .module import Module
 from .parameter import Parameter, UninitializedBuffer, UninitializedParameter
 
 STATISTICS = "running_mean", "running_var", "num_batches_tracked"
+AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
 
 
 class Affine(Module):
@@ -68,6 +69,15 @@ class RunningNorm(Affine):
         """Weights one, biases zero, no statistics."""
         self.reset_running_stats()
         super().reset_parameters()
+
+    def require_axes(self, shape: tuple) -> None:
+        """Raise unless an input has as many axes as the layer is for."""
+        if len(shape) != self.rank + 2:
+            raise ValueError(f"input must be (N, C, {AXES[self.rank]}), got shape {shape}")
+
+    def channel_axis(self, ndim: int) -> int:
+        """Where the channels of an input with so many axes are."""
+        return 1
 
     def before_load(self, state: dict[str, Any], prefix: str) -> None:
         """States from before batches were counted keep the count that is there."""
@@ -133,15 +143,6 @@ class BatchNorm(RunningNorm):
         self.track(device, dtype)
         self.reset_parameters()
 
-    def require_axes(self, shape: tuple) -> None:
-        """Raise unless an input has as many axes as the layer is for."""
-        if len(shape) != self.rank + 2:
-            raise ValueError(f"input must be (N, C, {AXES[self.rank]}), got shape {shape}")
-
-    def channel_axis(self, ndim: int) -> int:
-        """Where the channels of an input with so many axes are."""
-        return 1
-
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, ...) to the same shape; in training the running statistics follow, and the batch is counted."""
         self.require_axes(tuple(input.shape))
@@ -160,9 +161,6 @@ class BatchNorm(RunningNorm):
             return self.momentum
         counted = tracks and self.num_batches_tracked is not None
         return 1 / (self.num_batches_tracked.item() + 1) if counted else 0.0
-
-
-AXES = {0: "", 1: "L", 2: "H, W", 3: "D, H, W"}
 
 
 class BatchNorm1d(BatchNorm):
@@ -271,13 +269,11 @@ class InstanceNorm(RunningNorm):
         self.reset_parameters()
 
     def require_axes(self, shape: tuple) -> None:
-        """Raise unless an input has as many axes as the layer is for."""
         if len(shape) not in (self.rank + 1, self.rank + 2):
             axes = AXES[self.rank]
             raise ValueError(f"input must be (N, C, {axes}) or (C, {axes}), got shape {shape}")
 
     def channel_axis(self, ndim: int) -> int:
-        """Where the channels of an input with so many axes are."""
         return ndim - self.rank - 1
 
     def forward(self, input: Tensor) -> Tensor:

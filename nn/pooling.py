@@ -274,6 +274,7 @@ class FractionalMaxPool(Module):
 
     rank: int
     function: Callable
+    _random_samples: Tensor | None
 
     def __init__(
         self,

@@ -33,7 +33,9 @@ def tensors(tree):
 
 
 def array(t):
-    return None if t is None else t.detach().numpy()
+    if t is None:
+        return None
+    return (t.to_dense() if getattr(t, "is_sparse", False) else t).detach().numpy()
 
 
 def close(ours, theirs, rtol, what):
@@ -104,6 +106,7 @@ def test_as_pytorch(case, dtype):
             close(x.grad, z.grad, rtol, f"{mode}: gradient of input {k}")
         for (name, p), q in zip(ours.named_parameters(), theirs.parameters()):
             close(p.grad, q.grad, rtol, f"{mode}: gradient of {name}")
+            close(p, q, rtol, f"{mode}: {name} afterwards")
         for (name, b), c in zip(ours.named_buffers(), theirs.buffers()):
             close(b, c, rtol, f"{mode}: {name} afterwards")
 
