@@ -1,17 +1,18 @@
 """Every layer beside PyTorch's: the same state under the same names, the same numbers, the same gradients."""
 
 import inspect
-import warnings
 
 import layers
 import numpy as np
 import pytest
+from layers import layer_of, run
 
 import autograd_core as ag
 import nn
-from autograd_core.tree import flatten
 
 torch = pytest.importorskip("torch")
+
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")  # PyTorch's, of what it does slowly
 
 CASES = layers.cases()
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
@@ -26,10 +27,6 @@ def theirs_of(value):
     if not isinstance(value, np.ndarray):
         return value
     return torch.from_numpy(value.copy()).requires_grad_(value.dtype.kind in "fc")
-
-
-def tensors(tree):
-    return [t for t in flatten(tree)[0] if isinstance(t, (ag.Tensor, torch.Tensor))]
 
 
 def array(t):
@@ -49,27 +46,6 @@ def close(ours, theirs, rtol, what):
     finite = b[np.isfinite(b)]
     scale = max(1.0, float(np.abs(finite).max())) if finite.size else 1.0
     np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * scale, err_msg=what)
-
-
-def layer_of(library, case):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch warns of lazy modules, and of more arguments than matter
-        return getattr(library, case.name)(*case.args, **case.options)
-
-
-def run(layer, case, values, convert):
-    """The inputs, and the tensors that come out."""
-    *args, named = [*values, {}] if not values or not isinstance(values[-1], dict) else values
-    args, named = [convert_all(a, convert) for a in args], {k: convert_all(v, convert) for k, v in named.items()}
-    with warnings.catch_warnings():
-        if convert is theirs_of:
-            warnings.simplefilter("ignore")  # of what PyTorch does slowly
-        return tensors([args, named]), tensors(case.call(layer, *args, **named))
-
-
-def convert_all(tree, convert):
-    leaves, build = flatten(tree)
-    return build([convert(v) for v in leaves])
 
 
 def walked(outputs, seeds):
