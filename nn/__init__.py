@@ -1,11 +1,21 @@
 """Parts of neural networks, under PyTorch's names."""
 
 from . import functional, init, utils
+from .attention import MultiheadAttention
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from .dropout import Dropout
 from .linear import Bilinear, Identity, LazyLinear, Linear
 from .module import Module
+from .normalization import LayerNorm
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell, RNNCellBase
+from .transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = [
     "GRU",
@@ -13,8 +23,10 @@ __all__ = [
     "RNN",
     "Bilinear",
     "Buffer",
+    "Dropout",
     "GRUCell",
     "Identity",
+    "LayerNorm",
     "LazyLinear",
     "LSTMCell",
     "Linear",
@@ -23,11 +35,17 @@ __all__ = [
     "ModuleList",
     "Parameter",
     "ParameterDict",
+    "MultiheadAttention",
     "ParameterList",
     "RNNBase",
     "RNNCell",
     "RNNCellBase",
     "Sequential",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "UninitializedBuffer",
     "UninitializedParameter",
     "functional",

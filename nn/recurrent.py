@@ -163,9 +163,7 @@ class RNNBase(Module):
             if tuple(state.shape) != wanted:
                 why = "(layers * directions, size)" if alone else "(layers * directions, batch, size)"
                 batched = "; input is one sequence without a batch axis" if alone else ""
-                raise ValueError(
-                    f"the first state {name} must be {wanted}, {why}, got {tuple(state.shape)}{batched}"
-                )
+                raise ValueError(f"the first state {name} must be {wanted}, {why}, got {tuple(state.shape)}{batched}")
             _check_type(state, like, f"the first state {name}")
             state = state.unsqueeze(1) if alone else state
             found.append(state if order is None else state.index_select(1, order))
@@ -173,7 +171,14 @@ class RNNBase(Module):
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
-        usual = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0, "bidirectional": False}
+        usual = {
+            "proj_size": 0,
+            "num_layers": 1,
+            "bias": True,
+            "batch_first": False,
+            "dropout": 0,
+            "bidirectional": False,
+        }
         return text + "".join(f", {k}={getattr(self, k)}" for k, v in usual.items() if getattr(self, k) != v)
 
 

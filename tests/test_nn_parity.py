@@ -53,7 +53,7 @@ def close(ours, theirs, rtol, what):
 def layer_of(library, case):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch warns of lazy modules, and of more arguments than matter
-        return getattr(library, case.name)(*case.args, **case.options)
+        return getattr(library, case.name)(*layers.made(case.args, library), **layers.made(case.options, library))
 
 
 def run(layer, case, values, convert):

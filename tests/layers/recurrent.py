@@ -74,6 +74,15 @@ CASES = [
     case("LSTM", 3, 4, 2, False, True, 0.5, settings={"modes": ("eval",)}, inputs=lambda draw: [draw(2, 5, 3)]),
     case("GRU", 17, 40, dropout=0.2, num_layers=2, settings={"modes": ("eval",)}, inputs=lambda draw: [draw(4, 9, 17)]),
     case("RNNBase", "LSTM", 3, 4, 2, inputs=lambda draw: [], settings={"call": lambda layer: []}),
-    case("RNNBase", "GRU", 3, 4, dropout=0.0, bidirectional=True, inputs=lambda draw: [], settings={"call": lambda layer: []}),
+    case(
+        "RNNBase",
+        "GRU",
+        3,
+        4,
+        dropout=0.0,
+        bidirectional=True,
+        inputs=lambda draw: [],
+        settings={"call": lambda layer: []},
+    ),
     case("RNNCellBase", 3, 4, True, 2, inputs=lambda draw: [], settings={"call": lambda layer: []}),
 ]
