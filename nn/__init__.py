@@ -9,6 +9,15 @@ from .module import Module
 from .normalization import LayerNorm
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell, RNNCellBase
+from .recurrent_variants import (
+    JordanRNN,
+    LearnableInitialState,
+    PeepholeLSTM,
+    PeepholeLSTMCell,
+    Recurrent,
+    RecurrentDropout,
+    VariationalDropout,
+)
 from .transformer import (
     Transformer,
     TransformerDecoder,
@@ -18,6 +27,13 @@ from .transformer import (
 )
 
 __all__ = [
+    "JordanRNN",
+    "LearnableInitialState",
+    "PeepholeLSTM",
+    "PeepholeLSTMCell",
+    "Recurrent",
+    "RecurrentDropout",
+    "VariationalDropout",
     "GRU",
     "LSTM",
     "RNN",

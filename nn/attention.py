@@ -52,7 +52,7 @@ class MultiheadAttention(Module):
         self.kdim, self.vdim = embed_dim if kdim is None else kdim, embed_dim if vdim is None else vdim
         self._qkv_same_embed_dim = self.kdim == self.vdim == embed_dim
         self.dropout, self.batch_first, self.add_zero_attn = dropout, batch_first, add_zero_attn
-        new = lambda *shape: Parameter(empty(shape, device=device, dtype=dtype))
+        new: Any = lambda *shape: Parameter(empty(shape, device=device, dtype=dtype))
         self.in_proj_weight = self.q_proj_weight = self.k_proj_weight = self.v_proj_weight = None
         if self._qkv_same_embed_dim:
             self.in_proj_weight = new(3 * embed_dim, embed_dim)
@@ -303,6 +303,6 @@ def is_causal_mask(mask: Any) -> bool:
     """Whether a mask is the one that hides what comes later, and nobody asks for its gradient."""
     if mask.ndim != 2 or mask.requires_grad or mask.level:
         return False
-    later = ~np.tri(*mask.shape, dtype=bool)
+    later = np.triu(np.ones(mask.shape, bool), 1)
     found = mask.numpy()
     return bool(np.array_equal(found, later if found.dtype.kind == "b" else np.where(later, -np.inf, 0)))

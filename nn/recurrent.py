@@ -111,8 +111,8 @@ class RNNBase(Module):
     def _flat_weights(self) -> list[Parameter]:
         return [getattr(self, name) for names in self._all_weights for name in names]
 
-    def zero_state(self, batch: int) -> Any:
-        """The state from which a batch of sequences starts if none is given."""
+    def initial_state(self, batch: int) -> Any:
+        """Zeros, from which a batch of sequences starts if no state is given."""
         h, c = (
             zeros(self.num_layers * self._directions, batch, size, dtype=self._flat_weights[0].dtype)
             for size in (self._output_size, self.hidden_size)
@@ -151,7 +151,7 @@ class RNNBase(Module):
 
     def _state(self, hx: Any, batch: int, alone: bool, order: Any) -> Any:
         """The first states, (layers * directions, batch, size) each, in the order of the packed sequences."""
-        zero = self.zero_state(0 if hx is not None else batch)
+        zero = self.initial_state(0 if hx is not None else batch)
         if hx is None:
             return zero
         cells = isinstance(zero, tuple)
@@ -198,7 +198,7 @@ class RNN(RNNBase):
         device: Any = None,
         dtype: Any = None,
     ):
-        self.nonlinearity = _known(nonlinearity, "RNN")
+        self.nonlinearity = known(nonlinearity, "RNN")
         mode = f"RNN_{nonlinearity.upper()}"
         sizes = (input_size, hidden_size, num_layers)
         super().__init__(mode, *sizes, bias, batch_first, dropout, bidirectional, device=device, dtype=dtype)
@@ -264,7 +264,7 @@ class RNNCellBase(Module):
             _check_size(size, f"{type(self).__name__}: {what}")
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         gates = num_chunks * hidden_size
-        new = lambda *shape: Parameter(empty(shape, device=device, dtype=dtype))
+        new: Any = lambda *shape: Parameter(empty(shape, device=device, dtype=dtype))
         self.weight_ih, self.weight_hh = new(gates, input_size), new(gates, hidden_size)
         self.bias_ih, self.bias_hh = (new(gates), new(gates)) if bias else (None, None)
         self.reset_parameters()
@@ -273,8 +273,8 @@ class RNNCellBase(Module):
         """Uniform within one over the root of the hidden size."""
         uniform(self.hidden_size, *self.parameters())
 
-    def zero_state(self, batch: int) -> Any:
-        """The state from which a batch starts if none is given."""
+    def initial_state(self, batch: int) -> Any:
+        """Zeros, from which a batch starts if no state is given."""
         h = zeros(batch, self.hidden_size, dtype=self.weight_ih.dtype)
         return (h, h) if self.cells else h
 
@@ -300,7 +300,7 @@ class RNNCellBase(Module):
     def _state(self, hx: Any, batch: int, alone: bool) -> Any:
         """The state before, with a batch axis."""
         if hx is None:
-            return self.zero_state(batch)
+            return self.initial_state(batch)
         found = []
         for name, state in zip(("h", "c"), _states_given(hx, self.cells)):
             wanted = (self.hidden_size,) if alone else (batch, self.hidden_size)
@@ -328,7 +328,7 @@ class RNNCell(RNNCellBase):
         device: Any = None,
         dtype: Any = None,
     ):
-        self.nonlinearity = _known(nonlinearity, "RNNCell")
+        self.nonlinearity = known(nonlinearity, "RNNCell")
         super().__init__(input_size, hidden_size, bias, 1, device, dtype)
 
     def step(self, *given: Any) -> Tensor:
@@ -370,7 +370,7 @@ def _check_size(size: Any, what: str) -> None:
         raise ValueError(f"{what} must be positive, got {size}")
 
 
-def _known(nonlinearity: Any, name: str) -> str:
+def known(nonlinearity: Any, name: str) -> str:
     if nonlinearity not in ("tanh", "relu"):
         hint = "; bias= and what follows are best given by name" if isinstance(nonlinearity, bool) else ""
         raise ValueError(f"{name}: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r:.40}{hint}")

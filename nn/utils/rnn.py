@@ -170,7 +170,9 @@ def pad_packed_sequence(
     time, place, lengths = _places(sequence)
     steps, batch = lengths.max(), lengths.size
     if total_length is not None and total_length < steps:
-        raise ValueError(f"pad_packed_sequence: total_length={total_length}, but the longest sequence has {steps} steps")
+        raise ValueError(
+            f"pad_packed_sequence: total_length={total_length}, but the longest sequence has {steps} steps"
+        )
     steps = steps if total_length is None else total_length
     return _padded(sequence.data, time, place, steps, batch, batch_first, padding_value), tensor(lengths)
 
