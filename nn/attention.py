@@ -61,7 +61,8 @@ class MultiheadAttention(Module):
             self.v_proj_weight = new(embed_dim, self.vdim)
         self.in_proj_bias = new(3 * embed_dim) if bias else None
         self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias, device, dtype)
-        self.bias_k, self.bias_v = (new(1, 1, embed_dim), new(1, 1, embed_dim)) if add_bias_kv else (None, None)
+        self.bias_k: Any = new(1, 1, embed_dim) if add_bias_kv else None
+        self.bias_v: Any = new(1, 1, embed_dim) if add_bias_kv else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -82,8 +82,8 @@ class RNNBase(Module):
             _check_size(getattr(self, what), f"{name}: {what}")
         for what in ("bias", "batch_first", "bidirectional"):
             if not isinstance(getattr(self, what), bool):
-                hint = "; dropout= is the fourth setting behind the sizes" if what != "bidirectional" else ""
-                raise TypeError(f"{name}: {what} is True or False, got {getattr(self, what)!r:.40}{hint}")
+                hint = "what comes after the sizes is best given by name, as dropout=0.5"
+                raise TypeError(f"{name}: {what} is True or False, got {getattr(self, what)!r:.40}; {hint}")
         if isinstance(self.dropout, bool) or not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout <= 1:
             raise ValueError(f"{name}: dropout is a probability from 0 to 1, got {self.dropout!r:.40}")
         if not 0 <= self.proj_size < self.hidden_size:
@@ -266,7 +266,8 @@ class RNNCellBase(Module):
         gates = num_chunks * hidden_size
         new: Any = lambda *shape: Parameter(empty(shape, device=device, dtype=dtype))
         self.weight_ih, self.weight_hh = new(gates, input_size), new(gates, hidden_size)
-        self.bias_ih, self.bias_hh = (new(gates), new(gates)) if bias else (None, None)
+        self.bias_ih: Any = new(gates) if bias else None
+        self.bias_hh: Any = new(gates) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
