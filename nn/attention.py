@@ -171,14 +171,13 @@ def multi_head_attention_forward(
         query, key, value = _each_once(lambda x: x.unsqueeze(1), query, key, value)
     length, batch, width = query.shape
     packed = None if use_separate_proj_weight else in_proj_weight
-    q, k, v = _projected((query, key, value), packed, (q_proj_weight, k_proj_weight, v_proj_weight), in_proj_bias)
+    separate = (q_proj_weight, k_proj_weight, v_proj_weight)
+    q, k, v = _projected((query, key, value), packed, separate, in_proj_bias, num_heads)
     if bias_k is not None and bias_v is not None:
-        k, v = (cat([x, b.expand(1, batch, width)]) for x, b in ((k, bias_k), (v, bias_v)))
-    apart = lambda x: x.reshape(x.shape[0], batch, num_heads, width // num_heads).permute(1, 2, 0, 3)
-    given = lambda x: x.reshape(batch, num_heads, *x.shape[1:])
-    q, k, v = apart(q), *(apart(x) if s is None else given(s) for x, s in ((k, static_k), (v, static_v)))
+        k, v = (_appended(x, b.reshape(1, num_heads, 1, x.shape[-1])) for x, b in ((k, bias_k), (v, bias_v)))
+    k, v = (x if s is None else s.reshape(batch, num_heads, *s.shape[1:]) for x, s in ((k, static_k), (v, static_v)))
     if add_zero_attn:
-        k, v = (cat([x, zeros(batch, num_heads, 1, x.shape[-1], dtype=x.dtype)], 2) for x in (k, v))
+        k, v = (_appended(x, zeros(1, 1, 1, x.shape[-1], dtype=x.dtype)) for x in (k, v))
     given_keys = static_k.shape[1] if static_k is not None else key.shape[0]
     mask, causal = _merged(attn_mask, key_padding_mask, is_causal, q, k, given_keys, alone)
     dropout_p = dropout_p if training else 0.0
@@ -218,12 +217,12 @@ def _kinds(*values: Any) -> list[str]:
     return [type(v).__name__ for v in values]
 
 
-def _projected(inputs: tuple, packed: Any, separate: tuple, bias: Any) -> list[Any]:
-    """Query, key and value times their weights, with as few products as the inputs that are one allow."""
+def _projected(inputs: tuple, packed: Any, separate: tuple, bias: Any, heads: int) -> list[Any]:
+    """Query, key and value times their weights, (batch, heads, time, features of a head); one product for inputs that are one."""
     query, key, value = inputs
     width = query.shape[-1]
-    if packed is not None and query is key is value and query.shape[-1] == packed.shape[-1]:
-        return list(F.linear(query, packed, bias).split(width, -1))
+    if packed is not None and query is key is value and width == packed.shape[-1]:
+        return _apart(F.linear(query, packed, bias), 3, heads)
     weights = separate if packed is None else packed.split(width)
     biases = (None, None, None) if bias is None else bias.split(width)
     for name, x, w in zip(("query", "key", "value"), inputs, weights):
@@ -236,8 +235,19 @@ def _projected(inputs: tuple, packed: Any, separate: tuple, bias: Any) -> list[A
             )
     if packed is not None and key is value:
         both = F.linear(key, packed[width:], None if bias is None else bias[width:])
-        return [F.linear(query, weights[0], biases[0]), *both.split(width, -1)]
-    return [F.linear(*each) for each in zip(inputs, weights, biases)]
+        return [*_apart(F.linear(query, weights[0], biases[0]), 1, heads), *_apart(both, 2, heads)]
+    return [_apart(F.linear(*each), 1, heads)[0] for each in zip(inputs, weights, biases)]
+
+
+def _apart(x: Any, count: int, heads: int) -> list[Any]:
+    """(time, batch, count * heads * size) as `count` of (batch, heads, time, size)."""
+    time, batch, width = x.shape
+    return list(x.reshape(time, batch, count, heads, width // count // heads).permute(2, 1, 3, 0, 4).unbind())
+
+
+def _appended(x: Any, one: Any) -> Any:
+    """(batch, heads, time, size) with one more time, the same in the whole batch."""
+    return cat([x, one.expand(x.shape[0], x.shape[1], 1, x.shape[3])], 2)
 
 
 def _weights(q: Tensor, k: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
