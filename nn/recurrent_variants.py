@@ -143,6 +143,11 @@ class Recurrent(Module):
         drop = lambda v: F.dropout(v, self.dropout, self.training)
         return PackedSequence(drop(x.data), *x[1:]) if isinstance(x, PackedSequence) else drop(x)
 
+    def extra_repr(self) -> str:
+        usual = {"batch_first": False, "dropout": 0}
+        given = {k: vars(self)[k] for k, v in usual.items() if vars(self)[k] != v}
+        return ", ".join(f"{k}={v}" for k, v in given.items() if not isinstance(v, Module))
+
     def _checked(self, hx: Any, steps: Steps) -> Any:
         """hx, if it has the form that states have."""
         wanted = self.initial_state(1 if steps.alone else steps.batch)
@@ -214,9 +219,9 @@ class RecurrentDropout(Module):
     """A cell that in training sees its last output with entries set to 0 with probability p, and others scaled.
 
     They are the same entries at all steps of a sequence, others for each sequence; or new ones at each step if not
-    `variational`.  What else belongs to the state, as the cells of an LSTM, is left alone.
+    `variational`.  What else belongs to the state, as the cells of an LSTM, is left alone.  With what comes in dropped too:
 
-    >>> Recurrent(RecurrentDropout(LSTMCell(3, 4), 0.2))
+    >>> Sequential(VariationalDropout(0.2), Recurrent(RecurrentDropout(LSTMCell(3, 4), 0.2)))
     """
 
     def __init__(self, cell: Module, p: float = 0.5, variational: bool = True):

@@ -314,32 +314,57 @@ def test_batch_first_turns_axes():
 # --- peepholes ---------------------------------------------------------------------------------------------------------
 
 
-def peephole_loop(cell, x, h, c):
-    """The equations, one step after the other."""
+def peephole_loop(m, weights, x, h, c):
+    """The equations, one step after the other, with the functions of a library."""
+    w_ih, w_hh, *biases, w_ch = weights
     out = []
     for step in x:
-        a = step @ cell.weight_ih.T + h @ cell.weight_hh.T
-        a = a + cell.bias_ih + cell.bias_hh if cell.bias else a
+        a = sum(biases, step @ w_ih.T + h @ w_hh.T)
         i, f, g, o = (a[:, k * 4 : (k + 1) * 4] for k in range(4))
-        i, f = ag.sigmoid(i + cell.weight_ch[0] * c), ag.sigmoid(f + cell.weight_ch[1] * c)
-        c = f * c + i * ag.tanh(g)
-        h = ag.sigmoid(o + cell.weight_ch[2] * c) * ag.tanh(c)
+        i, f = m.sigmoid(i + w_ch[0] * c), m.sigmoid(f + w_ch[1] * c)
+        c = f * c + i * m.tanh(g)
+        h = m.sigmoid(o + w_ch[2] * c) * m.tanh(c)
         out.append(h)
-    return ag.stack(out), h, c
+    return m.stack(out), h, c
+
+
+def in_torch(torch, *tensors):
+    return [torch.tensor(array(t), requires_grad=True) for t in tensors]
+
+
+def same_gradients(y, ours, z, theirs):
+    """Whether the gradients of random sums of two results agree."""
+    seed = RNG.standard_normal(tuple(y.shape))
+    (y * ag.tensor(seed)).sum().backward()
+    (z * z.new_tensor(seed)).sum().backward()
+    for a, b in zip(ours, theirs, strict=True):
+        close(a.grad, b.grad, 1e-11)
 
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_peepholes(bias):
     layer = double(nn.PeepholeLSTM(3, 4, bias=bias))
-    cell, x, h, c = layer.layers[0], values(5, 2, 3), values(1, 2, 4), values(1, 2, 4)
+    x, h, c = values(5, 2, 3), values(1, 2, 4), values(1, 2, 4)
     y, (h1, c1) = layer(x, (h, c))
-    for a, b in zip((y, h1[0], c1[0]), peephole_loop(cell, x, h[0], c[0])):
+    for a, b in zip((y, h1[0], c1[0]), peephole_loop(ag, list(layer.parameters()), x, h[0], c[0])):
         close(a, b)
     names = ["weight_ih", "weight_hh"] + ["bias_ih", "bias_hh"] * bias + ["weight_ch"]
     assert list(layer.state_dict()) == [f"layers.0.{n}" for n in names]
     run = lambda x, h, c, *w: ag_call(layer, w, x, (h, c))[0]
     weights = [p.detach().clone().requires_grad_() for p in layer.parameters()]
     assert gradcheck(run, (x, h, c, *weights)) and gradgradcheck(run, (x, h, c, *weights), fast_mode=True)
+
+
+def test_gradients_of_peepholes_are_those_of_pytorch():
+    torch = pytest.importorskip("torch")
+    layer = double(nn.PeepholeLSTM(3, 4))
+    ours = [values(5, 2, 3), *layer.parameters()]
+    x, *weights = theirs = in_torch(torch, *ours)
+    zero = torch.zeros(2, 4, dtype=torch.float64)
+    z, _, _ = peephole_loop(torch, weights, x, zero, zero)
+    y, _ = layer(ours[0])
+    close(y, z)
+    same_gradients(y, ours, z, theirs)
 
 
 def test_without_peepholes_it_is_an_lstm():
@@ -448,13 +473,14 @@ def test_variational_dropout_between_layers():
     lambda: nn.GRU(3, 4),
     lambda: nn.PeepholeLSTM(3, 4, 2),
     lambda: nn.Recurrent(nn.RecurrentDropout(nn.GRUCell(3, 4), 0.0)),
+    lambda: nn.JordanRNN(3, 5, 2),
 ])  # fmt: skip
 def test_a_learned_first_state(make, form):
     layer = double(nn.LearnableInitialState(make()))
     x = FORMS[form](values(5, 3, 3))
     names = [n for n, _ in layer.named_parameters() if "." not in n]
     first = [vars(layer)[n] for n in names]
-    given = first if form == "alone" else [p.unsqueeze(1).expand(p.shape[0], 3, 4) for p in first]
+    given = first if form == "alone" else [p.unsqueeze(1).expand(p.shape[0], 3, p.shape[1]) for p in first]
     y, _ = layer(x)
     z, _ = layer.layer(x, tuple(given) if len(given) > 1 else given[0])
     data = lambda y: y.data if isinstance(y, rnn.PackedSequence) else y
@@ -477,35 +503,49 @@ def test_a_learned_first_state_of_a_cell():
 # --- recurrence from the output ----------------------------------------------------------------------------------------
 
 
-def jordan_loop(layer, x, y, target=None, coins=None):
+def jordan_loop(m, layer, weights, x, y, target=None, coins=None):
     """The equations, one step after the other: each sees its own output before it, or the true one."""
+    u, b, w, v, c = weights
     out = []
     for t in range(len(x)):
         seen = y if layer.feedback is None or not t else layer.feedback(y)
         if t and target is not None:
-            seen = target[t - 1] if coins is None else ag.where(coins[t - 1], target[t - 1], seen)
-        h = ag.tanh(x[t] @ layer.ahead.weight.T + layer.ahead.bias + seen @ layer.back.weight.T)
-        y = h @ layer.out.weight.T + layer.out.bias
+            seen = target[t - 1] if coins is None else m.where(coins[t - 1], target[t - 1], seen)
+        h = m.tanh(x[t] @ u.T + b + seen @ w.T)
+        y = h @ v.T + c
         out.append(y)
-    return ag.stack(out)
+    return m.stack(out)
 
 
 @pytest.mark.parametrize("feedback", [None, lambda y: ag.softmax(y, -1)])
 def test_recurrence_from_the_output(feedback):
     layer = double(nn.JordanRNN(3, 5, 2, feedback=feedback))
     x, target, first = values(6, 4, 3), values(6, 4, 2), values(1, 4, 2)
-    close(layer(x, first)[0], jordan_loop(layer, x, first[0]))
-    close(layer(x, first, target)[0], jordan_loop(layer, x, first[0], target))
+    loop = lambda *given: jordan_loop(ag, layer, list(layer.parameters()), x, *given)
+    close(layer(x, first)[0], loop(first[0]))
+    close(layer(x, first, target)[0], loop(first[0], target))
     layer.teacher_forcing = 0.5
     ag.manual_seed(4)
     y, _ = layer(x, target=target)
     ag.manual_seed(4)
     coins = [ag.rand(4, 1) < 0.5 for _ in range(5)]
-    close(y, jordan_loop(layer, x, ag.zeros(4, 2, dtype="float64"), target, coins))
+    close(y, loop(ag.zeros(4, 2, dtype="float64"), target, coins))
     layer.teacher_forcing = 0.0
     same(layer(x, first, target), layer(x, first))
     layer.teacher_forcing = 1.0
     same(layer.eval()(x, first, target), layer(x, first))  # in evaluation nobody teaches
+
+
+@pytest.mark.parametrize("forced", [True, False])
+def test_gradients_of_recurrence_from_the_output_are_those_of_pytorch(forced):
+    torch = pytest.importorskip("torch")
+    layer = double(nn.JordanRNN(3, 5, 2))
+    ours = [values(6, 4, 3), values(1, 4, 2), values(6, 4, 2), *layer.parameters()]
+    x, first, target, *weights = in_torch(torch, *ours)
+    y, _ = layer(ours[0], ours[1], ours[2] if forced else None)
+    z = jordan_loop(torch, layer, weights, x, first[0], target if forced else None)
+    close(y, z)
+    same_gradients(y, [*ours[:2], *ours[3:]], z, [x, first, *weights])
 
 
 @pytest.mark.parametrize("forcing", [1.0, 0.3, None])
