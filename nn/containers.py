@@ -11,6 +11,8 @@ from autograd_core import Tensor
 from .module import Module, _indented, shown
 from .parameter import Parameter
 
+__all__ = ["Held", "ModuleDict", "ModuleList", "Named", "ParameterDict", "ParameterList", "Sequential"]
+
 
 class Held:
     """A list of things that a module holds under the names "0", "1", ..."""

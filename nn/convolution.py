@@ -15,6 +15,11 @@ from .linear import uniform
 from .module import Module
 from .parameter import Parameter, UninitializedParameter
 
+__all__ = [
+    "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "Fold", "LazyConv1d",
+    "LazyConv2d", "LazyConv3d", "LazyConvTranspose1d", "LazyConvTranspose2d", "LazyConvTranspose3d", "Unfold",
+]  # fmt: skip
+
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 

@@ -7,6 +7,8 @@ from autograd_core import Tensor
 from . import functional as F
 from .module import Module
 
+__all__ = ["CosineSimilarity", "PairwiseDistance"]
+
 
 class PairwiseDistance(Module):
     """The p-norm of x1 - x2 + eps along the last axis."""

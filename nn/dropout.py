@@ -9,6 +9,8 @@ from autograd_core import Tensor
 from . import functional as F
 from .module import Module
 
+__all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout"]
+
 
 class Dropping(Module):
     """What the dropouts have in common; in evaluation they give back their input."""

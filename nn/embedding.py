@@ -11,6 +11,8 @@ from . import init
 from .module import Module
 from .parameter import Parameter
 
+__all__ = ["Embedding", "EmbeddingBag"]
+
 
 class Table(Module):
     """What embeddings have in common; `weight` is (num_embeddings, embedding_dim)."""

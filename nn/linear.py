@@ -13,6 +13,8 @@ from .lazy import Lazy, materialize
 from .module import Module
 from .parameter import Parameter, UninitializedParameter
 
+__all__ = ["Bilinear", "Identity", "LazyLinear", "Linear"]
+
 
 class Identity(Module):
     """Gives back its input; takes and ignores any arguments, to stand in for a layer that takes them."""

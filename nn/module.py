@@ -18,6 +18,8 @@ from .errors import placed
 from .hooks import Hooks, called
 from .parameter import Buffer, Parameter, Uninitialized
 
+__all__ = ["Module"]
+
 
 class Module:
     """The base of every layer and model: set parameters and modules as attributes, and define `forward`."""

@@ -15,6 +15,12 @@ from .lazy import Lazy, materialize
 from .module import Module
 from .parameter import Parameter, UninitializedBuffer, UninitializedParameter
 
+__all__ = [
+    "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "CrossMapLRN2d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d",
+    "InstanceNorm3d", "LayerNorm", "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyBatchNorm3d", "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d", "LazyInstanceNorm3d", "LocalResponseNorm", "RMSNorm", "SyncBatchNorm",
+]  # fmt: skip
+
 STATISTICS = "running_mean", "running_var", "num_batches_tracked"
 AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
 

@@ -10,6 +10,12 @@ from autograd_core.ops.resampling import numbers
 from . import functional as F
 from .module import Module
 
+__all__ = [
+    "CircularPad1d", "CircularPad2d", "CircularPad3d", "ConstantPad1d", "ConstantPad2d", "ConstantPad3d",
+    "ReflectionPad1d", "ReflectionPad2d", "ReflectionPad3d", "ReplicationPad1d", "ReplicationPad2d",
+    "ReplicationPad3d", "ZeroPad1d", "ZeroPad2d", "ZeroPad3d",
+]  # fmt: skip
+
 
 class Padding(Module):
     """What paddings have in common: widths before and after the last axis, then the one before it, and so on."""

@@ -8,6 +8,8 @@ import numpy as np
 
 from autograd_core import Tensor, get_default_dtype
 
+__all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
+
 
 class Parameter(Tensor):
     """A tensor that is meant to be trained: it requires gradients unless told otherwise; a tensor's data is shared."""

@@ -9,6 +9,10 @@ from autograd_core import Tensor
 from . import functional as F
 from .module import Module
 
+__all__ = [
+    "ChannelShuffle", "PixelShuffle", "PixelUnshuffle", "Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d",
+]  # fmt: skip
+
 
 class Upsample(Module):
     """(N, C, ...) brought to a size, or made larger by a factor, by the nearest entry or between entries."""

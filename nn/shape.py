@@ -9,6 +9,8 @@ from autograd_core import Tensor
 
 from .module import Module
 
+__all__ = ["Flatten", "Unflatten"]
+
 
 class Flatten(Module):
     """Axes from start_dim to end_dim made one; as it is made, all but the first."""

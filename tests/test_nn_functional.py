@@ -180,11 +180,10 @@ def test_attention_drops_weights_in_training_only():
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"query": (3, 2, 6)}, "the last axis of query must be embed_dim_to_check=4; query is"),
-        ({"num_heads": 3}, "an embedding of 4 numbers cannot be divided among 3 heads"),
-        ({"value": (5, 2, 3)}, "each key needs a value; .* use_separate_proj_weight=True"),
-        ({"key": (5, 4)}, "or all without N"),
-        ({"is_causal": True}, "give that mask too"),
+        ({"query": (3, 2, 6)}, "query must have embed_dim=4 features, for 2 heads of one size; query is"),
+        ({"num_heads": 3}, "embed_dim=4 features, for 3 heads of one size"),
+        ({"value": (5, 2, 3)}, "value must have 4 features, got 3"),
+        ({"key": (5, 4)}, r"or all \(time, features\); query is"),
         ({"attn_mask": (3, 4)}, r"attn_mask must be \(3, 5\) or \(4, 3, 5\), got \(3, 4\)"),
         ({"key_padding_mask": (5, 2)}, r"key_padding_mask must be \(2, 5\), got \(5, 2\)"),
         ({"bias_k": (1, 1, 4)}, "bias_k and bias_v go together"),
