@@ -13,7 +13,10 @@ import nn
 
 torch = pytest.importorskip("torch")
 
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")  # PyTorch's, of what it does slowly
+pytestmark = [  # PyTorch's, of what it does slowly
+    pytest.mark.filterwarnings("ignore:Using padding='same'"),
+    pytest.mark.filterwarnings("ignore:LSTM with projections"),
+]
 
 CASES = layers.cases()
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
