@@ -75,19 +75,25 @@ class Source:
 
 
 def general(source: Source, call: Call) -> str:
-    """The forward function of an op, whose results are copied to where they belong."""
+    """The forward function of an op; records are pointed to what it makes, or else its results are copied."""
     given = ", ".join(
         [*map(source.argument, call.args), *(f"{n}={source.argument(p)}" for n, p in call.params.items())]
     )
     if call.op is REGISTRY["overwrite"]:
         return f"{source.name(np.copyto, 'copy')}({given}, casting='unsafe')"
-    function = source.name(on_arrays(call), f"{call.op.name}_")
+    run = f"{source.name(on_arrays(call), f'{call.op.name}_')}({given})"
     if not call.results:
-        return f"{function}({given})"
-    outs = ", ".join(map(source.array, call.results))
-    if len(call.results) == 1:
-        return f"{source.name(np.copyto, 'copy')}({outs}, {function}({given}))"
-    return f"{source.name(copied, 'copied')}(({outs}), {function}({given}))"
+        return run
+    takers = [source.name(source.memory.taker(a), "take") for a in call.results]
+    if len(takers) == 1:
+        return f"{takers[0]}({run})"
+    return f"{source.name(handed_out, 'hand_out')}(({', '.join(takers)}), {run})"
+
+
+def handed_out(takers: tuple, results: tuple) -> None:
+    """Give several results to who takes them."""
+    for take, result in zip(takers, results):
+        take(result)
 
 
 def on_arrays(call: Call) -> Callable:
@@ -99,15 +105,29 @@ def on_arrays(call: Call) -> Callable:
     return lambda *values, **params: op.forward(*dtypes.promoted(values, op.promotes == "inexact"), **params)
 
 
-def copied(outs: tuple, results: tuple) -> None:
-    """Put several results where they belong."""
-    for out, result in zip(outs, results):
-        np.copyto(out, result)
+class Trial:
+    """Stands for the memory of a program while it is found out how calls will be written."""
+
+    def __getitem__(self, a: Array) -> Array:
+        return a
+
+    def taker(self, a: Array) -> Array:
+        """What takes a result."""
+        return a
 
 
-def emitted(program: Program, memory: Memory) -> tuple[Callable, Source]:
-    """What replays a program."""
+def is_general(call: Call) -> bool:
+    """Whether a call will be written as its forward function."""
+    write = EMITTERS.get(call.op.name)
+    return write is None or write(Source(Trial()), call) is None  # type: ignore[arg-type]
+
+
+def emitted(program: Program, known: dict) -> tuple[Memory, Callable, Source]:
+    """Memory for a program, and what replays it there."""
+    pointed = {a.block for c in program.calls if is_general(c) for a in c.results if a.whole_block}
+    memory = Memory(program, known, pointed)
     source = Source(memory)
     for call in program.calls:
         source.write(call)
-    return source.function(), source
+    memory.settle(program.outputs)
+    return memory, source.function(), source

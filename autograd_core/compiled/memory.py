@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from ..kernels.pointing import point, pointer
 from .program import OUTER, TEMPORARY, Array, Block, Program, address
 
 LINE = 64  # bytes in a line of the cache: blocks begin on one
@@ -14,7 +15,9 @@ LINE = 64  # bytes in a line of the cache: blocks begin on one
 class Memory:
     """The arrays of a program, placed."""
 
-    def __init__(self, program: Program, known: dict[Array, np.ndarray]):
+    def __init__(self, program: Program, known: dict[Array, np.ndarray], pointed: set[Block] = frozenset()):  # type: ignore[assignment]
+        self.pointed = pointed  # blocks whose memory is what an op has just made: all arrays in them are pointed to it
+        self.takers: dict[Block, Taker] = {}
         self.known = known  # arrays in outer blocks, as they were seen
         self.placed: dict[Block, np.ndarray] = {}
         self.arrays: dict[Array, np.ndarray] = {}
@@ -22,9 +25,11 @@ class Memory:
         for a in program.inputs:
             self.placed[a.block] = fresh(a.block.size)
         for block in kept:
-            if block.kind == TEMPORARY:
+            if block.kind == TEMPORARY and block not in pointed:
                 self.placed[block] = fresh(block.size)
-        self.program, self.lives = program, lifetimes(program, kept)
+        self.program, self.lives = program, lifetimes(program, kept | pointed)
+        for block in pointed:
+            self.placed[block] = fresh(0)
         offsets, self.size = arranged(self.lives)
         self.arena = arena = fresh(self.size)
         for block, offset in offsets.items():
@@ -36,6 +41,22 @@ class Memory:
             known = self.known.get(a) if a.block.kind == OUTER else None
             self.arrays[a] = self.view(a) if known is None else known
         return self.arrays[a]
+
+    def taker(self, a: Array) -> Callable:
+        """What takes a result for an array: a function of the result."""
+        if a.block not in self.pointed or not a.whole_block:
+            home = self[a]
+            return lambda made: np.copyto(home, made)
+        return self.takers.setdefault(a.block, Taker(self[a]))
+
+    def settle(self, outputs: list[Array]) -> None:
+        """Once all lines are written: tell takers which arrays lie in their blocks."""
+        for a in outputs:
+            self[a]  # noqa: B018 - makes it
+        for block, taker in self.takers.items():
+            taker.views = [(v, a.offset) for a, v in self.arrays.items() if a.block is block]
+            taker.table = pointer(taker.views)
+            taker.at, taker.count = taker.table.ctypes.data, len(taker.views)
 
     def described(self) -> str:
         """Who lives where: a line for each block in the arena."""
@@ -51,12 +72,44 @@ class Memory:
         """An array in a block."""
         if not a.size:
             return np.empty(a.shape, a.dtype)
+        if a.block in self.pointed:
+            home = np.lib.stride_tricks.as_strided(np.empty(1, a.dtype), a.shape, a.strides)
+            return home
         if a.block.kind != OUTER:
             return np.ndarray(a.shape, a.dtype, self.placed[a.block], a.offset, a.strides)
         near = next(
             v for b, v in self.known.items() if b.block is a.block and b.offset == a.offset and b.dtype == a.dtype
         )
         return np.lib.stride_tricks.as_strided(near, a.shape, a.strides)
+
+
+class Taker:
+    """Takes what an op has made: it is kept until the next, and the arrays of its block are pointed to it."""
+
+    views: list[tuple[np.ndarray, int]]
+    table: np.ndarray
+    at = count = 0
+
+    def __init__(self, like: np.ndarray):
+        self.strides, self.dtype, self.shape = like.strides, like.dtype, like.shape
+        self.made: np.ndarray | None = None
+        self.point = point.build().func
+
+    def __call__(self, made: np.ndarray) -> None:
+        if made.strides != self.strides or made.dtype != self.dtype or made.shape != self.shape:
+            made = self.laid_out(made)
+        self.made = made
+        self.point(id(made), self.at, self.count)
+
+    def laid_out(self, made: np.ndarray) -> np.ndarray:
+        """A result in the order in which it was captured."""
+        made = np.asarray(made)
+        if made.shape != self.shape:
+            raise RuntimeError(f"compile: a result of shape {self.shape} has shape {made.shape} now: it depends on data")
+        order = sorted(range(made.ndim), key=lambda d: -self.strides[d])
+        home = np.empty([made.shape[d] for d in order], self.dtype).transpose(np.argsort(order))
+        np.copyto(home, made)
+        return home
 
 
 def fresh(size: int) -> np.ndarray:

@@ -73,6 +73,12 @@ class Array(NamedTuple):
         """Whether it is all of its block."""
         return self.contiguous and self.offset == 0 and self.size * self.dtype.itemsize == self.block.size
 
+    @property
+    def whole_block(self) -> bool:
+        """Whether it is what its block was made as, in whatever order its entries lie."""
+        owner = self.block.owner
+        return self.block.kind == TEMPORARY and self.size > 0 and (self.shape, self.strides) == (owner.shape, owner.strides)
+
     def overlaps(self, other: Array) -> bool:
         """Whether the two may share memory."""
         if self.block is not other.block:

@@ -18,7 +18,6 @@ from ..tree import flatten
 from . import lines  # noqa: F401 - declares how calls are written
 from .capture import UNSEEN, Capture
 from .emit import emitted
-from .memory import Memory
 from .passes import improved
 from .program import OUTER
 
@@ -89,8 +88,7 @@ class Replay:
     def place(self) -> None:
         """Find memory for everything, and write the lines that run on it."""
         program = self.program
-        self.memory = Memory(program, self.known)
-        self.run, self.source = emitted(program, self.memory)
+        self.memory, self.run, self.source = emitted(program, self.known)
         places = iter([self.memory[a] for a in program.outputs])
         self.ends = [(how, next(places) if how == "made" else r) for how, r in self.results]
         self.slopes = [(leaf, k, None if g is None else next(places)) for leaf, k, g in self.gradients]

@@ -3,7 +3,7 @@
     pack(like, from, row, column, to, to_row, rows, columns)       to[i * to_row + j] = from[i * row + j * column]
     entry(like, address, i), set_entry(like, address, i, value)    the entry so many after an address
     size_of(like)                                                  bytes of an entry
-    word(address, i)                                               the 64-bit word so many after an address
+    word(address, i), set_word(address, i, value)                  the 64-bit word so many after an address
     on_stack(bytes)                                                memory until the function returns
 
 Addresses are integers and steps count entries, as in `_tile`; `like` is anything of the type of the entries.  `pack` copies
@@ -251,6 +251,17 @@ def word(typingctx, address, i):
     """The 64-bit word so many after an address."""
     generate = lambda context, builder, sig, args: builder.load(_at(builder, *args, I64))
     return types.intp(types.intp, types.intp), generate
+
+
+@intrinsic
+def set_word(typingctx, address, i, value):
+    """Write the 64-bit word so many after an address."""
+
+    def generate(context, builder, sig, args):
+        builder.store(args[2], _at(builder, args[0], args[1], I64))
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp), generate
 
 
 @intrinsic
