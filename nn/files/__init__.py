@@ -9,6 +9,7 @@ from autograd_core import from_numpy
 
 from . import archive, checkpoint, npz, safetensors
 from .atomic import replacing
+from .encodings import DTYPES
 from .source import FileError, Source, opened
 from .structure import STRUCTURE, flatten, unflatten
 
@@ -74,7 +75,7 @@ def _npz(state: Any, metadata: dict[str, str] | None) -> Any:
     """What writes a state as .npz, after all checks."""
     if metadata:
         raise ValueError("save: .npz has no place for metadata; use .safetensors, or put the texts into the state")
-    arrays, structure = flatten(state, npz.DTYPES)
+    arrays, structure = flatten(state, DTYPES)
     return lambda file: npz.write(file, arrays, structure)
 
 

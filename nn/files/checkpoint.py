@@ -224,6 +224,12 @@ def _counter(counts: Any = None) -> dict:
     return {} if counts is None else counts
 
 
+def _complex(real: Any, imaginary: Any) -> complex:
+    if type(real) is not float or type(imaginary) is not float:
+        raise PickleError("a complex number lacks its parts")
+    return complex(real, imaginary)
+
+
 def _dtype(code: Any, align: Any = False, copy: Any = True) -> np.dtype:
     names = {np.dtype(name).str[1:]: name for name in NUMPY}
     if type(code) is not str or code not in names:
@@ -275,6 +281,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "collections.Counter": _counter,
     "builtins.dict": lambda: {},
     "builtins.list": lambda: [],
+    "builtins.bytes": lambda: b"",
+    "builtins.complex": _complex,
     "numpy.dtype": _dtype,
     "numpy.core.multiarray.scalar": _number,
     "numpy._core.multiarray.scalar": _number,

@@ -77,3 +77,4 @@ ENCODINGS = {
     "float8_e8m0fnu": Encoding("float8_e8m0fnu", 1, lambda data, big: powers_of_two()[data]),
 }
 NUMPY = frozenset([*_PLAIN, "bool"])
+DTYPES = frozenset(map(np.dtype, NUMPY))

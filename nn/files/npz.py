@@ -14,7 +14,6 @@ from .safetensors import little_endian
 from .source import Source, entries_of
 from .structure import STRUCTURE
 
-DTYPES = NUMPY
 _MAGIC = b"\x93NUMPY"
 _LONGEST = 10_000  # bytes of a header; NumPy has the same bound
 _UNFOLDS = 32  # times its size is what a compressed file may become
@@ -125,7 +124,7 @@ def _value(found: re.Match) -> Any:
 
 def _dtype(source: Source, descr: str, what: str) -> tuple[str, bool]:
     """The name of a type of numbers, and whether the most significant byte comes first."""
-    codes = {np.dtype(name).str[1:]: name for name in DTYPES}
+    codes = {np.dtype(name).str[1:]: name for name in NUMPY}
     if descr[:1] not in "<>|=" or descr[1:] not in codes:
         kind = {"O": "objects, which only pickle can read", "U": "text", "S": "bytes", "V": "records"}.get(descr[1:2])
         raise source.fault(f"{what} holds {kind or 'numbers'} of type {descr!r}; numbers of up to 64 bits can be read")

@@ -20,21 +20,22 @@ _ONLY_READ = {
     "float8_e5m2fnuz": "F8_E5M2FNUZ", "float8_e4m3fnuz": "F8_E4M3FNUZ",
 }  # fmt: skip
 _READ = {code: ENCODINGS[name] for name, code in (_WRITTEN | _ONLY_READ).items()}
-_RANK = {name: rank for rank, name in enumerate(_WRITTEN)}
+_CODES = {np.dtype(name): code for name, code in _WRITTEN.items()}
+_RANK = {dtype: rank for rank, dtype in enumerate(_CODES)}
 
-DTYPES = frozenset(_WRITTEN)
+DTYPES = frozenset(_CODES)
 METADATA = "__metadata__"
 
 
 def write(file: Any, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
     """Write arrays of DTYPES: the same bytes as the reference."""
-    ordered = sorted(arrays.items(), key=lambda item: (_RANK[item[1].dtype.name], item[0]))
+    ordered = sorted(arrays.items(), key=lambda item: (_RANK[item[1].dtype], item[0]))
     header: dict[str, Any] = {METADATA: metadata} if metadata else {}
     end = 0
     for name, array in ordered:
         begin, end = end, end + array.nbytes
         header[name] = {
-            "dtype": _WRITTEN[array.dtype.name], "shape": list(array.shape), "data_offsets": [begin, end],
+            "dtype": _CODES[array.dtype], "shape": list(array.shape), "data_offsets": [begin, end],
         }  # fmt: skip
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)

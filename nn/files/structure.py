@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from autograd_core import Tensor, from_numpy
+from autograd_core.op import Traced
 
-from .encodings import ENCODINGS, NUMPY
+from .encodings import DTYPES, ENCODINGS, NUMPY
 from .source import Source, parsed
 
 DEEPEST = 100
@@ -24,13 +25,13 @@ _TAKEN = {"__metadata__", STRUCTURE}  # names that no array can have
 _KEYS = (str, int, float, complex, bool, type(None), tuple, np.generic)
 
 
-def flatten(state: Any, dtypes: frozenset[str]) -> tuple[dict[str, np.ndarray], str | None]:
+def flatten(state: Any, dtypes: frozenset[np.dtype]) -> tuple[dict[str, np.ndarray], str | None]:
     """The arrays of a state under names, and the text that says the rest; a plain dict of arrays needs none."""
     if not isinstance(state, dict):
         raise TypeError(f"save: expected a dict of tensors, got {_named(state)}; give it a name: {{'weight': ...}}")
-    if all(type(k) is str and isinstance(v, (Tensor, np.ndarray)) for k, v in state.items()):
+    if all(type(k) is str and isinstance(v, (Traced, np.ndarray)) for k, v in state.items()):
         arrays = {_valid(name): _array(value, name) for name, value in state.items()}
-        if all(array.dtype.name in dtypes for array in arrays.values()) and not arrays.keys() & _TAKEN:
+        if all(array.dtype in dtypes for array in arrays.values()) and not arrays.keys() & _TAKEN:
             return arrays, None
     packer = _Packer(dtypes)
     value = packer.packed(state, "", 0)
@@ -55,18 +56,20 @@ def _array(value: Any, name: str) -> np.ndarray:
     if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
         kind = "a masked array" if isinstance(array, np.ma.MaskedArray) else "a value inside vmap or jvp"
         raise TypeError(f"save: {name!r:.80} is {kind}, and only plain arrays and tensors can be stored")
-    if array.dtype.name not in NUMPY:
+    native = array.dtype.newbyteorder("=")
+    if native not in DTYPES:
         raise TypeError(
             f"save: {name!r:.80} has the type {array.dtype}, and numbers of up to 64 bits can be stored; use a.astype(...)"
         )
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    return array.astype(native, copy=False)
 
 
 class _Packer:
     """Collects arrays, each under a name that is free, while a state becomes JSON."""
 
-    def __init__(self, dtypes: frozenset[str]):
-        self.dtypes, self.arrays = dtypes, {}  # type: frozenset[str], dict[str, np.ndarray]
+    def __init__(self, dtypes: frozenset[np.dtype]):
+        self.dtypes = dtypes
+        self.arrays: dict[str, np.ndarray] = {}
 
     def packed(self, value: Any, path: str, depth: int) -> Any:
         """What stands for a value."""
@@ -79,9 +82,9 @@ class _Packer:
             return value if np.isfinite(value) else {"float": struct.pack("<d", value).hex()}
         if kind is complex:
             return {"complex": struct.pack("<dd", value.real, value.imag).hex()}
-        if isinstance(value, (Tensor, np.ndarray)):
+        if isinstance(value, (Traced, np.ndarray)):
             return self._tensor(_array(value, path), path)
-        if isinstance(value, np.generic) and value.dtype.name in NUMPY:
+        if isinstance(value, np.generic) and value.dtype in DTYPES:
             little = np.asarray(value).astype(value.dtype.newbyteorder("<"))
             return {"number": [value.dtype.name, little.tobytes().hex()]}
         within = lambda key: f"{path}.{key}" if path else str(key)
@@ -104,7 +107,7 @@ class _Packer:
 
     def _tensor(self, array: np.ndarray, path: str) -> dict[str, str]:
         tag = "tensor"
-        if array.dtype.name not in self.dtypes:  # complex128, which safetensors lacks
+        if array.dtype not in self.dtypes:  # complex128, which safetensors lacks
             tag, array = "complex128", np.stack([array.real, array.imag], axis=-1)
         name = _valid(path)
         while name in self.arrays or name in _TAKEN:
