@@ -25,6 +25,7 @@ from record_files import FOLDER, METADATA, arrays
 import autograd_core as ag
 from autograd_core.tape import memory
 from nn.files import FileError, load, save
+from nn.files.checkpoint import _NAMES
 from nn.files.encodings import ENCODINGS, eight_bits
 from nn.files.pickled import _INSTRUCTIONS
 
@@ -331,7 +332,7 @@ circle.append(circle)
     "state, error, words",
     [
         (ag.tensor([1.0]), TypeError, "expected a dict of tensors, got autograd_core.tensor.Tensor"),
-        ({"a": {"b": object()}}, TypeError, "'a.b' is a object .*can be stored"),
+        ({"a": {"b": object()}}, TypeError, "'a.b' is a object; .*can be stored"),
         ({"a": Point(1, 2)}, TypeError, "'a' is a .*Point"),
         ({"a": {1, 2}}, TypeError, "'a' is a set"),
         ({"a": b"x"}, TypeError, "'a' is a bytes"),
@@ -1197,3 +1198,94 @@ def test_checksums_find_every_flipped_bit_of_a_checkpoint():
         flipped[begin + bit // 8] ^= 1 << bit % 8
         with pytest.raises(FileError, match="checksum does not fit"):
             loaded(bytes(flipped))
+
+
+HUGE = hand.Raw(b"\x8b" + struct.pack("<I", 9000) + b"\x7f" * 9000)
+ODD_ARGUMENTS = [
+    None, True, -1, 3, 2**70, HUGE, 0.5, "x", "f8", "cpu", (), (1,), (2, 2), (HUGE,), (0.5,), [], [1], {}, {"conj": True}, {1: 2},
+    deep(1, 90), doubling(60), hand.Raw(b"]q\x00h\x00a"), FOUR, tensor_of(FOUR), hand.tensor(FOUR, 0, (2, 2), (1, 1)), {"neg": tensor_of(FOUR)},
+    hand.name("torch", "float32"), hand.name("torch", "bfloat16"), hand.name("torch", "Size"), hand.name("torch", "FloatStorage"),
+    hand.name("torch._utils", "_rebuild_tensor_v2"), hand.name("torch", "Tensor"), hand.called("_codecs", "encode", "ab", "latin1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("full", sorted(_NAMES))
+def test_whatever_a_pickle_may_ask_for_takes_whatever_it_is_given(full):
+    """No argument makes an error of another kind, or one that is longer than a line or two."""
+    rng = np.random.default_rng(0)
+    module, _, attribute = full.rpartition(".")
+    sound = [FOUR, 0, (2,), (1,), False, {}, hand.name("torch", "float32"), {}]
+    data = {"0": np.arange(4, dtype="f4")}
+    for _ in range(150):
+        count = rng.integers(0, 9)
+        args = (
+            sound[:count]
+            if rng.integers(2)
+            else [ODD_ARGUMENTS[i] for i in rng.integers(len(ODD_ARGUMENTS), size=count)]
+        )
+        for _ in range(rng.integers(3) if count else 0):
+            args[rng.integers(count)] = ODD_ARGUMENTS[rng.integers(len(ODD_ARGUMENTS))]
+        value = hand.called(module, attribute, *args)
+        for state in (
+            value,
+            hand.Raw(value.code + hand.pickled(ODD_ARGUMENTS[rng.integers(len(ODD_ARGUMENTS))]) + b"b"),
+        ):
+            try:
+                loaded(hand.checkpoint(state, data))
+            except FileError as error:
+                assert len(str(error)) < 1000
+
+
+def test_odd_storages():
+    for kind in ("Float", "Untyped", "BFloat16"):
+        for place in range(5):
+            for odd in ODD_ARGUMENTS:
+                parts = ["storage", hand.name("torch", f"{kind}Storage"), "0", "cpu", 4]
+                parts[place] = odd
+                kept = hand.Raw(hand.pickled(tuple(parts)) + b"Q")
+                try:
+                    loaded(hand.checkpoint(hand.tensor(kept, 0, (1,), (1,)), {"0": np.arange(4, dtype="f4")}))
+                except FileError as error:
+                    assert len(str(error)) < 1000
+
+
+def test_marks_of_a_tensor_take_no_more_memory_than_its_storage():
+    """A view may show one number very often; what is computed for it is the storage."""
+    kept = hand.storage("ComplexFloat", "0", 2)
+    for marks in ({"conj": True}, {"neg": True}, {"conj": True, "neg": True}):
+        value = hand.tensor(kept, 1, (2**40,), (0,), marks)
+        read = loaded(hand.checkpoint(value, {"0": np.array([0, 1 + 2j], "c8")}))
+        expected = 1 + 2j
+        expected = np.conj(expected) if "conj" in marks else expected
+        assert read.shape == (2**40,) and read.value[7] == (-expected if "neg" in marks else expected)
+
+
+def test_one_storage_has_one_type():
+    untyped = hand.storage("Untyped", "0", 16)
+    as_type = lambda kept, kind: hand.called(
+        "torch._utils", "_rebuild_tensor_v3", kept, 0, (1,), (1,), False, {}, hand.name("torch", kind)
+    )
+    data = {"0": np.arange(4, dtype="f4")}
+    assert len(loaded(hand.checkpoint([as_type(untyped, "uint16"), as_type(untyped, "uint16")], data))) == 2
+    with pytest.raises(FileError, match="is read as uint16 and as uint32"):
+        loaded(hand.checkpoint([as_type(untyped, "uint16"), as_type(untyped, "uint32")], data))
+
+
+@pytest.mark.parametrize("depth", range(10, 1000, 7))
+def test_nests_of_any_depth_are_refused_alike(depth):
+    nest = b"[" * depth + b"]" * depth
+    for header in (
+        b'{"a":' + nest + b"}",
+        b'{"a":{"dtype":"U8","shape":' + nest + b',"data_offsets":[0,0]}}',
+        b'{"__metadata__":' + nest + b"}",
+    ):
+        with pytest.raises(FileError):
+            loaded(hand.safetensors(header))
+    for kind in ("tensor", "dict", "number", "float", "unknown"):
+        with pytest.raises(FileError):
+            loaded(described(f'{{"{kind}":{nest.decode()}}}', {"a": np.ones(1)}))
+
+
+def test_a_very_long_number_is_refused():
+    with pytest.raises(ValueError, match="save: 'a' is a number of 16001 bits"):
+        saved({"a": 1 << 16000})

@@ -10,7 +10,7 @@ from autograd_core import from_numpy
 from . import archive, checkpoint, npz, safetensors
 from .atomic import replacing
 from .encodings import DTYPES
-from .source import FileError, Source, opened
+from .source import FileError, Source, opened, shown
 from .structure import STRUCTURE, flatten, unflatten
 
 __all__ = ["FileError", "load", "save"]
@@ -61,7 +61,7 @@ def _safetensors(state: Any, metadata: dict[str, str] | None) -> Any:
     texts = dict(metadata or {})
     if not all(isinstance(text, str) for pair in texts.items() for text in pair):
         raise TypeError(
-            f"save: metadata should be a dict of text, got {metadata!r:.80}; use json.dumps for other values"
+            f"save: metadata should be a dict of text, got {shown(metadata)}; use json.dumps for other values"
         )
     if STRUCTURE in texts:
         raise ValueError(f"save: the name {STRUCTURE!r} in metadata is the library's own")
@@ -103,7 +103,7 @@ def _read_archive(source: Source) -> Any:
     if npz.recognized_entries(entries):
         return _state(source, *npz.read(source, entries))
     raise source.fault(
-        f"it is a zip archive with the entry {next(iter(entries))!r:.80}: neither a checkpoint of PyTorch nor arrays of NumPy"
+        f"it is a zip archive with the entry {shown(next(iter(entries)))}: neither a checkpoint of PyTorch nor arrays of NumPy"
     )
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .source import LARGEST_HEADER, Source
+from .source import LARGEST_HEADER, Source, shown
 
 STORED, DEFLATED = 0, 8
+_STEP = 1 << 16  # bytes that are unfolded at a time
 _LOCAL, _CENTRAL, _END, _END64, _LOCATOR = b"PK\3\4", b"PK\1\2", b"PK\5\6", b"PK\6\6", b"PK\6\7"
 _FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF  # stand where the number is in the extra field of large files
 
@@ -43,7 +44,7 @@ def directory(source: Source) -> dict[str, Entry]:
     for _ in range(count):
         entry, position = _listed(source, text, position)
         if entry.name in entries:
-            raise source.fault(f"the entry {entry.name!r:.80} stands twice")
+            raise source.fault(f"the entry {shown(entry.name)} stands twice")
         entries[entry.name] = _located(source, entry, begin)
     if position != size:
         raise source.fault(f"its directory has {size - position} bytes after the last entry")
@@ -100,7 +101,7 @@ def _listed(source: Source, text: bytes, position: int) -> tuple[Entry, int]:
     except UnicodeDecodeError:
         raise source.fault(f"the entry at {position} of its directory has a name that is not UTF-8") from None
     if flags & 1 or disk:
-        raise source.fault(f"the entry {name!r:.80} is encrypted, or in another part of the archive")
+        raise source.fault(f"the entry {shown(name)} is encrypted, or in another part of the archive")
     numbers = [size, stored, begin]
     if _FULL32 in numbers:
         numbers = _large(source, name, numbers, text[name_end : name_end + extra])
@@ -118,12 +119,12 @@ def _large(source: Source, name: str, numbers: list[int], extra: bytes) -> list[
             wide = iter(struct.unpack_from(f"<{numbers.count(_FULL32)}Q", body))
             return [next(wide) if n == _FULL32 else n for n in numbers]
         position += 4 + length
-    raise source.fault(f"the entry {name!r:.80} lacks its size")
+    raise source.fault(f"the entry {shown(name)} lacks its size")
 
 
 def _located(source: Source, entry: Entry, directory_begin: int) -> Entry:
     """The entry with the place of its bytes, after a header that repeats its name."""
-    what = f"the entry {entry.name!r:.80}"
+    what = f"the entry {shown(entry.name)}"
     header = source.read(entry.begin, 30, f"the header of {what}")
     n, extra = struct.unpack_from("<2H", header, 26)
     if header[:4] != _LOCAL or source.read(entry.begin + 30, n, what) != entry.name.encode():
@@ -140,7 +141,7 @@ def _require_apart(source: Source, entries: dict[str, Entry]) -> None:
     last, end = "", 0
     for entry in sorted(entries.values(), key=lambda e: (e.begin, e.stored)):
         if entry.begin < end:
-            raise source.fault(f"the entries {last!r:.80} and {entry.name!r:.80} overlap at {entry.begin}")
+            raise source.fault(f"the entries {shown(last)} and {shown(entry.name)} overlap at {entry.begin}")
         last, end = entry.name, entry.begin + entry.stored
 
 
@@ -148,9 +149,9 @@ def contents(source: Source, entry: Entry, trust_no_checksum: bool = False) -> n
     """The bytes of an entry that is not compressed; a checksum of 0 may mean that none was made."""
     if entry.method != STORED:
         raise source.fault(
-            f"the entry {entry.name!r:.80} is compressed, which torch.save never does; unpack and pack without compression"
+            f"the entry {shown(entry.name)} is compressed, which torch.save never does; unpack and pack without compression"
         )
-    data = source.entries(entry.begin, entry.stored, f"the entry {entry.name!r:.80}")
+    data = source.entries(entry.begin, entry.stored, f"the entry {shown(entry.name)}")
     mapped = source.writable  # and to look at every byte would be to read what mapping leaves unread
     if not mapped and not (trust_no_checksum and entry.checksum == 0):
         _check(source, entry, zlib.crc32(data.data))
@@ -162,26 +163,29 @@ def unfolded(source: Source, entry: Entry, most: int) -> np.ndarray:
     if entry.method == STORED:
         return contents(source, entry)
     if entry.method != DEFLATED:
-        raise source.fault(f"the entry {entry.name!r:.80} is compressed by method {entry.method}; known is deflate")
+        raise source.fault(f"the entry {shown(entry.name)} is compressed by method {entry.method}; known is deflate")
     if entry.size > most:
         raise source.fault(
-            f"the entry {entry.name!r:.80} unfolds {entry.stored} bytes to {entry.size}, more than the {most} that are let; "
+            f"the entry {shown(entry.name)} unfolds {entry.stored} bytes to {entry.size}, more than the {most} that are let; "
             "if the file can be trusted, read it with numpy.load"
         )
     machine, data = zlib.decompressobj(-15), bytearray()
-    rest = source.read(entry.begin, entry.stored, f"the entry {entry.name!r:.80}")
     try:
-        while rest and not machine.eof and len(data) <= entry.size:
-            data += machine.decompress(rest, min(1 << 20, entry.size + 1 - len(data)))
-            rest = machine.unconsumed_tail
+        for begin in range(0, entry.stored, _STEP):
+            piece = source.read(entry.begin + begin, min(_STEP, entry.stored - begin), f"the entry {shown(entry.name)}")
+            data += machine.decompress(piece, entry.size + 1 - len(data))
+            if len(data) > entry.size:
+                break
     except zlib.error as error:
-        raise source.fault(f"the entry {entry.name!r:.80} is damaged: {error}") from None
-    if len(data) != entry.size or not machine.eof:
-        raise source.fault(f"the entry {entry.name!r:.80} does not unfold to the {entry.size} bytes it is said to have")
+        raise source.fault(f"the entry {shown(entry.name)} is damaged: {error}") from None
+    if len(data) != entry.size or not machine.eof or machine.unused_data:
+        raise source.fault(
+            f"the entry {shown(entry.name)} does not unfold to the {entry.size} bytes it is said to have"
+        )
     _check(source, entry, zlib.crc32(data))
     return np.frombuffer(data, np.uint8)
 
 
 def _check(source: Source, entry: Entry, checksum: int) -> None:
     if checksum != entry.checksum:
-        raise source.fault(f"the entry {entry.name!r:.80}, at {entry.begin}, is damaged: its checksum does not fit")
+        raise source.fault(f"the entry {shown(entry.name)}, at {entry.begin}, is damaged: its checksum does not fit")

@@ -15,7 +15,7 @@ from autograd_core import Tensor, from_numpy
 from . import archive
 from .encodings import ENCODINGS, NUMPY, Encoding
 from .pickled import Known, PickleError, require_plain, unpickle
-from .source import LARGEST_HEADER, Source, entries_of
+from .source import LARGEST_HEADER, Source, entries_of, shown
 
 _CONVERT = (
     "where PyTorch is installed and the file can be trusted, "
@@ -78,42 +78,52 @@ class _Storages:
 
     def __init__(self, source: Source, entries: dict[str, archive.Entry], folder: str):
         self.source, self.entries, self.folder = source, entries, folder
-        self.memory: dict[str, np.ndarray] = {}
-        self.arrays: dict[tuple[str, str], np.ndarray] = {}
+        self.arrays: dict[tuple[str, bool, bool], np.ndarray] = {}
+        self.encodings: dict[str, Encoding] = {}
         order = entries.get(f"{folder}byteorder")
         text = archive.contents(source, order, trust_no_checksum=True).tobytes() if order else b"little"
         if text not in (b"little", b"big"):
-            raise source.fault(f"its byteorder is {text!r:.40}, and should be little or big")
+            raise source.fault(f"its byteorder is {shown(text)}, and should be little or big")
         self.big = text == b"big"
 
     def storage(self, found: Any) -> _Storage:
         """What a pickle means by ("storage", type, key, device, entries)."""
-        if type(found) is not tuple or len(found) != 5 or found[0] != "storage":
+        if type(found) is not tuple or len(found) != 5 or type(found[0]) is not str or found[0] != "storage":
             raise PickleError("what should be a storage is none")
         _, encoding, key, _, count = found
         if type(encoding) is not Encoding or type(key) is not str or type(count) is not int:
             raise PickleError("a storage lacks its type, key or size")
         entry = self.entries.get(f"{self.folder}data/{key}")
         if entry is None:
-            raise PickleError(f"there is no entry {f'{self.folder}data/{key}'!r:.80} for a tensor's storage")
+            raise PickleError(f"there is no entry {shown(f'{self.folder}data/{key}')} for a tensor's storage")
         if entry.stored != count * encoding.size:
             raise PickleError(
-                f"the entry {entry.name!r:.80} has {entry.stored} bytes, and {count} numbers of {encoding.name} are wanted"
+                f"the entry {shown(entry.name)} has {entry.stored} bytes, and {shown(count)} numbers of {encoding.name} are "
+                "wanted"
             )
         return _Storage(self, entry, encoding)
 
-    def array(self, entry: archive.Entry, encoding: Encoding) -> np.ndarray:
-        """The entries of a storage, in one memory however often it is asked for."""
-        if (entry.name, encoding.name) not in self.arrays:
-            if entry.name not in self.memory:
-                self.memory[entry.name] = archive.contents(self.source, entry, trust_no_checksum=True)
-            data = self.memory[entry.name]
-            whole = data[: data.size - data.size % encoding.size]
-            try:
-                self.arrays[entry.name, encoding.name] = encoding.decode(whole, self.big)
-            except ValueError as error:
-                raise self.source.fault(f"the entry {entry.name!r:.80}: {error}") from None
-        return self.arrays[entry.name, encoding.name]
+    def array(self, entry: archive.Entry, encoding: Encoding, conjugate: bool, negative: bool) -> np.ndarray:
+        """The entries of a storage, in one memory however often it is asked for; where marked, what they stand for."""
+        known = self.encodings.setdefault(entry.name, encoding)
+        if known is not encoding:
+            raise PickleError(f"the entry {shown(entry.name)} is read as {known.name} and as {encoding.name}")
+        key = entry.name, conjugate, negative
+        if key not in self.arrays:
+            if conjugate or negative:
+                array = self.array(entry, encoding, False, False)
+                array = array.conj() if conjugate else array
+                self.arrays[key] = -array if negative else array
+            else:
+                self.arrays[key] = self._decoded(entry, encoding)
+        return self.arrays[key]
+
+    def _decoded(self, entry: archive.Entry, encoding: Encoding) -> np.ndarray:
+        data = archive.contents(self.source, entry, trust_no_checksum=True)
+        try:
+            return encoding.decode(data[: data.size - data.size % encoding.size], self.big)
+        except ValueError as error:
+            raise self.source.fault(f"the entry {shown(entry.name)}: {error}") from None
 
 
 class _Storage:
@@ -122,24 +132,22 @@ class _Storage:
     def __init__(self, storages: _Storages, entry: archive.Entry, encoding: Encoding):
         self.storages, self.entry, self.encoding = storages, entry, encoding
 
-    def view(self, encoding: Encoding, offset: Any, shape: Any, strides: Any) -> np.ndarray:
+    def view(self, encoding: Encoding, offset: Any, shape: Any, strides: Any, marks: dict) -> np.ndarray:
         """The entries at an offset, with sizes and strides, if all of them are in the storage."""
-        what = f"a tensor in {self.entry.name!r:.80}"
+        what = f"a tensor in {shown(self.entry.name)}"
         entries_of(self.storages.source, shape, encoding.size, what)
-        if (
-            type(strides) is not tuple
-            or len(strides) != len(shape)
-            or not all(type(n) is int for n in (offset, *strides))
-        ):
-            raise PickleError(f"{what} has sizes {shape!r:.80}, strides {strides!r:.80} and offset {offset!r:.40}")
-        memory = self.storages.array(self.entry, encoding)
+        numbers = (offset, *strides) if type(strides) is tuple and len(strides) == len(shape) else ()
+        if not numbers or not all(type(n) is int and 0 <= n < 2**63 for n in numbers):
+            raise PickleError(f"{what} has sizes {shown(shape)}, strides {shown(strides)} and offset {shown(offset)}")
+        conjugate = marks.get("conj") is True and encoding.name.startswith("complex")
+        memory = self.storages.array(self.entry, encoding, conjugate, marks.get("neg") is True)
         if 0 in shape:
             return memory[:0].reshape(shape)
         last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides))
-        if offset < 0 or min(strides, default=0) < 0 or last >= memory.size:
+        if last >= memory.size:
             raise PickleError(
-                f"{what} has sizes {shape!r:.80}, strides {strides!r:.80} and offset {offset}, which reach from entry "
-                f"{offset} to {last} of {memory.size}"
+                f"{what} has sizes {shown(shape)}, strides {shown(strides)} and offset {offset}, which reach to entry "
+                f"{last} of {memory.size}"
             )
         size = memory.itemsize
         steps = tuple(stride * size if n > 1 else size for n, stride in zip(shape, strides))
@@ -175,7 +183,7 @@ def _rebuild_tensor_v3(
 ) -> Tensor:
     name = dtype.name if isinstance(dtype, np.dtype) else dtype
     if type(storage) is not _Storage or type(name) is not str or name not in ENCODINGS:
-        raise PickleError(f"a tensor has no storage, or the unknown type {name!r:.40}")
+        raise PickleError(f"a tensor has no storage, or the unknown type {shown(name)}")
     return _rebuilt(storage, ENCODINGS[name], offset, shape, strides, requires_grad, metadata)
 
 
@@ -183,12 +191,10 @@ def _rebuilt(
     storage: _Storage, encoding: Encoding, offset: Any, shape: Any, strides: Any, requires_grad: Any, metadata: Any
 ) -> Tensor:
     """A tensor; one that PyTorch had only marked as conjugate or negative is computed."""
-    marks = metadata or {}
+    marks = {} if metadata is None else metadata
     if type(marks) is not dict or not marks.keys() <= {"conj", "neg"}:
-        raise PickleError(f"a tensor has the unknown marks {marks!r:.80}")
-    array = storage.view(encoding, offset, shape, strides)
-    array = array.conj() if marks.get("conj") and array.dtype.kind == "c" else array
-    return _tensor(-array if marks.get("neg") and array.dtype.kind in "fc" else array, requires_grad)
+        raise PickleError(f"a tensor has the unknown marks {shown(marks)}")
+    return _tensor(storage.view(encoding, offset, shape, strides, marks), requires_grad)
 
 
 def _rebuild_parameter(data: Any, requires_grad: Any, hooks: Any, state: Any = None) -> Tensor:
@@ -198,7 +204,8 @@ def _rebuild_parameter(data: Any, requires_grad: Any, hooks: Any, state: Any = N
 
 
 def _rebuild_from_type(rebuild: Any, cls: Any, args: Any, state: Any) -> Tensor:
-    if cls not in (_TENSOR, _PARAMETER) or type(args) is not tuple or getattr(rebuild, "call", None) not in _REBUILD:
+    known = type(rebuild) is Known and rebuild.call in _REBUILD and (cls is _TENSOR or cls is _PARAMETER)
+    if not known or type(args) is not tuple:
         raise PickleError("a tensor is to be made in an unknown way")
     return rebuild.call(*args)
 
@@ -208,13 +215,13 @@ _REBUILD = (_rebuild_tensor, _rebuild_tensor_v2, _rebuild_tensor_v3, _rebuild_pa
 
 def _size(sizes: Any = ()) -> tuple[int, ...]:
     if type(sizes) is not tuple or not all(type(n) is int for n in sizes):
-        raise PickleError(f"torch.Size is given {sizes!r:.80}")
+        raise PickleError(f"torch.Size is given {shown(sizes)}")
     return sizes
 
 
 def _device(kind: Any, index: Any = None) -> str:
     if type(kind) is not str or not (index is None or type(index) is int):
-        raise PickleError(f"torch.device is given {kind!r:.40}, {index!r:.40}")
+        raise PickleError(f"torch.device is given {shown(kind)}, {shown(index)}")
     return kind if index is None else f"{kind}:{index}"
 
 
@@ -233,7 +240,7 @@ def _complex(real: Any, imaginary: Any) -> complex:
 def _dtype(code: Any, align: Any = False, copy: Any = True) -> np.dtype:
     names = {np.dtype(name).str[1:]: name for name in NUMPY}
     if type(code) is not str or code not in names:
-        raise PickleError(f"a number of NumPy has the type {code!r:.40}, and known are {', '.join(names)}")
+        raise PickleError(f"a number of NumPy has the type {shown(code)}, and known are {', '.join(names)}")
     return np.dtype(names[code])
 
 
@@ -247,7 +254,7 @@ def _number(dtype: Any, data: Any) -> Any:
 
 
 def _encode(text: Any, encoding: Any) -> bytes:
-    if type(text) is not str or encoding != "latin1" or any(ord(c) > 255 for c in text):
+    if type(text) is not str or type(encoding) is not str or encoding != "latin1" or any(ord(c) > 255 for c in text):
         raise PickleError("what should be bytes is not")
     return text.encode("latin-1")
 
@@ -255,7 +262,7 @@ def _encode(text: Any, encoding: Any) -> bytes:
 def _built(value: Any, state: Any) -> Any:
     """A value into which the file would put a state: attributes of dicts and tensors are dropped."""
     if isinstance(value, np.dtype):
-        if type(state) is not tuple or state[1:2] not in (("<",), ("|",)):
+        if type(state) is not tuple or len(state) < 2 or type(state[1]) is not str or state[1] not in "<|":
             raise PickleError("a type of NumPy is not in the order of bytes that is least significant first")
     elif not isinstance(value, (dict, Tensor)):
         raise PickleError(f"a {type(value).__name__} is given attributes")

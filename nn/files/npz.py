@@ -11,7 +11,7 @@ import numpy as np
 from . import archive
 from .encodings import ENCODINGS, NUMPY
 from .safetensors import little_endian
-from .source import Source, entries_of
+from .source import Source, entries_of, shown
 from .structure import STRUCTURE
 
 _MAGIC = b"\x93NUMPY"
@@ -31,7 +31,7 @@ def write(file: Any, arrays: dict[str, np.ndarray], structure: str | None) -> No
         for name, array in arrays.items():
             if "\0" in name:
                 raise ValueError(
-                    f"save: the name {name!r:.80} has a zero byte, which ends names in .npz; use .safetensors"
+                    f"save: the name {shown(name)} has a zero byte, which ends names in .npz; use .safetensors"
                 )
             with zipped.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
                 little = array.dtype.newbyteorder("<").str
@@ -52,7 +52,7 @@ def read(source: Source, entries: dict[str, archive.Entry]) -> tuple[dict[str, n
     for name, entry in entries.items():
         data = archive.unfolded(source, entry, most)
         most -= entry.size if entry.method != archive.STORED else 0
-        arrays[name.removesuffix(".npy")] = _array(source, data, f"the entry {name!r:.80}")
+        arrays[name.removesuffix(".npy")] = _array(source, data, f"the entry {shown(name)}")
     described = arrays.pop(STRUCTURE, None)
     if described is None:
         return arrays, None
@@ -106,7 +106,7 @@ def _fields(source: Source, text: str, what: str) -> dict[str, Any]:
     kinds = {name: type(value) for name, value in fields.items()}
     if kinds != {"descr": str, "fortran_order": bool, "shape": tuple} or inner[position:].strip() != "}":
         raise source.fault(
-            f"{what}: its header is {text.strip()!r:.120}, and should tell descr (one type of numbers), fortran_order and shape"
+            f"{what}: its header is {shown(text.strip())}, and should tell descr (one type of numbers), fortran_order and shape"
         )
     return fields
 
@@ -127,5 +127,7 @@ def _dtype(source: Source, descr: str, what: str) -> tuple[str, bool]:
     codes = {np.dtype(name).str[1:]: name for name in NUMPY}
     if descr[:1] not in "<>|=" or descr[1:] not in codes:
         kind = {"O": "objects, which only pickle can read", "U": "text", "S": "bytes", "V": "records"}.get(descr[1:2])
-        raise source.fault(f"{what} holds {kind or 'numbers'} of type {descr!r}; numbers of up to 64 bits can be read")
+        raise source.fault(
+            f"{what} holds {kind or 'numbers'} of type {shown(descr)}; numbers of up to 64 bits can be read"
+        )
     return codes[descr[1:]], descr[0] == ">"

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .source import shown
+
 DEEPEST = 100
 LARGEST_STATE = 10_000_000  # values, counting a shared one each time it is met
 _KEYS = (str, bytes, int, float, complex, bool, type(None))
@@ -73,7 +75,7 @@ class _Machine:
         """The next bytes."""
         begin, self.position = self.position, self.position + count
         if self.position > len(self.data):
-            raise PickleError(f"{count} bytes are wanted, and {len(self.data) - begin} are left")
+            raise PickleError(f"{shown(count)} bytes are wanted, and {len(self.data) - begin} are left")
         return self.data[begin : self.position]
 
     def number(self, form: str) -> Any:
@@ -156,7 +158,7 @@ class _Machine:
         full = f"{module}.{name}".replace("__builtin__.", "builtins.", 1)
         if full not in self.names:
             raise PickleError(
-                f"it asks for {full!r:.120}, which is not among what weights are made of; nothing was run"
+                f"it asks for {shown(full)}, which is not among what weights are made of; nothing was run"
             )
         self.push(self.names[full])
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .encodings import ENCODINGS, Encoding
-from .source import LARGEST_HEADER, Source, entries_of, parsed
+from .source import LARGEST_HEADER, Source, entries_of, parsed, shown
 
 # In the order in which the reference writes them: the most strictly aligned first.
 _WRITTEN = {
@@ -78,26 +78,30 @@ def _metadata(source: Source, found: Any) -> dict[str, str]:
     if found is None:
         return {}
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        raise source.fault(f"its {METADATA} should name strings, and is {found!r:.80}")
+        raise source.fault(f"its {METADATA} should name strings, and is {shown(found)}")
     return found
 
 
 def _described(source: Source, name: str, info: Any, size: int) -> tuple[Encoding, list[int], int, int]:
     """The type, shape, begin and end of one array."""
-    what = f"tensor {name!r:.80}"
+    what = f"tensor {shown(name)}"
     if not isinstance(info, dict) or not {"dtype", "shape", "data_offsets"} <= info.keys():
-        raise source.fault(f"{what} should have dtype, shape and data_offsets, and has {info!r:.80}")
+        raise source.fault(f"{what} should have dtype, shape and data_offsets, and has {shown(info)}")
     dtype, shape, offsets = info["dtype"], info["shape"], info["data_offsets"]
     if not isinstance(dtype, str) or dtype not in _READ:
-        raise source.fault(f"{what} has the type {dtype!r:.40}, and known are {', '.join(_READ)}")
+        raise source.fault(f"{what} has the type {shown(dtype)}, and known are {', '.join(_READ)}")
     expected = entries_of(source, shape, _READ[dtype].size, what)
     if not isinstance(offsets, list) or len(offsets) != 2 or not all(type(n) is int for n in offsets):
-        raise source.fault(f"{what} should have two data_offsets, and has {offsets!r:.80}")
+        raise source.fault(f"{what} should have two data_offsets, and has {shown(offsets)}")
     begin, end = offsets
     if not 0 <= begin <= end <= size:
-        raise source.fault(f"{what} has data_offsets {begin} to {end}, and there are {size} bytes of data")
+        raise source.fault(
+            f"{what} has data_offsets {shown(begin)} to {shown(end)}, and there are {size} bytes of data"
+        )
     if end - begin != expected:
-        raise source.fault(f"{what} of type {dtype} and shape {shape} takes {expected} bytes, and has {end - begin}")
+        raise source.fault(
+            f"{what} of type {dtype} and shape {shown(shape)} takes {expected} bytes, and has {end - begin}"
+        )
     return _READ[dtype], shape, begin, end
 
 
@@ -108,7 +112,7 @@ def _require_no_gaps(source: Source, tensors: dict, size: int) -> None:
         if begin != position:
             state = "is in a tensor before it too" if begin < position else "belongs to no tensor"
             raise source.fault(
-                f"tensor {name!r:.80} begins at {begin} of the data: what is at {min(begin, position)} {state}"
+                f"tensor {shown(name)} begins at {begin} of the data: what is at {min(begin, position)} {state}"
             )
         position = end
     if position != size:
@@ -118,7 +122,7 @@ def _require_no_gaps(source: Source, tensors: dict, size: int) -> None:
 def _array(
     source: Source, name: str, encoding: Encoding, shape: list[int], begin: int, end: int, data: int
 ) -> np.ndarray:
-    what = f"tensor {name!r:.80}"
+    what = f"tensor {shown(name)}"
     try:
         return encoding.decode(source.entries(data + begin, end - begin, what), False).reshape(shape)
     except ValueError as error:

@@ -9,12 +9,27 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 LARGEST_HEADER = 100_000_000  # bytes of text or pickle that describe a file; the reference for safetensors has the same
 MOST_AXES = 64  # of NumPy
+
+
+def shown(value: Any, depth: int = 2) -> str:
+    """A value of a file in a few words, however large, deep or tangled it is."""
+    if type(value) in (str, bytes):
+        return repr(value) if len(value) <= 60 else f"{value[:60]!r}..."
+    if type(value) is int and value.bit_length() > 128:
+        return f"a number of {value.bit_length()} bits"
+    if type(value) in (list, tuple, dict):
+        parts = value.items() if type(value) is dict else value
+        few = ", ".join(shown(part, depth - 1) for part in islice(parts, 5)) if depth else ""
+        text = few + ("..." if len(value) > 5 or value and not depth else "")
+        return f"[{text}]" if type(value) is list else f"({text})" if type(value) is tuple else f"{{{text}}}"
+    return repr(value) if value is None or type(value) in (bool, int, float, complex) else f"a {type(value).__name__}"
 
 
 class FileError(ValueError):
@@ -114,12 +129,12 @@ def _of_object(file: Any) -> Source:
 
 def entries_of(source: Source, shape: Any, size: int, what: str) -> int:
     """How many bytes an array of this shape has; whatever is no shape is refused."""
-    if not isinstance(shape, (list, tuple)) or not all(type(n) is int and n >= 0 for n in shape):
-        raise source.fault(f"{what}: its shape should be a list of sizes, and is {shape!r:.80}")
+    if not isinstance(shape, (list, tuple)) or not all(type(n) is int and 0 <= n < 2**63 for n in shape):
+        raise source.fault(f"{what}: its shape should be a list of sizes, and is {shown(shape)}")
     if len(shape) > MOST_AXES:
         raise source.fault(f"{what}: it has {len(shape)} axes, and arrays have at most {MOST_AXES}")
     if math.prod(max(n, 1) for n in shape) * size >= 2**63:
-        raise source.fault(f"{what}: its shape {shape!r:.80} is larger than any memory")
+        raise source.fault(f"{what}: its shape {shown(shape)} is larger than any memory")
     return math.prod(shape) * size
 
 
@@ -138,9 +153,9 @@ def parsed(source: Source, text: bytes | str, what: str) -> Any:
 def _unique(pairs: list) -> dict:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in found if names.count(name) > 1)
-        raise ValueError(f"the name {twice!r:.80} stands twice")
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise ValueError(f"the name {shown(twice)} stands twice")
     return found
 
 

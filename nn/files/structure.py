@@ -17,9 +17,10 @@ from autograd_core import Tensor, from_numpy
 from autograd_core.op import Traced
 
 from .encodings import DTYPES, ENCODINGS, NUMPY
-from .source import Source, parsed
+from .source import Source, parsed, shown
 
 DEEPEST = 100
+LONGEST_INTEGER = 8192  # bits; Python reads no longer ones from text
 STRUCTURE = "nn.structure"  # where a file has the text
 _TAKEN = {"__metadata__", STRUCTURE}  # names that no array can have
 _KEYS = (str, int, float, complex, bool, type(None), tuple, np.generic)
@@ -39,14 +40,14 @@ def flatten(state: Any, dtypes: frozenset[np.dtype]) -> tuple[dict[str, np.ndarr
 
 
 def _named(value: Any) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.") + f" {value!r:.40}"
+    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
 
 
 def _valid(name: str) -> str:
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"save: the name {name!r:.80} is not valid Unicode") from None
+        raise ValueError(f"save: the name {shown(name)} is not valid Unicode") from None
     return name
 
 
@@ -55,11 +56,11 @@ def _array(value: Any, name: str) -> np.ndarray:
     array = value.value if isinstance(value, Tensor) else value
     if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
         kind = "a masked array" if isinstance(array, np.ma.MaskedArray) else "a value inside vmap or jvp"
-        raise TypeError(f"save: {name!r:.80} is {kind}, and only plain arrays and tensors can be stored")
+        raise TypeError(f"save: {shown(name)} is {kind}, and only plain arrays and tensors can be stored")
     native = array.dtype.newbyteorder("=")
     if native not in DTYPES:
         raise TypeError(
-            f"save: {name!r:.80} has the type {array.dtype}, and numbers of up to 64 bits can be stored; use a.astype(...)"
+            f"save: {shown(name)} has the type {array.dtype}, and numbers of up to 64 bits can be stored; use a.astype(...)"
         )
     return array.astype(native, copy=False)
 
@@ -74,8 +75,12 @@ class _Packer:
     def packed(self, value: Any, path: str, depth: int) -> Any:
         """What stands for a value."""
         if depth > DEEPEST:
-            raise ValueError(f"save: {path!r:.80} is nested more than {DEEPEST} deep, or holds itself")
+            raise ValueError(f"save: {shown(path)} is nested more than {DEEPEST} deep, or holds itself")
         kind = type(value)
+        if kind is int and value.bit_length() > LONGEST_INTEGER:
+            raise ValueError(
+                f"save: {shown(path)} is {shown(value)}, and has at most {LONGEST_INTEGER}; store it as an array"
+            )
         if value is None or kind in (bool, int, str):
             return value
         if kind is float:
@@ -94,14 +99,14 @@ class _Packer:
         if isinstance(value, dict):
             return {"dict": [[self._key(k, path), self.packed(v, within(k), depth + 1)] for k, v in value.items()]}
         raise TypeError(
-            f"save: {path!r:.80} is a {_named(value)}; tensors, arrays, numbers, text, None, and lists, tuples and dicts "
+            f"save: {shown(path)} is a {_named(value)}; tensors, arrays, numbers, text, None, and lists, tuples and dicts "
             "of these can be stored"
         )
 
     def _key(self, key: Any, path: str) -> Any:
         if not isinstance(key, _KEYS):
             raise TypeError(
-                f"save: {path!r:.80} has the key {_named(key)}; keys are text, numbers, None or tuples of these"
+                f"save: {shown(path)} has the key {_named(key)}; keys are text, numbers, None or tuples of these"
             )
         return self.packed(key, path, DEEPEST - 4)
 
@@ -122,7 +127,7 @@ def unflatten(source: Source, text: str, arrays: dict[str, np.ndarray]) -> Any:
     unused = dict(arrays)
     state = _Unpacker(source, arrays, unused).unpacked(value, 0)
     if unused:
-        raise source.fault(f"tensor {next(iter(unused))!r:.80} has no place in the description of its state")
+        raise source.fault(f"tensor {shown(next(iter(unused)))} has no place in the description of its state")
     return state
 
 
@@ -137,7 +142,7 @@ class _Unpacker:
         }  # fmt: skip
 
     def fault(self, what: str, value: Any) -> ValueError:
-        return self.source.fault(f"the description of its state has {value!r:.80} where {what} should stand")
+        return self.source.fault(f"the description of its state has {shown(value)} where {what} should stand")
 
     def unpacked(self, value: Any, depth: int) -> Any:
         """What a value stands for."""
