@@ -1,4 +1,4 @@
-"""Files made by hand, sound and unsound: what no library would write."""
+"""What tests of files share: files made by hand, sound and unsound, and whether two states are the same."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+
+import autograd_core as ag
+from nn.files import load, save
 
 
 def safetensors(header: Any, data: bytes = b"", length: int | None = None) -> bytes:
@@ -92,3 +95,35 @@ def checkpoint(value: Any, storages: dict[str, Any], order: str | None = "little
     for key, data in storages.items():
         entries[f"data/{key}"] = data if isinstance(data, bytes) else np.asarray(data).tobytes()
     return zipped((f"archive/{entry}", data) for entry, data in entries.items())
+
+
+# --- states ---
+
+
+def saved(state, **options) -> bytes:
+    file = io.BytesIO()
+    save(file, state, **options)
+    return file.getvalue()
+
+
+def loaded(data: bytes, **options):
+    return load(io.BytesIO(data), **options)
+
+
+def same(a, b) -> bool:
+    """Whether two states are equal to the bit, in types and order; an array comes back as a tensor."""
+    if isinstance(a, (ag.Tensor, np.ndarray)):
+        x, y = (np.asarray(v.value if isinstance(v, ag.Tensor) else v) for v in (a, b))
+        x = x.astype(x.dtype.newbyteorder("="))
+        return isinstance(b, ag.Tensor) and (x.dtype, x.shape) == (y.dtype, y.shape) and x.tobytes() == y.tobytes()
+    if isinstance(a, dict):
+        return type(b) is dict and same(list(a), list(b)) and same(list(a.values()), list(b.values()))
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, float):
+        return struct.pack("d", a) == struct.pack("d", b)
+    if isinstance(a, complex):
+        return same([a.real, a.imag], [b.real, b.imag])
+    return a == b

@@ -16,10 +16,11 @@ import zlib
 import handmade as hand
 import numpy as np
 import pytest
+from handmade import saved
 from record_files import FOLDER
 
 import autograd_core as ag
-from nn.files import FileError, load, save
+from nn.files import FileError, load
 
 CASES = 2200  # of each format
 FORBIDDEN = {
@@ -46,12 +47,6 @@ def listen(event: str, args: tuple) -> None:
 
 
 # --- sound files ---
-
-
-def saved(state, **options) -> bytes:
-    file = io.BytesIO()
-    save(file, state, **options)
-    return file.getvalue()
 
 
 def sound() -> dict[str, list[bytes]]:
@@ -233,8 +228,8 @@ def instructions(code: bytes) -> list[bytes]:
 NEW = [
     b"N", b"]", b"}", b"(", b")", b"t", b"e", b"u", b"s", b"a", b"b", b"R", b"Q", b"0", b"1", b"2", b"\x85",
     b"\x86", b"\x87", b"\x88", b"\x93",
-    b"K\x00", b"K\x05", b"J\xff\xff\xff\xff", b"\x8a\x08" + b"\xff" * 7 + b"\x3f", b"q\x00", b"h\x00", b"h\x05", b"r\xff\xff\xff\x7f",
-    b"\x94",
+    b"K\x00", b"K\x05", b"J\xff\xff\xff\xff", b"\x8a\x08" + b"\xff" * 7 + b"\x3f", b"q\x00", b"h\x00", b"h\x05", 
+    b"r\xff\xff\xff\x7f", b"\x94",
     b"X\xff\xff\xff\x7f", b"\x8e" + b"\xff" * 8, b"i", b"o", b"\x81", b"\x82\x01", hand.pickled("0"), hand.pickled("storage"),
     hand.pickled(0.5),
     hand.name("os", "system").code, hand.name("builtins", "eval").code, hand.called("os", "system", "echo harm").code,
@@ -370,7 +365,7 @@ def changed(rng, kind: str, data: bytes) -> bytes:
 # --- what must hold ---
 
 
-def require_sound(value, size: int, deep: int = 0) -> None:
+def require_sound(value, size: int) -> None:
     """Raise unless a state is of plain values, and its arrays lie in memory that the file accounts for."""
     owners: dict[int, int] = {}
     waiting = [value]
