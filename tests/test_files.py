@@ -5,6 +5,7 @@ import gzip
 import io
 import math
 import os
+import re
 import resource
 import stat
 import struct
@@ -344,6 +345,8 @@ def test_arguments_that_cannot_be_meant(tmp_path):
         load(io.BytesIO(saved(state)), mmap=True)
     with pytest.raises(TypeError, match=r"is open as text; open it with open\(\.\.\., 'rb'\)"):
         load(io.StringIO("x"))
+    with pytest.raises(TypeError, match=r"is open as text; open it with open\(\.\.\., 'wb'\)"):
+        save(io.StringIO(), state)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -525,3 +528,11 @@ def test_a_file_that_becomes_shorter_while_it_is_read():
 def test_a_very_long_number_is_refused():
     with pytest.raises(ValueError, match="save: 'a' is a number of 16001 bits"):
         saved({"a": 1 << 16000})
+
+
+def test_the_page_on_files_prints_what_its_comments_say(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "files.md").read_text(), flags=re.DOTALL)
+    exec(code, {})
+    promised = re.findall(r"^print\(.*?\)  # (.*)$", code, flags=re.MULTILINE)
+    assert len(promised) == 2 and capsys.readouterr().out.split() == " ".join(promised).split()

@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import zipfile
+import zlib
 
 import handmade as hand
 import numpy as np
@@ -192,6 +193,11 @@ def test_archives_that_unfold_to_more_than_is_let(monkeypatch):
             loaded(patched(small, CENTRAL, 24, struct.pack("<I", size)))
     with pytest.raises(FileError, match="is damaged|does not unfold"):
         loaded(patched(small, LOCAL, 45, b"\xff\xff\xff\xff"))
+    machine, data = zlib.compressobj(wbits=-15), npy(np.zeros(3))
+    more = hand.zipped([("a.npy", machine.compress(data) + machine.flush() + b"more")])
+    more = patched(patched(more, CENTRAL, 10, b"\x08"), CENTRAL, 24, struct.pack("<I", len(data)))
+    with pytest.raises(FileError, match="does not unfold"):
+        loaded(patched(more, CENTRAL, 16, struct.pack("<I", zlib.crc32(data))))
     monkeypatch.setattr("nn.files.npz._ALWAYS", 1000)
     monkeypatch.setattr("nn.files.npz._UNFOLDS", 0)
     several = hand.zipped([(f"{i}.npy", npy(np.zeros(40))) for i in range(9)], zipfile.ZIP_DEFLATED)

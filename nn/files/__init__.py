@@ -47,6 +47,8 @@ def load(path: Any, *, mmap: bool = False, return_metadata: bool = False) -> Any
 def _suffix(path: Any) -> str:
     """The ending of a path that says the format, after a look at what cannot be meant."""
     if hasattr(path, "write"):
+        if hasattr(path, "encoding"):
+            raise TypeError("save: the file is open as text; open it with open(..., 'wb')")
         return ""
     if not isinstance(path, (str, bytes, os.PathLike)):
         raise TypeError(f"save: expected a path and then a state, got {type(path).__name__} first")

@@ -7,6 +7,7 @@ A list is a list and text is text; everything else is an object with one entry, 
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -54,8 +55,9 @@ def _valid(name: str) -> str:
 def _array(value: Any, name: str) -> np.ndarray:
     """The array of a tensor or of a NumPy array, in this machine's byte order."""
     array = value.value if isinstance(value, Tensor) else value
-    if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
-        kind = "a masked array" if isinstance(array, np.ma.MaskedArray) else "a value inside vmap or jvp"
+    masked = hasattr(array, "mask")
+    if masked or not isinstance(array, np.ndarray):
+        kind = "a masked array" if masked else "a value inside vmap or jvp"
         raise TypeError(f"save: {shown(name)} is {kind}, and only plain arrays and tensors can be stored")
     native = array.dtype.newbyteorder("=")
     if native not in DTYPES:
@@ -84,7 +86,7 @@ class _Packer:
         if value is None or kind in (bool, int, str):
             return value
         if kind is float:
-            return value if np.isfinite(value) else {"float": struct.pack("<d", value).hex()}
+            return value if math.isfinite(value) else {"float": struct.pack("<d", value).hex()}
         if kind is complex:
             return {"complex": struct.pack("<dd", value.real, value.imag).hex()}
         if isinstance(value, (Traced, np.ndarray)):
