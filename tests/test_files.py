@@ -239,7 +239,8 @@ def test_paths_and_open_files(tmp_path):
     with gzip.open(tmp_path / "x", "wb") as file:
         save(file, state)
     with gzip.open(tmp_path / "x", "rb") as file:
-        assert same(state, load(file))
+        read = load(file)
+    assert same(state, read) and read["a"].add_(1).tolist() == [1, 2, 3]
     reader, writer = os.pipe()
     with open(reader, "rb") as received, open(writer, "wb") as sent:
         save(sent, state)
