@@ -8,6 +8,7 @@ from .convolution import *
 from .distance import *
 from .dropout import *
 from .embedding import *
+from .files import *
 from .linear import *
 from .module import *
 from .normalization import *

@@ -124,7 +124,8 @@ def is_general(call: Call) -> bool:
 
 def emitted(program: Program, known: dict) -> tuple[Memory, Callable, Source]:
     """Memory for a program, and what replays it there."""
-    pointed = {a.block for c in program.calls if is_general(c) for a in c.results if a.whole_block}
+    kept = {a.block for a in program.outputs}  # who holds these must keep their memory
+    pointed = {a.block for c in program.calls if is_general(c) for a in c.results if a.whole_block} - kept
     memory = Memory(program, known, pointed)
     source = Source(memory)
     for call in program.calls:
