@@ -54,7 +54,7 @@ class Memory:
         for a in outputs:
             self[a]  # noqa: B018 - makes it
         for block, taker in self.takers.items():
-            taker.views = [(v, a.offset) for a, v in self.arrays.items() if a.block is block]
+            taker.views = [(v, a.offset) for a, v in self.arrays.items() if a.block is block and a.size]
             taker.table = pointer(taker.views)
             taker.at, taker.count = taker.table.ctypes.data, len(taker.views)
 
@@ -96,6 +96,8 @@ class Taker:
         self.point = point.build().func
 
     def __call__(self, made: np.ndarray) -> None:
+        if made.__class__ is not np.ndarray:
+            made = np.asarray(made)  # NumPy returns bare entries where a result has no axes
         if made.strides != self.strides or made.dtype != self.dtype or made.shape != self.shape:
             made = self.laid_out(made)
         self.made = made

@@ -77,7 +77,8 @@ class Array(NamedTuple):
     def whole_block(self) -> bool:
         """Whether it is what its block was made as, in whatever order its entries lie."""
         owner = self.block.owner
-        return self.block.kind == TEMPORARY and self.size > 0 and (self.shape, self.strides) == (owner.shape, owner.strides)
+        same = (self.offset, self.shape, self.strides) == (0, owner.shape, owner.strides)
+        return self.block.kind == TEMPORARY and self.size > 0 and same and min(self.strides, default=1) > 0
 
     def overlaps(self, other: Array) -> bool:
         """Whether the two may share memory."""
