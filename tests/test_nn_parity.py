@@ -13,19 +13,25 @@ from autograd_core.tree import flatten
 
 torch = pytest.importorskip("torch")
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch")  # what PyTorch says of its own calls
 CASES = layers.cases()
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 
 
 def ours_of(value):
     """An array as a tensor of ours that wants gradients if it can have them."""
-    return ag.tensor(value, requires_grad=value.dtype.kind in "fc") if isinstance(value, np.ndarray) else value
+    return ag.tensor(np.asarray(value), requires_grad=asked(value)) if isinstance(value, np.ndarray) else value
 
 
 def theirs_of(value):
     if not isinstance(value, np.ndarray):
         return value
-    return torch.from_numpy(value.copy()).requires_grad_(value.dtype.kind in "fc")
+    return torch.from_numpy(np.array(value)).requires_grad_(asked(value))
+
+
+def asked(value):
+    """Whether the gradient of an input is compared."""
+    return value.dtype.kind in "fc" and not isinstance(value, layers.Fixed)
 
 
 def tensors(tree):
@@ -52,7 +58,12 @@ def close(ours, theirs, rtol, what):
 def layer_of(library, case):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch warns of lazy modules, and of more arguments than matter
-        return getattr(library, case.name)(*case.args, **case.options)
+        args, options = convert_all([list(case.args), case.options], tensor_of[library])
+        return getattr(library, case.name)(*args, **options)
+
+
+constant = lambda make: lambda v: make(v.copy()) if isinstance(v, np.ndarray) else v
+tensor_of = {nn: constant(ag.tensor), torch.nn: constant(torch.from_numpy)}
 
 
 def run(layer, case, values, convert):
