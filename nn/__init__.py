@@ -1,6 +1,6 @@
 """Parts of neural networks, under PyTorch's names."""
 
-from . import functional, init
+from . import functional, init, utils
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .distance import CosineSimilarity, PairwiseDistance
 from .linear import Bilinear, Identity, LazyLinear, Linear
@@ -78,4 +78,5 @@ __all__ = [
     "UninitializedParameter",
     "functional",
     "init",
+    "utils",
 ]
