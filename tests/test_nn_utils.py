@@ -55,6 +55,7 @@ class Tied(nn.Module):
 
 
 def their():
+    pytest.importorskip("torch.nn.utils.prune")
     return pytest.importorskip("torch")
 
 
@@ -116,7 +117,7 @@ def theirs_silent(function, *args, **options):
 
 def with_gradients(seed=0, scale=1.0, dtype="f"):
     rng = np.random.default_rng(seed)
-    ps = [nn.Parameter(ag.zeros(*s, dtype=dtype)) for s in ((3, 4), (5,), (), (2, 1, 3))]
+    ps = [nn.Parameter(ag.zeros(s, dtype=dtype)) for s in ((3, 4), (5,), (), (2, 1, 3))]
     for p in ps:
         p.grad = ag.tensor((rng.standard_normal(p.shape) * scale).astype(p.dtype))
     return [*ps, nn.Parameter(ag.zeros(2))]  # the last has none
@@ -809,7 +810,6 @@ def test_functional_call_restores_after_errors():
 
 
 def test_tied_weights():
-    torch = their()
     model, x = Tied(), ag.randn(2, 3)
     eye = ag.eye(3) * 2
     close(nn.utils.functional_call(model, {"first.weight": eye}, x), 4 * x.numpy())
@@ -819,8 +819,6 @@ def test_tied_weights():
     close(nn.utils.functional_call(model, both, x), 4 * x.numpy())
     with pytest.raises(ValueError, match="are one tensor, and several values are given"):
         nn.utils.functional_call(model, {"first.weight": eye, "second.weight": ag.eye(3)}, x)
-    with pytest.raises(ValueError):
-        torch.func.functional_call(twins("linear")[1], 3, torch.zeros(2))
     close(
         nn.utils.functional_call(model, {"first.weight": eye, "second.weight": ag.eye(3)}, x, tie_weights=False),
         2 * x.numpy(),
