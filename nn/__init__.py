@@ -33,6 +33,7 @@ from .losses import (
 )
 from .module import Module
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
+from .summary import Summary, summary
 
 __all__ = [
     "AdaptiveLogSoftmaxWithLoss",
@@ -72,11 +73,13 @@ __all__ = [
     "Sequential",
     "SmoothL1Loss",
     "SoftMarginLoss",
+    "Summary",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "UninitializedBuffer",
     "UninitializedParameter",
     "functional",
     "init",
+    "summary",
     "utils",
 ]
