@@ -127,7 +127,7 @@ def test_saved_tensors_hooks_are_told_of_results_and_arguments_in_tuples(f) -> N
     x = ag.randn(4, 4, requires_grad=True)
     f(x).sum().backward()
     expected, x.grad = x.grad, None
-    with ag.saved_tensors_hooks(lambda t: lambda a=t.numpy().copy(): a, lambda take: ag.tensor(take())):
+    with ag.saved_tensors_hooks(lambda t: pickle.dumps(t), pickle.loads):
         y = f(x)
     node = y.grad_fn
     while isinstance(node, Pick):
@@ -333,7 +333,6 @@ def test_a_decorator_changes_nothing_until_it_is_called() -> None:
 
 def test_deepcopy_and_pickle_keep_gradients() -> None:
     import copy
-    import pickle
 
     w = leaf(1, 2)
     (w * w).sum().backward()

@@ -24,6 +24,9 @@ def listed(tensors: Any, who: str) -> list[Tensor]:
         tensors = list(tensors)
         if not tensors:
             warnings.warn(f"{who}: the generator of parameters is used up: nothing is clipped", stacklevel=3)
+    if not isinstance(tensors, Iterable):
+        hint = "; write .parameters()" if hasattr(tensors, "parameters") else ""
+        raise TypeError(f"{who}: expected tensors in a list or the like, got {type(tensors).__name__}{hint}")
     tensors = list(tensors)
     for t in tensors:
         if not isinstance(t, Tensor):
