@@ -10,6 +10,7 @@ from .dropout import *
 from .embedding import *
 from .files import *
 from .linear import *
+from .losses import *
 from .module import *
 from .normalization import *
 from .padding import *
@@ -19,4 +20,5 @@ from .recurrent import *
 from .recurrent_variants import *
 from .resampling import *
 from .shape import *
+from .summary import *
 from .transformer import *

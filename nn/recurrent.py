@@ -7,8 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core import Tensor, empty, zeros
-from autograd_core.ops import recurrent as sequences
+from autograd_core import (
+    Tensor,
+    empty,
+    gru,
+    gru_cell,
+    lstm,
+    lstm_cell,
+    rnn_relu,
+    rnn_relu_cell,
+    rnn_tanh,
+    rnn_tanh_cell,
+    zeros,
+)
 
 from .linear import uniform
 from .module import Module
@@ -18,10 +29,10 @@ from .utils.rnn import PackedSequence
 __all__ = ["GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNBase", "RNNCell", "RNNCellBase"]
 
 MODES = {
-    "LSTM": (4, sequences.lstm),
-    "GRU": (3, sequences.gru),
-    "RNN_TANH": (1, sequences.rnn_tanh),
-    "RNN_RELU": (1, sequences.rnn_relu),
+    "LSTM": (4, lstm),
+    "GRU": (3, gru),
+    "RNN_TANH": (1, rnn_tanh),
+    "RNN_RELU": (1, rnn_relu),
 }
 
 
@@ -341,7 +352,7 @@ class RNNCell(RNNCellBase):
 
     def step(self, *given: Any) -> Tensor:
         """By tanh or relu."""
-        return (sequences.rnn_tanh_cell if self.nonlinearity == "tanh" else sequences.rnn_relu_cell)(*given)
+        return (rnn_tanh_cell if self.nonlinearity == "tanh" else rnn_relu_cell)(*given)
 
 
 class LSTMCell(RNNCellBase):
@@ -354,7 +365,7 @@ class LSTMCell(RNNCellBase):
 
     def step(self, *given: Any) -> Any:
         """The next (h, c)."""
-        return sequences.lstm_cell(*given)
+        return lstm_cell(*given)
 
 
 class GRUCell(RNNCellBase):
@@ -365,7 +376,7 @@ class GRUCell(RNNCellBase):
 
     def step(self, *given: Any) -> Tensor:
         """The next h."""
-        return sequences.gru_cell(*given)
+        return gru_cell(*given)
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------

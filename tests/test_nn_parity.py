@@ -13,7 +13,8 @@ import nn
 
 torch = pytest.importorskip("torch")
 
-pytestmark = [  # PyTorch's, of what it does slowly
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning:torch"),  # what PyTorch says of its own calls
     pytest.mark.filterwarnings("ignore:Using padding='same'"),
     pytest.mark.filterwarnings("ignore:LSTM with projections"),
 ]
@@ -24,13 +25,18 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 
 def ours_of(value):
     """An array as a tensor of ours that wants gradients if it can have them."""
-    return ag.tensor(value, requires_grad=value.dtype.kind in "fc") if isinstance(value, np.ndarray) else value
+    return ag.tensor(np.asarray(value), requires_grad=asked(value)) if isinstance(value, np.ndarray) else value
 
 
 def theirs_of(value):
     if not isinstance(value, np.ndarray):
         return value
-    return torch.from_numpy(value.copy()).requires_grad_(value.dtype.kind in "fc")
+    return torch.from_numpy(np.array(value)).requires_grad_(asked(value))
+
+
+def asked(value):
+    """Whether the gradient of an input is compared."""
+    return value.dtype.kind in "fc" and not isinstance(value, layers.Fixed)
 
 
 def array(t):

@@ -52,7 +52,7 @@ class Memory:
     def settle(self, outputs: list[Array]) -> None:
         """Once all lines are written: tell takers which arrays lie in their blocks."""
         for a in outputs:
-            self[a]  # noqa: B018 - makes it
+            self[a]
         for block, taker in self.takers.items():
             taker.views = [(v, a.offset) for a, v in self.arrays.items() if a.block is block and a.size]
             taker.table = pointer(taker.views)
@@ -107,7 +107,9 @@ class Taker:
         """A result in the order in which it was captured."""
         made = np.asarray(made)
         if made.shape != self.shape:
-            raise RuntimeError(f"compile: a result of shape {self.shape} has shape {made.shape} now: it depends on data")
+            raise RuntimeError(
+                f"compile: a result of shape {self.shape} has shape {made.shape} now: it depends on data"
+            )
         order = sorted(range(made.ndim), key=lambda d: -self.strides[d])
         home = np.empty([made.shape[d] for d in order], self.dtype).transpose(np.argsort(order))
         np.copyto(home, made)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+import autograd_core as ag
 from autograd_core.tree import flatten
 
 
@@ -36,6 +37,15 @@ class Case:
         return f"{self.name}({', '.join(given)})"
 
 
+class Fixed(np.ndarray):
+    """An input of which no gradient is asked, as of targets; also arrays among a constructor's arguments are tensors."""
+
+
+def fixed(array: np.ndarray) -> np.ndarray:
+    """An input of which no gradient is asked."""
+    return array.view(Fixed)
+
+
 @dataclass
 class Part:
     """A layer as an argument of another: made anew for each library."""
@@ -54,12 +64,21 @@ class Part:
 
 
 def made(arguments: Any, library: Any) -> Any:
-    """Arguments of a constructor, with the layers among them made for a library."""
+    """Arguments of a constructor for a library: layers among them made, arrays as its tensors."""
     if isinstance(arguments, dict):
         return {k: made(v, library) for k, v in arguments.items()}
-    if isinstance(arguments, tuple):
-        return tuple(made(a, library) for a in arguments)
+    if isinstance(arguments, (tuple, list)):
+        return type(arguments)(made(a, library) for a in arguments)
+    if isinstance(arguments, np.ndarray):
+        return tensor_of(library)(arguments.copy())
     return arguments.made(library) if isinstance(arguments, Part) else arguments
+
+
+def tensor_of(library: Any) -> Callable:
+    """What makes a tensor of an array."""
+    if library.__name__ == "nn":
+        return ag.tensor
+    return importlib.import_module("torch").from_numpy
 
 
 def part(name: str, *args: Any, **options: Any) -> Part:
