@@ -8,7 +8,6 @@ write into memory that is used again.
 from __future__ import annotations
 
 import functools
-import hashlib
 import inspect
 import math
 from collections.abc import Callable
@@ -107,6 +106,8 @@ class Program(NamedTuple):
 @functools.cache
 def loop(program: Program) -> Callable:
     """The kernel of a program."""
+    import hashlib  # not at the top: it takes as long to import as all loops
+
     source = program.source()
     scope: dict[str, Any] = dict(SCOPE)
     exec(compile(source, "<elementwise>", "exec"), scope)
