@@ -161,10 +161,7 @@ def whole(program: Program, dtype: np.dtype) -> Callable:
     operands = [f"entries(zero, {n}, count)" if array else n for n, array in zip(names, program.arrays)]
     given = ", ".join([*operands, "entries(zero, y, count)"])
     source = f"""def whole(pool, count, grain, y, {", ".join(names)}):
-    if count <= grain:
-        chunk(0, count, {given})
-    else:
-        for_chunks(pool, chunk, count, grain, ({given}))
+    for_chunks(pool, chunk, count, grain, ({given},))
 """
     scope = {"chunk": chunk, "entries": entries, "for_chunks": for_chunks, "zero": dtype.type(0), "__name__": __name__}
     exec(compile(source, "<elementwise>", "exec"), scope)
