@@ -1,6 +1,6 @@
 """python -m autograd_core: compile all kernels in advance, or say what there is.
 
-python -m autograd_core warm     fill the cache of compiled kernels
+python -m autograd_core warm     fill the cache of compiled kernels; one that was stopped goes on where it was
 python -m autograd_core info     versions, threads, the processor, the cache
 """
 
@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import itertools
+import multiprocessing
 import os
 import pkgutil
 import platform
-import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -60,26 +62,41 @@ def warm(options: argparse.Namespace) -> int:
     if not _cache.folders():
         print(f"warm: no folder to keep compiled kernels in; set AUTOGRAD_CORE_CACHE ({_place()})", file=sys.stderr)
         return 2
-    if options.jobs > 1:
-        return _in_processes(names, options)
     failed = 0
-    for number, name in enumerate(names, 1):
-        try:
-            line = f"{compile_choice(name):7.2f} s  {name}"
-        except Exception as error:
-            failed, line = 1, f"{'failed':>9}  {name}: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        if not options.quiet or "failed" in line:
+    for number, (name, outcome) in enumerate(_outcomes(names, min(options.jobs, len(names))), 1):
+        bad = isinstance(outcome, str)
+        failed |= bad
+        if bad or not options.quiet:
+            line = f"{'failed':>9}  {name}: {outcome}" if bad else f"{outcome:7.2f} s  {name}"
             print(f"[{number}/{len(names)}]", line, flush=True)
     if not options.quiet and not options.name:
         print(f"{len(names)} kernels in {_cache.folders()[-1]}, {_size(_cache.folders()[-1]) / 1e6:.1f} MB")
     return failed
 
 
-def _in_processes(names: list[str], options: argparse.Namespace) -> int:
-    """The same in several processes, each with a part."""
-    command = [sys.executable, "-m", __package__, "warm", *["--quiet"] * options.quiet]
-    parts = [part for part in (names[k :: options.jobs] for k in range(options.jobs)) if part]
-    return max(process.wait() for process in [subprocess.Popen([*command, *part]) for part in parts])
+def _outcomes(names: list[str], jobs: int) -> Iterator[tuple[str, float | str]]:
+    """What becomes of each kernel, in as many processes as told."""
+    if jobs == 1:
+        yield from map(_outcome, names)
+        return
+    here = importlib.import_module(f"{__package__}.__main__")  # under the name by which other processes find it
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), here.choices) as pool:
+        yield from pool.map(here._outcome, names)
+
+
+def _outcome(name: str) -> tuple[str, float | str]:
+    """A kernel, and the seconds that it took to compile or why it cannot be compiled."""
+    try:
+        return name, compile_choice(name)
+    except Exception as error:
+        return name, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+
+
+def _jobs(text: str) -> int:
+    """How many processes are meant."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"expected a number of processes, 1 or more, got {text!r}")
+    return int(text)
 
 
 def _size(folder: Path) -> int:
@@ -132,7 +149,9 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("name", nargs="*", help="kernels to compile, as --list names them (default: all)")
     command.add_argument("--list", action="store_true", help="only print the names")
     command.add_argument("--quiet", action="store_true", help="print failures only")
-    command.add_argument("--jobs", type=int, default=1, metavar="N", help="processes to compile in (default 1)")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    told = f"processes to compile in (default: as many as there are cores, {cores} here)"
+    command.add_argument("--jobs", type=_jobs, default=cores, metavar="N", help=told)
     command.set_defaults(run=warm)
     command = commands.add_parser("info", help=info.__doc__, description=info.__doc__)
     command.set_defaults(run=info)

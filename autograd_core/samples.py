@@ -7,6 +7,7 @@ included), a number is itself, `...` stands for any leading axes.  A suffix name
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -61,6 +62,7 @@ def parse(samples: Any) -> list:
     return [s for part in samples for s in parse(part)]
 
 
+@functools.cache
 def elementwise_samples(arity: int, domain: str) -> list[Samples]:
     """Scalars, any shape, and every kind of broadcasting pair."""
     suffixes = [f":{d}" if d else "" for d in (domain.split(",") * arity)[:arity]]

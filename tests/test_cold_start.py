@@ -1,5 +1,7 @@
 """What a program waits for when it starts: neither Numba nor a compiler, until it needs them."""
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +52,29 @@ assert len(KERNELS) > len(CHOICES) > 10
 assert all(kernel.func is kernel.first for kernel in KERNELS.values())
 """
     run(BLOCK + code)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_warm_says_what_it_compiles_and_goes_on_where_it_was(tmp_path, jobs):
+    names = ["losses.squared_gaps", "optimizer.sgd"]
+    command = [sys.executable, "-m", "autograd_core", "warm", *names, "--jobs", jobs]
+    environment = {k: v for k, v in os.environ.items() if k != "NUMBA_DISABLE_JIT"}
+    environment["AUTOGRAD_CORE_CACHE"] = str(tmp_path)
+    kept = []
+    for _ in range(2):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
+        assert done.returncode == 0 and not done.stderr, done.stderr
+        lines = [re.fullmatch(r"\[(\d)/2\] +[0-9.]+ s  (\S+)", line) for line in done.stdout.splitlines()]
+        assert [line.groups() for line in lines] == [("1", names[0]), ("2", names[1])]
+        kept.append({path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*")})
+    assert kept[0] and kept[0] == kept[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--jobs", "0"], "expected a number of processes, 1 or more, got '0'"), (["nothing"], "no such kernel: nothing")],
+)
+def test_warm_refuses_what_it_does_not_know(arguments, message):
+    command = [sys.executable, "-m", "autograd_core", "warm", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and message in done.stderr

@@ -156,7 +156,7 @@ def test_what_was_compiled_is_found_again(ground):
     assert ground.run("-c", USE) == ALL
     kept = ground.kept()
     assert {f.name.rpartition("-")[0] for f in kept} >= {
-        "probe.mix",
+        "probe.mix.part",
         "probe.total",
         "probe.times_3",
         "probe.mix.launch",
@@ -286,9 +286,9 @@ def test_a_compiled_kernel_from_disk_is_what_was_compiled(ground):
         import numpy as np
         from autograd_core.kernels import probe
         probe.total(np.ones(3))
-        print(len(probe.total.dispatcher.overloads))
+        print(len(probe.total.func.overloads))
         probe.total(np.ones(3, "f"))  # compiled, beside one that was loaded
         probe.total(np.ones(3))
-        print(len(probe.total.dispatcher.overloads))
+        print(len(probe.total.func.overloads))
         """
     assert ground.run("-c", code) == ground.run("-c", code) == "1\n2\n"

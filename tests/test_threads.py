@@ -216,6 +216,10 @@ def test_threads_and_processes(warm_ground, name):
     warm_ground.run("-X", "dev", *quiet, "-X", "faulthandler", str(PROGRAMS), name)
 
 
+def test_an_interrupt_while_something_is_compiled_is_neither_lost_nor_does_harm(ground):
+    ground.run("-X", "dev", str(PROGRAMS), "interrupt_while_compiling")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="this program forks")
 def test_fork_while_another_thread_compiles(ground):

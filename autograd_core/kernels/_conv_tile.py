@@ -179,7 +179,7 @@ def _tile(e, rows, vectors, a, lda, sa, places, b, ldb, starts, segments, depth,
 
 def _called_by_kernels(fn):
     """Compiled once, and called by many."""
-    return kernel(fn).dispatcher
+    return kernel(fn).part
 
 
 @_called_by_kernels

@@ -56,7 +56,7 @@ class Kernel(functools.partial):
             return self.build()(*args)
 
         self = super().__new__(cls, first)
-        self.fn, self.chunks, self.options, self.first, self._dispatcher = fn, chunks, options, first, None
+        self.fn, self.chunks, self.options, self.first, self._part = fn, chunks, options, first, None
         self.numbers = numbers
         self.name = f"{fn.__module__.rpartition('.')[2]}.{name or fn.__qualname__}"
         if self.name in KERNELS or "<" in self.name:
@@ -66,63 +66,88 @@ class Kernel(functools.partial):
         return self
 
     @property
-    def dispatcher(self):
-        """What other kernels call: the compiled function itself, of (begin, end, ...) if it works on chunks."""
+    def part(self):
+        """What other kernels take in: compiled as part of them; of (begin, end, ...) if it works on chunks."""
         with _building:
-            if self._dispatcher is None:
-                from numba import njit
+            if self._part is None:
+                self._part = self._compiled(f"{self.name}.part", part=True)
+            return self._part
 
-                from ._native import WideCompiler
+    def _compiled(self, name: str, part: bool = False):
+        """What Numba compiles when it is first called."""
+        from ._native import compiled
 
-                options = {"nogil": True, "error_model": "numpy", "pipeline_class": WideCompiler, **self.options}
-                self._dispatcher = keep(njit(**options)(_resolved(self.fn, self.name)), self.name)
-            return self._dispatcher
+        return compiled(_resolved(self.fn, name), name, part, **self.options)
 
     def build(self) -> Kernel:
         """Make what Python calls; `self`, which calls that from now on."""
+        return undisturbed(self._build) if COMPILED else self._build()
+
+    def _build(self) -> Kernel:
         with _building:
             if self.func is not self.first:
                 return self
             if not COMPILED:
                 called, bound = functools.partial(_in_python, self.fn) if self.chunks else self.fn, ()
-            elif self.chunks:
-                called, bound = self._launcher(), (_threads.ADDRESS,)
-                _threads.start()
-            elif self.numbers:
-                called, bound = self._entry(), ()
-                _threads.start()
             else:
-                called, bound = self.dispatcher, ()
+                bound = (_threads.ADDRESS,) if self.chunks else ()
+                called = self._launcher() if self.chunks else self._compiled(self.name)
+                called = _entry(called, self.numbers) if self.numbers else called
+                _threads.start()
             self.__setstate__((called, bound, None, self.__dict__))
             return self
 
-    def _entry(self):
-        """What the dispatcher would call after it has looked at the types of all arguments."""
-        from numba import types
-
-        known = {"i": types.intp, "d": types.float64}
-        signature = tuple(known[letter] for letter in self.numbers)
-        self.dispatcher.compile(signature)
-        return getattr(self.dispatcher.overloads[signature], "entry_point", self.dispatcher)
-
     def _launcher(self):
         """launch(pool, count, grain, ...), compiled."""
-        from numba import njit
-
-        from ._native import for_chunks
+        from ._native import compiled, for_chunks
 
         names = "".join(f"a{i}, " for i in range(self.fn.__code__.co_argcount - 2))
         source = f"def launch(pool, count, grain, {names}):\n    for_chunks(pool, kernel, count, grain, ({names}))\n"
-        scope = {"for_chunks": for_chunks, "kernel": self.dispatcher, "__name__": self.fn.__module__}
+        scope = {"for_chunks": for_chunks, "kernel": self.part, "__name__": self.fn.__module__}
         exec(compile(source, f"<launcher of {self.name}>", "exec"), scope)
-        launch = _resolved(scope["launch"], f"{self.name}.launch")
-        return keep(njit(nogil=True, error_model="numpy")(launch), f"{self.name}.launch")
+        return compiled(_resolved(scope["launch"], f"{self.name}.launch"), f"{self.name}.launch")
 
     def __reduce__(self):
         return _found, (self.fn.__module__, self.name)
 
     def __repr__(self):
         return f"<kernel {self.name}>"
+
+
+def undisturbed(do: Callable, *args: Any) -> Any:
+    """do(*args), where no KeyboardInterrupt strikes: it would be lost where LLVM calls Python, or leave half of a kernel.
+
+    The main thread, which is the one that signals interrupt, waits for another; if it stops waiting, that one goes on.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return do(*args)
+    done: list[Any] = []
+    failed: list[BaseException] = []
+
+    def run():
+        try:
+            done.append(do(*args))
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, name="autograd_core-compiler")
+    try:
+        thread.start()
+    except RuntimeError:  # no more threads, or the interpreter ends
+        return do(*args)
+    thread.join()
+    if failed:
+        raise failed[0]
+    return done[0]
+
+
+def _entry(dispatcher: Any, numbers: str) -> Callable:
+    """What a dispatcher would call after it has looked at the types of all arguments."""
+    from numba import types
+
+    signature = tuple({"i": types.intp, "d": types.float64}[letter] for letter in numbers)
+    dispatcher.compile(signature)
+    return getattr(dispatcher.overloads[signature], "entry_point", dispatcher)
 
 
 def _found(module: str, name: str) -> Kernel:
@@ -218,7 +243,7 @@ def _resolved(fn: Callable, name: str) -> FunctionType:
     """
 
     def value(v):
-        return v.dispatcher if isinstance(v, Kernel) else v.resolve() if isinstance(v, Late) else v
+        return v.part if isinstance(v, Kernel) else v.resolve() if isinstance(v, Late) else v
 
     scope = dict(fn.__globals__)
     scope |= {n: value(scope[n]) for n in fn.__code__.co_names if n in scope}

@@ -6,10 +6,13 @@ Imports Numba, and is itself imported when the first kernel is built.
 from __future__ import annotations  # noqa: I001 - words in one line
 
 import os
+from functools import partial
 
+import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
+from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import register_pass
@@ -20,11 +23,12 @@ from numba.extending import intrinsic
 from . import _jit
 from ._threads import (
     ACTIVE, ALONE, BUSY, CORES, COSTS, COUNT, DATA, ENDED, FUNCTION, GENERATION, GRAIN, KEEP, KINDS, MOST, NEXT, NUMBERS,
-    OPEN, PLACE, PLACES, SETS, SLEEPING, STOP, THREADS, WORKERS, YIELD,
+    OPEN, PLACE, PLACES, REGION, SETS, SLEEPING, STOP, THREADS, WORKERS, YIELD,
 )  # fmt: skip
 
 I64, VOID, BYTES = ir.IntType(64), ir.VoidType(), ir.IntType(8).as_pointer()
 CHUNK = ir.FunctionType(VOID, [I64, I64, BYTES])
+SHARED = ir.FunctionType(VOID, [I64] * 5)
 
 # In ticks of the processor's clock, each a quarter to a half of a nanosecond.  A region of less than SHORT is not
 # shared at all.  To wake a worker costs whoever does it 2 to 20 microseconds, and it comes some 40 later: with less
@@ -42,9 +46,34 @@ def _word(builder, pool, field):
     return builder.inttoptr(builder.add(pool, builder.shl(field, I64(3))), I64.as_pointer())
 
 
-def native(fn):
-    """Compiled, and kept on disk."""
-    return _jit.keep(njit(nogil=True, error_model="numpy")(fn), f"_native.{fn.__name__}")
+class Part(JITCodeLibrary):
+    """What other functions take in and nobody calls from Python: optimised as all are, but no machine code is made of it."""
+
+    codegen = property(lambda self: self)
+
+    def set_env(self, name, env):
+        """Nothing: there is no place for it."""
+
+    def get_pointer_to_function(self, name):
+        """No address: there is none."""
+        self._ensure_finalized()
+        return 0
+
+    def _finalize_final_module(self):
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def serialize_using_object_code(self):
+        """What is kept of it."""
+        return self.name, "part", self._get_module_for_linking().as_bitcode()
+
+    @classmethod
+    def restored(cls, codegen, name, bitcode):
+        """One that was kept."""
+        self = cls(codegen, name)
+        self._final_module = self._shared_module = llvm.parse_bitcode(bitcode)
+        self._finalized = True
+        return self
 
 
 class _WideLower(Lower):
@@ -60,15 +89,43 @@ class _WideLowering(NativeLowering):
     _name = "wide_native_lowering"
     lowering_class = property(lambda self: _WideLower)
 
+    def run_pass(self, state):
+        if state.flags.no_cpython_wrapper:
+            state.library = Part(state.targetctx.codegen(), state.func_id.func_qualname)
+        return super().run_pass(state)
+
+
+# What Numba does to functions, for the sake of what no kernel has: closures, `with`, overloads to take in, text to show.
+IDLE = {
+    "WithLifting", "InlineClosureLikes", "RewriteDynamicRaises", "MakeFunctionToJitFunction", "InlineInlinables",
+    "FindLiterallyCalls", "LiteralUnroll", "LiteralPropagationSubPipelinePass", "InlineOverloads",
+    "NoPythonSupportedFeatureValidation", "DumpParforDiagnostics", "AnnotateTypes",
+}  # fmt: skip
+
 
 class WideCompiler(CompilerBase):
-    """Numba's usual pipeline, but for the width of vectors."""
+    """Numba's usual pipeline, but for the width of vectors, and without passes that find nothing to do in kernels."""
 
     def define_pipelines(self):
         pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        pipeline.passes[:] = [(_WideLowering if p is NativeLowering else p, text) for p, text in pipeline.passes]
+        kept = [(p, text) for p, text in pipeline.passes if p.__name__ not in IDLE]
+        pipeline.passes[:] = [(_WideLowering if p is NativeLowering else p, text) for p, text in kept]
         pipeline.finalize()
         return [pipeline]
+
+
+def compiled(fn, name, part=False, **options):
+    """What compiles a function when it is first called, for Python or as a part of others, and keeps it on disk."""
+    usual = {"nogil": True, "error_model": "numpy", "pipeline_class": WideCompiler}
+    usual |= {"no_cpython_wrapper": part, "no_cfunc_wrapper": True}
+    dispatcher = _jit.keep(njit(**usual | options)(fn), name)
+    dispatcher.compile = partial(_jit.undisturbed, dispatcher.compile)  # which Python's calls with new types come to
+    return dispatcher
+
+
+def native(fn=None, **options):
+    """A function of the pool."""
+    return partial(native, **options) if fn is None else compiled(fn, f"_native.{fn.__name__}", **options)
 
 
 @intrinsic
@@ -123,20 +180,6 @@ def pause(typingctx):
     return types.void(), generate
 
 
-@intrinsic
-def task(typingctx, f, args):
-    """The addresses of `f(begin, end, *args)` as a function of bounds and of a packet, and of the packet."""
-    wanted = f.get_call_type(typingctx, (types.intp, types.intp, *args.types), {})
-
-    def generate(context, builder, sig, values):
-        packet = cgutils.alloca_once_value(builder, values[1])
-        function = _on_packet(context, builder, f.dispatcher.overloads[wanted.args], wanted, values[1].type)
-        addresses = builder.ptrtoint(function, I64), builder.ptrtoint(packet, I64)
-        return context.make_tuple(builder, sig.return_type, addresses)
-
-    return types.UniTuple(types.intp, 2)(f, args), generate
-
-
 def _on_packet(context, builder, compiled, wanted, packet):
     """A native function that unpacks its arguments and calls a compiled one."""
     context.active_code_library.add_linking_library(compiled.library)
@@ -156,7 +199,7 @@ def _on_packet(context, builder, compiled, wanted, packet):
 
 @intrinsic
 def call(typingctx, function, begin, end, data):
-    """Call what `task` gave."""
+    """Do a chunk: call a function made by `_on_packet`."""
 
     def generate(context, builder, sig, args):
         function = builder.inttoptr(args[0], CHUNK.as_pointer())
@@ -193,7 +236,7 @@ def system(typingctx, pool, field, a, b, c):
     return types.intp(*[types.intp] * 5), generate
 
 
-@native
+@native(part=True)
 def wake(pool, index):
     """Wake a worker that sleeps, on another core than this one.
 
@@ -211,13 +254,14 @@ def wake(pool, index):
     release(load(pool, SLEEPING + MOST + index))
 
 
-@native
+@native(no_cfunc_wrapper=False)
 def region(pool, function, data, count, grain):
     """Do all chunks of a task, with the help of idle workers if the pool is free.
 
     Sleeping workers are woken if regions like this one took long, or once it and those just before it have taken long
     without them.  This decides who does the work, and nothing else.
     """
+    grain = 1 if grain < 1 else grain
     began, chunks = ticks(), (count - 1) // grain + 1
     kind = COSTS + (((function >> 4) + count * 31 + grain) & (KINDS - 1))
     expected, helpers = load(pool, kind), chunks - 1
@@ -293,15 +337,37 @@ def work(pool, index):
             rounds, since = 0, ticks()
 
 
-@njit(nogil=True, error_model="numpy")
-def for_chunks(pool, f, count, grain, args):
+def address_of_region() -> int:
+    """Where `region` is, for code that is compiled without it; the code of workers is made too."""
+    for function, parameters in ((region, 5), (work, 2)):
+        function.compile((types.intp,) * parameters)
+    (made,) = region.overloads.values()
+    return made.library.get_pointer_to_function(made.fndesc.llvm_cfunc_wrapper_name)
+
+
+@intrinsic
+def for_chunks(typingctx, pool, f, count, grain, args):
     """f(begin, end, *args) for the chunks of `grain` that make up range(count), on several threads.
 
     An f that raises does so for nobody: its chunk stays as it is then, and all others are done.
     """
-    if count > 0:
-        function, data = task(f, args)
-        region(pool, function, data, count, 1 if grain < 1 else count if grain > count else grain)
+    wanted = f.get_call_type(typingctx, (types.intp, types.intp, *args.types), {})
+
+    def generate(context, builder, sig, values):
+        pool, _, count, grain, packet = values
+        data = builder.bitcast(cgutils.alloca_once_value(builder, packet), BYTES)
+        function = _on_packet(context, builder, f.dispatcher.overloads[wanted.args], wanted, packet.type)
+        alone = builder.icmp_signed("<=", count, grain)
+        with builder.if_then(builder.icmp_signed(">", count, I64(0))), builder.if_else(alone) as (one, many):
+            with one:
+                builder.call(function, [I64(0), count, data])
+            with many:
+                region = builder.inttoptr(builder.load(_word(builder, pool, I64(REGION))), SHARED.as_pointer())
+                addresses = builder.ptrtoint(function, I64), builder.ptrtoint(data, I64)
+                builder.call(region, [pool, *addresses, count, grain])
+        return context.get_dummy_value()
+
+    return types.void(types.intp, f, types.intp, types.intp, args), generate
 
 
 def _hold() -> None:

@@ -26,6 +26,7 @@ THREADS, BUSY, FUNCTION, DATA, COUNT, GRAIN, WORKERS, STOP = range(8)
 GENERATION, NEXT, ACTIVE, OPEN = 8, 16, 24, 32
 ALONE, ENDED, YIELD = 40, 41, 42  # how long regions ran without sleepers, when the last ended; a function that yields
 PLACE, PLACES, KEEP = 43, 44, 45  # functions: on which core a thread is, on which it may be, and to change that
+REGION = 46  # where the code is that opens regions
 SLEEPING = 48  # for each worker a word that says whether it sleeps, then for each the lock that it sleeps on
 MOST = 64  # workers
 NUMBERS = SLEEPING + 2 * MOST  # for each its number in the system, then for each the core it is kept from, plus one
@@ -91,6 +92,10 @@ def start() -> None:
     """Start the workers that are missing; if the system has no more threads, those that there are do the work."""
     global _wanted
     with _starting:
+        if not state[REGION]:
+            from ._native import address_of_region
+
+            state[REGION] = address_of_region()
         _wanted = not state[STOP]
         while _wanted and len(_workers) < int(state[THREADS]) - 1:
             try:
@@ -133,7 +138,7 @@ def stop() -> None:
 def _after_fork() -> None:
     """A child process has only the thread that forked: no worker, and no region that somebody else has opened."""
     global _starting
-    kept = {word: int(state[word]) for word in (THREADS, STOP, *FUNCTIONS)}
+    kept = {word: int(state[word]) for word in (THREADS, STOP, REGION, *FUNCTIONS)}
     _workers.clear()
     _starting = threading.Lock()
     state[:] = 0

@@ -8,7 +8,6 @@ write into memory that is used again.
 from __future__ import annotations
 
 import functools
-import hashlib
 import inspect
 import math
 from collections.abc import Callable
@@ -107,6 +106,8 @@ class Program(NamedTuple):
 @functools.cache
 def loop(program: Program) -> Callable:
     """The kernel of a program."""
+    import hashlib  # not at the top: it takes as long to import as all loops
+
     source = program.source()
     scope: dict[str, Any] = dict(SCOPE)
     exec(compile(source, "<elementwise>", "exec"), scope)
@@ -160,10 +161,7 @@ def whole(program: Program, dtype: np.dtype) -> Callable:
     operands = [f"entries(zero, {n}, count)" if array else n for n, array in zip(names, program.arrays)]
     given = ", ".join([*operands, "entries(zero, y, count)"])
     source = f"""def whole(pool, count, grain, y, {", ".join(names)}):
-    if count <= grain:
-        chunk(0, count, {given})
-    else:
-        for_chunks(pool, chunk, count, grain, ({given}))
+    for_chunks(pool, chunk, count, grain, ({given},))
 """
     scope = {"chunk": chunk, "entries": entries, "for_chunks": for_chunks, "zero": dtype.type(0), "__name__": __name__}
     exec(compile(source, "<elementwise>", "exec"), scope)

@@ -8,7 +8,6 @@ gradients.  A weight of zero takes nothing, not even from NaN.
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import numpy as np
 
@@ -17,7 +16,6 @@ from ._memory import empty
 from ._sizes import CHUNK
 
 borrowed = Late("_borrowed", "borrowed")
-leaf = partial(kernel, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # what only other kernels call
 FEW = CHUNK // 4  # entries of images and of grids, up to which one thread does all at once
 BLOCK = 1024  # places that a thread takes at a time where it adds up over channels
 
@@ -74,7 +72,7 @@ def steepness(x, n, padding, align, one, half):
     return rate if (u > zero) & (u < n - one) else zero
 
 
-@leaf(pipeline_class=apart)
+@kernel(pipeline_class=apart)
 def gather4(x, i, size, w, places, j, n, y, o):
     """n sums of four."""
     x, y = x[i : i + size], y[o : o + n]
@@ -90,7 +88,7 @@ def gather4(x, i, size, w, places, j, n, y, o):
         y[t] = low + (third if g != 0 else zero) + (fourth if h != 0 else zero)
 
 
-@leaf(pipeline_class=apart)
+@kernel(pipeline_class=apart)
 def gather(x, i, size, w, places, j, n, y, o, first):
     """n entries times their weights, added to what is there unless they are the first."""
     x, y, w, places = x[i : i + size], y[o : o + n], w[j : j + n], places[j : j + n]
@@ -100,7 +98,7 @@ def gather(x, i, size, w, places, j, n, y, o, first):
         y[t] += weighed(w[t], x[np.uint64(places[t])])
 
 
-@leaf
+@kernel
 def scatter(g, i, w, places, j, n, y, o, size):
     """n entries times their weights added at their places."""
     g, w, places, y = g[i : i + n], w[j : j + n], places[j : j + n], y[o : o + size]
@@ -108,7 +106,7 @@ def scatter(g, i, w, places, j, n, y, o, size):
         y[np.uint64(places[t])] += weighed(w[t], g[t])
 
 
-@leaf
+@kernel
 def scatter4(g, i, w, places, j, n, y, o, size):
     """The same for four places each."""
     g, y = g[i : i + n], y[o : o + size]
@@ -123,7 +121,7 @@ def scatter4(g, i, w, places, j, n, y, o, size):
         y[np.uint64(s[t])] += weighed(d[t], v)
 
 
-@leaf(pipeline_class=apart)
+@kernel(pipeline_class=apart)
 def products(g, i, x, j, size, places, k, n, y, o):
     """n products of entries of g and of x at places, added up."""
     g, x, places, y = g[i : i + n], x[j : j + size], places[k : k + n], y[o : o + n]
@@ -131,7 +129,7 @@ def products(g, i, x, j, size, places, k, n, y, o):
         y[t] += g[t] * x[np.uint64(places[t])]
 
 
-@leaf(pipeline_class=apart)
+@kernel(pipeline_class=apart)
 def products4(g, i, x, j, size, places, k, far, n, y):
     """The same for four places each."""
     g, x, u = g[i : i + n], x[j : j + size], k + far

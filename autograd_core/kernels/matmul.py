@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import _threads
 from ._jit import COMPILED, choice
 from ._memory import LEAST as MEMORY
 from ._memory import empty
@@ -129,7 +128,6 @@ def _code(dtype: np.dtype):
         return None
     from ._shared import table
 
-    _threads.start()
     _tables.append(table(dtype))
     _codes[dtype] = _tables[-1].ctypes.data
     return _codes[dtype]

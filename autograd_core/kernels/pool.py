@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from functools import partial
 
 import numpy as np
 
@@ -20,7 +19,6 @@ from ._memory import empty
 from ._sizes import CHUNK
 
 borrowed = Late("_borrowed", "borrowed")
-leaf = partial(kernel, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # what only other kernels call
 
 
 class Windows:
@@ -60,7 +58,7 @@ def wins(v, p, m, q):
     return (v > m) | ((v == m) & (p < q)) | ((v != v) & ((m == m) | (p > q)))
 
 
-@leaf
+@kernel
 def over(x, i, p, m, q, o, n):
     """The best of n columns, which is m at row q, against a further row of x, p."""
     x, m, q, p = x[i : i + n], m[o : o + n], q[o : o + n], q.dtype.type(p)
@@ -71,7 +69,7 @@ def over(x, i, p, m, q, o, n):
         q[j] = p if later else q[j]
 
 
-@leaf
+@kernel
 def begun(x, i, p, m, q, o, n):
     """The first row of a window: the best of n columns so far."""
     x, m, q, p = x[i : i + n], m[o : o + n], q[o : o + n], q.dtype.type(p)
@@ -79,7 +77,7 @@ def begun(x, i, p, m, q, o, n):
         m[j], q[j] = x[j], p
 
 
-@leaf
+@kernel
 def numbered(q, o, n):
     """Rows of n columns become places."""
     q = q[o : o + n]
@@ -87,7 +85,7 @@ def numbered(q, o, n):
         q[j] += q.dtype.type(j)
 
 
-@leaf
+@kernel
 def pairs2(m, q, y, places, o, n):
     """The best of two columns each, moving on by two."""
     m, q, y, places = m[: 2 * n], q[: 2 * n], y[o : o + n], places[o : o + n]
@@ -98,7 +96,7 @@ def pairs2(m, q, y, places, o, n):
         places[j] = r if other else p
 
 
-@leaf
+@kernel
 def first1(m, q, y, places, o, n):
     """The first column of windows that move on by one."""
     m, q, y, places = m[:n], q[:n], y[o : o + n], places[o : o + n]
@@ -106,7 +104,7 @@ def first1(m, q, y, places, o, n):
         y[j], places[j] = m[j], q[j]
 
 
-@leaf
+@kernel
 def next1(m, q, k, y, places, o, n):
     """A further column of windows that move on by one."""
     m, q, y, places = m[k : k + n], q[k : k + n], y[o : o + n], places[o : o + n]
@@ -117,7 +115,7 @@ def next1(m, q, k, y, places, o, n):
         places[j] = p if other else r
 
 
-@leaf
+@kernel
 def first2(m, q, y, places, o, n):
     """The first column of windows that move on by two."""
     m, q, y, places = m[: 2 * n], q[: 2 * n], y[o : o + n], places[o : o + n]
@@ -125,7 +123,7 @@ def first2(m, q, y, places, o, n):
         y[j], places[j] = m[2 * j], q[2 * j]
 
 
-@leaf
+@kernel
 def next2(m, q, k, y, places, o, n):
     """A further column of windows that move on by two."""
     m, q, y, places = m[k:], q[k:], y[o : o + n], places[o : o + n]
@@ -136,7 +134,7 @@ def next2(m, q, k, y, places, o, n):
         places[j] = p if other else r
 
 
-@leaf
+@kernel
 def anywhere(m, q, begin, end, step, y, places, o):
     """The best of windows of any length, wherever they are."""
     for j in range(len(begin)):
@@ -149,7 +147,7 @@ def anywhere(m, q, begin, end, step, y, places, o):
         y[o + j], places[o + j] = best, p
 
 
-@leaf
+@kernel
 def sideways(m, q, begin, end, step, stride, taps, y, places, o):
     """The best of each window of a row of bests."""
     n = len(begin)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import math
-from functools import partial
 
 import numpy as np
 
@@ -18,7 +17,6 @@ from ._memory import empty
 from ._sizes import CHUNK
 
 borrowed = Late("_borrowed", "borrowed")
-leaf = partial(kernel, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # what only other kernels call
 NARROW, WIDE, LAST, FIRST, TOTAL, NOTHING = range(6)  # ways to go about it
 LONG = 16  # neighbours from which on each result is a sum of its own, and not results side by side
 
@@ -106,7 +104,7 @@ def part(w, v):
     return w * v if w != 0 else w
 
 
-@leaf
+@kernel
 def copied(x, i, y, o, n):
     """n entries of y from x; Numba's own copy takes seconds to compile, for the text of an error."""
     x, y = x[i : i + n], y[o : o + n]
@@ -114,7 +112,7 @@ def copied(x, i, y, o, n):
         y[j] = x[j]
 
 
-@leaf
+@kernel
 def times(x, i, c, y, o, n):
     """n entries of y from c x."""
     x, y = x[i : i + n], y[o : o + n]
@@ -122,7 +120,7 @@ def times(x, i, c, y, o, n):
         y[j] = c * x[j]
 
 
-@leaf
+@kernel
 def plus(x, i, c, y, o, n):
     """c x added to n entries of y."""
     x, y = x[i : i + n], y[o : o + n]
@@ -130,7 +128,7 @@ def plus(x, i, c, y, o, n):
         y[j] += c * x[j]
 
 
-@leaf
+@kernel
 def mixed(x, i, k, u, v, y, o, n):
     """n entries of y from two rows of x."""
     a, b, y = x[i : i + n], x[k : k + n], y[o : o + n]
@@ -138,7 +136,7 @@ def mixed(x, i, k, u, v, y, o, n):
         y[j] = u * a[j] + v * b[j]
 
 
-@leaf
+@kernel
 def combine(x, i, pitch, ring, first, w, at, taps, y, o, n):
     """n entries of y from rows of x, the k-th at i + (first + k) % ring * pitch, each times w[at + k]."""
     low, high = at, at + taps
@@ -162,7 +160,7 @@ def combine(x, i, pitch, ring, first, w, at, taps, y, o, n):
             plus(x, i + (first + k - at) % ring * pitch, w[k], y, o, n)
 
 
-@leaf
+@kernel
 def dots(x, i, start, w, taps, y, o):
     """Sums of many neighbours, one by one; weights are in the order of places."""
     for j in range(len(start)):
@@ -172,7 +170,7 @@ def dots(x, i, start, w, taps, y, o):
         y[o + j] = total
 
 
-@leaf
+@kernel
 def totals(x, i, start, stop, share, y, o):
     """Sums of many neighbours of one weight."""
     for j in range(len(start)):
@@ -182,7 +180,7 @@ def totals(x, i, start, stop, share, y, o):
         y[o + j] = share[j] * total
 
 
-@leaf
+@kernel
 def ones(x, i, start, w, y, o):
     """One neighbour each, wherever it is; from here on weights are in the order of neighbours."""
     x, y = x[i:], y[o : o + len(start)]
@@ -190,7 +188,7 @@ def ones(x, i, start, w, y, o):
         y[j] = part(w[j], x[np.uint64(start[j])])
 
 
-@leaf
+@kernel
 def twos(x, i, start, w, y, o):
     """Two neighbours each, wherever they are."""
     n = len(start)
@@ -200,7 +198,7 @@ def twos(x, i, start, w, y, o):
         y[j] = part(u[j], x[k]) + part(v[j], x1[k])
 
 
-@leaf
+@kernel
 def more(x, i, k, start, w, y, o):
     """The k-th neighbour of each added."""
     n = len(start)
@@ -209,7 +207,7 @@ def more(x, i, k, start, w, y, o):
         y[j] += part(w[j], x[np.uint64(start[j])])
 
 
-@leaf
+@kernel
 def threes1(x, i, n, w, y, o):
     """Three neighbours each, moving on by one."""
     x, x1, x2, y, u, v, t = x[i : i + n], x[i + 1 :], x[i + 2 :], y[o : o + n], w[:n], w[n : 2 * n], w[2 * n :]
@@ -217,7 +215,7 @@ def threes1(x, i, n, w, y, o):
         y[j] = part(u[j], x[j]) + part(v[j], x1[j]) + part(t[j], x2[j])
 
 
-@leaf
+@kernel
 def twos2(x, i, n, w, y, o):
     """Two neighbours each, moving on by two."""
     x, y, u, v = x[i : i + 2 * n], y[o : o + n], w[:n], w[n : 2 * n]
@@ -225,7 +223,7 @@ def twos2(x, i, n, w, y, o):
         y[j] = part(u[j], x[2 * j]) + part(v[j], x[2 * j + 1])
 
 
-@leaf
+@kernel
 def threes2(x, i, n, w, y, o):
     """Three neighbours each, moving on by two."""
     x, y, u, v, t = x[i : i + 2 * n + 1], y[o : o + n], w[:n], w[n : 2 * n], w[2 * n :]
@@ -233,7 +231,7 @@ def threes2(x, i, n, w, y, o):
         y[j] = part(u[j], x[2 * j]) + part(v[j], x[2 * j + 1]) + part(t[j], x[2 * j + 2])
 
 
-@leaf
+@kernel
 def fours2(x, i, n, w, y, o):
     """Four neighbours each, moving on by two."""
     x, y, a, b, c, d = x[i : i + 2 * n + 2], y[o : o + n], w[:n], w[n : 2 * n], w[2 * n : 3 * n], w[3 * n :]
@@ -242,7 +240,7 @@ def fours2(x, i, n, w, y, o):
         y[j] = low + part(c[j], x[2 * j + 2]) + part(d[j], x[2 * j + 3])
 
 
-@leaf
+@kernel
 def across(x, i, start, w, wt, taps, step, y, o):
     """The sums along one row of x from i on, which has its margins, to y from o on."""
     n = len(start)

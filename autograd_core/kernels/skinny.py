@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ._jit import Late, kernel
-from ._products import inner
 
 dots_at, blend_at = Late("_dots", "dots_at"), Late("_dots", "blend_at")
 matrices, word, whole = Late("_pack", "matrices"), Late("_pack", "word"), Late("_pack", "whole")
@@ -14,7 +13,7 @@ DEEP, STRIP, WIDEST = 8, 512, 2048  # rows of the large matrix that are added at
 PIECE = 1 << 13  # entries of vectors whose products are added at a time
 
 
-@kernel(**inner)
+@kernel
 def rows(begin, end, code, left, right, result, others, depth):
     """Some rows of a, each with every column of b: c[i, j] = a[i] . b[j], a and b with their entries side by side."""
     (size, dots), (a, a_row), (b, b_row), (c, c_row, c_col) = code, left, right, result
@@ -24,7 +23,7 @@ def rows(begin, end, code, left, right, result, others, depth):
             dots_at(dots, a + i * a_row * size, a_row, b + j * b_row * size, to, c_row, depth, min(32, end - i))
 
 
-@kernel(**inner)
+@kernel
 def strips(begin, end, code, left, right, result, m, depth):
     """Add to some columns of c, m rows high, multiples of rows of b, a few at a time."""
     (size, blend), (a, a_row, a_col), (b, b_row), (c, c_row) = code, left, right, result
@@ -35,13 +34,13 @@ def strips(begin, end, code, left, right, result, m, depth):
             blend_at(blend, at, a_col, source, b_row, to, end - begin, min(DEEP, depth - d))
 
 
-@kernel(**inner)
+@kernel
 def width(columns, depth):
     """How many columns a thread takes at a time: long parts of rows are read faster, and all threads should have some."""
     return (max(min(columns // 4, WIDEST), GRAIN // depth, 1) + STRIP - 1) // STRIP * STRIP
 
 
-@kernel(**inner)
+@kernel
 def pieces(begin, end, code, a, b, c, depth):
     """Inner products of some pieces of two vectors."""
     size, dots = code

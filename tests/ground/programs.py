@@ -187,6 +187,26 @@ def interrupt():
     raise AssertionError("not interrupted")
 
 
+def interrupt_while_compiling():
+    """The signal comes where LLVM has called Python, and an exception would be lost."""
+    from numba.core.codegen import JITCodeLibrary
+
+    hook, pending = JITCodeLibrary._object_compiled_hook, [signal.SIGINT]
+
+    def interrupting(*args):
+        if pending:
+            signal.raise_signal(pending.pop())
+        hook(*args)
+
+    JITCodeLibrary._object_compiled_hook = staticmethod(interrupting)
+    try:
+        once()
+    except KeyboardInterrupt:
+        often()
+        return
+    raise AssertionError("not interrupted")
+
+
 def error():
     often()
     raise SystemExit(0)
