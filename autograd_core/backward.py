@@ -19,6 +19,7 @@ import numpy as np
 from . import tape
 from .blame import doubtful, note, spoilt, square
 from .kernels._memory import Block
+from .kernels.copying import copied
 from .op import REGISTRY, Plan, Traced
 from .tape import Keep, Leaf, Node, Packed, Pick, current, enable_grad, no_grad, observe, places, state, write_after
 from .tensor import Tensor, at
@@ -344,13 +345,18 @@ def accumulate(leaf: Leaf, g: Any, ours: bool, level: int) -> None:
     if isinstance(g, Tensor) and g.level == level:
         leaf.grad = g if leaf.grad is None else leaf.grad + g
     elif leaf.grad is None:
-        leaf.grad = at(g if ours else g.copy() if isinstance(g, (np.ndarray, Traced)) else np.array(g), None, level)
+        leaf.grad = at(g if ours else alone(g), None, level)
     else:
         with no_grad():
             leaf.grad.write(leaf.grad + at(_entry(g), None, level))
     for tensor, hook in leaf.after or ():
         if (t := tensor()) is not None:
             hook(t)
+
+
+def alone(g: Any) -> Any:
+    """A copy that nobody else has."""
+    return copied(g) if g.__class__ is np.ndarray else g.copy() if isinstance(g, Traced) else np.array(g)
 
 
 def _seed(y: Tensor, gradient: Any, who: str) -> Any:
@@ -434,7 +440,7 @@ def _result(entry: tuple | None, level: int) -> Tensor | None:
     g, ours = entry
     if isinstance(g, Tensor) and g.level == level:
         return g
-    return at(_entry(g) if ours or isinstance(g, Traced) else np.array(g), None, level)
+    return at(_entry(g) if ours or isinstance(g, Traced) else alone(g), None, level)
 
 
 Tensor.backward = backward

@@ -34,6 +34,7 @@ LEAST = {
     "conv.convolve": 64,
     "conv.convolve_input": 64,
     "conv.convolve_weight": 64,
+    "copying.copied": 32768,
     "cross_entropy.backward": 64,
     "cross_entropy.forward": 64,
     "ctc.ctc": 64,
