@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
 from operator import attrgetter
 from typing import Any
 
@@ -21,8 +20,8 @@ from .blame import doubtful, note, spoilt, square
 from .kernels._memory import Block
 from .kernels.copying import copied
 from .op import REGISTRY, Plan, Traced
-from .tape import Keep, Leaf, Node, Packed, Pick, current, enable_grad, no_grad, observe, places, state, write_after
-from .tensor import Tensor, at
+from .tape import Keep, Leaf, Node, Packed, Pick, current, enter, no_grad, observe, places, state, write_after
+from .tensor import Tensor, at, node_of
 
 by_index = attrgetter("index")
 _last = threading.local()  # the node of the last backward in this thread, for `explain`
@@ -207,7 +206,8 @@ def fitted(ct: Any, parent: Any, node: Node) -> Any:
     """A cotangent in the shape and type of what it belongs to: summed where that was broadcast, spread where it may."""
     if ct.shape != parent.shape:
         try:
-            ct = REGISTRY["fit_shape"].call(ct, shape=parent.shape)
+            fit = REGISTRY["fit_shape"]
+            ct = (fit.forward if ct.__class__ is np.ndarray else fit.call)(ct, shape=parent.shape)
         except ValueError:
             raise RuntimeError(
                 f"{node.name}: its gradient rule returned shape {ct.shape} for an input of shape {parent.shape}"
@@ -264,7 +264,7 @@ def pullback(
     `tracked` says whether they will be differentiated themselves; None: if they depend on leaves that are neither
     wanted nor named in `aside`.
     """
-    level, wanted, nodes = outputs[0].level, set(wanted), [y.grad_fn or y.node for y in outputs]
+    level, wanted, nodes = outputs[0].level, set(wanted), [node_of(y) for y in outputs]
     order = ancestors(nodes)
     if tracked is None:
         inside = wanted.union(aside)
@@ -279,33 +279,32 @@ def pullback(
         roots[node] = roots[node] + g if node in roots else g
     walk = Walk(roots, order, leading_to(order, wanted) if only_wanted else None, wanted, level, tracked=tracked)
     careful = bool(current().anomaly or level or (tape.user_code and any(map(_runs_user_code, order))))
-    with np.errstate(all="ignore"), _recording(tracked, level, cotangents):
-        found = walk.run(careful)
-        if not careful and any([doubtful(g) for g in found.values()]):
-            found, squares = settled(walk, found)
-            if not only_wanted and not tracked and any(map(spoilt, squares.values())):
-                note(walk, squares)
-        result = {node: (g, node in walk.ours) for node, g in found.items()}
+    before = state.mode
+    if tracked or not (level or any([isinstance(g, Traced) and (g.level > 0 or g.requires_grad) for g in cotangents])):
+        enter(grad=tracked)  # rules on plain arrays record nothing; on values that others trace, that is up to these
+    try:
+        found = gradients_of(walk, careful, told=not (only_wanted or tracked))
+    finally:
+        state.mode = before
+    result = {node: (g, node in walk.ours) for node, g in found.items()}
     if not retain and not (all_wanted and wanted - found.keys()):  # after an error the user may ask again
         walk.free()
     return result
 
 
-def settled(walk: Walk, found: dict) -> tuple[dict, dict]:
-    """What a walk finds if it is made again with care, where it has to be, and the squares of that."""
+@np.errstate(all="ignore")
+def gradients_of(walk: Walk, careful: bool, told: bool) -> dict:
+    """What a walk finds, made again with care where it has to be; and who is to be told of zeros and NaN is."""
+    found = walk.run(careful)
+    if careful or not any([doubtful(g) for g in found.values()]):
+        return found
     squares = {node: square(g) for node, g in found.items()}
     if any(s != s for s in squares.values()):
         found = walk.run(True)
         squares = {node: square(g) for node, g in found.items()}
-    return found, squares
-
-
-def _recording(tracked: bool, level: int, cotangents: Sequence) -> Any:
-    """The mode to walk in: rules on plain arrays record nothing; on values that others trace, that is up to these."""
-    if tracked:
-        return enable_grad()
-    traced = any(isinstance(g, Traced) and (g.level > 0 or g.requires_grad) for g in cotangents)
-    return nullcontext() if level or traced else no_grad()
+    if told and any(map(spoilt, squares.values())):
+        note(walk, squares)
+    return found
 
 
 def _runs_user_code(node: Any) -> bool:
@@ -327,9 +326,9 @@ def backward(
 ) -> None:
     """Add the gradients of this tensor to `.grad` of the leaves it was computed from (or of `inputs` only)."""
     g = _seed(self, gradient, "backward")
-    _last.root = weakref.ref(self.grad_fn or self.node)
+    _last.root = weakref.ref(node_of(self))
     chosen = None if inputs is None else _inputs(inputs, "backward")
-    wanted = [t.grad_fn or t.node for t in chosen or ()]
+    wanted = [node_of(t) for t in chosen or ()]
     for t in chosen or ():
         if not t.is_leaf:
             t.retain_grad()
@@ -422,7 +421,7 @@ def gradient(outputs, inputs, grad_outputs=None, *, create_graph=False, retain_g
         raise ValueError(f"gradient: {len(outputs)} outputs but {len(weights)} grad_outputs")
     seeds = [_seed(y, g, "gradient") for y, g in zip(outputs, weights)]
     inputs = _inputs(inputs, "gradient")
-    nodes = [x.grad_fn or x.node for x in inputs]
+    nodes = [node_of(x) for x in inputs]
     retain = create_graph if retain_graph is None else retain_graph
     found = pullback(
         outputs, seeds, nodes, retain=retain, tracked=create_graph, only_wanted=True, all_wanted=not allow_unused
