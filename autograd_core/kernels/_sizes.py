@@ -49,6 +49,7 @@ LEAST = {
     "elementwise.erf": 64,
     "elementwise.erfc": 64,
     "elementwise.gelu": 64,
+    "elementwise.gelu_slope": 64,
     "elementwise.gelu_tanh": 64,
     "elementwise.log_sigmoid": 64,
     "elementwise.maximum": 65536,
