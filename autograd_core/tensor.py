@@ -101,9 +101,7 @@ class Tensor(Traced):
     shape = property(lambda self: self.value.shape, doc="Its sizes.")
     dtype = property(lambda self: self.value.dtype, doc="The type of its entries.")
     ndim = property(lambda self: self.value.ndim, doc="The number of its axes.")
-    is_leaf = property(
-        lambda self: not isinstance(node_of(self), (Node, Pick)), doc="Whether no recorded call made it."
-    )
+    is_leaf = property(lambda self: not isinstance(node_of(self), (Node, Pick)), doc="Whether no call made it.")
     grad_fn = property(lambda self: None if self.is_leaf else node_of(self), doc="The call that made it.")
     _version = property(lambda self: version(self.value), doc="How often its memory was changed in place.")
 
