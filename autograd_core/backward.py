@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
 from operator import attrgetter
 from typing import Any
 
@@ -19,9 +18,10 @@ import numpy as np
 from . import tape
 from .blame import doubtful, note, spoilt, square
 from .kernels._memory import Block
+from .kernels.copying import copied
 from .op import REGISTRY, Plan, Traced
-from .tape import Keep, Leaf, Node, Packed, Pick, current, enable_grad, no_grad, observe, places, state, write_after
-from .tensor import Tensor, at
+from .tape import Keep, Leaf, Node, Packed, Pick, current, enter, no_grad, observe, places, state, write_after
+from .tensor import Tensor, at, node_of
 
 by_index = attrgetter("index")
 _last = threading.local()  # the node of the last backward in this thread, for `explain`
@@ -215,7 +215,8 @@ def fitted(ct: Any, parent: Any, node: Node) -> Any:
     """A cotangent in the shape and type of what it belongs to: summed where that was broadcast, spread where it may."""
     if ct.shape != parent.shape:
         try:
-            ct = REGISTRY["fit_shape"].call(ct, shape=parent.shape)
+            fit = REGISTRY["fit_shape"]
+            ct = (fit.forward if ct.__class__ is np.ndarray else fit.call)(ct, shape=parent.shape)
         except ValueError:
             raise RuntimeError(
                 f"{node.name}: its gradient rule returned shape {ct.shape} for an input of shape {parent.shape}"
@@ -272,7 +273,7 @@ def pullback(
     `tracked` says whether they will be differentiated themselves; None: if they depend on leaves that are neither
     wanted nor named in `aside`.
     """
-    level, wanted, nodes = outputs[0].level, set(wanted), [y.grad_fn or y.node for y in outputs]
+    level, wanted, nodes = outputs[0].level, set(wanted), [node_of(y) for y in outputs]
     order = ancestors(nodes)
     if tracked is None:
         inside = wanted.union(aside)
@@ -286,43 +287,37 @@ def pullback(
     for node, g in zip(nodes, cotangents):
         g = _root(g, level, tracked or (captured and not level))
         roots[node] = roots[node] + g if node in roots else g
-    walk = Walk(
-        roots,
-        order,
-        leading_to(order, wanted) if only_wanted else None,
-        wanted,
-        level,
-        tracked=tracked,
-        captured=captured and not level,
-    )
-    careful = bool(current().anomaly or captured or level or (tape.user_code and any(map(_runs_user_code, order))))
-    with np.errstate(all="ignore"), _recording(tracked, level, cotangents):
-        found = walk.run(careful)
-        if not careful and any([doubtful(g) for g in found.values()]):
-            found, squares = settled(walk, found)
-            if not only_wanted and not tracked and any(map(spoilt, squares.values())):
-                note(walk, squares)
-        result = {node: (g, node in walk.ours) for node, g in found.items()}
+    captured = captured and not level
+    only = leading_to(order, wanted) if only_wanted else None
+    walk = Walk(roots, order, only, wanted, level, tracked=tracked, captured=captured)
+    mode = current()
+    careful = bool(mode.anomaly or mode.capture or level or (tape.user_code and any(map(_runs_user_code, order))))
+    before = state.mode
+    if tracked or not (level or any([isinstance(g, Traced) and (g.level > 0 or g.requires_grad) for g in cotangents])):
+        enter(grad=tracked)  # rules on plain arrays record nothing; on values that others trace, that is up to these
+    try:
+        found = gradients_of(walk, careful, told=not (only_wanted or tracked))
+    finally:
+        state.mode = before
+    result = {node: (g, node in walk.ours) for node, g in found.items()}
     if not retain and not (all_wanted and wanted - found.keys()):  # after an error the user may ask again
         walk.free()
     return result
 
 
-def settled(walk: Walk, found: dict) -> tuple[dict, dict]:
-    """What a walk finds if it is made again with care, where it has to be, and the squares of that."""
+@np.errstate(all="ignore")
+def gradients_of(walk: Walk, careful: bool, told: bool) -> dict:
+    """What a walk finds, made again with care where it has to be; and who is to be told of zeros and NaN is."""
+    found = walk.run(careful)
+    if careful or not any([doubtful(g) for g in found.values()]):
+        return found
     squares = {node: square(g) for node, g in found.items()}
     if any(s != s for s in squares.values()):
         found = walk.run(True)
         squares = {node: square(g) for node, g in found.items()}
-    return found, squares
-
-
-def _recording(tracked: bool, level: int, cotangents: Sequence) -> Any:
-    """The mode to walk in: rules on plain arrays record nothing; on values that others trace, that is up to these."""
-    if tracked:
-        return enable_grad()
-    traced = any(isinstance(g, Traced) and (g.level > 0 or g.requires_grad) for g in cotangents)
-    return nullcontext() if level or traced else no_grad()
+    if told and any(map(spoilt, squares.values())):
+        note(walk, squares)
+    return found
 
 
 def _runs_user_code(node: Any) -> bool:
@@ -344,9 +339,9 @@ def backward(
 ) -> None:
     """Add the gradients of this tensor to `.grad` of the leaves it was computed from (or of `inputs` only)."""
     g = _seed(self, gradient, "backward")
-    _last.root = weakref.ref(self.grad_fn or self.node)
+    _last.root = weakref.ref(node_of(self))
     chosen = None if inputs is None else _inputs(inputs, "backward")
-    wanted = [t.grad_fn or t.node for t in chosen or ()]
+    wanted = [node_of(t) for t in chosen or ()]
     for t in chosen or ():
         if not t.is_leaf:
             t.retain_grad()
@@ -366,13 +361,18 @@ def accumulate(leaf: Leaf, g: Any, ours: bool, level: int) -> None:
     if isinstance(g, Tensor) and g.level == level and (capture is None or leaf.grad is None or g.requires_grad):
         leaf.grad = g if leaf.grad is None else leaf.grad + g
     elif leaf.grad is None:
-        leaf.grad = at(g if ours else g.copy() if isinstance(g, (np.ndarray, Traced)) else np.array(g), None, level)
+        leaf.grad = at(g if ours else alone(g), None, level)
     else:
         with no_grad():
             leaf.grad.write(leaf.grad + (g if isinstance(g, Tensor) else at(_entry(g), None, level)))
     for tensor, hook in leaf.after or ():
         if (t := tensor()) is not None:
             hook(t)
+
+
+def alone(g: Any) -> Any:
+    """A copy that nobody else has."""
+    return copied(g) if g.__class__ is np.ndarray else g.copy() if isinstance(g, Traced) else np.array(g)
 
 
 def _seed(y: Tensor, gradient: Any, who: str) -> Any:
@@ -438,7 +438,7 @@ def gradient(outputs, inputs, grad_outputs=None, *, create_graph=False, retain_g
         raise ValueError(f"gradient: {len(outputs)} outputs but {len(weights)} grad_outputs")
     seeds = [_seed(y, g, "gradient") for y, g in zip(outputs, weights)]
     inputs = _inputs(inputs, "gradient")
-    nodes = [x.grad_fn or x.node for x in inputs]
+    nodes = [node_of(x) for x in inputs]
     retain = create_graph if retain_graph is None else retain_graph
     found = pullback(
         outputs, seeds, nodes, retain=retain, tracked=create_graph, only_wanted=True, all_wanted=not allow_unused
@@ -456,7 +456,7 @@ def _result(entry: tuple | None, level: int) -> Tensor | None:
     g, ours = entry
     if isinstance(g, Tensor) and g.level == level:
         return g
-    return at(_entry(g) if ours or isinstance(g, Traced) else np.array(g), None, level)
+    return at(_entry(g) if ours or isinstance(g, Traced) else alone(g), None, level)
 
 
 Tensor.backward = backward

@@ -71,8 +71,11 @@ def written(parameters: str, given: str, listed: str, sized: bool) -> Callable:
 
 SPELLED = {
     names: tuple("".join(f", {form.format(n=n)}" for n in names) for form in ("{n}={n}", "'{n}': {n}"))
-    for names in ((), ("axis",), ("axis", "keepdims"), ("beta", "threshold"))
-}
+    for names in [
+        (), ("axis",), ("axis", "keepdims"), ("axis", "keepdims", "divisor"), ("axis", "largest", "keepdims"),
+        ("p", "axis", "keepdims"), ("beta", "threshold"), ("tables",), ("axes",),
+    ]
+}  # fmt: skip
 
 
 def unary(op: Op, general: Callable) -> Callable:

@@ -152,7 +152,7 @@ def current() -> Mode:
 NO_GRAD = Mode(grad=False)
 
 
-def _enter(**changes: Any) -> None:
+def enter(**changes: Any) -> None:
     """Change the mode of this thread; what every step does is prepared."""
     before = state.mode
     if before is None and changes == {"grad": False}:
@@ -166,7 +166,7 @@ def _enter(**changes: Any) -> None:
 def using(**changes) -> Iterator[None]:
     """Change the mode for a block."""
     before = state.mode
-    _enter(**changes)
+    enter(**changes)
     try:
         yield
     finally:
@@ -201,7 +201,7 @@ class _Switch(ContextDecorator):
 
     def __enter__(self):
         self.before = state.mode
-        _enter(**self.changes)
+        enter(**self.changes)
 
     def __exit__(self, *exc):
         state.mode = self.before
@@ -243,7 +243,7 @@ class set_grad_enabled(ContextDecorator):
         return type(self)(self.flag)
 
     def __enter__(self):
-        _enter(grad=self.flag)
+        enter(grad=self.flag)
 
     def __exit__(self, *exc):
         state.mode = self.before

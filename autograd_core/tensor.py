@@ -110,8 +110,8 @@ class Tensor(Traced):
     shape = property(lambda self: self.value.shape, doc="Its sizes.")
     dtype = property(lambda self: self.value.dtype, doc="The type of its entries.")
     ndim = property(lambda self: self.value.ndim, doc="The number of its axes.")
-    is_leaf = property(lambda self: not isinstance(_node(self), (Node, Pick)), doc="Whether no recorded call made it.")
-    grad_fn = property(lambda self: None if self.is_leaf else _node(self), doc="The call that made it.")
+    is_leaf = property(lambda self: not isinstance(node_of(self), (Node, Pick)), doc="Whether no call made it.")
+    grad_fn = property(lambda self: None if self.is_leaf else node_of(self), doc="The call that made it.")
     _version = property(lambda self: version(self.value), doc="How often its memory was changed in place.")
 
     def innermost(self) -> Any:
@@ -125,7 +125,7 @@ class Tensor(Traced):
     @property
     def requires_grad(self) -> bool:
         """Whether gradients flow back to it."""
-        return _node(self) is not None
+        return node_of(self) is not None
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
@@ -193,7 +193,7 @@ class Tensor(Traced):
 
     def retain_grad(self) -> None:
         """Keep the gradient of a computed tensor in `.grad`, as if it were a leaf."""
-        node = _node(self)
+        node = node_of(self)
         if node is None:
             raise RuntimeError("retain_grad: this tensor does not require gradients")
         if self.leaf is None:
@@ -208,7 +208,7 @@ class Tensor(Traced):
 
     def register_hook(self, hook: Callable) -> Handle:
         """Call `hook(grad)` when its gradient is known; what the hook returns, if anything, replaces the gradient."""
-        node = _node(self)
+        node = node_of(self)
         if node is None:
             raise RuntimeError("register_hook: this tensor does not require gradients")
         require_callable(hook, "register_hook")
@@ -316,7 +316,8 @@ def as_entry(y: Any) -> Any:
     return y if isinstance(y, (np.ndarray, Traced)) else np.asarray(y)
 
 
-def _node(t: Tensor) -> Any:
+def node_of(t: Tensor) -> Any:
+    """The node or leaf to which its gradient goes, as it is after all changes in place; None if there is none."""
     if t.origin is not None:
         refresh(t)
     return t.node

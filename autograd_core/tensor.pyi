@@ -1160,5 +1160,8 @@ def weakly(tensor: Tensor) -> Callable[[], Tensor | None]:
 def as_entry(y: Any) -> Tensor:
     """NumPy returns bare entries where the result has no axes; a tensor holds an array."""
 
+def node_of(t: Tensor) -> Tensor:
+    """The node or leaf to which its gradient goes, as it is after all changes in place; None if there is none."""
+
 def record(op: Op, y: Any, values: builtins.list, params: builtins.dict, parents: builtins.list, key: builtins.int) -> Node | None:
     """The node of a call whose result is y; `key` has a bit for each input that needs a gradient, and one above all."""

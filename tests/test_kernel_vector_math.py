@@ -120,3 +120,9 @@ def test_large_arguments_of_sine_and_cosine():
             eps = 4 * np.finfo(dtype).eps
             assert math.isclose(vector_trig.near_sin(x), vector_trig.sin(x), rel_tol=eps, abs_tol=eps / 8)
             assert math.isclose(vector_trig.near_cos(x), vector_trig.cos(x), rel_tol=eps, abs_tol=eps / 8)
+
+
+@pytest.mark.parametrize(("name", "x"), [("tanh", 0.500510156), ("gelu", -1.83504713)])
+def test_two_units_where_errors_were_largest(name, x):
+    """Of all float32 numbers, as `python -m benchmarks.accuracy --exhaustive` found them."""
+    assert accuracy.single(name, np.array([x, -x], "f"))[0] <= 2

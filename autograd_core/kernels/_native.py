@@ -37,6 +37,10 @@ SHARED = ir.FunctionType(VOID, [I64] * 5)
 SHORT, WORTH, NEAR = 9_000, 300_000, 200_000
 SPINS = 1 << 14  # rounds of looking, at most, where there is no such clock
 
+# How many chunks have been taken, in one word: from the front, by whoever opened the region, in its lower half, and
+# from the back, by workers, in its upper half.  So each finds in its cache what it has written or read the last time.
+FRONT, BACK = (1 << 32) - 1, 32
+
 acquire = types.ExternalFunction("PyThread_acquire_lock", types.int32(types.intp, types.int32))
 release = types.ExternalFunction("PyThread_release_lock", types.void(types.intp))
 
@@ -269,7 +273,7 @@ def region(pool, function, data, count, grain):
         helpers = load(pool, WORKERS)
     if load(pool, THREADS) - 1 < helpers:
         helpers = load(pool, THREADS) - 1
-    if helpers < 1 or 0 < expected < SHORT or not swap(pool, BUSY, 0, 1):
+    if helpers < 1 or chunks > FRONT >> 1 or 0 < expected < SHORT or not swap(pool, BUSY, 0, 1):
         for begin in range(0, count - grain, grain):
             call(function, begin, begin + grain, data)
         call(function, (chunks - 1) * grain, count, data)
@@ -285,15 +289,16 @@ def region(pool, function, data, count, grain):
     store(pool, NEXT, 0)
     store(pool, OPEN, helpers)
     add(pool, GENERATION, 1)
-    begin, mine = add(pool, NEXT, grain), 0
-    while begin < count:
+    mine, taken = 0, add(pool, NEXT, 1)
+    while (taken & FRONT) + (taken >> BACK) < chunks:
+        begin = (taken & FRONT) * grain
         if due >= 0 and ticks() - began >= due:
             for i in range(helpers):
                 if load(pool, SLEEPING + i) == 1 and swap(pool, SLEEPING + i, 1, 0):
                     wake(pool, i)
             due = -1
         call(function, begin, begin + grain if begin + grain < count else count, data)
-        begin, mine = add(pool, NEXT, grain), mine + 1
+        mine, taken = mine + 1, add(pool, NEXT, 1)
     took, rounds = ticks() - began, 0
     store(pool, OPEN, 0)
     while load(pool, ACTIVE) > 0:
@@ -319,10 +324,11 @@ def work(pool, index):
             if load(pool, OPEN) > index:
                 function, data = load(pool, FUNCTION), load(pool, DATA)
                 count, grain = load(pool, COUNT), load(pool, GRAIN)
-                begin = add(pool, NEXT, grain)
-                while begin < count:
+                chunks, taken = (count - 1) // grain + 1, add(pool, NEXT, 1 << BACK)
+                while (taken & FRONT) + (taken >> BACK) < chunks:
+                    begin = (chunks - 1 - (taken >> BACK)) * grain
                     call(function, begin, begin + grain if begin + grain < count else count, data)
-                    begin = add(pool, NEXT, grain)
+                    taken = add(pool, NEXT, 1 << BACK)
             add(pool, ACTIVE, -1)
             rounds, since = 0, ticks()
         elif rounds < SPINS and ticks() - since < NEAR:

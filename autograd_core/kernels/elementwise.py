@@ -47,7 +47,7 @@ STEPS = {
     name: f"{name}({{0}})"
     for name in (
         "cos", "cosh", "erf", "erfc", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "mish", "rsqrt",
-        "sigmoid", "silu", "sin", "sinh", "tanh", "gelu", "gelu_tanh", "log_sigmoid",
+        "sigmoid", "silu", "sin", "sinh", "tanh", "gelu", "gelu_slope", "gelu_tanh", "log_sigmoid",
     )
 }  # fmt: skip
 TRUTHS = {"eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_not", "isnan"}

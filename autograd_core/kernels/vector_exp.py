@@ -138,8 +138,8 @@ def exp_times(x, more, factor, factor_low):
     whole = x - n * pick(x, 0.693145752, 0.6931471803691238)
     rest = n * pick(x, 1.42860677e-06, 1.9082149292705877e-10) - more
     r = whole - rest
-    less = exp_less_one(r, (whole - r) - rest)
-    return ((factor * less + factor_low) + factor) * two_to(n + up) * down
+    curved = r * r * EXP(r) + ((whole - r) - rest)  # and with r it is exp - 1
+    return ((factor * r + (factor * curved + factor_low)) + factor) * two_to(n + up) * down
 
 
 @inline

@@ -78,10 +78,10 @@ SINH = Polynomial(
 
 
 @inline
-def quotient(a, d, low):
-    """a / (d + low) for d from 1 to 2 and a tiny `low`; for what is left after a division, 1 / d need not be known well."""
+def quotient(a, a_low, d, d_low):
+    """(a + a_low) / (d + d_low), d being from 1 to 2; for what is left after a division, 1 / d need not be known well."""
     q = a / d
-    return q + ((a - q * d) - q * low) * (like(d, 1.46) - d * like(d, 0.486))
+    return q + (((a - q * d) + a_low) - q * d_low) * (like(d, 1.46) - d * like(d, 0.486))
 
 
 # --- hyperbolic functions --------------------------------------------------------------------------------------------
@@ -89,10 +89,14 @@ def quotient(a, d, low):
 
 @inline
 def tanh(x):
-    m = expm1_down(like(x, -2) * abs(x))
+    t, lowest = like(x, -2) * abs(x), pick(x, -18.0, -38.0)
+    shifted, r, low = reduced(lowest if t < lowest else t)
+    scale = raised(like(x, 1), shifted)
+    part = exp_less_one(r, low) * scale
+    m = part + (scale - like(x, 1))  # exp(t) - 1
+    m_low = part - (m - (scale - like(x, 1)))
     d = like(x, 2) + m
-    y = quotient(-m, d, m - (d - like(x, 2)))
-    return signed(y, x)
+    return signed(quotient(-m, -m_low, d, (m - (d - like(x, 2))) + m_low), x)
 
 
 @inline
@@ -250,6 +254,20 @@ def gelu(x):
         near = square * (like(x, 0.3989422804) - square * (like(x, 0.0664903801) - square * like(x, 0.009973557)))
         y = x * like(x, 0.5) + near if t < like(x, 0.125) else y
     return x if x == like(x, 0) else y
+
+
+@inline
+def gelu_slope(x):
+    """The derivative of gelu."""
+    t = abs(x)
+    t = like(x, 40) if t > like(x, 40) else t
+    square, half = t * t, like(x, -0.5)
+    part = like(x, 1) / (t + pick(x, 2.5, 5.0))
+    u = (t - pick(x, 2.5, 5.0)) * part
+    factor = (u * TAIL(u) + pick(x, 0.7066566348075867, 0.769193049750063)) * part - t * like(x, 0.3989422804014327)
+    y = exp_times(half * square, half * fma(t, t, -square), factor, like(x, 0))
+    y = like(x, 1) - y if x > like(x, 0) else y
+    return y if x == x else x
 
 
 @inline

@@ -19,11 +19,11 @@ from .math import abs, exp, le, log, logical_and, logical_not, sigmoid, tanh, wh
 from .math import relu as rectified
 from .reduce import amax
 from .shape import chunk
-from .special import erfc, softmax, softmin  # noqa: F401
+from .special import softmax, softmin  # noqa: F401
 
 __all__ = ["celu", "hardshrink", "prelu", "rrelu", "selu", "threshold"]  # PyTorch has these beside torch.relu
 
-DENSITY, ROOT_HALF = 1 / math.sqrt(2 * math.pi), math.sqrt(0.5)
+DENSITY = 1 / math.sqrt(2 * math.pi)
 SLOPE, CUBIC = kernels.SLOPE, kernels.CUBIC
 ALPHA, SCALE = 1.6732632423543772, 1.0507009873554805  # of selu: for these, mean 0 and variance 1 stay
 
@@ -67,8 +67,8 @@ def _silu_slope(x):
 _SOFT = [*shapes("n m | ()", beta=[1.0, 2.5], threshold=[20.0]), *shapes("n m:large", beta=[4.0], threshold=[10.0])]
 
 # fmt: off
-normal_part = function(kernels.gelu, lambda x: 0.5 * erfc(x * -ROOT_HALF) + x * exp(-0.5 * x * x) * DENSITY,
-                       name="gelu")
+normal_part = function(kernels.gelu, lambda x: gelu_slope(x), name="gelu")
+gelu_slope  = function(kernels.gelu_slope, lambda x: exp(-0.5 * x * x) * (2 - x * x) * DENSITY, name="gelu_slope")
 tanh_part   = function(kernels.gelu_tanh, lambda x: _tanh_part(x), name="gelu_tanh")
 swish       = function(kernels.silu, lambda x: _silu_slope(x), name="silu")
 mish_of     = function(kernels.mish, lambda x: _mish_slope(x), name="mish")

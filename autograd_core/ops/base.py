@@ -68,10 +68,15 @@ def clone(x):
 
 
 def spread_out(x, shape):
-    """np.broadcast_to, at a tenth of its cost where there is one entry to spread."""
-    if x.__class__ is not np.ndarray or x.size != 1 or x.ndim > len(shape):
+    """np.broadcast_to, at a fraction of its cost where entries lie in order."""
+    if x.__class__ is not np.ndarray or (lead := len(shape) - x.ndim) < 0 or not x.flags.c_contiguous:
         return np.broadcast_to(x, shape)
-    y = np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))
+    strides = (0,) * lead
+    for n, wanted, step in zip(x.shape, shape[lead:], x.strides):
+        if n != wanted and n != 1:
+            return np.broadcast_to(x, shape)  # which says what is wrong
+        strides += (step if n == wanted else 0,)
+    y = np.ndarray(shape, x.dtype, x, 0, strides)
     y.flags.writeable = False
     return y
 
@@ -103,12 +108,12 @@ def broadcast_to(x, *, shape):
 )
 def fit_shape(x, *, shape):
     """Undo or do broadcasting: add up the axes along which x is larger than `shape`, spread where it is smaller."""
-    lead = np.ndim(x) - len(shape)
-    if lead < 0:
+    lead = x.ndim - len(shape)
+    if lead < 0 or not lead and 1 not in shape:
         return spread_out(x, shape)
-    axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 != x.shape[lead + i])
+    axes = tuple([*range(lead), *[lead + i for i, n in enumerate(shape) if n == 1 != x.shape[lead + i]]])
     x = add_up(x, tuple(a - x.ndim for a in axes), True) if axes else x
-    return spread_out(x.reshape(x.shape[lead:]), shape)
+    return spread_out(x.reshape(x.shape[lead:]) if lead else x, shape)
 
 
 def _put_in_each(size, values, batched, *, path):

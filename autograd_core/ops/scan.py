@@ -225,9 +225,15 @@ def cummin(x, dim):
     return Chosen(taken(x, places, dim), places)
 
 
-@rounded_once
 def prod(x, dim=None, keepdim=False, *, dtype=None):
     """The product of all entries, or along `dim`; the gradient is right whatever entries are zero."""
+    if dtype is None and dim is None and x.ndim == 1 and x.dtype.char != "e":
+        return reduce_prod(x, axis=-1, keepdims=keepdim)
+    return _prod(x, dim, keepdim) if dtype is None else _prod(x, dim, keepdim, dtype=dtype)
+
+
+@rounded_once
+def _prod(x, dim, keepdim, *, dtype=None):
     x, axis = typed(x, dtype), axes_of(x, dim, "prod")
     if len(axis) == x.ndim and not keepdim:
         x = x if len(axis) == 1 else reshape_to(x, shape=(count(x, axis),))

@@ -159,8 +159,9 @@ def argmin(x, dim=None, keepdim=False):
 def _place(x: Any, dim: Any, keepdim: bool, name: str) -> Any:
     ndim = x.ndim
     axis = EVERY[ndim] if dim is None or not ndim and one_axis(0, dim, name) else (one_axis(ndim, dim, name),)
-    demand_order(x, name)
-    demand_entries(x, axis, name)
+    if x.dtype.kind == "c" or 0 in x.shape:
+        demand_order(x, name)
+        demand_entries(x, axis, name)
     return arg_extreme(x, axis=axis, largest=name == "argmax", keepdims=keepdim)
 
 
