@@ -287,13 +287,20 @@ def memory(value: Any) -> Any:
 
 def mark_written(value: Any, where: str | None = None) -> None:
     """Note that a value's memory has just been changed, so that a backward that kept it can refuse."""
-    global latest_write
     owner = memory(value)
     if not isinstance(owner, np.ndarray):
         return
-    key, latest_write = id(owner), next(clock)
-    entry = _writes.get(key) or (weakref.ref(owner, lambda _: _writes.pop(key, None)), 0, 0)
-    _writes[key] = entry[0], latest_write, entry[2] + 1, where
+    mark_all_written([owner], where)
+
+
+def mark_all_written(owners: list[np.ndarray], where: str | None = None) -> None:
+    """The same for arrays that own their memory."""
+    global latest_write
+    latest_write = next(clock)
+    for owner in owners:
+        key = id(owner)
+        entry = _writes.get(key) or (weakref.ref(owner, lambda _, key=key: _writes.pop(key, None)), 0, 0)
+        _writes[key] = entry[0], latest_write, entry[2] + 1, where
 
 
 def write_after(value: Any, index: int) -> tuple | None:

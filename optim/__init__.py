@@ -1,1 +1,7 @@
-"""Optimizers, under PyTorch's names.  None is here yet; an update by hand goes under `autograd_core.no_grad()`."""
+"""Optimizers, under PyTorch's names."""
+
+from .adam import Adam, AdamW
+from .optimizer import Optimizer
+from .sgd import SGD
+
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer"]

@@ -340,7 +340,9 @@ def step(name: str, loop, reference, arrays: int, *scalars: float):
         return (*made, *scalars)
 
     compiled.__name__, compiled.__module__ = name, __name__
-    return choice(reference=whole, sample=sample, size=lambda p, *rest: p.size)(compiled)
+    chosen = choice(reference=whole, sample=sample, size=lambda p, *rest: p.size)(compiled)
+    chosen.loop, chosen.arrays, chosen.scalars = loop, arrays, scalars
+    return chosen
 
 
 S = 2.0**-100  # stands for the smallest numbers in samples
