@@ -1,7 +1,10 @@
-"""Optimizers, under PyTorch's names."""
+"""Optimizers, under PyTorch's names; schedules of their rates in `lr_scheduler`, averages of parameters in `swa_utils`."""
 
-from .adam import Adam, AdamW
+from .adam import Adam, Adamax, AdamW, NAdam, RAdam
+from .books import EquilibratedSGD, GradientNoise, Perceptron
+from .hooks import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from .layerwise import LAMB, LARS, Adafactor, Muon, SparseAdam
 from .optimizer import Optimizer
+from .rates import Adadelta, Adagrad, RMSprop
 from .sgd import SGD
-
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
+from .signs import ASGD, Lion, Rprop

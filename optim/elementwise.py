@@ -56,10 +56,11 @@ class Elementwise(Optimizer):
         work = [(k, group, stepped(group, self)) for k, group in enumerate(self.param_groups)]
         alone = watched()
         for k, group, (params, gradients) in work:
-            if alone:
-                self._one_by_one(group, params)
+            update = self.update(group)
+            if alone or not hasattr(update.op, "rule"):
+                self._one_by_one(group, params, update)
             elif params:
-                self._layout(k, group, params).step(self.update(group), gradients)
+                self._layout(k, group, params).step(update, gradients)
         return loss
 
     def _layout(self, k: int, group: dict[str, Any], params: list[Any]) -> Layout:
@@ -80,10 +81,14 @@ class Elementwise(Optimizer):
                 state[name] = from_numpy(np.array(state.get(name, value), np.float64))
         for name, value in self.slots(group).items():
             if state.get(name) is None:
-                state[name] = from_numpy(np.full_like(p.value, value))
+                state[name] = self.first(p, name, value)
 
-    def _one_by_one(self, group: dict[str, Any], params: list[Any]) -> None:
-        """The same as ops on tensors, for whoever watches."""
+    def first(self, p: Any, name: str, value: float) -> Tensor:
+        """What is remembered of each entry before the first step."""
+        return from_numpy(np.full_like(p.value, value))
+
+    def _one_by_one(self, group: dict[str, Any], params: list[Any], update: Update) -> None:
+        """Steps as ops on tensors: for whoever watches, and for rules that look at a parameter as a whole."""
         for p in params:
             self.remembered(group, p)
-            single(self.update(group), p, p.grad, self.state[p])
+            single(update, p, p.grad, self.state[p])

@@ -53,7 +53,9 @@ def plain(a: np.ndarray) -> np.ndarray:
 
 def single(update: Any, p: Any, gradient: Any, state: dict[str, Any]) -> None:
     """Step one parameter by the op, on tensors or, where entries are complex, on what lies below."""
-    held = [None if key is None else state[key] for key in update.keys]
+    held = [state.get(key) for key in update.keys]
+    if "step" in state and "step" not in update.keys:
+        state["step"] += 1
     if p.dtype.kind == "c":
         held = [None if t is None else plain(t.value) for t in held]
         update.op(plain(p.value), plain(gradient.value), *held, *update.rates, **update.settings)
@@ -148,6 +150,8 @@ class Part:
             _, leaders, which = np.unique(counters, axis=0, return_index=True, return_inverse=True)
             self.which[:] = which.reshape(-1)
         found = [self._asked(update, k, given[k]) for k in leaders]
+        if "step" in self.counted and "step" not in update.keys:
+            counters[leaders, self.counted.index("step")] += 1
         counters[:] = counters[np.asarray(leaders)[self.which]]
         return found[0][0], found[0][1], np.array([numbers for _, _, numbers in found], np.float64)
 

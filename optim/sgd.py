@@ -9,7 +9,7 @@ import numpy as np
 from autograd_core import from_numpy
 from autograd_core.ops import updates
 
-from .checks import not_negative
+from .checks import chosen, not_negative, settings
 from .elementwise import Elementwise, Update
 
 
@@ -30,11 +30,7 @@ class SGD(Elementwise):
         differentiable: bool = False,
         fused: bool | None = None,
     ):
-        defaults = dict(
-            lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov,
-            maximize=maximize, foreach=foreach, differentiable=differentiable, fused=fused,
-        )  # fmt: skip
-        super().__init__(params, defaults)
+        super().__init__(params, settings(locals()))
 
     def check(self, group: dict[str, Any]) -> None:
         not_negative(group, "SGD", "lr", "momentum", "weight_decay")
@@ -56,6 +52,6 @@ class SGD(Elementwise):
         super().remembered(group, p)
 
     def update(self, group: dict[str, Any]) -> Update:
-        names = "momentum", "dampening", "weight_decay", "nesterov", "maximize"
+        given = chosen(group, "momentum", "dampening", "weight_decay", "nesterov", "maximize")
         keys = ("momentum_buffer", "_taken") if group["momentum"] else (None, None)
-        return Update(updates.sgd_step, keys, (group["lr"],), {n: group[n] for n in names})
+        return Update(updates.sgd_step, keys, (group["lr"],), given)

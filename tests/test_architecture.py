@@ -21,7 +21,7 @@ CORE = ROOT / "autograd_core"
 # Every module of autograd_core, from the ground up.  Each may import what stands before it, kernels only each other.
 ORDER = """
     kernels.* samples errors op fused dtypes tape views vmap tensor shortcuts direct ops.axes ops.meanings ops.base ops.shape
-    ops.create ops.math ops.index ops.reduce ops.moments ops.products ops.sort ops.scan ops.scatter ops.updates
+    ops.create ops.math ops.index ops.reduce ops.moments ops.products ops.sort ops.scan ops.scatter ops.updates ops.layerwise
     ops.embedding ops.linear ops.convolution ops.linalg ops.fft ops.special ops.activations ops.normalization
     ops.dropout ops.loss_ops ops.losses ops.ctc ops.resampling ops.pooling ops.composed ops.attention ops.recurrent
     ops blame backward forward tree attributes functional jacobians random custom control anomaly gradcheck testing

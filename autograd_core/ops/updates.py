@@ -205,3 +205,14 @@ def asgd_step(
     weight[...] = 1 / max(1, t - t0)
     scalars = factor(scale, maximize), weight_decay, 1 - lambd * eta, eta, average_by
     return kernels.asgd, (average,), scalars
+
+
+@update(("parameter",))
+def equilibrated_step(
+    parameter, gradient, total, products, lr, scale=None, *, eps=1e-4, weight_decay=0.0, maximize=False
+):
+    """Steps by the gradient over the root of a mean of squared Hessian-vector products, `total` of which there are."""
+    count = max(float(products), 1.0)
+    _, least = limits(parameter)
+    scalars = factor(scale, maximize), weight_decay, 1.0, eps * sqrt(count), number(lr) * sqrt(count), 0.0, least
+    return kernels.rmsprop, (total,), scalars
