@@ -113,9 +113,7 @@ def binary(op: Op, general: Callable) -> Callable:
                     y = _constant(other, dtype)
             elif other.__class__ is not int:
                 return general(input, other)
-        elif (
-            other.__class__ in PLAIN and other.origin is None and (input.__class__ is float or input.__class__ is int)
-        ):
+        elif other.__class__ in PLAIN and other.origin is None and (input.__class__ is float or input.__class__ is int):
             tensor = other
             y = other.value
             dtype = y.dtype

@@ -167,7 +167,13 @@ class Perceptron(Optimizer):
         x, t = array_of(inputs), array_of(targets)
         rows = t.reshape(len(x), -1)
         units = len(weight) if weight.ndim == 2 else 1
-        if weight.ndim > 2 or x.ndim != 2 or x.shape[1] != weight.shape[-1] or rows.shape[1] != units or not np.isin(t, (0, 1)).all():
+        if (
+            weight.ndim > 2
+            or x.ndim != 2
+            or x.shape[1] != weight.shape[-1]
+            or rows.shape[1] != units
+            or not np.isin(t, (0, 1)).all()
+        ):
             raise ValueError(
                 f"Perceptron.step: a weight of shape {weight.shape} needs inputs (examples, {weight.shape[-1]}) and, for "
                 f"each, {units} target(s) of 0 or 1, got {x.shape} and {t.shape}"

@@ -46,7 +46,9 @@ def shares(group: dict[str, Any], who: str, name: str, count: int = 2) -> None:
         raise ValueError(f"{who}: {name} must be {count} numbers, like {(0.9, 0.999)[:count]}, got {values!r}")
     for k, value in enumerate(values):
         if not 0 <= number(value, who, f"{name}[{k}]") < 1:
-            raise ValueError(f"{who}: {name}[{k}] must be from 0 up to, but not, 1, got {value}: 1 would forget nothing")
+            raise ValueError(
+                f"{who}: {name}[{k}] must be from 0 up to, but not, 1, got {value}: 1 would forget nothing"
+            )
 
 
 def share(group: dict[str, Any], who: str, name: str) -> None:
@@ -59,4 +61,6 @@ def refuse_complex(params: list[Any], who: str) -> None:
     """Raise if a parameter is complex."""
     for p in params:
         if p.dtype.kind == "c":
-            raise ValueError(f"{who}: its rule has no meaning for complex parameters, like this one of {p.dtype}; use Adam")
+            raise ValueError(
+                f"{who}: its rule has no meaning for complex parameters, like this one of {p.dtype}; use Adam"
+            )

@@ -94,7 +94,9 @@ class Adafactor(Elementwise):
         not_negative(group, "Adafactor", "lr", "weight_decay")
         at_least(group, "Adafactor", 1, "d")
         if not group["beta2_decay"] <= 0:
-            raise ValueError(f"Adafactor: beta2_decay must be at most 0, got {group['beta2_decay']}: a power of the step")
+            raise ValueError(
+                f"Adafactor: beta2_decay must be at most 0, got {group['beta2_decay']}: a power of the step"
+            )
         if len(group["eps"]) != 2 or not all(e is None or e >= 0 for e in group["eps"]):
             raise ValueError(f"Adafactor: eps must be two numbers from 0 on, like (None, 1e-3), got {group['eps']}")
         refuse_complex(group["params"], "Adafactor")
@@ -203,5 +205,3 @@ class SparseAdam(Elementwise):
     def update(self, group: dict[str, Any]) -> Update:
         given = chosen(group, "betas", "eps", "maximize")
         return Update(layerwise.sparse_adam_step, ("exp_avg", "exp_avg_sq", "step"), (group["lr"],), given)
-
-

@@ -35,7 +35,9 @@ def stepped(group: dict[str, Any], optimizer: Any) -> tuple[list[Any], list[np.n
 def check_gradient(g: Any, v: Any, who: str) -> None:
     """Raise if a gradient does not belong to a parameter."""
     if not isinstance(g, np.ndarray) or not isinstance(v, np.ndarray):
-        raise TypeError(f"{who}: a parameter or its gradient belongs to a transform that has not ended; step outside of it")
+        raise TypeError(
+            f"{who}: a parameter or its gradient belongs to a transform that has not ended; step outside of it"
+        )
     if g.shape != v.shape or g.dtype != v.dtype:
         raise ValueError(
             f"{who}: a parameter of shape {v.shape} {v.dtype} has a gradient of shape {g.shape} {g.dtype}: the parameter "

@@ -79,7 +79,9 @@ class Optimizer(Hooked):
         self._check_new(group, who)
         for name, default in self.defaults.items():
             if default is required and name not in group:
-                raise ValueError(f"{who}: {name} has no default: give the group one, as in {{'params': ..., {name!r}: ...}}")
+                raise ValueError(
+                    f"{who}: {name} has no default: give the group one, as in {{'params': ..., {name!r}: ...}}"
+                )
             group.setdefault(name, default)
         refuse_differentiable(group, who)
         self.check(group)
@@ -100,7 +102,9 @@ class Optimizer(Hooked):
             known.add(id(p))
         if self.param_groups and ("param_names" in group) != ("param_names" in self.param_groups[0]):
             which = ("without", "with") if "param_names" in group else ("with", "without")
-            raise ValueError(f"{who}: groups {which[0]} names are there already, this one is {which[1]}: use one way for all")
+            raise ValueError(
+                f"{who}: groups {which[0]} names are there already, this one is {which[1]}: use one way for all"
+            )
 
     # --- state ---
 
@@ -159,7 +163,9 @@ def hook_result(given: Any, args: tuple, options: dict) -> tuple[tuple, dict]:
         return args, options
     if isinstance(given, tuple) and len(given) == 2:
         return given
-    raise RuntimeError(f"step: a hook before a step returns None or (args, kwargs), got {type(given).__name__} {given!r:.40}")
+    raise RuntimeError(
+        f"step: a hook before a step returns None or (args, kwargs), got {type(given).__name__} {given!r:.40}"
+    )
 
 
 def evaluated(closure: Callable[[], Any] | None) -> Any:
@@ -181,7 +187,9 @@ def groups_of(params: Any, who: str) -> list[dict[str, Any]]:
     if isinstance(params, Tensor):
         raise TypeError(f"{who}: expected several parameters, got one Tensor; put it in a list: [parameter]")
     if not isinstance(params, Iterable) or isinstance(params, (str, Mapping)):
-        raise TypeError(f"{who}: expected parameters, like model.parameters(), got {type(params).__name__} {params!r:.40}")
+        raise TypeError(
+            f"{who}: expected parameters, like model.parameters(), got {type(params).__name__} {params!r:.40}"
+        )
     given = list(params) if not isinstance(params, (set, frozenset)) else refuse_set(who)
     if not given:
         raise ValueError(

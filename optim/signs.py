@@ -34,7 +34,9 @@ class Rprop(Elementwise):
         if not 0 < less < 1 < more:
             raise ValueError(f"Rprop: etas are a factor below 1 and one above, like (0.5, 1.2), got {group['etas']}")
         if not 0 <= group["step_sizes"][0] <= group["step_sizes"][1]:
-            raise ValueError(f"Rprop: step_sizes are the least and the most, like (1e-6, 50), got {group['step_sizes']}")
+            raise ValueError(
+                f"Rprop: step_sizes are the least and the most, like (1e-6, 50), got {group['step_sizes']}"
+            )
 
     def slots(self, group: dict[str, Any]) -> dict[str, float]:
         return {"prev": 0.0, "step_size": number(group["lr"], "Rprop", "lr")}

@@ -48,7 +48,9 @@ def loaded(optimizer: Any, given: Mapping[str, Any]) -> None:
         changed = hook(optimizer, given)
         given = given if changed is None else changed
     if missing := {"state", "param_groups"} - set(given):
-        raise ValueError(f"{who}: {' and '.join(sorted(missing))} missing; it has {', '.join(map(repr, given)) or 'nothing'}")
+        raise ValueError(
+            f"{who}: {' and '.join(sorted(missing))} missing; it has {', '.join(map(repr, given)) or 'nothing'}"
+        )
     groups = matched(optimizer, given["param_groups"], who)
     places = {number: (group, p) for group, saved in groups for number, p in zip(saved["params"], group["params"])}
     state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
