@@ -75,11 +75,14 @@ class Elementwise(Optimizer):
 
     def remembered(self, group: dict[str, Any], p: Any) -> None:
         """See to it that all is there that is remembered of a parameter."""
+        counters, slots = self.counters(group), self.slots(group)
+        if not counters and not slots:
+            return
         state = self.state[p]
-        for name, value in self.counters(group).items():
+        for name, value in counters.items():
             if not isinstance(state.get(name), Tensor):
                 state[name] = from_numpy(np.array(state.get(name, value), np.float64))
-        for name, value in self.slots(group).items():
+        for name, value in slots.items():
             if state.get(name) is None:
                 state[name] = self.first(p, name, value)
 
@@ -91,4 +94,4 @@ class Elementwise(Optimizer):
         """Steps as ops on tensors: for whoever watches, and for rules that look at a parameter as a whole."""
         for p in params:
             self.remembered(group, p)
-            single(update, p, p.grad, self.state[p])
+            single(update, p, p.grad, self.state.get(p, {}))

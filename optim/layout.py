@@ -82,11 +82,13 @@ class Layout:
     def _arrays(self, params: list[Any]) -> list[Any]:
         """All arrays: the parameters, then for each what is remembered of it."""
         names, state = self.names, self.state
+        if not names:
+            return [p.value for p in params]
         return [p.value for p in params] + [s[n].value for s in map(state.__getitem__, params) for n in names]
 
     def _kind(self, p: Any, slots: tuple[str, ...]) -> str:
         """The letter of the type in which a parameter can be part of one call; empty if it cannot."""
-        state = self.state[p]
+        state = self.state.get(p, {})
         if not p.value.flags.writeable:
             raise RuntimeError(f"step: a parameter of shape {p.value.shape} is read-only memory; clone() it first")
         arrays = [p.value, *(state[n].value for n in slots)]
@@ -108,7 +110,7 @@ class Layout:
             part.step(update, gradients)
         for k in self.alone:
             p = self.params[k]
-            single(update, p, p.grad, self.state[p])
+            single(update, p, p.grad, self.state.get(p, {}))
 
 
 class Part:
@@ -117,7 +119,7 @@ class Part:
     def __init__(self, layout: Layout, kind: str, rows: list[int], counters: int):
         self.kind, self.rows, self.all = kind, rows, len(rows) == len(layout.params)
         params = [layout.params[k] for k in rows]
-        states = [layout.state[p] for p in params]
+        states = [layout.state.get(p, {}) for p in params]
         self.counted, self.slots = layout.names[:counters], layout.names[counters:]
         self.counters = np.array([[s[n].item() for n in self.counted] for s in states]).reshape(len(rows), counters)
         for s, numbers in zip(states, self.counters):

@@ -47,8 +47,9 @@ class SGD(Elementwise):
         return {"momentum_buffer": 0.0} if group["momentum"] else {}
 
     def remembered(self, group: dict[str, Any], p: Any) -> None:
-        if self.state[p].get("momentum_buffer") is not None and "_taken" not in self.state[p]:
-            self.state[p]["_taken"] = from_numpy(np.ones(()))  # loaded: not the first step, which has no dampening
+        state = self.state.get(p, {})
+        if state.get("momentum_buffer") is not None and "_taken" not in state:
+            state["_taken"] = from_numpy(np.ones(()))  # loaded: not the first step, which has no dampening
         super().remembered(group, p)
 
     def update(self, group: dict[str, Any]) -> Update:

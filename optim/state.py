@@ -106,7 +106,7 @@ def own(value: Any, dtype: Any = None, always: bool = False) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(own(v, dtype) for v in value)
     if isinstance(value, Tensor) or (hasattr(value, "__array__") and not isinstance(value, np.generic)):
-        array = np.array(value.value if isinstance(value, Tensor) else value)
+        array = np.array(value.value if isinstance(value, Tensor) else np.asarray(value))
         fits = dtype is not None and array.dtype.kind in "fc" and dtype.kind in "fc" and (array.ndim or always)
         return from_numpy(array.astype(dtype) if fits else array)
     return deepcopy(value)

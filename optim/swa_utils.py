@@ -140,7 +140,7 @@ class AveragedModel:
             with no_grad():
                 for k, p in enumerate(self.module):
                     p.copy_(Tensor(np.asarray(inner[str(k)])))
-        self.n_averaged = Tensor(np.array(state_dict["n_averaged"], np.int64))
+        self.n_averaged = Tensor(np.array(np.asarray(state_dict["n_averaged"]), np.int64))
 
 
 def parts(model: Any, buffers: bool) -> list[Any]:

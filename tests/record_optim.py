@@ -15,7 +15,6 @@ import numpy as np
 from optimizers import GRID, built, cases, follow, label, ours, problem, shadow
 from schedules import SCHEDULES, STEPS, advance, start
 
-
 FILE = Path(__file__).parent / "data" / "optim.npz"
 RECORDED = {"Muon", "SparseAdam", "LBFGS"} ^ set(GRID)  # those that see no more than the gradients, in full precision
 

@@ -321,7 +321,7 @@ def step(name: str, loop, reference, arrays: int, *scalars: float):
         p, rest = args[0], args[1:arrays]
         usual = p.dtype.char in TINY and p.flags.carray
         for a in rest:
-            usual = usual and a.dtype is p.dtype and a.flags.c_contiguous
+            usual = usual and (a.dtype is p.dtype or a.dtype == p.dtype) and a.flags.c_contiguous
         if not usual or p.size == 0:
             return whole(*args)
         flat = args[:arrays] if p.ndim == 1 else [a.reshape(-1) for a in args[:arrays]]

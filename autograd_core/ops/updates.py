@@ -118,6 +118,8 @@ def nadam_step(
     now, then = (b1 * (1 - 0.5 * 0.96 ** (k * momentum_decay)) for k in (t, t + 1))
     product *= now
     reached = float(product)
+    if reached < kernels.TINY["f"]:
+        product[...] = 0
     direct, ahead = lr * (1 - now) / (1 - reached), lr * then / (1 - reached * then)
     tiny, least = limits(parameter, 1 - b2)
     decay, shrink = (0.0, 1 - lr * weight_decay) if decoupled else (weight_decay, 1.0)
