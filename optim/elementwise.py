@@ -9,7 +9,7 @@ import numpy as np
 
 from autograd_core import Tensor, from_numpy
 
-from .layout import Layout, single, stepped
+from .layout import Layout, check_gradient, single, stepped
 from .optimizer import Optimizer, evaluated, watched
 
 
@@ -53,15 +53,24 @@ class Elementwise(Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change the parameters that have gradients; `closure` computes the loss anew, and is what step returns."""
         loss = evaluated(closure)
-        work = [(k, group, stepped(group, self)) for k, group in enumerate(self.param_groups)]
-        alone = watched()
-        for k, group, (params, gradients) in work:
-            update = self.update(group)
-            if alone or not hasattr(update.op, "rule"):
-                self._one_by_one(group, params, update)
-            elif params:
-                self._layout(k, group, params).step(update, gradients)
+        ready = [self._ready(k, group) for k, group in enumerate(self.param_groups)]
+        for go in ready:
+            go()
         return loss
+
+    def _ready(self, k: int, group: dict[str, Any]) -> Callable[[], None]:
+        """What steps a group, after all that can be wrong has been looked at."""
+        params, gradients = stepped(group)
+        update, who = self.update(group), f"{type(self).__name__}.step"
+        if not params:
+            return lambda: None
+        if watched() or not hasattr(update.op, "rule"):
+            for p, g in zip(params, gradients):
+                check_gradient(g, p.value, who)
+            return lambda: self._one_by_one(group, params, update)
+        laid = self._layout(k, group, params)
+        accepted = laid.accepted(gradients, who)
+        return lambda: laid.step(update, accepted)
 
     def _layout(self, k: int, group: dict[str, Any], params: list[Any]) -> Layout:
         """The arrangement of these parameters for one call; made anew if anything has changed."""

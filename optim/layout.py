@@ -7,6 +7,8 @@ have been stepped equally often.
 
 from __future__ import annotations
 
+from math import prod
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -14,22 +16,17 @@ import numpy as np
 from autograd_core import tape
 from autograd_core.kernels import together
 
+SHAPE, DTYPE, STRIDES = np.ndarray.shape.__get__, np.ndarray.dtype.__get__, np.ndarray.strides.__get__  # type: ignore
 SMALL = 64  # entries: with fewer, NumPy is quick enough, and nothing waits for a compiler
 
 
-def stepped(group: dict[str, Any], optimizer: Any) -> tuple[list[Any], list[np.ndarray]]:
-    """The parameters of a group that have gradients, and these; raises if one of them cannot be used."""
-    params, gradients = [], []
-    for p in group["params"]:
-        leaf = p.leaf
-        if leaf is None or leaf.grad is None:
-            continue
-        g, v = leaf.grad.value, p.value
-        if g.shape != v.shape or g.dtype is not v.dtype or g.__class__ is not np.ndarray:
-            check_gradient(g, v, f"{type(optimizer).__name__}.step")
-        params.append(p)
-        gradients.append(g)
-    return params, gradients
+def stepped(group: dict[str, Any]) -> tuple[list[Any], list[np.ndarray]]:
+    """The parameters of a group that have gradients, and these."""
+    try:
+        return group["params"], [p.leaf.grad.value for p in group["params"]]
+    except AttributeError:  # some have none
+        params = [p for p in group["params"] if p.grad is not None]
+        return params, [p.grad.value for p in params]
 
 
 def check_gradient(g: Any, v: Any, who: str) -> None:
@@ -66,18 +63,26 @@ def single(update: Any, p: Any, gradient: Any, state: dict[str, Any]) -> None:
         update.op(p, gradient, *held, *update.rates, **update.settings)
 
 
+def strides_of(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Those of an array whose entries lie in order."""
+    return tuple(itemsize * prod(shape[k + 1 :]) for k in range(len(shape)))
+
+
 class Layout:
     """Parameters with what is remembered of them: parts that go in one call each, by type, and those that go alone."""
 
     def __init__(self, params: list[Any], state: dict[Any, dict[str, Any]], names: tuple[str, ...], counters: int):
-        self.params, self.state, self.names = params, state, names
+        self.params, self.state, self.names = list(params), state, names
         kinds = [self._kind(p, names[counters:]) for p in params]
         parts = {kind: [k for k, other in enumerate(kinds) if other == kind] for kind in {*kinds} - {""}}
         small = {kind for kind, rows in parts.items() if sum(params[k].value.size for k in rows) < SMALL}
         self.alone = [k for k, kind in enumerate(kinds) if not kind or kind in small]
         self.parts = [Part(self, kind, rows, counters) for kind, rows in parts.items() if kind not in small]
-        self.ids, self.arrays = [id(p) for p in params], self._arrays(params)
-        self.places = [id(a) for a in self.arrays]
+        self.arrays = self._arrays(params)
+        self.places = list(map(id, self.arrays))
+        values = [p.value for p in params]
+        self.shapes, self.dtypes = [v.shape for v in values], [v.dtype for v in values]
+        self.strides = [strides_of(v.shape, v.itemsize) for v in values]
 
     def _arrays(self, params: list[Any]) -> list[Any]:
         """All arrays: the parameters, then for each what is remembered of it."""
@@ -97,12 +102,24 @@ class Layout:
 
     def holds(self, params: list[Any], names: tuple[str, ...]) -> bool:
         """Whether these are the parameters, and all arrays still those that were laid out."""
-        if self.names != names or list(map(id, params)) != self.ids:
+        if self.names != names or len(params) != len(self.params) or not all(map(is_, params, self.params)):
             return False
         try:
             return list(map(id, self._arrays(params))) == self.places
         except (KeyError, AttributeError):
             return False
+
+    def accepted(self, gradients: list[Any], who: str) -> list[np.ndarray]:
+        """Gradients whose entries lie in order, as a part wants them; raises if they do not fit."""
+        try:
+            if [*map(SHAPE, gradients)] == self.shapes and [*map(DTYPE, gradients)] == self.dtypes:
+                if [*map(STRIDES, gradients)] == self.strides:
+                    return gradients
+        except TypeError:
+            pass  # one is no array: the check says what it is
+        for p, g in zip(self.params, gradients):
+            check_gradient(g, p.value, who)
+        return [np.ascontiguousarray(g).reshape(g.shape) for g in gradients]
 
     def step(self, update: Any, gradients: list[np.ndarray]) -> None:
         """One step of all parameters."""
@@ -131,33 +148,39 @@ class Part:
         wide = [v.size * (2 if v.dtype.kind == "c" else 1) for v in self.values]
         self.starts = together.starts_of(wide)
         self.records = np.array([[id(v), 0, *(id(h[n]) for n in self.slots)] for v, h in zip(self.values, self.held)])
-        self.which = np.zeros(len(rows), np.int64)
+        self.which = self.zeros = np.zeros(len(rows), np.int64)
 
     def step(self, update: Any, gradients: list[np.ndarray]) -> None:
         """One step of all."""
         given = gradients if self.all else [gradients[k] for k in self.rows]
-        given = [g if g.flags.c_contiguous else np.ascontiguousarray(g) for g in given]
         self.records[:, 1] = list(map(id, given))
         kernel, keys, numbers = self._numbers(update, given)
         columns = [0, 1, *(2 + self.slots.index(key) for key in keys)]
         usual = len(columns) == self.records.shape[1] and columns == sorted(columns)
         records = self.records if usual else np.ascontiguousarray(self.records[:, columns])
-        together.run(kernel, self.kind, self.starts, records, self.which, numbers)
+        which = self.which if len(numbers) > 1 else self.zeros
+        together.run(kernel, self.kind, self.starts, records, which, numbers)
         tape.mark_all_written(self.owners)
 
     def _numbers(self, update: Any, given: list[np.ndarray]) -> tuple[Any, list[str], np.ndarray]:
         """What the rule says: the kernel, what it takes, and a row of numbers for each kind of history."""
         counters = self.counters
-        if counters.shape[1] == 0 or (counters == counters[0]).all():
-            self.which[:], leaders = 0, [0]
-        else:
-            _, leaders, which = np.unique(counters, axis=0, return_index=True, return_inverse=True)
-            self.which[:] = which.reshape(-1)
+        alike = counters.shape[1] == 0 or bool((counters == counters[0]).all())
+        leaders = [0] if alike else self._kinds()
         found = [self._asked(update, k, given[k]) for k in leaders]
         if "step" in self.counted and "step" not in update.keys:
             counters[leaders, self.counted.index("step")] += 1
-        counters[:] = counters[np.asarray(leaders)[self.which]]
+        if alike:
+            counters[1:] = counters[0]
+        else:
+            counters[:] = counters[np.array(leaders)[self.which]]
         return found[0][0], found[0][1], np.array([numbers for _, _, numbers in found], np.float64)
+
+    def _kinds(self) -> list[int]:
+        """One parameter of each history; whose history each of them has is noted."""
+        _, leaders, which = np.unique(self.counters, axis=0, return_index=True, return_inverse=True)
+        self.which = which.reshape(-1)
+        return leaders.tolist()
 
     def _asked(self, update: Any, k: int, gradient: np.ndarray) -> tuple[Any, list[str], tuple]:
         """The rule's answer for one parameter, whose counters it moves on."""

@@ -86,7 +86,7 @@ class Search:
         while not done and self.rounds < self.most:
             if abs(bracket[1].t - bracket[0].t) * size < self.tolerance:
                 break
-            t, slow = inside(bracket, cubic(*bracket), slow)
+            t, slow = inside(bracket, cubic(bracket[0], bracket[1]), slow)
             new = self.at(t)
             self.rounds += 1
             if self.too_high(new) or new.value >= bracket[low].value:

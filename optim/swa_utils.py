@@ -80,7 +80,7 @@ class AveragedModel:
     ):
         if avg_fn is not None and multi_avg_fn is not None:
             raise ValueError("AveragedModel: give avg_fn, for a tensor, or multi_avg_fn, for lists, not both")
-        self.module = [p.detach().clone() for p in model] if isinstance(model, (list, tuple)) else deepcopy(model)
+        self.module: Any = [p.detach().clone() for p in model] if isinstance(model, (list, tuple)) else deepcopy(model)
         self.n_averaged = Tensor(np.zeros((), np.int64))
         self.avg_fn, self.multi_avg_fn, self.use_buffers = avg_fn, multi_avg_fn, use_buffers
 

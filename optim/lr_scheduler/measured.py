@@ -55,7 +55,7 @@ class ReduceLROnPlateau(LRScheduler):
             return value < self.best * (1.0 - self.threshold) if low else value > self.best * (self.threshold + 1.0)
         return value < self.best - self.threshold if low else value > self.best + self.threshold
 
-    def step(self, metrics: Any, epoch: int | None = None) -> None:
+    def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
         """Take note of a value, and reduce the rates if it is time."""
         value = float(metrics)
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
@@ -127,7 +127,7 @@ class BoldDriver(LRScheduler):
         self.optimizer, self.up, self.down, self.min_lr = optimizer, up, down, min_lr
         self.last_epoch, self.before, self._last_lr = 0, math.inf, rates(optimizer)
 
-    def step(self, metrics: Any, epoch: int | None = None) -> None:
+    def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
         """Take note of a loss."""
         value = float(metrics)
         factor = self.up if value <= self.before else self.down
