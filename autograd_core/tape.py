@@ -275,6 +275,11 @@ def observe(op: Op, args: tuple, params: dict, result: Any) -> None:
         observer(op, args, params, result)
 
 
+def unwatched() -> Any:
+    """A block of which nobody who watches is told: what is done in it once need not be done again."""
+    return using(observers=(), capture=None)
+
+
 def live(place: dict, name: str) -> Any:
     """The number place[name], which code that was captured asks for anew each time: rates that schedules change."""
     capture = current().capture

@@ -22,13 +22,13 @@ CORE = ROOT / "autograd_core"
 # Every module of autograd_core, from the ground up.  Each may import what stands before it, kernels only each other.
 ORDER = """
     kernels.* samples errors op fused dtypes tape views vmap tensor shortcuts direct ops.axes ops.meanings ops.base ops.shape
-    ops.create ops.math ops.padding ops.index ops.reduce ops.moments ops.products ops.sort ops.scan ops.scatter ops.updates
+    ops.create ops.math ops.padding ops.index ops.reduce ops.moments ops.products ops.sort ops.scan ops.scatter ops.updates ops.layerwise
     ops.embedding ops.linear ops.convolution ops.linalg ops.fft ops.special ops.activations ops.normalization
     ops.dropout ops.loss_ops ops.losses ops.ctc ops.resampling ops.pooling ops.composed ops.attention ops.recurrent
     ops blame backward forward tree attributes functional jacobians random custom control anomaly gradcheck testing
-    compiled.program compiled.guards compiled.capture compiled.compare compiled.memory compiled.emit compiled.lines
-    compiled.passes.order compiled.passes.dead compiled.passes.copies compiled.passes.split compiled.passes.fuse
-    compiled.passes compiled.replay compiled.function compiled numpy_functions numpy_linalg interop stubs __main__
+    compiled.program compiled.guards compiled.capture compiled.compare compiled.memory compiled.emit compiled.lines compiled.steps
+    compiled.passes.order compiled.passes.dead compiled.passes.copies compiled.passes.split compiled.passes.join
+    compiled.passes.fuse    compiled.passes compiled.replay compiled.function compiled numpy_functions numpy_linalg interop stubs __main__
 """.split()
 
 # The few imports that point the other way; each is made inside a function, after everything is loaded.
@@ -215,5 +215,6 @@ def test_functions_are_short(record_property):
 
 
 def test_nothing_is_called_utils():
+    known = {"swa_utils.py", "test_nn_utils.py"}  # PyTorch's path, and the test of a package of PyTorch's name
     found = [p for p in ROOT.rglob("*util*.py") if not {".venv", "build", "site-packages"} & set(p.parts)]
-    assert [p.name for p in found] in ([], ["test_nn_utils.py"])  # the test of a package that has its name from PyTorch
+    assert not [p for p in found if p.name not in known]

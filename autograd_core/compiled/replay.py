@@ -15,7 +15,7 @@ from ..errors import CaptureError
 from ..tape import Leaf, mark_all, mark_written, writes_of
 from ..tensor import Tensor, at
 from ..tree import flatten
-from . import lines  # noqa: F401 - declares how calls are written
+from . import lines, steps  # noqa: F401 - declare how calls are written
 from .capture import UNSEEN, Capture
 from .emit import emitted
 from .passes import improved

@@ -321,7 +321,7 @@ def step(name: str, loop, reference, arrays: int, *scalars: float):
         p, rest = args[0], args[1:arrays]
         usual = p.dtype.char in TINY and p.flags.carray
         for a in rest:
-            usual = usual and a.dtype is p.dtype and a.flags.c_contiguous
+            usual = usual and (a.dtype is p.dtype or a.dtype == p.dtype) and a.flags.c_contiguous
         if not usual or p.size == 0:
             return whole(*args)
         flat = args[:arrays] if p.ndim == 1 else [a.reshape(-1) for a in args[:arrays]]
@@ -340,7 +340,9 @@ def step(name: str, loop, reference, arrays: int, *scalars: float):
         return (*made, *scalars)
 
     compiled.__name__, compiled.__module__ = name, __name__
-    return choice(reference=whole, sample=sample, size=lambda p, *rest: p.size)(compiled)
+    chosen = choice(reference=whole, sample=sample, size=lambda p, *rest: p.size)(compiled)
+    chosen.loop, chosen.arrays, chosen.scalars = loop, arrays, scalars
+    return chosen
 
 
 S = 2.0**-100  # stands for the smallest numbers in samples

@@ -1,12 +1,14 @@
-"""Steps of optimizers on one parameter of float32, against torch.optim as it comes."""
+"""Steps of optimizers in float32: the op on one parameter against torch.optim as it comes, whole models against fused ones."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
 import autograd_core as ag
+import optim
 from autograd_core.ops import updates
 from benchmarks.rows import Row
 
@@ -48,9 +50,44 @@ def theirs(name: str, size: int, **more) -> Callable:
     return getattr(torch.optim, kind)([p], lr=1e-3, **options, **more).step
 
 
+MODELS = [(50, 1_000), (100, 100_000)]  # so many parameters of so many entries
+FUSED = {"Adam": 7, "AdamW": 7, "SGD": 3, "Adagrad": 5}  # those that PyTorch has fused, and the arrays that they touch
+
+
+def model(count: int, size: int) -> list[ag.Tensor]:
+    """Parameters with gradients."""
+    params = [ag.tensor(np.random.default_rng(k).random(size, np.float32), requires_grad=True) for k in range(count)]
+    for p in params:
+        p.grad = ag.tensor(np.random.default_rng(1).random(size, np.float32))
+    return params
+
+
+def fused(name: str, count: int, size: int) -> Callable:
+    """PyTorch's fused step of as many."""
+    params = [torch.rand(size) for _ in range(count)]
+    for p in params:
+        p.grad = torch.rand(size)
+    return getattr(torch.optim, name)(params, lr=1e-3, fused=True).step
+
+
+def whole_models() -> Iterator[Row]:
+    """Steps of all parameters of a model, and as much work for a copy."""
+    for count, size in MODELS:
+        for name, arrays in FUSED.items():
+            ours = getattr(optim, name)(model(count, size), lr=1e-3).step
+            there = fused(name, count, size) if torch else None
+            yield Row("optimizers", name, f"{count} x {size:.0e}", ours, there, bytes=4.0 * arrays * count * size)
+        a, b = (np.ones(count * size, np.float32) for _ in range(2))
+        there = partial(torch.from_numpy(b).copy_, torch.from_numpy(a)) if torch else None
+        yield Row(
+            "optimizers", "a copy", f"{count} x {size:.0e}", partial(np.copyto, b, a), there, bytes=8.0 * count * size
+        )
+
+
 def rows() -> Iterator[Row]:
     """Every optimizer at every size."""
     for name, (_, _, arrays) in NAMES.items():
         for size in SIZES:
             there = theirs(name, size) if torch else None
             yield Row("optimizer steps", name, f"{size:.0e}", ours(name, size), there, bytes=4.0 * arrays * size)
+    yield from whole_models()

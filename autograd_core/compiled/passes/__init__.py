@@ -7,9 +7,10 @@ from ..program import Program
 from .copies import without_copies
 from .dead import without_dead
 from .fuse import fused
+from .join import joined
 from .split import split
 
-PASSES = [without_dead, without_copies, *[split, fused] * COMPILED]
+PASSES = [without_dead, without_copies, *[joined, split, fused] * COMPILED]
 
 
 def improved(program: Program) -> Program:

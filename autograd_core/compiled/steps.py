@@ -1,0 +1,54 @@
+"""Steps of an optimizer in a replay: its rule is asked once, and one kernel steps all parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..kernels import together
+from .emit import Source, emitter
+from .program import Array, Call
+
+
+@emitter("steps")
+def steps(source: Source, call: Call) -> str:
+    """One call for all parameters."""
+    return f"{source.name(Steps(source, call.settings['members']), 'step')}()"
+
+
+class Steps:
+    """Parameters of one type that are stepped by one rule."""
+
+    def __init__(self, source: Source, members: list[Call]):
+        first = members[0]
+        place = lambda a: source.memory[a] if isinstance(a, Array) else a
+        self.rule, self.params = first.op.call.rule, first.params  # type: ignore[attr-defined]
+        self.given = [[place(a) for a in c.args] for c in members]
+        self.at = [k for k, a in enumerate(first.args) if isinstance(a, Array) and not a.shape and a in first.writes]
+        self.counters = [[values[k] for values in self.given] for k in self.at]
+        sizes = [members[k].args[0].size for k in range(len(members))]
+        self.starts, self.char = together.starts_of(sizes), first.args[0].dtype.char
+        self.one, self.each = np.zeros(len(members), np.int64), np.arange(len(members))
+        self.arrays: list[int] | None = None
+
+    def __call__(self) -> None:
+        before = [[c.item() for c in counters] for counters in self.counters]
+        if all(v.count(v[0]) == len(v) for v in before):
+            answers = [self.rule(*self.given[0], **self.params)]
+            for counters in self.counters:
+                now = counters[0]
+                for c in counters[1:]:
+                    c[...] = now
+        else:
+            answers = [self.rule(*values, **self.params) for values in self.given]
+        step, arrays, _ = answers[0]
+        records = self.records(arrays)
+        which = self.one if len(answers) == 1 else self.each
+        together.run(step, self.char, self.starts, records, which, np.array([a[2] for a in answers], np.float64))
+
+    def records(self, arrays: tuple) -> np.ndarray:
+        """The records of what the kernel takes, a row for each parameter."""
+        places = [0, 1, *(next(k for k, v in enumerate(self.given[0]) if v is a) for a in arrays)]
+        if places != self.arrays:
+            self.arrays = places
+            self.table = np.array([[id(values[k]) for k in places] for values in self.given])
+        return self.table

@@ -1,0 +1,87 @@
+"""One native call for a step of many parameters: the loops of `optimizer`, over all entries of a group as if in one row.
+
+`records` (parameters, arrays) are the addresses of NumPy's records (`id`): whoever calls keeps the arrays.  `starts`
+says where in the row each parameter begins, `which` the row of `numbers` that it is stepped with.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import optimizer
+from ._jit import COMPILED, Kernel, Late, choice
+from ._sizes import CHUNK
+
+entries = Late("_borrowed", "entries")
+GRAIN = CHUNK // 4
+ZEROS = {c: np.dtype(c).type(0) for c in "fd"}
+
+SOURCE = """
+def together(begin, end, zero, starts, records, which, numbers):
+    k = np.searchsorted(starts, begin, side="right") - 1
+    while begin < end:
+        low, n, w = starts[k], starts[k + 1] - starts[k], which[k]
+        stop = min(end - low, n)
+        if stop > begin - low:
+            loop(begin - low, stop, {arrays}, {numbers})
+        begin, k = low + stop, k + 1
+"""
+
+
+def joined(name: str, step: Any) -> Kernel:
+    """The kernel that does a step for the parameters that lie within a range of all entries."""
+    arrays = ", ".join(f"entries(zero, records[k, {i}], n)" for i in range(step.arrays))
+    taken = [f"numbers[w, {i}]" + " != 0" * isinstance(v, bool) for i, v in enumerate(step.scalars)]
+    scope = {"np": np, "loop": step.loop, "entries": entries, "__name__": __name__}
+    exec(compile(SOURCE.format(arrays=arrays, numbers=", ".join(taken)), f"<{name} together>", "exec"), scope)
+    return Kernel(scope["together"], True, {"fastmath": {"contract"}}, f"{name}_together")
+
+
+def declare(name: str, step: Any) -> None:
+    """Let a step have `.together`, the kernel, and a choice that tests and `warm` know of."""
+    run = step.together = joined(name, step)
+
+    def compiled(columns, numbers):
+        starts = np.cumsum([0, *(p.size for p in columns[0])])
+        records = np.array([[id(a) for a in row] for row in zip(*columns)])
+        which = np.arange(len(columns[0])) % len(numbers)
+        if starts[-1]:
+            run(starts[-1], GRAIN, ZEROS[columns[0][0].dtype.char], starts, records, which, numbers)
+        return columns
+
+    def reference(columns, numbers):
+        for k, row in enumerate(zip(*columns)):
+            given = [bool(v) if isinstance(s, bool) else v for v, s in zip(numbers[k % len(numbers)], step.scalars)]
+            step.reference(*row, *given)
+        return columns
+
+    def sample(rng, n, dtype):
+        parts = [step.sample(rng, k, dtype) for k in (n // 2, 0, n - n // 2)]
+        columns = tuple(tuple(part[i] for part in parts) for i in range(step.arrays))
+        return columns, np.array([parts[0][step.arrays :]], np.float64)
+
+    compiled.__module__ = __name__
+    size = lambda columns, numbers: sum(p.size for p in columns[0])
+    choice(reference=reference, sample=sample, size=size, name=f"{name}_together")(compiled)
+
+
+STEPS = {name: step for name, step in vars(optimizer).items() if hasattr(step, "loop")}
+for _name, _step in STEPS.items():
+    declare(_name, _step)
+
+
+def starts_of(sizes: Any) -> np.ndarray:
+    """Where parameters of these sizes begin in a row of all, and its length."""
+    return np.cumsum([0, *sizes])
+
+
+def run(step: Any, char: str, starts: np.ndarray, records: np.ndarray, which: np.ndarray, numbers: np.ndarray) -> None:
+    """Do a step for all parameters of a type."""
+    step.together(starts[-1], GRAIN, ZEROS[char], starts, records, which, numbers)
+
+
+def usual(a: np.ndarray) -> bool:
+    """Whether `run` can be given an array: of floats or complex numbers, which are pairs of floats, in order."""
+    return COMPILED and a.dtype.char in "fdFD" and a.flags.carray

@@ -1,0 +1,133 @@
+"""Steps of optimizers that look at a parameter as a whole: at its norm, at its rows, at the directions of a matrix."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from ..kernels import optimizer as kernels
+from ..op import op
+from .updates import counted, factor, limits, number
+
+__all__: list[str] = []
+
+
+def size(x: Any) -> float:
+    """The Euclidean norm of all entries."""
+    flat = x.reshape(-1)
+    return sqrt(float(np.dot(flat, flat)))
+
+
+def trust(p: Any, update: float, most: float = float("inf")) -> float:
+    """The norm of a parameter over that of its update; 1 if either is 0."""
+    own = size(p)
+    return min(own / update, most) if own > 0 and update > 0 else 1.0
+
+
+@op(mutates=("parameter", "mean", "square", "change", "step"), samples=[])
+def lamb_step(
+    parameter, gradient, mean, square, change, step, lr, scale=None, *,
+    betas=(0.9, 0.999), eps=1e-6, weight_decay=0.01, most=10.0, adapt=True, maximize=False,
+):  # fmt: skip
+    """Adam's change, scaled to the norm of the parameter; `change` is room for it."""
+    t, lr, (b1, b2) = counted(step), number(lr), betas
+    tiny, least = limits(parameter, 1 - b2)
+    change[...] = 0
+    scalars = factor(scale, maximize), 0.0, 0.0, 1 - b1, b2, 1 / sqrt(1 - b2**t), eps, -1 / (1 - b1**t), tiny, least
+    kernels.adam(change, gradient, mean, square, *scalars)
+    if weight_decay:
+        kernels.sgd(change, parameter, 1.0, 0.0, -weight_decay)
+    ratio = trust(parameter, size(change), most) if adapt else 1.0
+    kernels.sgd(parameter, change, 1.0, 0.0, lr * ratio)
+
+
+@op(mutates=("parameter", "buffer", "step"), samples=[])
+def lars_step(
+    parameter, gradient, buffer, step, lr, scale=None, *,
+    momentum=0.9, dampening=0.0, weight_decay=0.0, coefficient=1e-3, eps=1e-8, nesterov=False, adapt=True,
+    maximize=False,
+):  # fmt: skip
+    """Momentum, with a rate in proportion to the norm of the parameter over that of its gradient."""
+    f, decay = factor(scale, maximize), weight_decay
+    own, slope = size(parameter), abs(f) * size(gradient)
+    if adapt and own > 0 and slope > 0:
+        local = coefficient * own / (slope + weight_decay * own + eps)
+        f, decay = f * local, decay * local
+    first = counted(step) == 1
+    tiny, _ = limits(parameter)
+    fresh = 1.0 if first else 1.0 - dampening
+    kernels.momentum(parameter, gradient, buffer, f, decay, number(lr), momentum, fresh, bool(nesterov), tiny)
+
+
+@op(mutates=("parameter", "row", "column", "square", "step"), samples=[])
+def adafactor_step(
+    parameter, gradient, row, column, square, step, lr, scale=None, *,
+    beta2_decay=-0.8, eps=(None, 1e-3), d=1.0, weight_decay=0.0, maximize=False,
+):  # fmt: skip
+    """Adam without means, whose squares are kept as those of rows and columns; vectors have `square` instead."""
+    t, lr = counted(step), number(lr)
+    least = float(np.finfo(parameter.dtype).eps) if eps[0] is None else eps[0]
+    count = max(parameter.size, 1)
+    rate = max(eps[1], size(parameter) / sqrt(count)) * min(lr, 1 / sqrt(t))
+    new, g = t**beta2_decay, gradient * factor(scale, maximize)
+    if weight_decay:
+        parameter *= 1 - lr * weight_decay
+    if g.ndim > 1:
+        row += (np.mean(g * g, -1, keepdims=True) - row) * new
+        column += (np.mean(g * g, -2, keepdims=True) - column) * new
+        expected = row @ column / np.maximum(np.mean(row, -2, keepdims=True), least)
+    else:
+        square += (g * g - square) * new
+        expected = square
+    change = g / np.sqrt(np.maximum(expected, least * least))
+    parameter -= change * (rate / max(1.0, size(change) / (sqrt(count) * d)))
+
+
+def orthogonal(x: Any, coefficients: tuple[float, float, float], eps: float, rounds: int) -> Any:
+    """The nearest matrix whose singular values are alike, roughly: Newton's and Schulz's iteration, to the fifth power."""
+    a, b, c = coefficients
+    y = x if x.shape[0] <= x.shape[1] else x.T
+    y = y / max(size(y), eps)
+    for _ in range(rounds):
+        gram = y @ y.T
+        y = a * y + (b * gram + c * (gram @ gram)) @ y
+    return y if x.shape[0] <= x.shape[1] else y.T
+
+
+RATIOS = {  # how a rate becomes that of a matrix of so many rows and columns
+    None: lambda rows, columns: sqrt(max(1, rows / columns)),
+    "original": lambda rows, columns: sqrt(max(1, rows / columns)),
+    "match_rms_adamw": lambda rows, columns: 0.2 * sqrt(max(rows, columns)),
+}
+
+
+@op(mutates=("parameter", "buffer"), samples=[])
+def muon_step(
+    parameter, gradient, buffer, lr, scale=None, *,
+    momentum=0.95, nesterov=True, coefficients=(3.4445, -4.775, 2.0315), eps=1e-7, rounds=5, weight_decay=0.1,
+    adjust=None, maximize=False,
+):  # fmt: skip
+    """Steps of a matrix in all of its directions alike; computed in the type of the parameter."""
+    lr, g = number(lr), gradient * factor(scale, maximize)
+    buffer += (g - buffer) * (1 - momentum)
+    tiny, _ = limits(parameter)
+    buffer[np.abs(buffer) < tiny] = 0
+    change = orthogonal(g + (buffer - g) * momentum if nesterov else buffer, coefficients, eps, rounds)
+    parameter *= 1 - lr * weight_decay
+    parameter -= change * (lr * RATIOS[adjust](*parameter.shape))
+
+
+@op(mutates=("parameter", "mean", "square", "step"), samples=[])
+def sparse_adam_step(
+    parameter, gradient, mean, square, step, lr, scale=None, *, betas=(0.9, 0.999), eps=1e-8, maximize=False
+):
+    """Adam for the rows that have a gradient, one that is not all zeros; what is remembered of the others stays."""
+    rows = np.flatnonzero(gradient.reshape(len(gradient), -1).any(1))
+    t, (b1, b2) = counted(step), betas
+    tiny, least = limits(parameter, 1 - b2)
+    rate = number(lr) * sqrt(1 - b2**t) / (1 - b1**t)
+    p, g, m, v = (a[rows] for a in (parameter, gradient, mean, square))
+    kernels.adam(p, g, m, v, factor(scale, maximize), 0.0, 1.0, 1 - b1, b2, 1.0, eps, rate, tiny, least)
+    parameter[rows], mean[rows], square[rows] = p, m, v

@@ -1,0 +1,109 @@
+"""Optimizers that treat each entry by itself: all parameters of a group are stepped by one native call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd_core import Tensor, from_numpy, tape
+
+from .layout import Layout, check_gradient, single, stepped
+from .optimizer import Optimizer, evaluated, watched
+
+
+class Update(NamedTuple):
+    """How a group is stepped: an op on (parameter, gradient, *what the keys name, *rates), and its settings."""
+
+    op: Callable
+    keys: tuple[str | None, ...]
+    rates: tuple[Any, ...]
+    settings: dict[str, Any]
+
+
+class Elementwise(Optimizer):
+    """An optimizer whose step is an op of `autograd_core.ops.updates` on each parameter.
+
+    What is remembered of a parameter is made when it is first stepped.  Names that begin with an underscore are no part
+    of the state that is saved.
+    """
+
+    _layouts: dict[int, Layout]
+
+    def counters(self, group: dict[str, Any]) -> dict[str, float]:
+        """The numbers that are remembered of a parameter, and what they are at first."""
+        return {"step": 0.0}
+
+    def slots(self, group: dict[str, Any]) -> dict[str, float]:
+        """What is remembered of each entry, and what it is at first."""
+        return {}
+
+    def update(self, group: dict[str, Any]) -> Update:
+        """How the group is stepped, at its present settings."""
+        raise TypeError(f"{type(self).__name__}: a subclass of Elementwise must define update(group)")
+
+    def _forget_layout(self) -> None:
+        self._layouts = {}
+
+    def expected_shape(self, group: dict[str, Any], p: Any, key: str) -> tuple[int, ...] | None:
+        """As the parameter, for what is remembered of each entry."""
+        return tuple(p.shape) if key in self.slots(group) else () if key in self.counters(group) else None
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Change the parameters that have gradients; `closure` computes the loss anew, and is what step returns."""
+        loss = evaluated(closure)
+        ready = [self._ready(k, group) for k, group in enumerate(self.param_groups)]
+        for go in ready:
+            go()
+        return loss
+
+    def _ready(self, k: int, group: dict[str, Any]) -> Callable[[], None]:
+        """What steps a group, after all that can be wrong has been looked at."""
+        params, gradients = stepped(group)
+        update, who = self.update(group), f"{type(self).__name__}.step"
+        if not params:
+            return lambda: None
+        if watched() or not hasattr(update.op, "rule"):
+            rates = tuple(tape.live(group, "lr") if r is group["lr"] else r for r in update.rates)
+            update = update._replace(rates=rates)
+            for p, g in zip(params, gradients):
+                check_gradient(g, p.value, who)
+            return lambda: self._one_by_one(group, params, update)
+        laid = self._layout(k, group, params)
+        accepted = laid.accepted(gradients, who)
+        return lambda: laid.step(update, accepted)
+
+    def _layout(self, k: int, group: dict[str, Any], params: list[Any]) -> Layout:
+        """The arrangement of these parameters for one call; made anew if anything has changed."""
+        layouts = vars(self).setdefault("_layouts", {})
+        names = (*self.counters(group), *self.slots(group))
+        if k not in layouts or not layouts[k].holds(params, names):
+            for p in params:
+                self.remembered(group, p)
+            layouts[k] = Layout(params, self.state, names, len(self.counters(group)))
+        return layouts[k]
+
+    def remembered(self, group: dict[str, Any], p: Any) -> None:
+        """See to it that all is there that is remembered of a parameter."""
+        counters, slots = self.counters(group), self.slots(group)
+        if not counters and not slots:
+            return
+        state = self.state[p]
+        for name, value in counters.items():
+            if not isinstance(state.get(name), Tensor):
+                state[name] = from_numpy(np.array(state.get(name, value), np.float64))
+        for name, value in slots.items():
+            if state.get(name) is None:
+                state[name] = self.first(p, name, value)
+
+    def first(self, p: Any, name: str, value: float) -> Tensor:
+        """What is remembered of each entry before the first step."""
+        return from_numpy(np.full_like(p.value, value))
+
+    def _one_by_one(self, group: dict[str, Any], params: list[Any], update: Update) -> None:
+        """Steps as ops on tensors: for whoever watches, and for rules that look at a parameter as a whole."""
+        for p in params:
+            with tape.unwatched():  # what is made once is no part of the step
+                self.remembered(group, p)
+            single(update, p, p.grad, self.state.get(p, {}))

@@ -1,0 +1,199 @@
+"""L-BFGS: steps by an inverse Hessian that is known from the last gradients and steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autograd_core import enable_grad, from_numpy, tape
+
+from .checks import at_least, not_negative, number, settings
+from .layout import check_gradient, plain
+from .line_search import Point, Search
+from .optimizer import Optimizer
+
+
+class LBFGS(Optimizer):
+    """Limited-memory BFGS; `line_search_fn="strong_wolfe"` looks for a good length along each direction.
+
+    A step is up to `max_iter` iterations, hence needs a closure that computes the loss and its gradients.  What is
+    remembered stands with the first parameter.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1,
+        max_iter: int = 20,
+        max_eval: int | None = None,
+        tolerance_grad: float = 1e-7,
+        tolerance_change: float = 1e-9,
+        history_size: int = 100,
+        line_search_fn: str | None = None,
+    ):
+        if max_eval is None:
+            max_eval = max_iter * 5 // 4
+        super().__init__(params, settings(locals()))
+
+    def check(self, group: dict[str, Any]) -> None:
+        not_negative(group, "LBFGS", "lr", "tolerance_grad", "tolerance_change")
+        at_least(group, "LBFGS", 1, "max_iter", "max_eval", "history_size")
+        if group["line_search_fn"] not in (None, "strong_wolfe"):
+            raise ValueError(f"LBFGS: line_search_fn is 'strong_wolfe' or None, got {group['line_search_fn']!r}")
+        if self.param_groups and group["params"] is not self.param_groups[0]["params"]:
+            raise ValueError(
+                "LBFGS: all parameters are in one group, with the same settings: its steps are of all together"
+            )
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Go down by up to `max_iter` iterations; returns the loss before."""
+        if closure is None:
+            raise TypeError(
+                "LBFGS.step: needs a function that computes the loss and calls backward: it asks several times"
+            )
+        return Descent(self.param_groups[0], self.state[self.param_groups[0]["params"][0]], closure).run()
+
+
+class Descent:
+    """One call of step: the parameters as one vector, and what is known of the function."""
+
+    def __init__(self, group: dict[str, Any], state: dict[str, Any], closure: Callable[[], Any]):
+        self.params, self.group, self.closure = group["params"], group, closure
+        self.lr, self.state, self.evaluations = number(group["lr"], "LBFGS", "lr"), state, 0
+        for name, value in {
+            "func_evals": 0,
+            "n_iter": 0,
+            "old_dirs": [],
+            "old_stps": [],
+            "ro": [],
+            "H_diag": 1,
+        }.items():
+            if state.get(name) is None:
+                state[name] = value
+        for name in "d", "prev_flat_grad":
+            if name in state:
+                state[name] = vector(state[name])
+        for name in "old_dirs", "old_stps":
+            state[name] = [vector(v) for v in state[name]]
+        state["ro"], state["H_diag"] = [float(r) for r in state["ro"]], float(state["H_diag"])
+        state["t"] = float(state.get("t") or 0.0)
+
+    def run(self) -> Any:
+        """Iterate until there is no more to gain, or no more is allowed."""
+        first = self.loss_of()
+        self.value, self.gradient = float(first), self.flat_gradient()
+        self.state["func_evals"] += 1
+        if not np.abs(self.gradient).max(initial=0) <= self.group["tolerance_grad"]:
+            for k in range(self.group["max_iter"]):
+                if not self.iterate(last=k == self.group["max_iter"] - 1):
+                    break
+        for name in "d", "prev_flat_grad":
+            if name in self.state:
+                self.state[name] = from_numpy(self.state[name])
+        for name in "old_dirs", "old_stps":
+            self.state[name] = [from_numpy(v) for v in self.state[name]]
+        return first
+
+    def iterate(self, last: bool) -> bool:
+        """One iteration; whether another is worth while."""
+        state, group, began = self.state, self.group, self.value
+        state["n_iter"] += 1
+        d = state["d"] = self.direction()
+        state["prev_flat_grad"], state["prev_loss"] = self.gradient.copy(), self.value
+        t = min(1.0, 1.0 / float(np.abs(self.gradient).sum())) * self.lr if state["n_iter"] == 1 else self.lr
+        state["t"] = t
+        slope = float(np.dot(self.gradient, d))
+        if slope > -group["tolerance_change"]:
+            return False
+        evaluations = self.evaluations
+        if group["line_search_fn"]:
+            t = state["t"] = self.searched(t, slope)
+        else:
+            self.move(t, d)
+            if not last:
+                self.value, self.gradient = float(self.loss_of()), self.flat_gradient()
+        state["func_evals"] += self.evaluations - evaluations
+        return not (
+            last
+            or self.evaluations >= group["max_eval"]
+            or np.abs(self.gradient).max() <= group["tolerance_grad"]
+            or np.abs(d * d.dtype.type(t)).max() <= group["tolerance_change"]
+            or abs(self.value - began) < group["tolerance_change"]
+        )
+
+    def searched(self, t: float, slope: float) -> float:
+        """Move to a good point along the direction; how far that is."""
+        d, start = self.state["d"], [p.value.copy() for p in self.params]
+
+        def evaluate(t: float) -> tuple[float, np.ndarray]:
+            self.move(t, d)
+            try:
+                return float(self.loss_of()), self.flat_gradient()
+            finally:
+                for p, value in zip(self.params, start):
+                    p.value[...] = value
+
+        most = self.group["max_eval"] - self.evaluations
+        begin = Point(0.0, self.value, self.gradient, slope)
+        point = Search(evaluate, d, begin, most, self.group["tolerance_change"]).run(t)
+        self.value, self.gradient = point.value, point.gradient
+        self.move(point.t, d)
+        return point.t
+
+    def direction(self) -> np.ndarray:
+        """The gradient, turned round and multiplied by what is known of the inverse Hessian: the two-loop recursion."""
+        state = self.state
+        if state["n_iter"] == 1:
+            return -self.gradient
+        self.remember()
+        q, dirs, steps, weights = -self.gradient, state["old_dirs"], state["old_stps"], state["ro"]
+        shares = [0.0] * len(dirs)
+        for i in range(len(dirs) - 1, -1, -1):
+            shares[i] = float(np.dot(steps[i], q)) * weights[i]
+            q -= q.dtype.type(shares[i]) * dirs[i]
+        q *= q.dtype.type(state["H_diag"])
+        for i in range(len(dirs)):
+            q += q.dtype.type(shares[i] - float(np.dot(dirs[i], q)) * weights[i]) * steps[i]
+        return q
+
+    def remember(self) -> None:
+        """Take the last step, and what it did to the gradient, into account."""
+        state = self.state
+        y = self.gradient - state["prev_flat_grad"]
+        s = state["d"] * y.dtype.type(state["t"])
+        product = float(np.dot(y, s))
+        if product > 1e-10:
+            for name, value in ("old_dirs", y), ("old_stps", s), ("ro", 1.0 / product):
+                state[name] = [*state[name], value][-self.group["history_size"] :]
+            state["H_diag"] = product / float(np.dot(y, y))
+
+    def loss_of(self) -> Any:
+        """Call the closure."""
+        self.evaluations += 1
+        with enable_grad():
+            return self.closure()
+
+    def flat_gradient(self) -> np.ndarray:
+        """The gradients of all parameters in a row; zeros where there is none."""
+        rows = []
+        for p in self.params:
+            if p.grad is not None:
+                check_gradient(p.grad.value, p.value, "LBFGS.step")
+            rows.append(plain(np.zeros_like(p.value) if p.grad is None else p.grad.value).reshape(-1))
+        return np.concatenate(rows)
+
+    def move(self, t: float, d: np.ndarray) -> None:
+        """Add a multiple of a direction to the parameters."""
+        begin = 0
+        for p in self.params:
+            flat = plain(p.value)
+            flat += (d[begin : begin + flat.size] * d.dtype.type(t)).reshape(flat.shape)
+            begin += flat.size
+            tape.mark_written(p.value)
+
+
+def vector(v: Any) -> np.ndarray:
+    """The array of what may be a tensor."""
+    return v.value if hasattr(v, "value") else np.asarray(v)

@@ -1,0 +1,639 @@
+"""What optimizers promise beyond their rules: what they take and refuse, what they leave alone, what they cost."""
+
+import copy
+import pickle
+import tracemalloc
+
+import numpy as np
+import pytest
+from optimizers import GRID, closure_of, follow, ours, problem
+
+import autograd_core as ag
+import optim
+from autograd_core import tape
+from optim import layout
+
+EXTRA = "Lion", "LAMB", "LARS"
+STEPPED = [n for n in GRID if n != "LBFGS"] + list(EXTRA)
+
+
+def leaf(*shape, dtype=np.float64, seed=0, grad=True):
+    p = ag.tensor(np.random.default_rng(seed).standard_normal(shape).astype(dtype), requires_grad=True)
+    p.grad = ag.tensor(np.random.default_rng(seed + 1).standard_normal(shape).astype(dtype)) if grad else None
+    return p
+
+
+def pair(name):
+    """A large and a small parameter, and an optimizer of them."""
+    params = [leaf(30, 20), leaf(4, 5, seed=3)]
+    return params, getattr(optim, name)(params)
+
+
+# --- closed forms of what PyTorch does not have ----------------------------------------------------------------------
+
+
+def test_lamb_is_adam_scaled_to_the_parameter():
+    p = leaf(10, 10)
+    w, m, v = p.detach().numpy().copy(), 0, 0
+    o = optim.LAMB([p], lr=0.1, betas=(0.8, 0.9), eps=1e-3, weight_decay=0.05)
+    for t in range(1, 6):
+        g = np.random.default_rng(t).standard_normal((10, 10))
+        p.grad = ag.tensor(g)
+        o.step()
+        m, v = 0.8 * m + 0.2 * g, 0.9 * v + 0.1 * g * g
+        u = (m / (1 - 0.8**t)) / (np.sqrt(v / (1 - 0.9**t)) + 1e-3) + 0.05 * w
+        w = w - 0.1 * np.linalg.norm(w) / np.linalg.norm(u) * u
+        np.testing.assert_allclose(p.detach().numpy(), w, rtol=1e-12)
+
+
+def test_lars_has_a_rate_for_each_parameter():
+    p = leaf(10, 10)
+    w, b = p.detach().numpy().copy(), 0
+    o = optim.LARS([p], lr=0.5, momentum=0.9, weight_decay=0.01, trust_coefficient=0.02)
+    for t in range(5):
+        g = np.random.default_rng(t).standard_normal((10, 10))
+        p.grad = ag.tensor(g)
+        o.step()
+        local = 0.02 * np.linalg.norm(w) / (np.linalg.norm(g) + 0.01 * np.linalg.norm(w) + 1e-8)
+        b = 0.9 * b + local * (g + 0.01 * w)
+        w = w - 0.5 * b
+        np.testing.assert_allclose(p.detach().numpy(), w, rtol=1e-12)
+
+
+def test_parameters_that_are_zero_are_still_changed_by_lamb_and_lars():
+    for name in "LAMB", "LARS":
+        p = ag.tensor(np.zeros(70), requires_grad=True)
+        p.grad = ag.tensor(np.ones(70))
+        getattr(optim, name)([p]).step()
+        assert (p.detach().numpy() < 0).all()
+
+
+def test_muon_steps_in_all_directions_alike():
+    p = leaf(8, 5)
+    before = p.detach().numpy().copy()
+    optim.Muon([p], lr=1.0, weight_decay=0, ns_steps=30, ns_coefficients=(1.5, -0.5, 0.0)).step()
+    step = (before - p.detach().numpy()) / np.sqrt(8 / 5)
+    np.testing.assert_allclose(np.linalg.svd(step)[1], np.ones(5), rtol=1e-6)
+
+
+def test_equilibration_evens_out_a_narrow_valley():
+    scales = np.array([1.0, 1e4])
+    p = ag.tensor(np.array([1.0, 1.0]), requires_grad=True)
+    o = optim.EquilibratedSGD([p], lr=0.5, every=1, generator=ag.Generator().manual_seed(3))
+    for _ in range(60):
+        o.step(lambda: 0.5 * (ag.tensor(scales) * p * p).sum())
+    assert np.abs(p.detach().numpy()).max() < 1e-6
+    curvature = np.sqrt(o.state[p]["square_sum"].numpy() / o.state[p]["products"].item())
+    np.testing.assert_allclose(curvature, scales, rtol=0.5)
+
+
+def test_equilibration_looks_at_the_curvature_now_and_then():
+    p = leaf(3)
+    o = optim.EquilibratedSGD([p], every=4)
+    for _ in range(9):
+        o.step(lambda: (p**4).sum())
+    assert o.state[p]["products"].item() == 3 and o.state[p]["step"].item() == 9
+    with pytest.raises(TypeError, match="needs a function that returns the loss"):
+        o.step()
+
+
+def test_noise_falls_as_a_power_of_the_step():
+    p = ag.tensor(np.zeros(40_000), requires_grad=True)
+    o = optim.SGD([p], lr=1.0)
+    noise = optim.GradientNoise(o, eta=0.04, gamma=0.5, generator=ag.Generator().manual_seed(0))
+    spreads = []
+    for _ in range(3):
+        p.grad, before = ag.tensor(np.zeros(40_000)), p.detach().numpy().copy()
+        o.step()
+        spreads.append((p.detach().numpy() - before).std())
+    np.testing.assert_allclose(spreads, [(0.04 / (1 + t) ** 0.5) ** 0.5 for t in range(3)], rtol=0.03)
+    noise.remove()
+    p.grad, before = ag.tensor(np.zeros(40_000)), p.detach().numpy().copy()
+    o.step()
+    assert noise.state_dict()["taken"] == 3 and np.array_equal(before, p.detach().numpy())
+
+
+def test_noise_reaches_the_gradients_of_a_closure():
+    p = ag.tensor(np.zeros(50), requires_grad=True)
+    o = optim.SGD([p], lr=1.0)
+    optim.GradientNoise(o, eta=1.0)
+
+    def closure():
+        o.zero_grad()
+        loss = (p * 0.0).sum()
+        loss.backward()
+        return loss
+
+    assert o.step(closure).item() == 0 and p.detach().numpy().std() > 0.5
+
+
+ROWS = np.array([[0, 0, -1.0], [0, 1, -1], [1, 0, -1], [1, 1, -1]])
+
+
+def test_a_perceptron_learns_what_a_line_separates():
+    w, b = ag.tensor(np.zeros((2, 3))), ag.tensor(np.zeros(2))
+    o = optim.Perceptron([w, b])
+    targets = np.array([[0, 0], [0, 1], [0, 1], [1, 1]])
+    missed = [o.step(ROWS, targets) for _ in range(12)]
+    assert missed[0] > 0 and missed[-1] == 0
+    assert np.array_equal(ROWS @ w.numpy().T + b.numpy() > 0, targets == 1)
+
+
+def test_a_perceptron_goes_round_in_circles_on_xor():
+    w = ag.tensor(np.zeros(3))
+    o = optim.Perceptron([w])
+    seen = [(o.step(ROWS, [0, 1, 1, 0]), w.tolist()) for _ in range(6)]
+    assert len({str(s) for s in seen[2:]}) == 1 and seen[-1][0] > 0
+    with pytest.raises(ValueError, match=r"needs inputs \(examples, 3\)"):
+        o.step(ROWS[:, :2], [0, 1, 1, 0])
+
+
+def test_nesterovs_momentum_looks_ahead():
+    """The rule with the gradient at the place ahead, for a quadratic, in other variables."""
+    scales = np.linspace(1, 10, 70)
+    p = ag.tensor(np.ones(70), requires_grad=True)
+    o = optim.SGD([p], lr=0.01, momentum=0.9, nesterov=True)
+    x, u = np.ones(70), np.zeros(70)
+    for _ in range(20):
+        p.grad = ag.tensor(scales * p.detach().numpy())
+        o.step()
+        ahead = x - 0.01 * 0.9 * u
+        u = 0.9 * u + scales * ahead
+        x = x - 0.01 * u
+        np.testing.assert_allclose(p.detach().numpy(), x - 0.01 * 0.9 * u, rtol=1e-12)
+
+
+# --- what is stepped, and how ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", STEPPED)
+def test_whoever_watches_sees_ops_that_do_the_same(name):
+    (a, one), (b, other) = pair(name), pair(name)
+    seen = []
+    for _ in range(3):
+        one.step()
+        with tape.using(observers=(lambda op, *rest: seen.append(op.mutates),)):
+            other.step()
+    assert sum("parameter" in names for names in seen) == 6
+    for p, q in zip(a, b):
+        np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", STEPPED)
+def test_memory_in_any_order_is_stepped_alike(name):
+    (a, one), (b, other) = pair(name), pair(name)
+    b[0].data = np.ascontiguousarray(b[0].value.T).T
+    b[1].data = np.zeros((4, 10))[:, ::2] + b[1].value
+    wide = np.zeros((8, 5))
+    wide[::2] = b[1].value
+    b[1].data = wide[::2]
+    for _ in range(3):
+        one.step()
+        other.step()
+    for p, q in zip(a, b):
+        np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=1e-12)
+    assert not wide[1::2].any()
+
+
+@pytest.mark.parametrize("name", STEPPED)
+def test_parameters_without_gradients_stay_and_are_not_remembered(name):
+    params, o = pair(name)
+    still, before = params[1], params[1].detach().numpy().copy()
+    still.grad = None
+    o.step()
+    assert np.array_equal(still.detach().numpy(), before)
+    state = o.state_dict()["state"]
+    assert 1 not in state or name == "Adagrad"
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "NAdam", "ASGD", "RAdam"])
+def test_parameters_that_were_stepped_less_often_are_in_the_same_call(name):
+    options = {"momentum": 0.9, "dampening": 0.5} if name == "SGD" else {}
+    together = [leaf(80, seed=k) for k in range(3)]
+    apart = [leaf(80, seed=k) for k in range(3)]
+    one = getattr(optim, name)(together, **options)
+    others = [getattr(optim, name)([p], **options) for p in apart]
+    for t in range(6):
+        for k in range(3):
+            g = ag.tensor(np.random.default_rng(10 * t + k).standard_normal(80)) if t >= k else None
+            together[k].grad, apart[k].grad = g, g
+        one.step()
+        for o in others:
+            o.step()
+    for p, q in zip(together, apart):
+        np.testing.assert_array_equal(p.detach().numpy(), q.detach().numpy())
+
+
+def test_types_mix_in_a_group():
+    params = [leaf(80), leaf(80, dtype=np.float32), leaf(3), leaf(90, dtype=np.float16), leaf(0)]
+    before = [p.detach().numpy().copy() for p in params]
+    optim.Adam(params, lr=0.1).step()
+    for p, b in zip(params, before):
+        assert p.dtype == b.dtype
+        half = p.dtype == np.float16  # in which the squares of small gradients are 0
+        far = np.abs(p.grad.numpy()) > (0.3 if half else 0)
+        np.testing.assert_allclose(
+            p.detach().numpy()[far], (b - 0.1 * np.sign(p.grad.numpy()))[far], atol=1e-2 if half else 1e-4
+        )
+
+
+def test_groups_have_settings_of_their_own():
+    a, b, c = leaf(80), leaf(80), leaf(80)
+    o = optim.SGD([{"params": a}, {"params": [b], "lr": 0.5}], lr=0.1)
+    o.add_param_group({"params": [c], "lr": 0.0})
+    before = [p.detach().numpy().copy() for p in (a, b, c)]
+    o.step()
+    for p, x, lr in zip((a, b, c), before, (0.1, 0.5, 0.0)):
+        np.testing.assert_allclose(p.detach().numpy(), x - lr * p.grad.numpy(), rtol=1e-14)
+
+
+def test_a_rate_can_be_a_tensor_or_change():
+    p, q = leaf(80), leaf(80)
+    lr = ag.tensor(0.1)
+    a, b = optim.Adam([p], lr=lr), optim.Adam([q], lr=0.1)
+    for rate in 0.1, 0.05, 0.2:
+        lr.fill_(rate)
+        b.param_groups[0]["lr"] = rate
+        a.step()
+        b.step()
+    np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), atol=1e-7)
+
+
+def test_several_optimizers_share_a_model():
+    arrays, x, y = problem("", np.float64)
+    params = ours(arrays)
+    first, second = optim.Adam(params[:2]), optim.SGD(params[2:])
+    closure = closure_of(params, ag.tensor(x), ag.tensor(y))
+    start = closure().item()
+    for _ in range(50):
+        closure()
+        first.step()
+        second.step()
+    assert closure().item() < start
+    assert len(first.state) == 2 and not second.state
+
+
+def test_a_closure_is_called_and_its_loss_returned():
+    p = leaf(80, grad=False)
+    o = optim.SGD([p], lr=0.1)
+
+    def closure():
+        o.zero_grad()
+        loss = (p * p).sum()
+        loss.backward()
+        return loss
+
+    with ag.no_grad():
+        first = o.step(closure)
+    assert o.step(closure).item() < first.item()
+
+
+def test_a_backward_that_needs_what_a_step_overwrote_refuses():
+    p = leaf(80)
+    y = (p * p).sum()
+    version = p._version
+    optim.Adam([p]).step()
+    assert p._version == version + 1
+    with pytest.raises(RuntimeError, match="changed|overwritten|written"):
+        y.backward()
+
+
+def test_state_that_the_user_changes_is_used():
+    p, q = leaf(80), leaf(80)
+    a, b = optim.Adam([p]), optim.Adam([q])
+    for o in a, b:
+        o.step()
+        o.step()
+    a.state[p]["exp_avg"] = ag.tensor(np.zeros(80))
+    b.state[q]["exp_avg"].zero_()
+    a.state[p]["step"] = ag.tensor(7.0)
+    b.state[q]["step"].fill_(7.0)
+    for o in a, b:
+        o.step()
+    np.testing.assert_array_equal(p.detach().numpy(), q.detach().numpy())
+    assert a.state[p]["step"].item() == 8
+
+
+def test_data_that_is_exchanged_is_stepped():
+    p = leaf(80)
+    o = optim.SGD([p], lr=1.0)
+    o.step()
+    p.data = np.zeros(80)
+    o.step()
+    np.testing.assert_array_equal(p.detach().numpy(), -p.grad.numpy())
+
+
+@pytest.mark.parametrize("name", STEPPED)
+def test_copies_and_pickles_go_on_alike(name):
+    params, o = pair(name)
+    o.step()
+    for made in copy.deepcopy((params, o)), pickle.loads(pickle.dumps((params, o))):
+        fresh, other = made
+        for p, q in zip(params, fresh):
+            q.grad = ag.tensor(p.grad.numpy())
+        before = [p.detach().numpy().copy() for p in params]
+        other.step()
+        assert all(np.array_equal(p.detach().numpy(), b) for p, b in zip(params, before))
+        state = {k: v.detach().numpy().copy() for k, v in o.state[params[0]].items()}
+        twin, mirror = copy.deepcopy((params, o))
+        for p, q in zip(params, twin):
+            q.grad = ag.tensor(p.grad.numpy())
+        mirror.step()
+        for p, q in zip(fresh, twin):
+            np.testing.assert_array_equal(p.detach().numpy(), q.detach().numpy())
+        assert all(np.array_equal(v.detach().numpy(), state[k]) for k, v in o.state[params[0]].items())
+
+
+# --- what it costs ---------------------------------------------------------------------------------------------------
+
+LEAN = [n for n in STEPPED if n not in ("Adafactor", "Muon", "SparseAdam")]
+
+
+@pytest.mark.parametrize("name", LEAN)
+def test_no_step_after_the_first_takes_memory(name):
+    params = [leaf(300, 200, seed=k) for k in range(3)]
+    o = getattr(optim, name)(params)
+    for _ in range(3):
+        o.step()
+    tracemalloc.start()
+    try:
+        o.step()
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        for _ in range(5):
+            o.step()
+        now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert now - before < 5_000 and peak - before < 50_000
+
+
+@pytest.mark.parametrize("name", LEAN)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_remembered_never_becomes_subnormal(name, dtype):
+    params = [leaf(100, dtype=dtype)]
+    options = {n: v for n, v in {"betas": (0.5, 0.6), "momentum": 0.5, "alpha": 0.6, "rho": 0.6}.items()}
+    o = getattr(optim, name)(params)
+    for group in o.param_groups:
+        group |= {n: v for n, v in options.items() if n in group}
+    o.step()
+    params[0].grad = ag.tensor(np.zeros(100, dtype))
+    tiny = np.finfo(dtype).tiny
+    for _ in range(2200 if dtype == np.float64 else 300):
+        o.step()
+        for value in o.state[params[0]].values():
+            a = np.abs(value.detach().numpy())
+            assert ((a == 0) | (a >= tiny)).all()
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+P = leaf(3)
+BAD = {
+    r"SGD: expected several parameters, got one Tensor": lambda: optim.SGD(P),
+    r"SGD: expected parameters, like model\.parameters\(\), got int 3": lambda: optim.SGD(3),
+    r"Adam: the list of parameters is empty": lambda: optim.Adam(iter([])),
+    r"parameters come in an order, which a set has not": lambda: optim.Adam({P}),
+    r"parameter number 1, of shape \(3,\), is there already": lambda: optim.Adam([P, P]),
+    r"parameter w, of shape \(3,\), is there already": lambda: optim.Adam([("v", P), ("w", P)]),
+    r"parameter number 0 was computed": lambda: optim.Adam([P * 2]),
+    r"an optimizer changes Tensors, got int 3": lambda: optim.Adam([3]),
+    r"1 of 2 parameters have no names": lambda: optim.Adam([("w", P), leaf(2)]),
+    r"the group has no 'params', only 'lr'": lambda: optim.Adam([{"lr": 1}]),
+    r"SGD: lr must be at least 0, got -1": lambda: optim.SGD([P], lr=-1),
+    r"SGD: lr must be at least 0, got nan": lambda: optim.SGD([P], lr=float("nan")),
+    r"SGD: lr must be a number, got str 'fast'": lambda: optim.SGD([P], lr="fast"),
+    r"lr must be one number, got a Tensor of shape \(2,\)": lambda: optim.SGD([P], lr=ag.tensor([1.0, 2.0])),
+    r"nesterov=True needs a momentum above 0": lambda: optim.SGD([P], nesterov=True),
+    r"AdamW: betas\[1\] must be from 0 up to, but not, 1, got 1": lambda: optim.AdamW([P], betas=(0.9, 1)),
+    r"Adam: betas must be 2 numbers": lambda: optim.Adam([P], betas=0.9),
+    r"Adadelta: rho must be from 0 to 1, got 2": lambda: optim.Adadelta([P], rho=2),
+    r"Rprop: etas are a factor below 1 and one above": lambda: optim.Rprop([P], etas=(1.5, 1.2)),
+    r"Muon: takes matrices only, got a parameter of shape \(3,\)": lambda: optim.Muon([P]),
+    r"Adafactor: d must be at least 1": lambda: optim.Adafactor([P], d=0.5),
+    r"no meaning for complex parameters": lambda: optim.SparseAdam([ag.tensor(np.ones(2, complex))]),
+    r"all parameters are in one group": lambda: optim.LBFGS([{"params": [P]}, {"params": [leaf(2)]}]),
+    r"line_search_fn is 'strong_wolfe' or None, got 'wolfe'": lambda: optim.LBFGS([P], line_search_fn="wolfe"),
+    r"LBFGS\.step: needs a function that computes the loss": lambda: optim.LBFGS([P]).step(),
+    r"differentiable=True is not possible": lambda: optim.Adam([P], differentiable=True),
+    r"a hook is a function, got int": lambda: optim.SGD([P]).register_step_pre_hook(3),
+    r"must define step\(closure=None\)": lambda: optim.Optimizer([P], {}).step(),
+    r"groups of 1 parameters do not fit what was saved, groups of 2": lambda: optim.SGD([P]).load_state_dict(
+        optim.SGD([leaf(1), leaf(2)]).state_dict()
+    ),
+    r"state missing": lambda: optim.SGD([P]).load_state_dict({"param_groups": []}),
+    r"expected what state_dict\(\) gave, got int": lambda: optim.SGD([P]).load_state_dict(3),
+    r"AveragedModel: give avg_fn": lambda: optim.swa_utils.AveragedModel([P], avg_fn=abs, multi_avg_fn=abs),
+    r"decay is the share of the average that stays": lambda: optim.swa_utils.get_ema_avg_fn(2),
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_misuse_is_explained(message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        BAD[message]()
+
+
+def test_a_state_of_other_shapes_is_refused_before_anything_changes():
+    params, o = pair("Adam")
+    other = optim.Adam([leaf(4, 5), leaf(30, 20)], lr=0.5)
+    other.step()
+    o.step()
+    before = o.state[params[0]]["exp_avg"].numpy().copy()
+    with pytest.raises(
+        ValueError, match=r"parameter 0, of shape \(30, 20\): exp_avg must have shape \(30, 20\), the saved"
+    ):
+        o.load_state_dict(other.state_dict())
+    assert o.param_groups[0]["lr"] == 1e-3 and np.array_equal(o.state[params[0]]["exp_avg"].numpy(), before)
+
+
+def test_a_gradient_of_another_shape_is_refused_before_anything_changes():
+    a, b = leaf(80), leaf(80)
+    o = optim.SGD([a, b], lr=1.0)
+    before = a.detach().numpy().copy()
+    b.data = np.zeros(70)
+    with pytest.raises(ValueError, match=r"a parameter of shape \(70,\) float64 has a gradient of shape \(80,\)"):
+        o.step()
+    assert np.array_equal(a.detach().numpy(), before)
+
+
+def test_read_only_memory_is_refused():
+    p = ag.from_numpy(np.broadcast_to(np.ones(1), (80,))).requires_grad_()
+    p.grad = ag.tensor(np.ones(80))
+    with pytest.raises(RuntimeError, match="read-only"):
+        optim.SGD([p]).step()
+
+
+def test_a_group_that_is_refused_is_not_added():
+    o = optim.SGD([leaf(2)])
+    group = {"params": [leaf(3)], "lr": -1}
+    with pytest.raises(ValueError, match="lr must be at least 0"):
+        o.add_param_group(group)
+    assert len(o.param_groups) == 1 and set(group) == {"params", "lr"}
+
+
+# --- hooks and names -------------------------------------------------------------------------------------------------
+
+
+def test_hooks_of_steps_are_called_in_order_and_taken_away():
+    p, told = leaf(3), []
+    o = optim.SGD([p])
+    handles = [
+        optim.register_optimizer_step_pre_hook(lambda *a: told.append("all before")),
+        optim.register_optimizer_step_post_hook(lambda *a: told.append("all after")),
+        o.register_step_pre_hook(lambda opt, args, kwargs: told.append((opt is o, args, kwargs))),
+        o.register_step_post_hook(lambda opt, args, kwargs: told.append("after")),
+    ]
+    o.step(None)
+    assert told == ["all before", (True, (None,), {}), "all after", "after"]
+    for handle in handles:
+        handle.remove()
+    o.step()
+    assert len(told) == 4
+
+
+def test_a_hook_can_change_what_a_step_is_given():
+    p = leaf(3)
+    o = optim.SGD([p])
+    o.register_step_pre_hook(lambda opt, args, kwargs: ((lambda: 5,), {}))
+    assert o.step() == 5
+    o.register_step_pre_hook(lambda opt, args, kwargs: 3)
+    with pytest.raises(RuntimeError, match=r"returns None or \(args, kwargs\), got int"):
+        o.step()
+
+
+def test_hooks_of_states():
+    o = optim.SGD([leaf(3)], momentum=0.9)
+    told = []
+    o.register_state_dict_pre_hook(lambda opt: told.append("saving"))
+    o.register_state_dict_post_hook(lambda opt, state: state | {"more": 1})
+    o.register_load_state_dict_pre_hook(lambda opt, state: told.append(state.pop("more")))
+    o.register_load_state_dict_post_hook(lambda opt: told.append("loaded"))
+    o.load_state_dict(o.state_dict())
+    assert told == ["saving", 1, "loaded"]
+
+
+def test_names_are_kept_with_the_state():
+    o = optim.Adam([("a", leaf(3)), ("b", leaf(2))])
+    assert o.state_dict()["param_groups"][0]["param_names"] == ["a", "b"]
+    with pytest.raises(ValueError, match="groups with names are there already, this one is without"):
+        o.add_param_group({"params": [leaf(4)]})
+
+
+def test_an_optimizer_of_the_users_own():
+    class Sign(optim.Optimizer):
+        def __init__(self, params, lr=1.0):
+            super().__init__(params, {"lr": lr, "must": optim.optimizer.required})
+
+        def step(self, closure=None):
+            with ag.no_grad():
+                for group in self.param_groups:
+                    for p in group["params"]:
+                        self.state[p]["seen"] = self.state[p].get("seen", 0) + 1
+                        p -= group["lr"] * p.grad.sign()
+
+    p = leaf(3)
+    with pytest.raises(ValueError, match="must has no default"):
+        Sign([p])
+    o = Sign([{"params": [p], "must": 1}])
+    before = p.detach().numpy().copy()
+    o.step()
+    np.testing.assert_allclose(p.detach().numpy(), before - np.sign(p.grad.numpy()))
+    other = Sign([{"params": [leaf(3)], "must": 2}])
+    other.load_state_dict(o.state_dict())
+    assert other.param_groups[0]["must"] == 1 and next(iter(other.state.values())) == {"seen": 1}
+
+
+def test_zero_grad():
+    p = leaf(3)
+    o = optim.SGD([p])
+    kept = p.grad
+    o.zero_grad(set_to_none=False)
+    assert not kept.numpy().any() and p.grad.numpy().sum() == 0
+    o.zero_grad()
+    assert p.grad is None
+
+
+# --- averages --------------------------------------------------------------------------------------------------------
+
+
+def test_averages_of_parameters():
+    p = ag.tensor([0.0, 10.0], requires_grad=True)
+    mean = optim.swa_utils.AveragedModel([p])
+    ema = optim.swa_utils.AveragedModel([p], multi_avg_fn=optim.swa_utils.get_ema_multi_avg_fn(0.5))
+    single = optim.swa_utils.AveragedModel([p], avg_fn=optim.swa_utils.get_ema_avg_fn(0.5))
+    for value in 1.0, 2.0, 6.0:
+        p.data = np.array([value, value], np.float32)
+        for model in mean, ema, single:
+            model.update_parameters([p])
+    found = [next(model.parameters()).numpy().tolist() for model in (mean, ema, single)]
+    assert found == [[3.0, 3.0], [3.75, 3.75], [3.75, 3.75]]
+    other = optim.swa_utils.AveragedModel([p])
+    other.load_state_dict({k: v.numpy() for k, v in mean.state_dict().items()})
+    assert other.n_averaged.item() == 3 and next(other.parameters()).numpy().tolist() == [3, 3]
+
+
+def test_averages_of_a_model_and_its_statistics():
+    torch = pytest.importorskip("torch")
+    nn = pytest.importorskip("nn")
+    model, theirs = nn.Linear(3, 2), torch.nn.Linear(3, 2)
+    averaged, other = optim.swa_utils.AveragedModel(model), torch.optim.swa_utils.AveragedModel(theirs)
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        for p, q in zip(model.parameters(), theirs.parameters()):
+            a = rng.standard_normal(p.shape).astype("f")
+            p.data, q.data = a, torch.tensor(a)
+        averaged.update_parameters(model)
+        other.update_parameters(theirs)
+    state = other.state_dict()
+    assert list(averaged.state_dict()) == list(state)
+    for name, value in averaged.state_dict().items():
+        np.testing.assert_allclose(value.numpy(), state[name].numpy(), rtol=1e-6)
+    fresh = optim.swa_utils.AveragedModel(nn.Linear(3, 2))
+    fresh.load_state_dict({k: v.numpy() for k, v in state.items()})
+    x = ag.tensor(rng.standard_normal((4, 3)).astype("f"))
+    np.testing.assert_allclose(fresh(x).detach().numpy(), averaged(x).detach().numpy(), rtol=1e-5)
+
+
+def test_running_statistics_are_computed_anew():
+    class Norm:
+        momentum, training, seen = 0.1, False, None
+
+        def modules(self):
+            return [self]
+
+        def train(self, mode=True):
+            self.training = mode
+
+        def reset_running_stats(self):
+            self.seen = []
+
+        def __call__(self, x):
+            self.seen.append((x, self.training, self.momentum))
+
+    model = Norm()
+    optim.swa_utils.update_bn([(1, "label"), (2, "label")], model)
+    assert model.seen == [(1, True, None), (2, True, None)] and (model.momentum, model.training) == (0.1, False)
+
+
+@pytest.mark.parametrize(("epochs", "strategy"), [(10, "cos"), (5, "linear"), (0, "cos")])
+def test_the_rate_of_averaging_is_pytorchs(epochs, strategy):
+    torch = pytest.importorskip("torch")
+    from schedules import advance
+
+    found = []
+    for library, tensor in (optim, ag.tensor), (torch.optim, torch.tensor):
+        o = library.SGD([tensor([1.0])], lr=0.3)
+        s = library.swa_utils.SWALR(o, 0.05, epochs, strategy)
+        found.append(advance(o, s, 30))
+    assert found[0] == found[1]
+
+
+def test_small_groups_wait_for_no_compiler():
+    params, x, y = problem("", np.float64)
+    assert layout.SMALL <= 64
+    tiny = [leaf(3), leaf(2)]
+    o = optim.Adam(tiny)
+    o.step()
+    assert not o._layouts[0].parts and o._layouts[0].alone == [0, 1]
+    follow(optim.Adam(leaves := ours(params)), leaves, x, y, 2)
