@@ -339,12 +339,12 @@ def version(value: Any) -> int:
     return entry[2] if entry else 0
 
 
-_HERE = os.path.dirname(__file__)
+_HERE, _NUMPY = os.path.dirname(__file__), os.path.dirname(np.__file__)
 
 
 def user_line() -> str:
     """The file, line and function outside this package from which the current call came."""
     frame = sys._getframe(1)
-    while frame.f_back and (frame.f_code.co_filename.startswith((_HERE, "<string>", "<frozen"))):
+    while frame.f_back and (frame.f_code.co_filename.startswith((_HERE, _NUMPY, "<string>", "<frozen"))):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"

@@ -21,14 +21,15 @@ CORE = ROOT / "autograd_core"
 
 # Every module of autograd_core, from the ground up.  Each may import what stands before it, kernels only each other.
 ORDER = """
-    kernels.* samples errors op fused dtypes tape views vmap tensor shortcuts direct ops.axes ops.meanings ops.base ops.shape
-    ops.create ops.math ops.padding ops.index ops.reduce ops.moments ops.products ops.sort ops.scan ops.scatter ops.updates ops.layerwise
-    ops.embedding ops.linear ops.convolution ops.linalg ops.fft ops.special ops.activations ops.normalization
-    ops.dropout ops.loss_ops ops.losses ops.ctc ops.resampling ops.pooling ops.composed ops.attention ops.recurrent
-    ops blame backward forward tree attributes functional jacobians random custom control anomaly gradcheck testing
-    compiled.program compiled.guards compiled.capture compiled.compare compiled.memory compiled.emit compiled.lines compiled.steps
-    compiled.passes.order compiled.passes.dead compiled.passes.copies compiled.passes.split compiled.passes.join
-    compiled.passes.fuse    compiled.passes compiled.replay compiled.function compiled numpy_functions numpy_linalg interop stubs __main__
+    kernels.* samples errors op fused dtypes tape views vmap tensor shortcuts direct ops.axes ops.meanings ops.base
+    ops.shape ops.create ops.math ops.padding ops.index ops.reduce ops.moments ops.products ops.sort ops.scan
+    ops.scatter ops.updates ops.layerwise ops.embedding ops.linear ops.convolution ops.linalg ops.fft ops.special
+    ops.activations ops.normalization ops.dropout ops.loss_ops ops.losses ops.ctc ops.resampling ops.pooling
+    ops.composed ops.attention ops.recurrent ops blame backward forward tree attributes functional jacobians random
+    custom control anomaly gradcheck testing compiled.program compiled.guards compiled.capture compiled.compare
+    compiled.memory compiled.emit compiled.lines compiled.steps compiled.passes.order compiled.passes.dead
+    compiled.passes.copies compiled.passes.split compiled.passes.join compiled.passes.fuse compiled.passes
+    compiled.replay compiled.function compiled numpy_functions numpy_linalg interop stubs __main__
 """.split()
 
 # The few imports that point the other way; each is made inside a function, after everything is loaded.

@@ -131,7 +131,7 @@ def as_before(place: dict, name: str, live: set) -> Callable[[], bool]:
     def holds() -> bool:
         if place.get(name, MISSING) is first:
             for part, ids in parts:
-                if list(map(id, part.values() if part.__class__ is dict else part)) != ids:
+                if list(map(id, part.values() if isinstance(part, dict) else part)) != ids:
                     break
             else:
                 return True
