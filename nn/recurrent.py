@@ -147,6 +147,7 @@ class RNNBase(Module):
         state = self._state(hx, int(sizes[0]) if sizes is not None else x.shape[axis], alone, order)
         options = (self.bias, self.num_layers, self.dropout, self.training, self.bidirectional)
         run, weights = MODES[self.mode][1], self._flat_weights
+        y: Any
         if sizes is not None:
             y, *last = run(x, sizes, state, weights, *options)
             y = PackedSequence(y, sizes, order, back)

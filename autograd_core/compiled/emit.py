@@ -116,16 +116,16 @@ class Trial:
         return a
 
 
-def is_general(call: Call) -> bool:
-    """Whether a call will be written as its forward function."""
+def written(call: Call) -> bool:
+    """Whether a call will be written as a kernel's, not as its forward function."""
     write = EMITTERS.get(call.op.name)
-    return write is None or write(Source(Trial()), call) is None  # type: ignore[arg-type]
+    return write is not None and write(Source(Trial()), call) is not None  # type: ignore[arg-type]
 
 
 def emitted(program: Program, known: dict) -> tuple[Memory, Callable, Source]:
     """Memory for a program, and what replays it there."""
     kept = {a.block for a in program.outputs}  # who holds these must keep their memory
-    pointed = {a.block for c in program.calls if is_general(c) for a in c.results if a.whole_block} - kept
+    pointed = {a.block for c in program.calls if not written(c) for a in c.results if a.whole_block} - kept
     memory = Memory(program, known, pointed)
     source = Source(memory)
     for call in program.calls:

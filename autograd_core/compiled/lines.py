@@ -20,8 +20,14 @@ def loop(source: Source, call: Call) -> str:
     """One loop for many calls."""
     described, rows, columns = (call.settings[n] for n in ("nest", "rows", "columns"))
     kernel = source.name(nest.nest(described).build().func, "loop")
-    places = ", ".join(map(source.address, (*call.args, *call.results)))
+    args = [flat(a) if kind == nest.CYCLE else a for a, (kind, _) in zip(call.args, described.operands)]
+    places = ", ".join(map(source.address, (*args, *call.results)))
     return f"{kernel}({POOL}, {rows}, {nest.grain_of(rows, columns)}, {columns}, {places})"
+
+
+def flat(a: Array) -> Array:
+    """All entries of an array in order as a vector."""
+    return a._replace(shape=(a.size,), strides=(a.dtype.itemsize,))
 
 
 @emitter("matmul")
@@ -181,7 +187,7 @@ def cross_entropy_pull(source: Source, call: Call) -> str | None:
     if target.dtype != np.int64 or types([c, x, lse, *weight]) != {x.dtype}:
         return None
     kernel = direct(cross_entropy.cross_entropy_rows_pull, "f1 f2 f1 l1 f1 i d d i f2".replace("f", x.dtype.char))
-    c = c._replace(shape=(c.size,), strides=(c.dtype.itemsize,))
+    c = flat(c)
     places = ", ".join(map(source.address, (c, x, lse, target)))
     scalars = ", ".join(map(str, rates(call, x.shape[1])))
     name, grain = source.name(kernel.build().func, "cross_entropy_pull"), cross_entropy.GRAIN // x.shape[1] + 1

@@ -1,7 +1,8 @@
 """Loops of many steps over rows of entries, made from text: what a captured program does entry by entry, in one pass.
 
-An operand is *full* (an entry for each), a *row* (one row for all), a *column* (one entry for each row), *one* (one entry
-for all) or *number* (given with the call).  Steps are those of `elementwise`.
+An operand is *full* (an entry for each), a *row* (one row for all), a *column* (one entry for each row), a *cycle* (the
+same for rows so many apart, as the channels of images), *one* (one entry for all) or *number* (given with the call).
+Steps are those of `elementwise`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import numpy as np
 from ._jit import EXACT, Late, kernel
 from .elementwise import CONSTANTS, MOST, SCOPE
 
-entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
-FULL, ROW, COLUMN, ONE, NUMBER = "full", "row", "column", "one", "number"
+entries, recorded = Late("_borrowed", "entries"), Late("_borrowed", "recorded")
+for_chunks = Late("_native", "for_chunks")
+FULL, ROW, COLUMN, CYCLE, ONE, NUMBER = "full", "row", "column", "cycle", "one", "number"
 
 
 class Nest(NamedTuple):
@@ -31,7 +33,7 @@ class Nest(NamedTuple):
     @property
     def by_rows(self) -> bool:
         """Whether rows and the entries in them are told apart."""
-        return any(kind in (ROW, COLUMN) for kind, _ in self.operands)
+        return any(kind in (ROW, COLUMN, CYCLE) for kind, _ in self.operands)
 
     def source(self) -> str:
         """The loop over a chunk: of rows, or of entries if these are all in one."""
@@ -46,6 +48,7 @@ class Nest(NamedTuple):
             lines += ["    for r in range(end - begin):", "        first = (begin + r) * columns"]
             lines += [f"        {n}r = {n}s[first:first + columns]" for n in full]
             lines += [f"        {n} = {n}s[begin + r]" for n in of_kind(COLUMN)]
+            lines += [f"        {n} = {n}s[(begin + r) % len({n}s)]" for n in of_kind(CYCLE)]
             lines += [f"        {n}r = {n}s[0:columns]" for n in of_kind(ROW)]
             lines += ["        for i in range(columns):"]
         else:
@@ -74,11 +77,9 @@ def nest(described: Nest) -> Callable:
     names = [f"x{k}" for k in range(len(described.operands))]
     outs = [(f"y{k}", char) for k, (_, char, over) in enumerate(described.stores) if over is None]
     sizes = {FULL: "rows * columns", ROW: "columns", COLUMN: "rows", ONE: "1"}
-    given = [
-        n if kind == NUMBER else f"entries({ {'f': 'f', 'd': 'd', '?': 'b'}[char] }, {n}, {sizes[kind]})"
-        for n, (kind, char) in zip(names, described.operands)
-    ]
-    given += [f"entries({ {'f': 'f', 'd': 'd', '?': 'b'}[char] }, {n}, rows * columns)" for n, char in outs]
+    like = {"f": "f", "d": "d", "?": "b"}
+    given = [as_array(n, kind, like[char], sizes) for n, (kind, char) in zip(names, described.operands)]
+    given += [f"entries({like[char]}, {n}, rows * columns)" for n, char in outs]
     parameters = ", ".join(names + [n for n, _ in outs])
     source = f"""def whole(pool, rows, grain, columns, {parameters}):
     if rows <= grain:
@@ -86,11 +87,18 @@ def nest(described: Nest) -> Callable:
     else:
         for_chunks(pool, chunk, rows, grain, (columns, {", ".join(given)}))
 """
-    scope = {"chunk": chunk, "entries": entries, "for_chunks": for_chunks, "__name__": __name__}
+    scope = {"chunk": chunk, "entries": entries, "recorded": recorded, "for_chunks": for_chunks, "__name__": __name__}
     scope |= {"f": ZEROS["f"], "d": ZEROS["d"], "b": ZEROS["?"]}
     exec(compile(source, "<nest>", "exec"), scope)
     letters = "iiii" + "".join("d" if kind == NUMBER else "i" for kind, _ in described.operands) + "i" * len(outs)
     return kernel(scope["whole"], numbers=letters, name=f"nest_{name}_whole")
+
+
+def as_array(name: str, kind: str, like: str, sizes: dict[str, str]) -> str:
+    """How an operand is handed on to the loop."""
+    if kind == NUMBER:
+        return name
+    return f"recorded({like}, (0,), {name})" if kind == CYCLE else f"entries({like}, {name}, {sizes[kind]})"
 
 
 def grain_of(rows: int, columns: int) -> int:

@@ -70,7 +70,7 @@ def literal(call: Call) -> bool:
 
 
 def lying(a: Array, shape: tuple[int, ...]) -> str | tuple[str, int] | None:
-    """How an operand lies beside entries of a shape: full, one for all, or as a row or a column with where it splits."""
+    """How an operand lies beside entries of a shape: full, one for all, or as rows, columns or cycles with where it splits."""
     if a.size == 1:
         return nest.ONE
     if not a.contiguous:
@@ -83,6 +83,9 @@ def lying(a: Array, shape: tuple[int, ...]) -> str | tuple[str, int] | None:
             return nest.ROW, split
         if padded[:split] == shape[:split] and all(n == 1 for n in padded[split:]):
             return nest.COLUMN, split
+    wide = [d for d, n in enumerate(padded) if n > 1]
+    if len(wide) == 1 and wide[0] + 1 < len(shape) and padded[wide[0]] == shape[wide[0]]:
+        return nest.CYCLE, wide[0] + 1
     return None
 
 

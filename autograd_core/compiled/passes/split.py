@@ -1,22 +1,48 @@
-"""Ops that do two things are taken apart where one of them can then be done in a loop with others."""
+"""Linear layers: the addition of a small one's bias goes into a loop with others, and a large one takes on a ReLU."""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
 
-from ...kernels.matmul import LARGE
+from ...kernels.matmul import LARGE, RELU
 from ...op import REGISTRY
+from ..emit import written
 from ..program import TEMPORARY, Array, Block, Call, Program
 
 
 def split(program: Program) -> Program:
-    """Small linear layers as a product and the addition of a bias."""
-    return program.having([part for call in program.calls for part in parts(call)])
+    """Small linear layers as a product and the addition of a bias, large ones with the ReLU of their result."""
+    calls = with_relu(program.calls, {a.block for a in program.outputs})
+    return program.having([part for call in calls for part in parts(call)])
+
+
+def with_relu(calls: list[Call], kept: set[Block]) -> list[Call]:
+    """The calls with each ReLU of what only it reads, if a product can do it, in the call that makes that."""
+    readers, makers = (
+        Counter(a.block for c in calls for a in c.reads),
+        {c.results[0].block: c for c in calls if c.results},
+    )
+    found: dict[Call, Call] = {}
+    for call in calls:
+        source = call.args[0] if call.op.name == "relu" else None
+        maker = makers.get(source.block) if isinstance(source, Array) else None
+        if maker is None or maker.op.name != "linear" or readers[source.block] > 1 or source.block in kept:
+            continue
+        y = call.results[0]
+        if source == maker.results[0] and y.whole and y.strides == source.strides:
+            joint = replace(maker, results=(y,), settings={"activation": RELU})
+            if written(joint):
+                found[maker] = joint
+                found[call] = joint
+    return [found.get(c, c) for c in calls if not (c in found and c.op.name == "relu")]
 
 
 def parts(call: Call) -> list[Call]:
     """A call, or the two that do the same."""
-    if call.op.name != "linear" or not all(isinstance(a, Array) for a in call.args):
+    if call.op.name != "linear" or call.settings or not all(isinstance(a, Array) for a in call.args):
         return [call]
     x, w, bias = call.args
     y = call.results[0]
