@@ -20,15 +20,15 @@ class Lazy:
         """Whether a shape is missing still: neither called yet nor loaded."""
         return any(isinstance(v, Uninitialized) for v in vars(self).values())
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Any, **named: Any) -> Any:
         """Become the ordinary layer, and be called."""
         layer: Any = self
         fresh = self.has_uninitialized_params()
-        self.infer(*inputs)
+        self.infer(*inputs, **named)
         layer.__class__ = self.becomes
         if fresh:
             layer.reset_parameters()
-        return layer.forward(*inputs)
+        return layer.forward(*inputs, **named)
 
 
 def materialize(value: Any, *shape: int) -> None:

@@ -25,6 +25,14 @@ CONV = [
     ("conv_transpose2d", (2, 4, 5, 4), (4, 3, 3, 2), {"stride": 2, "output_padding": (1, 0), "groups": 2}),
     ("conv_transpose2d", (4, 5, 4), (4, 3, 3, 3), {"dilation": 2, "padding": 1}),
     ("conv_transpose3d", (1, 2, 3, 3, 2), (2, 3, 2, 2, 2), {"stride": (2, 1, 2)}),
+    ("conv_transpose1d", (2, 4, 5), (4, 3, 3), {"dilation": 3, "output_padding": 2}),
+    ("conv_transpose2d", (2, 4, 5, 3), (4, 3, 3, 2), {"dilation": (4, 3), "output_padding": (3, 1), "padding": (2, 3)}),
+    (
+        "conv_transpose2d",
+        (1, 4, 5, 3),
+        (4, 3, 2, 2),
+        {"stride": (2, 1), "dilation": 4, "output_padding": (3, 2), "padding": (1, 2)},
+    ),
 ]
 
 
@@ -75,6 +83,14 @@ def test_the_transpose_is_the_adjoint():
     back = c.conv_transpose2d(g, w, output_padding=(1, 1), **how)
     assert back.shape == x.shape
     assert np.isclose((g * y).sum(), (x * back).sum())
+
+
+def test_a_transpose_that_reaches_beyond_the_last_stride_by_hand():
+    x, w = ag.tensor([[[1.0, 2.0]]]), ag.tensor([[[1.0, 10.0]]])
+    y = lambda padding: ag.conv_transpose1d(x, w, dilation=4, output_padding=3, padding=padding).tolist()
+    assert y(0) == [[[1.0, 2.0, 0.0, 0.0, 10.0, 20.0, 0.0, 0.0, 0.0]]]
+    assert y(1) == [[[2.0, 0.0, 0.0, 10.0, 20.0, 0.0, 0.0]]]
+    assert y(3) == [[[0.0, 10.0, 20.0]]]
 
 
 def test_complex_numbers():

@@ -14,7 +14,7 @@ from ..op import op
 from ..vmap import one_by_one
 from .base import broadcast_to, conj
 from .math import add
-from .shape import permuted, reshape_to, swapaxes
+from .shape import constant_pad_nd, permuted, reshape_to, swapaxes
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_tbc", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
@@ -255,18 +255,24 @@ def _transposed_plan(who, rank, input, weight, bias, stride, padding, output_pad
         )
     rows = zip(input[-rank:], weight[2:], stride, padding, dilation, more)
     shape = tuple((n - 1) * s - 2 * p + d * (k - 1) + m + 1 for n, k, s, p, d, m in rows)
+    around, zeros = tuple((p, p) for p in padding), (0,) * rank
+    if any(m >= s for m, s in zip(more, stride)):  # less is cut off at the end, and what is not there is 0
+        around = tuple((p, p - min(m, p)) for p, m in zip(padding, more))
+        zeros = tuple(max(m - p, 0) for p, m in zip(padding, more))
+        shape = tuple(n - z for n, z in zip(shape, zeros))
     if min(shape) < 1:
         raise ValueError(f"{who}: the result would have sizes {shape}; give less padding")
-    around = tuple((p, p) for p in padding)
-    return {"stride": stride, "padding": around, "dilation": dilation, "groups": groups, "shape": shape}
+    how = {"stride": stride, "padding": around, "dilation": dilation, "groups": groups, "shape": shape}
+    return how, [n for z in reversed(zeros) for n in (0, z)] if any(zeros) else None
 
 
 def _transposed(who, rank, input, weight, bias, *arguments):
     shapes = _shape(input), _shape(weight), bias if bias is None else _shape(bias)
-    how = _settled(_transposed_plan, who, rank, *shapes, *arguments)
+    how, zeros = _settled(_transposed_plan, who, rank, *shapes, *arguments)
     single = len(shapes[0]) == rank + 1
     x = reshape_to(input, shape=(1, *input.shape)) if single else input
     y = convolve_input(x, weight, **how)
+    y = y if zeros is None else constant_pad_nd(y, zeros)
     return _finished(y, bias, rank, single) if single or bias is not None else y
 
 

@@ -368,8 +368,8 @@ def _plain(value: Any) -> Any:
 
 
 def _open(value: Any) -> bool:
-    """Whether this is the usual case, a tensor of numbers that may be changed."""
-    plain = value.__class__ is Tensor and value.node is None and value.origin is None
+    """Whether this is the usual case, a tensor of numbers that may be changed, or a buffer of a layer."""
+    plain = isinstance(value, Tensor) and not value.level and value.node is None and value.origin is None
     return plain and value.value.dtype.kind == "f" and value.value.flags.writeable
 
 

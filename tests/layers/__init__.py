@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from autograd_core.tree import flatten
 
 
 @dataclass
@@ -76,3 +79,28 @@ def left_out() -> dict[str, str]:
     """Layers of PyTorch's without a line, and why."""
     files = [importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)]
     return {name: why for file in files for name, why in getattr(file, "LEFT_OUT", {}).items()}
+
+
+def layer_of(library: Any, case: Case) -> Any:
+    """The layer of a line, of `nn` or of `torch.nn`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch warns of lazy modules, and of more arguments than matter
+        return getattr(library, case.name)(*case.args, **case.options)
+
+
+def run(layer: Any, case: Case, values: list, convert: Callable) -> tuple[list, list]:
+    """The inputs, made tensors of by `convert`, and the tensors that come out."""
+    *args, named = [*values, {}] if not values or not isinstance(values[-1], dict) else values
+    args, named = [converted(a, convert) for a in args], {k: converted(v, convert) for k, v in named.items()}
+    return tensors([args, named]), tensors(case.call(layer, *args, **named))
+
+
+def converted(tree: Any, convert: Callable) -> Any:
+    """A nest of values with others in their place."""
+    leaves, build = flatten(tree)
+    return build([convert(v) for v in leaves])
+
+
+def tensors(tree: Any) -> list:
+    """The tensors in a nest, in order."""
+    return [t for t in flatten(tree)[0] if hasattr(t, "requires_grad")]
