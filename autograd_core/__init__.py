@@ -29,6 +29,9 @@ from .tensor import Tensor
 
 newaxis = None
 globals().update({name: function for name, function in PUBLIC.items() if not name.startswith("new_")}, **NAMESPACES)
+for _name, _function in PUBLIC.items():
+    if globals().get(_name) is _function and _function.__module__ != __name__:  # where pickle looks for it
+        _function.__module__, _function.__qualname__ = __name__, _name
 
 _INTERNAL = {"NAMESPACES", "PUBLIC", "attributes"}
 _SHOWN = {"fft", "linalg", "random", "special", "testing"}  # of the modules

@@ -4,6 +4,7 @@ import ast
 import functools
 import inspect
 import io
+import pickle
 import statistics
 import subprocess
 import sys
@@ -159,6 +160,11 @@ def test_public_names_are_exported_sorted_and_documented():
     assert public <= set(names), f"public but not in __all__: {sorted(public - set(names))}"
     things = {n: getattr(ag, n) for n in names if not isinstance(getattr(ag, n), (np.dtype, int, float, type(None)))}
     assert not [n for n, v in things.items() if not inspect.getdoc(v)], "without a docstring"
+
+
+def test_public_functions_can_be_pickled():
+    functions = [getattr(ag, n) for n in ag.__all__ if inspect.isfunction(getattr(ag, n))]
+    assert all(pickle.loads(pickle.dumps(f)) is f for f in functions)
 
 
 def documentation(tree: ast.AST) -> set[int]:

@@ -33,15 +33,20 @@ def highest_score(s):
     return np.where(top == -np.inf, np.zeros((), s.dtype), top).astype(s.dtype)
 
 
-def composed(q, k, v, mask, scale, causal, dropout_p=0.0):
-    """Attention by way of all scores; for second derivatives, dropout, and gradients of the mask."""
+def weights_of(q, k, mask, scale, causal):
+    """The weights of all keys for each query, 0 where a query may look at none."""
     s = product(q, k.mT) * scale
     s = s if mask is None or 0 in mask.shape else s + mask
     if causal:
         s = where(np.tri(*s.shape[-2:], dtype=bool), s, np.array(-np.inf, s.dtype))
     e = exp(s - highest_score(s))
     total = reduce_sum(e, axis=(-1,), keepdims=True)
-    p = e / (total + (total == 0).astype(e.dtype))
+    return e / (total + (total == 0).astype(e.dtype))
+
+
+def composed(q, k, v, mask, scale, causal, dropout_p=0.0):
+    """Attention by way of all scores; for second derivatives, dropout, and gradients of the mask."""
+    p = weights_of(q, k, mask, scale, causal)
     return product(dropout(p, dropout_p) if dropout_p else p, v)
 
 

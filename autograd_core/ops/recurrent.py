@@ -193,10 +193,13 @@ class Layers:
         return x, _stacked(hs), _stacked(cs) if self.c0 is not None else None
 
     def one(self, x, k):
-        """One layer in one direction."""
+        """One layer in one direction, from its part of the states."""
+        return self.along(x, *(s if s is None else view_at(s, index=(k,)) for s in (self.h0, self.c0)), k)
+
+    def along(self, x, h, c, k):
+        """One layer in one direction from states (batch, size)."""
         v, w, *rest = self.params[k]
-        h = view_at(self.h0, index=(k,))
-        c = view_at(h, index=along(-1, slice(0, 0))) if self.c0 is None else view_at(self.c0, index=(k,))
+        c = np.empty((h.shape[-2], 0), x.dtype) if c is None else c
         nothing = np.zeros(v.shape[0], x.dtype)
         bias, bias_h = rest[:2] if self.biases else (nothing, nothing)
         self.check(x, v, w, bias, bias_h, h, c, k)
@@ -323,10 +326,9 @@ def _cell(kind, input, h, c, w_ih, w_hh, b_ih, b_hh):
     params = [w_ih, w_hh]
     nothing = np.zeros(w_ih.shape[0], input.dtype)
     params += [nothing if b is None else b for b in (b_ih, b_hh)]
-    states = (reshape_to(s, shape=(1, *s.shape)) if s is not None else None for s in (h, c))
-    layer = Layers(kind, (input.shape[0],), *states, params, True, 1, 0, False, False)
+    layer = Layers(kind, (input.shape[0],), h, c, params, True, 1, 0, False, False)
     layer.name = name
-    return layer.one(input, 0)[1:]
+    return layer.along(input, h, c, 0)[1:]
 
 
 def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):

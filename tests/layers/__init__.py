@@ -37,6 +37,37 @@ class Case:
 
 
 @dataclass
+class Part:
+    """A layer as an argument of another: made anew for each library."""
+
+    name: str
+    args: tuple = ()
+    options: dict = field(default_factory=dict)
+
+    def made(self, library: Any) -> Any:
+        """The layer of nn, or of torch.nn."""
+        return getattr(library, self.name)(*made(self.args, library), **made(self.options, library))
+
+    def __repr__(self) -> str:
+        given = [repr(a) for a in self.args] + [f"{k}={v!r}" for k, v in self.options.items()]
+        return f"{self.name}({', '.join(given)})"
+
+
+def made(arguments: Any, library: Any) -> Any:
+    """Arguments of a constructor, with the layers among them made for a library."""
+    if isinstance(arguments, dict):
+        return {k: made(v, library) for k, v in arguments.items()}
+    if isinstance(arguments, tuple):
+        return tuple(made(a, library) for a in arguments)
+    return arguments.made(library) if isinstance(arguments, Part) else arguments
+
+
+def part(name: str, *args: Any, **options: Any) -> Part:
+    """A layer to be given to another as an argument."""
+    return Part(name, args, options)
+
+
+@dataclass
 class Draw:
     """Inputs of one case, in one type, the same in every run."""
 
