@@ -81,11 +81,15 @@ class Packed(Node):
 
     @property
     def env(self) -> Sequence | None:
-        return self.packed and [v if shape is None else self.unpack(v, shape) for v, shape in self.packed]
+        return self.packed and [self.taken(*p) for p in self.packed]
 
     @env.setter
     def env(self, value: Sequence | None) -> None:
         self.packed = value
+
+    def taken(self, v: Any, shape: Any) -> Any:
+        """What was packed: an array of a shape, a tuple of such, or something else that was left alone."""
+        return tuple(self.taken(*p) for p in v) if shape is tuple else v if shape is None else self.unpack(v, shape)
 
 
 class Pick:

@@ -353,18 +353,20 @@ def _unusual(mode: Mode, node: Node) -> Node:
     """A node of a mode that packs what it keeps, or remembers the line that made it."""
     if mode.pack is not None:
         pack, unpack = mode.pack
-        env, node.env = node.env, None
-        node = Packed(node.plan, node.parents, None, node.shape, node.dtype)
-        node.packed = [(_pack(pack, v), v.shape) if isinstance(v, np.ndarray) else (v, None) for v in env]
+        env, node = node.env, Packed(node.plan, node.parents, None, node.shape, node.dtype)
+        node.packed = [_pack(pack, v) for v in env]
         node.unpack = lambda handle, shape: _unpacked(unpack(handle), shape)
     if mode.anomaly:
         places[node] = user_line()
     return node
 
 
-def _pack(pack: Callable, array: np.ndarray) -> Any:
+def _pack(pack: Callable, v: Any) -> tuple:
+    """What is kept in the place of an array, or of each of several results, and how `Packed.taken` is to read it."""
+    if v.__class__ is tuple:
+        return [_pack(pack, x) for x in v], tuple
     with no_grad():
-        return pack(at(array))
+        return (pack(at(v)), v.shape) if isinstance(v, np.ndarray) else (v, None)
 
 
 def _unpacked(t: Any, shape: tuple) -> np.ndarray:

@@ -12,6 +12,15 @@ from .module import Module, _indented, shown
 from .parameter import Parameter
 
 
+def meant(entry: Any) -> str:
+    """What was probably meant by something that is no module."""
+    if isinstance(entry, type) and issubclass(entry, Module):
+        return f"; a class becomes a module by parentheses: {entry.__name__}(...)"
+    if isinstance(entry, (list, tuple)):
+        return "; a list is taken apart by a star: *layers"
+    return "; a function is no module: there are classes such as nn.ReLU()" if callable(entry) else ""
+
+
 class Held:
     """A list of things that a module holds under the names "0", "1", ..."""
 
@@ -92,7 +101,9 @@ class Held:
 
     def _checked(self, entry: Any) -> Any:
         if not isinstance(entry, Module):
-            raise TypeError(f"{type(self).__name__} holds modules, got {type(entry).__name__} {entry!r:.40}")
+            raise TypeError(
+                f"{type(self).__name__} holds modules, got {type(entry).__name__} {entry!r:.40}{meant(entry)}"
+            )
         return entry
 
     def _like(self, entries: list) -> Any:
@@ -140,6 +151,10 @@ class Sequential(Held, Module):
 class ModuleList(Held, Module):
     """A list of modules that are part of the model."""
 
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """There is none."""
+        raise TypeError("a ModuleList only holds modules: call them one by one in forward, or use Sequential")
+
     def __init__(self, modules: Iterable[Module] | None = None):
         self.extend(() if modules is None else modules)
 
@@ -181,6 +196,10 @@ class Named(MutableMapping):
 
 class ModuleDict(Named, Module):
     """A dict of modules that are part of the model."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """There is none."""
+        raise TypeError("a ModuleDict only holds modules: call one of them in forward, by its name")
 
     def __init__(self, modules: Any = None):
         self.update({} if modules is None else modules)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-TOLD = (ValueError, TypeError, IndexError, RuntimeError)
+TOLD = (ValueError, TypeError, IndexError, RuntimeError, AttributeError)
 
 
 def placed(error: Exception, module: Any) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,7 @@ __all__ = [
     "calculate_gain", "constant", "constant_", "dirac", "dirac_", "eye", "eye_", "fan_in_and_fan_out",
     "glorot_normal_", "glorot_uniform_", "he_normal_", "he_uniform_", "identity_", "kaiming_normal",
     "kaiming_normal_", "kaiming_trunc_normal_", "kaiming_uniform", "kaiming_uniform_", "lecun_normal_",
-    "lecun_trunc_normal_", "lecun_uniform_", "normal", "normal_", "ones_", "orthogonal", "orthogonal_", "sparse",
+    "lecun_trunc_normal_", "lecun_uniform_", "normal", "normal_", "ones_", "orthogonal", "orthogonal_", "skipped", "sparse",
     "sparse_", "trunc_normal_", "uniform", "uniform_", "variance_scaling_", "xavier_normal", "xavier_normal_",
     "xavier_trunc_normal_", "xavier_uniform", "xavier_uniform_", "zeros_",
 ]  # fmt: skip
@@ -30,6 +32,29 @@ GAINS = {"sigmoid": 1, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}
 GAINS |= dict.fromkeys(["linear", *(f"conv{t}{d}d" for t in ("", "_transpose") for d in (1, 2, 3))], 1)
 CUT = 2.0  # deviations beyond which the truncated forms of the schemes draw nothing
 KEPT = math.sqrt(1 - CUT * math.sqrt(2 / math.pi) * math.exp(-CUT * CUT / 2) / math.erf(CUT / math.sqrt(2)))
+
+
+_skipped: ContextVar[bool] = ContextVar("skipped", default=False)
+
+
+@contextmanager
+def skipped() -> Iterator[None]:
+    """Inside, all that is here leaves tensors as they are: for models whose values are about to be loaded."""
+    token = _skipped.set(True)
+    try:
+        yield
+    finally:
+        _skipped.reset(token)
+
+
+def _filling(fill: Any) -> Any:
+    """A function that fills a tensor, unless that is to be skipped."""
+
+    @functools.wraps(fill)
+    def call(tensor: Tensor, *args: Any, **options: Any) -> Tensor:
+        return tensor if _skipped.get() else fill(tensor, *args, **options)
+
+    return call
 
 
 # --- what the schemes are made of ------------------------------------------------------------------------------------
@@ -100,18 +125,21 @@ def _scaled(tensor: Tensor, variance: float, distribution: str, generator: Gener
 # --- plain distributions and constants -------------------------------------------------------------------------------
 
 
+@_filling
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with uniform numbers from a to below b."""
     with no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
 
+@_filling
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with normal numbers."""
     with no_grad():
         return tensor.normal_(mean, std, generator=generator)
 
 
+@_filling
 def trunc_normal_(
     tensor: Tensor,
     mean: float = 0.0,
@@ -138,6 +166,7 @@ def trunc_normal_(
         return tensor.copy_(mean - x if mirrored else mean + x)
 
 
+@_filling
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill with a number."""
     with no_grad():
@@ -154,6 +183,7 @@ def zeros_(tensor: Tensor) -> Tensor:
     return constant_(tensor, 0.0)
 
 
+@_filling
 def eye_(tensor: Tensor) -> Tensor:
     """Fill a matrix with ones on its diagonal and zeros elsewhere: as many inputs as possible pass unchanged."""
     _with_axes(tensor, "eye_", 2)
@@ -161,6 +191,7 @@ def eye_(tensor: Tensor) -> Tensor:
         return tensor.copy_(np.eye(*tensor.shape, dtype=tensor.dtype))
 
 
+@_filling
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """Fill the weight of a convolution so that, in each group, as many channels as possible pass unchanged."""
     _with_axes(tensor, "dirac_", 3, 4, 5)
@@ -274,6 +305,7 @@ he_uniform_, he_normal_, identity_ = kaiming_uniform_, kaiming_normal_, eye_
 # --- schemes for whole matrices --------------------------------------------------------------------------------------
 
 
+@_filling
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
     """Fill with gain times a matrix drawn evenly from those with orthonormal rows or columns, whichever are fewer.
 
@@ -292,6 +324,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
         return tensor.copy_(((q.mT if shape[0] < shape[1] else q) * gain).reshape(tensor.shape))
 
 
+@_filling
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
     """Fill a matrix with normal numbers, and in each column a share of zeros (rounded up) in random places."""
     _with_axes(tensor, "sparse_", 2)

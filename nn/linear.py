@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 from autograd_core import Tensor, empty
@@ -29,6 +30,7 @@ class Linear(Module):
     """x Wᵀ + b over the last axis; `weight` is (out_features, in_features)."""
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None):
+        demand_sizes("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(empty(out_features, in_features, device=device, dtype=dtype))
         self.bias = Parameter(empty(out_features, device=device, dtype=dtype)) if bias else None
@@ -92,6 +94,19 @@ class Bilinear(Module):
     def extra_repr(self) -> str:
         sizes = f"in1_features={self.in1_features}, in2_features={self.in2_features}"
         return f"{sizes}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+def demand_sizes(name: str, **sizes: Any) -> None:
+    """Raise unless sizes are whole numbers that are not negative."""
+    for what, size in sizes.items():
+        try:
+            fine = operator.index(size) >= 0
+        except TypeError:
+            fine = False
+        if not fine:
+            raise (ValueError if isinstance(size, int) else TypeError)(
+                f"{name}: {what} must be a whole number that is not negative, got {size!r:.40}"
+            )
 
 
 def uniform(fan_in: int, *parameters: Parameter | None) -> None:

@@ -64,7 +64,9 @@ def expected(module: Any, prefix: str = "") -> dict[str, tuple[Any, str]]:
 def loaded(module: Any, state: Mapping[str, Any], strict: bool, assign: bool) -> Keys:
     """Copy a state into a model, after everything about it has been checked."""
     if not isinstance(state, Mapping):
-        raise TypeError(f"load_state_dict: expected names and tensors in a dict, got {type(state).__name__}")
+        hint = "; call state_dict() on it first" if hasattr(state, "state_dict") else ""
+        hint = "; read the file first, with load" if isinstance(state, str) else hint
+        raise TypeError(f"load_state_dict: expected names and tensors in a dict, got {type(state).__name__}{hint}")
     given, missing, unexpected, errors = dict(state), [], [], []  # type: ignore[var-annotated]
     for path, m in module.named_modules():
         prefix = f"{path}." if path else ""
@@ -77,6 +79,7 @@ def loaded(module: Any, state: Mapping[str, Any], strict: bool, assign: bool) ->
     errors += [text for n, (m, name) in places.items() if n in values for text in misfit(n, m, name, values[n])]
     if strict:
         errors = told(missing, unexpected) + errors
+        errors += [f"  {n!r} holds a dict: is state[{n!r}] meant?" for n in unexpected if isinstance(given[n], Mapping)]
     if errors:
         raise RuntimeError(f"load_state_dict: this state is not one of {type(module).__name__}:\n" + "\n".join(errors))
     for n, value in values.items():

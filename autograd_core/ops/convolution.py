@@ -166,7 +166,9 @@ def checked(who: str, rank: int, input: Any, weight: Any, bias: Any, groups: Any
         wants = (
             f"{first} (weight's first axis)" if transposed else f"{second} * {groups} (weight's second times groups)"
         )
-        raise ValueError(f"{who}: input has {channels} channels where weight needs {wants}: {given}")
+        last = rank > 1 and input[-1] == (first if transposed else second * groups)
+        hint = "; if its channels come last, as in image files, input.movedim(-1, 1) would fit" if last else ""
+        raise ValueError(f"{who}: input has {channels} channels where weight needs {wants}: {given}{hint}")
     outputs = second * groups if transposed else first
     if bias not in (None, (outputs,)):
         raise ValueError(f"{who}: bias must have shape ({outputs},), got {bias}")

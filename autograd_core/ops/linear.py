@@ -114,6 +114,8 @@ def _check(x: Any, w: Any, bias: Any) -> None:
         raise ValueError(f"linear: weight must be (out, in) or (in), got shape {tuple(w.shape)}; bmm takes batches")
     if x.ndim < 1 or x.shape[-1] != w.shape[-1]:
         hint = "; did you mean weight.T?" if x.ndim and w.ndim == 2 and x.shape[-1] == w.shape[0] else ""
+        if math.prod(x.shape[1:]) == w.shape[-1]:
+            hint = "; input.flatten(1) would fit"
         raise ValueError(
             f"linear: input is {tuple(x.shape)}, weight is {tuple(w.shape)}: both last axes must have the same "
             f"length, weight is (out features, in features){hint}"

@@ -43,9 +43,24 @@ def _reduced(loss: Any, reduction: str) -> Any:
     return mean(loss) if reduction == "mean" else sum(loss) if reduction == "sum" else loss
 
 
+def _tensors(name: str, **values: Any) -> None:
+    """Refuse lists and other things that are neither tensors nor arrays."""
+    for what, value in values.items():
+        if not hasattr(value, "shape"):
+            raise TypeError(f"{name}: {what} must be a tensor, got {type(value).__name__}; tensor(...) makes one")
+
+
+def _differ(input: Any, target: Any, name: str) -> bool:
+    try:
+        return input.shape != target.shape
+    except AttributeError:
+        _tensors(name, input=input, target=target)
+        raise
+
+
 def _pair(input: Any, target: Any, name: str) -> None:
     """Warn of shapes that differ, and refuse those that do not go together."""
-    if input.shape != target.shape:
+    if _differ(input, target, name):
         given = f"input is {tuple(input.shape)}, target is {tuple(target.shape)}"
         try:
             np.broadcast_shapes(input.shape, target.shape)
@@ -55,7 +70,7 @@ def _pair(input: Any, target: Any, name: str) -> None:
 
 
 def _same(input: Any, target: Any, name: str) -> None:
-    if input.shape != target.shape:
+    if _differ(input, target, name):
         given = f"input is {tuple(input.shape)}, target is {tuple(target.shape)}"
         raise ValueError(f"{name}: {given}; they must have the same shape")
 
@@ -139,17 +154,26 @@ def _raw(value: Any) -> np.ndarray:
 def _as_batch(input: Any, target: Any, weight: Any, name: str) -> tuple:
     """Scores (N, C, ...), class indices (N, ...), and the shape of a loss for each."""
     if input.dtype.kind != "f":
-        raise TypeError(f"{name}: input must be floating-point numbers, got {input.dtype}")
+        hint = (
+            "; are input and target in each other's place?" if getattr(target, "dtype", input.dtype).kind == "f" else ""
+        )
+        raise TypeError(f"{name}: input must be floating-point numbers, got {input.dtype}{hint}")
     shape = tuple(input.shape)
     if not shape:
         raise ValueError(f"{name}: input must be (C,), (N, C) or (N, C, ...), got a single number")
     single = len(shape) == 1
     wanted, classes = ((), shape[0]) if single else ((shape[0], *shape[2:]), shape[1])
     if target.shape != wanted:
-        given = f"input is {shape}, so class indices must be {wanted}"
-        raise ValueError(f"{name}: {given}, got {tuple(target.shape)}")
+        given, hint = f"input is {shape}, so class indices must be {wanted}", ""
+        if tuple(target.shape) == shape and name == "cross_entropy":
+            hint = "; probabilities, one-hot ones too, are floats: target.float(), or target.argmax(1) for indices"
+        elif math.prod(target.shape) == math.prod(wanted):
+            hint = "; a target.reshape or squeeze may be missing"
+        elif not single and tuple(target.shape) == shape[:-1]:
+            hint = "; if the classes are the last axis of input, input.movedim(-1, 1) would fit"
+        raise ValueError(f"{name}: {given}, got {tuple(target.shape)}{hint}")
     if target.dtype.kind not in "iu":
-        raise TypeError(f"{name}: class indices must be integers, got {target.dtype}")
+        raise TypeError(f"{name}: class indices must be integers, got {target.dtype}; target.long() makes them so")
     if weight is not None and weight.shape != (classes,):
         raise ValueError(f"{name}: weight is {tuple(weight.shape)}, but there are {classes} classes")
     if single:
@@ -171,7 +195,7 @@ def cross_entropy(
     how = _reduction(reduction, size_average, reduce, "cross_entropy")
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be from 0 to 1, got {label_smoothing}")
-    if target.dtype.kind == "f" and target.shape == input.shape:
+    if not _differ(input, target, "cross_entropy") and target.dtype.kind == "f":
         return _soft_cross_entropy(input, target, weight, how, label_smoothing)
     x, t, shape = _as_batch(input, target, weight, "cross_entropy")
     xs = (x, t) if weight is None else (x, t, weight)
@@ -247,6 +271,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
     """Pointwise terms of the divergence of log-probabilities `input` from `target`; "batchmean" is its definition."""
     how = _reduction(reduction, size_average, reduce, "kl_div", "batchmean")
+    _tensors("kl_div", input=input, target=target)
     loss = exp(target) * (target - input) if log_target else xlogy(target, target) - target * input
     return sum(loss) / input.shape[0] if how == "batchmean" and input.ndim else _reduced(loss, how)
 

@@ -219,7 +219,10 @@ class Layers:
         }  # fmt: skip
         for what, (value, shape) in wanted.items():
             if tuple(value.shape) != shape:
-                raise ValueError(f"{self.name}: {what} number {k} must be {shape}, got {tuple(value.shape)}")
+                hint = ""
+                if what.startswith("the first") and value.shape[-1] == shape[-1]:
+                    hint = f"; the batch has {batch} rows: input is (time, batch, inputs) unless batch_first=True"
+                raise ValueError(f"{self.name}: {what} number {k} must be {shape}, got {tuple(value.shape)}{hint}")
             if value.dtype != x.dtype:
                 raise TypeError(f"{self.name}: {what} is {value.dtype}, input is {x.dtype}; they must be of one type")
 

@@ -36,6 +36,15 @@ class Case:
         return f"{self.name}({', '.join(given)})"
 
 
+class Fixed(np.ndarray):
+    """An input of which no gradient is asked, as of targets; also arrays among a constructor's arguments are tensors."""
+
+
+def fixed(array: np.ndarray) -> np.ndarray:
+    """An input of which no gradient is asked."""
+    return array.view(Fixed)
+
+
 @dataclass
 class Part:
     """A layer as an argument of another: made anew for each library."""
