@@ -1,6 +1,6 @@
 """Parts of neural networks, under PyTorch's names."""
 
-from . import functional, init, utils
+from . import functional, init, models, utils
 from .activations import (
     CELU,
     ELU,
@@ -348,6 +348,7 @@ __all__ = [
     "ZeroPad3d",
     "functional",
     "init",
+    "models",
     "summary",
     "utils",
 ]
