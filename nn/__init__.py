@@ -22,3 +22,12 @@ from .resampling import *
 from .shape import *
 from .summary import *
 from .transformer import *
+
+
+def __getattr__(name: str) -> object:
+    """`nn.models`, which takes longer to read than all layers, when it is first asked for."""
+    if name == "models":
+        import importlib
+
+        return importlib.import_module(".models", __name__)
+    raise AttributeError(f"module 'nn' has no attribute {name!r}")
