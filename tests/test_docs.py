@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from autograd_core.kernels._jit import COMPILED
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -134,6 +136,13 @@ def test_every_example_is_short_and_run_here():
 def test_digits():
     pytest.importorskip("sklearn")
     assert number(run("train_digits.py"), "final test accuracy:") >= 0.95
+
+
+def test_network():
+    pytest.importorskip("sklearn")
+    out = run("train_network.py")
+    assert number(out, "final test accuracy:") >= 0.97
+    assert number(out, "replays=") > 250 or not COMPILED
 
 
 def test_numpy_code():
