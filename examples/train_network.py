@@ -11,9 +11,8 @@ import nn
 import optim
 from nn import functional as F
 
-EPOCHS, BATCH = 12, 64
+EPOCHS, BATCH, rng = 12, 64, np.random.default_rng(0)
 ag.manual_seed(0)
-rng = np.random.default_rng(0)
 
 images, labels = load_digits(return_X_y=True)  # 1797 images of 8 x 8 pixels, from 0 to 16
 images = images.reshape(-1, 1, 8, 8).astype(np.float32) / 16
