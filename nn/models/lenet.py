@@ -56,7 +56,7 @@ def squash(x: Tensor) -> Tensor:
     return F.tanh(x * (2 / 3)) * 1.7159
 
 
-def narrow(fan_in: int, *parameters: Tensor) -> None:
+def narrow(fan_in: int, *parameters: Any) -> None:
     """Draw parameters between -2.4 and 2.4 over the number of inputs of a unit."""
     for p in parameters:
         init.uniform_(p, -2.4 / fan_in, 2.4 / fan_in)
