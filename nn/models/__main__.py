@@ -25,7 +25,7 @@ counts them. `python -m nn.models` writes this page.
 # Name, how it is made, and what it is called on: a shape of images or a number of tokens.
 ROWS: list[tuple[str, Callable[[], Module], Any]] = [
     ("LeNet5", models.LeNet5, (1, 1, 32, 32)),
-    ("ModernLeNet5", models.ModernLeNet5, (1, 1, 32, 32)),
+    ("modern_lenet5", models.modern_lenet5, (1, 1, 32, 32)),
     ("alexnet_grouped", models.alexnet_grouped, IMAGE),
     *((name, getattr(models, name), IMAGE) for name in ("alexnet", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn")),
     *((name, getattr(models, name), IMAGE) for name in ("vgg16", "vgg16_bn", "vgg19", "vgg19_bn", "googlenet")),

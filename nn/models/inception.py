@@ -180,7 +180,6 @@ class Inception3(Module):
     def _draw(self) -> None:
         draw_truncated(self, 0.1)
         if self.AuxLogits is not None:
-            draw_truncated(self.AuxLogits.conv1, 0.01)
             draw_truncated(self.AuxLogits.fc, 0.001)
 
     def forward(self, x: Tensor) -> Tensor | InceptionOutputs:
