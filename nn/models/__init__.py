@@ -5,7 +5,7 @@ from .bert import Bert, BertForPretraining, mask_tokens
 from .googlenet import GoogLeNet, GoogLeNetOutputs, googlenet
 from .gpt import GPT, gpt2
 from .inception import Inception3, InceptionOutputs, inception_v3
-from .lenet import LeNet5, ModernLeNet5, map_loss
+from .lenet import LeNet5, map_loss, modern_lenet5
 from .mobilenet import MobileNetV1, MobileNetV2, mobilenet_v1, mobilenet_v2
 from .resnet import (
     ResNet,
@@ -33,7 +33,6 @@ __all__ = [
     "LeNet5",
     "MobileNetV1",
     "MobileNetV2",
-    "ModernLeNet5",
     "ResNet",
     "UNet",
     "VGG",
@@ -46,6 +45,7 @@ __all__ = [
     "mask_tokens",
     "mobilenet_v1",
     "mobilenet_v2",
+    "modern_lenet5",
     "resnet101",
     "resnet152",
     "resnet18",

@@ -84,14 +84,14 @@ class BertForPretraining(Module):
 
 
 def first_values(module: Module) -> None:
-    """Normal weights of deviation 0.02, cut at two deviations, and no biases."""
+    """Normal weights of deviation 0.02, and no biases."""
     if isinstance(module, (Linear, Embedding)):
-        init.trunc_normal_(module.weight, 0, 0.02, -0.04, 0.04)
+        init.normal_(module.weight, 0, 0.02)
     if isinstance(module, Linear) and module.bias is not None:
         init.zeros_(module.bias)
     if isinstance(module, MultiheadAttention):
-        init.trunc_normal_(module.in_proj_weight, 0, 0.02, -0.04, 0.04)
-        init.zeros_(module.in_proj_bias)
+        for name, p in module.named_parameters(recurse=False):
+            init.normal_(p, 0, 0.02 if name == "in_proj_weight" else 0)
     if isinstance(module, LayerNorm):
         module.reset_parameters()
 

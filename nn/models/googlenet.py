@@ -116,9 +116,9 @@ class GoogLeNet(Module):
         late = self._through(early, "4b", "4c", "4d")
         x = self._through(self.maxpool4(self._through(late, "4e")), "5a", "5b")
         scores = self.fc(self.dropout(self.avgpool(x).flatten(1)))
-        if not (self.training and self.aux_logits):
+        if not self.training or self.aux1 is None or self.aux2 is None:
             return scores
-        return GoogLeNetOutputs(scores, *(a and a(t) for a, t in ((self.aux2, late), (self.aux1, early))))
+        return GoogLeNetOutputs(scores, self.aux2(late), self.aux1(early))
 
     def _through(self, x: Tensor, *places: str) -> Tensor:
         for place in places:

@@ -136,7 +136,8 @@ class GPT(Module):
                 + "; cut them, or make the model with a longer context="
             )
         x = self.dropout(self.wte(tokens) + self.wpe(arange(begin, end)))
-        for block, past in zip(self.h, cache or [None] * self.depth):
+        pasts: list[Any] = cache or [None] * self.depth
+        for block, past in zip(self.h, pasts):
             x = block(x, past)
         return self.lm_head(self.ln_f(x))
 

@@ -14,7 +14,10 @@ from ..pooling import AdaptiveAvgPool2d, MaxPool2d
 from .inception_parts import BasicConv2d, draw_truncated, from_minus_one_to_one
 from .weights import require_untrained
 
-ROW, COLUMN, SQUARE = ({"kernel_size": k, "padding": tuple(n // 2 for n in k)} for k in ((1, 7), (7, 1), (3, 3)))
+SIDES: list[dict[str, Any]] = [
+    {"kernel_size": k, "padding": tuple(n // 2 for n in k)} for k in ((1, 7), (7, 1), (3, 3))
+]
+ROW, COLUMN, SQUARE = SIDES
 
 
 class InceptionOutputs(NamedTuple):
@@ -103,7 +106,8 @@ class InceptionE(Module):
     """Side by side: 1x1, a row beside a column, the same of a 3x3, and pooling."""
 
     def __init__(self, in_channels: int):
-        row, column = {"kernel_size": (1, 3), "padding": (0, 1)}, {"kernel_size": (3, 1), "padding": (1, 0)}
+        row: dict[str, Any] = {"kernel_size": (1, 3), "padding": (0, 1)}
+        column: dict[str, Any] = {"kernel_size": (3, 1), "padding": (1, 0)}
         self.branch1x1 = BasicConv2d(in_channels, 320, kernel_size=1)
         self.branch3x3_1 = BasicConv2d(in_channels, 384, kernel_size=1)
         self.branch3x3_2a = BasicConv2d(384, 384, **row)
@@ -176,7 +180,6 @@ class Inception3(Module):
     def _draw(self) -> None:
         draw_truncated(self, 0.1)
         if self.AuxLogits is not None:
-            draw_truncated(self.AuxLogits.conv1, 0.01)
             draw_truncated(self.AuxLogits.fc, 0.001)
 
     def forward(self, x: Tensor) -> Tensor | InceptionOutputs:
@@ -188,8 +191,9 @@ class Inception3(Module):
         middle = self.Mixed_6e(self.Mixed_6d(self.Mixed_6c(self.Mixed_6b(self.Mixed_6a(x)))))
         x = self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(middle)))
         scores = self.fc(self.dropout(self.avgpool(x)).flatten(1))
-        aided = self.training and self.aux_logits and self.AuxLogits is not None
-        return InceptionOutputs(scores, self.AuxLogits(middle)) if aided and self.AuxLogits else scores
+        if not self.training or self.AuxLogits is None:
+            return scores
+        return InceptionOutputs(scores, self.AuxLogits(middle))
 
 
 def inception_v3(*, weights: None = None, progress: bool = True, **kwargs: Any) -> Inception3:

@@ -56,7 +56,7 @@ def squash(x: Tensor) -> Tensor:
     return F.tanh(x * (2 / 3)) * 1.7159
 
 
-def narrow(fan_in: int, *parameters: Tensor) -> None:
+def narrow(fan_in: int, *parameters: Any) -> None:
     """Draw parameters between -2.4 and 2.4 over the number of inputs of a unit."""
     for p in parameters:
         init.uniform_(p, -2.4 / fan_in, 2.4 / fan_in)
@@ -152,12 +152,10 @@ def map_loss(penalties: Tensor, target: Tensor, j: float = 0.1) -> Tensor:
     return (right + cat([-penalties, rubbish], 1).logsumexp(1)).mean()
 
 
-class ModernLeNet5(Sequential):
+def modern_lenet5(num_classes: int = 10) -> Sequential:
     """The same sizes with rectifiers, maxima, maps that see all, and scores of classes for cross entropy."""
-
-    def __init__(self, num_classes: int = 10):
-        super().__init__(
-            Conv2d(1, 6, 5), ReLU(), MaxPool2d(2),
-            Conv2d(6, 16, 5), ReLU(), MaxPool2d(2), Flatten(),
-            Linear(400, 120), ReLU(), Linear(120, 84), ReLU(), Linear(84, num_classes),
-        )  # fmt: skip
+    return Sequential(
+        Conv2d(1, 6, 5), ReLU(), MaxPool2d(2),
+        Conv2d(6, 16, 5), ReLU(), MaxPool2d(2), Flatten(),
+        Linear(400, 120), ReLU(), Linear(120, 84), ReLU(), Linear(84, num_classes),
+    )  # fmt: skip

@@ -84,7 +84,7 @@ class MobileNetV2(Module):
         norm = BatchNorm2d if norm_layer is None else norm_layer
         channels = divisible(32 * width_mult, round_nearest)
         self.last_channel = divisible(1280 * max(1.0, width_mult), round_nearest)
-        features = [conv_norm(3, channels, stride=2, norm=norm)]
+        features: list[Module] = [conv_norm(3, channels, stride=2, norm=norm)]
         for expansion, wide, count, first in setting:
             for stride in (first, *[1] * (count - 1)):
                 out = divisible(wide * width_mult, round_nearest)

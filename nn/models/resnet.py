@@ -141,7 +141,7 @@ class ResNet(Module):
         if zero_init_residual:
             self.apply(silence)
 
-    def _make_layer(self, block: type, planes: int, blocks: int, stride: int = 1, dilate: bool = False) -> Sequential:
+    def _make_layer(self, block: Any, planes: int, blocks: int, stride: int = 1, dilate: bool = False) -> Sequential:
         """A group of blocks; instead of a stride, all but the first can look further apart."""
         before, wide = self.dilation, planes * block.expansion
         if dilate:
@@ -173,7 +173,7 @@ def first_values(module: Module) -> None:
 def silence(module: Module) -> None:
     """Let a block begin as the identity: the last norm multiplies by zero."""
     if isinstance(module, (BasicBlock, Bottleneck)):
-        last = module.bn3 if isinstance(module, Bottleneck) else module.bn2
+        last: Any = module.bn3 if isinstance(module, Bottleneck) else module.bn2
         if getattr(last, "weight", None) is not None:
             init.zeros_(last.weight)
 
