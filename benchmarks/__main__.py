@@ -2,6 +2,7 @@
 
 suites:
   ops        kernels and ops, by size
+  steps      whole training steps, as they are and compiled, beside PyTorch's
   overhead   many tiny operations, the import, growth with the length of a graph (one thread, in a process of its own)
 
 Ratios are our time over theirs, medians over paired rounds; rows above 1 are marked.  Without PyTorch only our times
@@ -17,8 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
-SUITES = "ops", "overhead"
+SUITES = "ops", "steps", "overhead"
 
 
 def arguments() -> argparse.Namespace:
@@ -53,6 +55,20 @@ def set_threads(count: int | None) -> None:
 
 def ops(options: argparse.Namespace) -> dict:
     """The suite of kernels and ops."""
+    from . import runner
+
+    return beside(options, runner.ops_rows)
+
+
+def steps(options: argparse.Namespace) -> dict:
+    """The suite of whole training steps."""
+    from . import steps
+
+    return beside(options, steps.rows)
+
+
+def beside(options: argparse.Namespace, rows: Callable) -> dict:
+    """A suite whose rows are measured beside PyTorch's."""
     set_threads(options.threads)
     from . import runner
     from .machine import machine
@@ -60,7 +76,7 @@ def ops(options: argparse.Namespace) -> dict:
     about = machine()
     for name, value in about.items():
         print(f"{name:16} {', '.join(f'{k} {v}' for k, v in value.items()) if isinstance(value, dict) else value}")
-    results = runner.run(runner.ops_rows(), options.rounds, options.filter)
+    results = runner.run(rows(), options.rounds, options.filter)
     print()
     runner.summary(results)
     return {"machine": about, "rows": results, "means": runner.means(results)}
@@ -85,7 +101,7 @@ def main() -> None:
     found: dict = {"time": time.strftime("%Y-%m-%d %H:%M:%S"), "rounds": options.rounds}
     for suite in options.suite or SUITES:
         print(f"== {suite}", flush=True)
-        found[suite] = {"ops": ops, "overhead": overhead}[suite](options)
+        found[suite] = {"ops": ops, "steps": steps, "overhead": overhead}[suite](options)
     if options.json:
         with open(options.json, "w") as file:
             json.dump(found, file, indent=1)
