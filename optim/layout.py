@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core import tape
+from autograd_core import Tensor, tape
 from autograd_core.kernels import together
 
 SHAPE, DTYPE, STRIDES = np.ndarray.shape.__get__, np.ndarray.dtype.__get__, np.ndarray.strides.__get__  # type: ignore
@@ -61,6 +61,17 @@ def single(update: Any, p: Any, gradient: Any, state: dict[str, Any]) -> None:
         tape.mark_written(p.value)
     else:
         update.op(p, gradient, *held, *update.rates, **update.settings)
+
+
+def alone(update: Any, p: Any, gradient: Any, state: dict[str, Any]) -> None:
+    """The same on arrays, for parameters of floats while nobody watches: what an op costs more than a few entries do."""
+    held = [None if key is None or state.get(key) is None else state[key].value for key in update.keys]
+    if "step" in state and "step" not in update.keys:
+        state["step"] += 1
+    rates = [r.value if isinstance(r, Tensor) else r for r in update.rates]
+    kernel, arrays, numbers = update.op.rule(p.value, gradient.value, *held, *rates, **update.settings)
+    kernel(p.value, gradient.value, *arrays, *numbers)
+    tape.mark_all([tape.writes_of(tape.memory(v)) for v in (p.value, *arrays)])
 
 
 def strides_of(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
@@ -127,7 +138,7 @@ class Layout:
             part.step(update, gradients)
         for k in self.alone:
             p = self.params[k]
-            single(update, p, p.grad, self.state.get(p, {}))
+            (alone if p.value.dtype.kind == "f" else single)(update, p, p.leaf.grad, self.state.get(p, {}))
 
 
 class Part:
