@@ -1,1 +1,6 @@
-"""Optimizers, under PyTorch's names.  None is here yet; an update by hand goes under `autograd_core.no_grad()`."""
+"""Minima of smooth functions, and optimizers under PyTorch's names."""
+
+from .smooth.least_squares import least_squares
+from .smooth.minimize import minimize
+
+__all__ = ["least_squares", "minimize"]

@@ -1,0 +1,127 @@
+"""The loop of all methods that choose a direction and search along it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import Protocol
+
+import numpy as np
+
+from .bounds import Box
+from .lines import SEARCHES, Line, Point
+from .objectives import Objective
+from .results import Result, gather
+
+EPS = 2.3e-16
+PATIENCE = 6  # iterations in a row that lower the value by no more than rounding
+
+
+@dataclass
+class Settings:
+    """When to stop, and whom to tell."""
+
+    tol: float = 1e-8
+    max_iterations: int | None = None
+    max_evaluations: int | None = None
+    callback: Callable | None = None
+
+
+class Rule(Protocol):
+    """What makes a method: which way to go, and what to learn from a step."""
+
+    name: str
+    c2: float
+
+    def direction(self, x: np.ndarray, g: np.ndarray) -> np.ndarray:
+        """Which way to go; its length is the first step that is tried, once `newton_like`."""
+
+    def first_step(self, g: np.ndarray, slope: float, last: Point | None) -> float:
+        """How far to go at first, in lengths of the direction."""
+
+    def learn(self, s: np.ndarray, y: np.ndarray, g: np.ndarray) -> None:
+        """Take a step, the change of the gradient, and the new gradient into account."""
+
+    def forget(self) -> bool:
+        """Drop what was learnt; whether that was anything."""
+
+
+class Descent:
+    """One run of a method from a start to where no more is to be gained."""
+
+    def __init__(self, objective: Objective, rule: Rule, settings: Settings, box: Box, search: str, options: dict):
+        self.objective, self.rule, self.settings, self.box = objective, rule, settings, box
+        self.search = lambda *given, **more: SEARCHES[search](*given, **more, **options)
+        self.most = settings.max_iterations or max(1000, 200 * objective.form.size)
+        self.most_evaluations = settings.max_evaluations or inf
+        self.x = box.clip(objective.form.start())
+        self.iterations, self.quiet, self.last = 0, 0, None  # type: ignore[var-annotated]
+
+    def run(self) -> Result:
+        """Iterate until there is a reason to stop."""
+        self.value, self.g = self.objective.begin(self.x)
+        status = self.stop()
+        while status is None:
+            point = self.step()
+            if point is None:
+                status = 1 if self.quiet or self.at_rounding() else 12
+                break
+            self.take(point)
+            status = self.stop()
+        norm = self.box.measure(self.x, self.g)
+        found = gather(self.objective, self.x, self.value, self.g, norm, status)
+        return Result(**found, method=self.rule.name, iterations=self.iterations)
+
+    def stop(self) -> int | None:
+        """The status to stop with, if there is a reason to."""
+        if self.box.measure(self.x, self.g) <= self.settings.tol:
+            return 0
+        if self.quiet >= PATIENCE:
+            return 1
+        if self.value < -1e300:
+            return 14
+        if self.iterations >= self.most:
+            return 10
+        if self.objective.nfev >= self.most_evaluations:
+            return 11
+        callback = self.settings.callback
+        return 13 if self.iterations and callback and callback(self.objective.form.outside(self.x)) is True else None
+
+    def step(self) -> Point | None:
+        """The next point, along the direction of the rule, or else straight down."""
+        for _ in range(2):
+            d = self.rule.direction(self.x, self.g)
+            line = Line(self.objective.value_and_gradient, self.x, self.value, self.g, d)
+            if np.isfinite(d).all() and line.slope < 0:
+                longest = self.box.longest(self.x, d)
+                t = self.rule.first_step(self.g, line.slope, self.last)
+                point = self.search(line, t, c2=self.rule.c2, longest=longest)
+                if point is not None:
+                    return point
+            if not self.rule.forget():
+                return None
+        return None
+
+    def take(self, point: Point) -> None:
+        """Go to a point."""
+        x = self.box.clip(point.x)
+        self.rule.learn(x - self.x, point.gradient - self.g, point.gradient)
+        lowered = -point.rise
+        self.quiet = self.quiet + 1 if lowered <= EPS * abs(point.value) else 0
+        self.x, self.value, self.g, self.last = x, point.value, point.gradient, point
+        self.iterations += 1
+
+    def at_rounding(self) -> bool:
+        """Whether a step along the gradient that changes x in its last digits would change the value by no more."""
+        size = np.abs(self.x).max(initial=0)
+        return float(np.abs(self.g).sum()) * size * EPS * 1e4 <= abs(self.value) * 1e-8
+
+
+def decrease_step(slope: float, last: Point | None, first: float) -> float:
+    """A first step that would lower the value by as much as the last one did, were the slope to stay half as steep."""
+    if last is None or not last.rise < 0:
+        return first
+    return 2.02 * last.rise / slope
+
+
