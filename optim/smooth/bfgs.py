@@ -36,6 +36,5 @@ class BFGS:
         growth = 1 / curvature + float(y @ u) / curvature
         self.H += growth * np.outer(s, s) - np.outer(u, s) - np.outer(s, u)
 
-    def forget(self) -> bool:
-        was, self.H = self.H is not None, None
-        return was
+    def forget(self) -> None:
+        self.H = None

@@ -12,6 +12,7 @@ from collections import deque
 import numpy as np
 
 from .bounds import Box
+from .limited import two_loops
 from .lines import Point
 
 
@@ -27,7 +28,7 @@ class Bounded:
     def direction(self, x: np.ndarray, g: np.ndarray) -> np.ndarray:
         if self.W is None:
             self.W, self.M = np.zeros((len(x), 0)), np.zeros((0, 0))
-        place, c = self.cauchy(x, g)
+        place, c = self.cauchy(x, g) if self.box.bounded else (x, np.zeros(0))
         return self.lowest(x, g, place, c) - x
 
     def cauchy(self, x: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -62,6 +63,8 @@ class Bounded:
         """The lowest point of the model where the entries on bounds stay, brought back between the bounds."""
         W, M, theta = self.W, self.M, self.theta
         free = (place > self.box.low) & (place < self.box.high)
+        if free.all():  # the same as below, but in a form that errors of rounding do less harm to
+            return self.box.clip(x + two_loops(self.pairs, -g))
         if not free.any() or not W.shape[1]:
             return place
         F = W[free]
@@ -84,16 +87,21 @@ class Bounded:
         curvature = float(s @ y)
         if not curvature > 2.2e-16 * float(y @ y):
             return
-        self.pairs.append((s, y))
-        self.theta = float(y @ y) / curvature
-        S, Y = (np.stack(column, 1) for column in zip(*self.pairs))
+        self.pairs.append((s, y, curvature))
+        if self.box.bounded:
+            self.compact(float(y @ y) / curvature)
+
+    def compact(self, theta: float) -> None:
+        """The model as theta I - W M Wᵀ."""
+        S, Y = (np.stack(column, 1) for column in list(zip(*self.pairs))[:2])
         products = S.T @ Y
         L = np.tril(products, -1)
-        inverse = np.block([[-np.diag(np.diag(products)), L.T], [L, self.theta * (S.T @ S)]])
-        self.W, self.M = np.hstack([Y, self.theta * S]), np.linalg.inv(inverse)
+        inverse = np.block([[-np.diag(np.diag(products)), L.T], [L, theta * (S.T @ S)]])
+        try:
+            self.theta, self.W, self.M = theta, np.hstack([Y, theta * S]), np.linalg.inv(inverse)
+        except np.linalg.LinAlgError:
+            self.forget()
 
-    def forget(self) -> bool:
-        was = bool(self.pairs)
+    def forget(self) -> None:
         self.pairs.clear()
         self.theta, self.W = 1.0, None
-        return was

@@ -70,6 +70,5 @@ class Conjugate:
     def learn(self, s: np.ndarray, y: np.ndarray, g: np.ndarray) -> None:
         """The next direction is made of the gradient that comes, and the last direction."""
 
-    def forget(self) -> bool:
-        was, self.d = self.d is not None and not np.array_equal(self.d, -self.g), None  # type: ignore[operator]
-        return was
+    def forget(self) -> None:
+        self.d = None

@@ -43,8 +43,8 @@ class Rule(Protocol):
     def learn(self, s: np.ndarray, y: np.ndarray, g: np.ndarray) -> None:
         """Take a step, the change of the gradient, and the new gradient into account."""
 
-    def forget(self) -> bool:
-        """Drop what was learnt; whether that was anything."""
+    def forget(self) -> None:
+        """Drop what was learnt."""
 
 
 class Descent:
@@ -65,7 +65,7 @@ class Descent:
         while status is None:
             point = self.step()
             if point is None:
-                status = 1 if self.quiet or self.at_rounding() else 12
+                status = 1 if self.quiet or at_rounding(self.x, self.value, self.g) else 12
                 break
             self.take(point)
             status = self.stop()
@@ -90,18 +90,20 @@ class Descent:
 
     def step(self) -> Point | None:
         """The next point, along the direction of the rule, or else straight down."""
-        for _ in range(2):
-            d = self.rule.direction(self.x, self.g)
-            line = Line(self.objective.value_and_gradient, self.x, self.value, self.g, d)
-            if np.isfinite(d).all() and line.slope < 0:
-                longest = self.box.longest(self.x, d)
-                t = self.rule.first_step(self.g, line.slope, self.last)
-                point = self.search(line, t, c2=self.rule.c2, longest=longest)
-                if point is not None:
-                    return point
-            if not self.rule.forget():
-                return None
-        return None
+        d = self.rule.direction(self.x, self.g)
+        point = self.along(d)
+        if point is None and not np.array_equal(d, -self.g):
+            self.rule.forget()
+            point = self.along(self.box.clip(self.x - self.g) - self.x)
+        return point
+
+    def along(self, d: np.ndarray) -> Point | None:
+        """A good point in a direction, if it leads down."""
+        if not (np.isfinite(d).all() and float(self.g @ d) < 0):
+            return None
+        line = Line(self.objective.value_and_gradient, self.x, self.value, self.g, d)
+        t = self.rule.first_step(self.g, line.slope, self.last)
+        return self.search(line, t, c2=self.rule.c2, longest=self.box.longest(self.x, d))
 
     def take(self, point: Point) -> None:
         """Go to a point."""
@@ -112,10 +114,10 @@ class Descent:
         self.x, self.value, self.g, self.last = x, point.value, point.gradient, point
         self.iterations += 1
 
-    def at_rounding(self) -> bool:
-        """Whether a step along the gradient that changes x in its last digits would change the value by no more."""
-        size = np.abs(self.x).max(initial=0)
-        return float(np.abs(self.g).sum()) * size * EPS * 1e4 <= abs(self.value) * 1e-8
+
+def at_rounding(x: np.ndarray, value: float, g: np.ndarray) -> bool:
+    """Whether moving each entry by a part in ten million would, by the gradient, hardly be seen in the value."""
+    return float(np.abs(g * x).sum()) <= 1e-7 * abs(value)
 
 
 def decrease_step(slope: float, last: Point | None, first: float) -> float:

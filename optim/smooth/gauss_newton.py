@@ -6,6 +6,7 @@ import numpy as np
 
 from .bounds import Box
 from .descent import EPS, Settings
+from .lines import shorter
 from .levenberg import Levenberg
 from .objectives import Residuals
 
@@ -26,21 +27,16 @@ class GaussNewton(Levenberg):
         size, t = float(self.r @ self.r) / 2, 1.0
         for _ in range(60):
             p = self.box.clip(self.x + t * way) - self.x
-            r = self.residuals.value(self.x + p)
-            gained, predicted, slope = self.gain(r, p)
-            if predicted <= EPS * size and abs(gained) <= EPS * size:
+            gained, predicted, slope, _ = self.evaluate(p)
+            if t == 1 and predicted <= EPS * size and (gained <= 0 or self.quiet >= 3):
                 return 1
-            if gained >= -1e-4 * slope > 0 and np.isfinite(J := self.residuals.jacobian(self.x + p)).all():
-                return self.take(p, r, J)
-            curved = -slope * t / (2 * (-gained - slope)) if np.isfinite(gained) else 0.0
-            t = min(max(curved, 0.1 * t), 0.5 * t)
+            if gained >= -1e-4 * slope > 0 and self.arrive(p):
+                self.quiet = self.quiet + 1 if predicted <= EPS * size else 0
+                return self.reason(p)
+            t *= shorter(slope, -gained)
         return 12
 
-    def take(self, p: np.ndarray, r: np.ndarray, J: np.ndarray) -> int | None:
-        """Go there; the status to stop with, if there is a reason to."""
-        before = float(np.linalg.norm(self.scale * self.x))
-        self.x, self.r, self.J = self.x + p, r, J
-        self.iterations += 1
-        if float(np.linalg.norm(self.scale * p)) <= EPS * before:
-            return 2
-        return self.outside_reasons()
+    def reason(self, p: np.ndarray) -> int | None:
+        """The status to stop with, if there is a reason to."""
+        size = float(np.linalg.norm(self.scale * self.x))
+        return 2 if float(np.linalg.norm(self.scale * p)) <= EPS * size else self.outside_reasons()

@@ -8,6 +8,7 @@ import numpy as np
 
 from .bounds import Box
 from .descent import EPS, Settings
+from .lines import ROUNDING, shorter
 from .objectives import Residuals
 
 
@@ -19,7 +20,7 @@ class Levenberg:
     def __init__(self, residuals: Residuals, settings: Settings, box: Box, radius: float = 100.0):
         self.residuals, self.settings, self.box, self.factor = residuals, settings, box, radius
         self.most = settings.max_iterations or 500 + 100 * residuals.form.size
-        self.x, self.iterations = box.clip(residuals.form.start()), 0
+        self.x, self.iterations, self.quiet = box.clip(residuals.form.start()), 0, 0
 
     def run(self) -> int:
         """Iterate until there is a reason to stop, which is returned."""
@@ -66,39 +67,47 @@ class Levenberg:
         length = float(np.linalg.norm(self.scale * p))
         if self.iterations == 0:
             self.radius = min(self.radius, length)
-        r = self.residuals.value(self.x + p)
-        J = None
-        gained, predicted, slope = self.gain(r, p)
-        ratio = gained / predicted if predicted > 0 else -1.0
+        gained, predicted, slope, ratio = self.evaluate(p)
         self.resize(ratio, gained, slope, length)
-        size = float(self.r @ self.r) / 2
-        if ratio > 1e-4:
-            J = self.residuals.jacobian(self.x + p)
-        if J is not None and np.isfinite(J).all():
-            self.x, self.r, self.J = self.x + p, r, J
-            self.iterations += 1
-        else:
-            ratio = min(ratio, 0.0)
-        small = 1e-3 * self.settings.tol
-        if abs(gained) <= EPS * size and predicted <= EPS * size and ratio <= 2:
-            return 1, ratio > 1e-4
-        if self.radius <= max(small, EPS) * float(np.linalg.norm(self.scale * self.x)):
-            return 2, ratio > 1e-4
-        return None, ratio > 1e-4
+        moved = ratio > 1e-4 and self.arrive(p)
+        small = predicted <= EPS * float(self.r @ self.r) / 2
+        self.quiet = self.quiet + 1 if small else 0
+        if small and (not moved or self.quiet >= 3):
+            return 1, moved
+        least = max(1e-3 * self.settings.tol, EPS) * float(np.linalg.norm(self.scale * self.x))
+        return (2 if self.radius <= least else None), moved
 
-    def gain(self, r: np.ndarray, p: np.ndarray) -> tuple[float, float, float]:
-        """How much half the sum of squares fell, how much it should have, and its slope along p."""
+    def evaluate(self, p: np.ndarray) -> tuple[float, float, float, float]:
+        """What half the sum of squares falls by after p, what it should fall by, its slope along p, and the gain ratio.
+
+        A fall that rounding would hide is taken from the slopes at both ends, as the searches along lines do.
+        """
         Jp = self.J @ p
         slope = float(Jp @ self.r)
         predicted = -slope - float(Jp @ Jp) / 2
-        gained = float((self.r - r) @ (self.r + r)) / 2 if np.isfinite(r).all() else -inf
-        return gained, predicted, slope
+        self.there, self.J_there = self.residuals.value(self.x + p), None
+        if not np.isfinite(self.there).all() or np.abs(self.there).max(initial=0) > 1e150:
+            return -inf, predicted, slope, -1.0
+        gained = float((self.r - self.there) @ (self.r + self.there)) / 2
+        if abs(gained) <= ROUNDING * float(self.r @ self.r):
+            self.J_there = self.residuals.jacobian(self.x + p)
+            gained = -(slope + float((self.J_there @ p) @ self.there)) / 2
+        return gained, predicted, slope, gained / predicted if predicted > 0 else -1.0
+
+    def arrive(self, p: np.ndarray) -> bool:
+        """Go there, if the Jacobian is finite there; whether that was done."""
+        J = self.residuals.jacobian(self.x + p) if self.J_there is None else self.J_there
+        if not np.isfinite(J).all():
+            self.radius /= 4
+            return False
+        self.x, self.r, self.J = self.x + p, self.there, J
+        self.iterations += 1
+        return True
 
     def resize(self, ratio: float, gained: float, slope: float, length: float) -> None:
         """A smaller region after a step that disappointed, a larger one after one that did not."""
         if ratio <= 0.25:
-            shrink = 0.5 if gained >= 0 else 0.5 * slope / (slope + gained) if gained > -inf else 0.1
-            shrink = min(max(shrink, 0.1), 0.5)
+            shrink = 0.5 if gained >= 0 else shorter(slope, -gained)
             self.radius = shrink * min(self.radius, 10 * length)
             self.multiplier /= shrink
         elif self.multiplier == 0 or ratio >= 0.75:

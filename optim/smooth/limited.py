@@ -19,16 +19,7 @@ class Limited:
         self.pairs: deque = deque(maxlen=history)
 
     def direction(self, x: np.ndarray, g: np.ndarray) -> np.ndarray:
-        q, shares = -g, []
-        for s, y, curvature in reversed(self.pairs):
-            shares.append(float(s @ q) / curvature)
-            q -= shares[-1] * y
-        if self.pairs:
-            s, y, curvature = self.pairs[-1]
-            q *= curvature / float(y @ y)
-        for (s, y, curvature), share in zip(self.pairs, reversed(shares)):
-            q += (share - float(y @ q) / curvature) * s
-        return q
+        return two_loops(self.pairs, -g)
 
     def first_step(self, g: np.ndarray, slope: float, last: Point | None) -> float:
         return unit_step(g, slope, last)
@@ -38,7 +29,19 @@ class Limited:
         if curvature > 2.2e-16 * float(y @ y):
             self.pairs.append((s, y, curvature))
 
-    def forget(self) -> bool:
-        was = bool(self.pairs)
+    def forget(self) -> None:
         self.pairs.clear()
-        return was
+
+
+def two_loops(pairs: deque, q: np.ndarray) -> np.ndarray:
+    """The inverse Hessian times q, from pairs of steps and changes of the gradient."""
+    q, shares = q.copy(), []
+    for s, y, curvature in reversed(pairs):
+        shares.append(float(s @ q) / curvature)
+        q -= shares[-1] * y
+    if pairs:
+        s, y, curvature = pairs[-1]
+        q *= curvature / float(y @ y)
+    for (s, y, curvature), share in zip(pairs, reversed(shares)):
+        q += (share - float(y @ q) / curvature) * s
+    return q

@@ -9,8 +9,11 @@ import numpy as np
 from .lines import Point
 
 
+FLOOR = 1e-4  # the least curvature, in units of the largest, where some direction curves downwards
+
+
 class Newton:
-    """The Hessian is scaled to a unit diagonal and Cholesky-factored, more of the diagonal added until that works."""
+    """The Hessian is scaled to a unit diagonal, and modified where it is not positive definite."""
 
     name, search, c2 = "newton", "wolfe", 0.9
 
@@ -27,20 +30,19 @@ class Newton:
     def learn(self, s: np.ndarray, y: np.ndarray, g: np.ndarray) -> None:
         """The next Hessian is computed afresh."""
 
-    def forget(self) -> bool:
-        return False
+    def forget(self) -> None:
+        """The next Hessian is computed afresh."""
 
 
 def damped_solve(H: np.ndarray, g: np.ndarray) -> np.ndarray:
-    """(H + damping) \\ g; the damping is as Levenberg's, in proportion to the diagonal, and zero for convex functions."""
+    """H \\ g; where H curves downwards it is turned round, where it hardly curves it is damped, in proportion to its diagonal."""
     scale = np.sqrt(np.abs(np.diag(H)))
     scale = np.maximum(scale, 1e-10 * (scale.max(initial=0) or 1.0))
     A, b = H / np.outer(scale, scale), g / scale
-    damping = 0.0
-    while True:
-        try:
-            L = np.linalg.cholesky(A + damping * np.eye(len(A)))
-        except np.linalg.LinAlgError:
-            damping = max(2 * damping, 1e-3, -1.01 * float(np.linalg.eigvalsh(A)[0]) if not damping else 0.0)
-        else:
-            return np.linalg.solve(L.T, np.linalg.solve(L, b)) / scale
+    try:
+        L = np.linalg.cholesky(A)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(A)
+        values = np.maximum(np.abs(values), FLOOR * np.abs(values).max())
+        return vectors @ ((vectors.T @ b) / values) / scale
+    return np.linalg.solve(L.T, np.linalg.solve(L, b)) / scale

@@ -22,5 +22,5 @@ class Steepest:
     def learn(self, s: np.ndarray, y: np.ndarray, g: np.ndarray) -> None:
         """Nothing is remembered."""
 
-    def forget(self) -> bool:
-        return False
+    def forget(self) -> None:
+        """Nothing is remembered."""

@@ -7,7 +7,7 @@ from math import inf, sqrt
 import numpy as np
 
 from .bounds import box
-from .descent import EPS, PATIENCE, Settings
+from .descent import EPS, PATIENCE, Settings, at_rounding
 from .lines import rise
 from .objectives import Objective
 from .results import Result, gather
@@ -18,7 +18,7 @@ class TrustRegion:
 
     name = "trust-ncg"
 
-    def __init__(self, objective: Objective, settings: Settings, radius: float = 1.0, largest_radius: float = 1000.0):
+    def __init__(self, objective: Objective, settings: Settings, radius: float = 1.0, largest_radius: float = inf):
         self.objective, self.settings = objective, settings
         self.radius, self.largest = radius, largest_radius
         self.most = settings.max_iterations or max(1000, 200 * objective.form.size)
@@ -40,7 +40,7 @@ class TrustRegion:
         if self.quiet >= PATIENCE:
             return 1
         if self.radius <= EPS * float(np.abs(self.x).max(initial=1e-300)):
-            return 12
+            return 1 if at_rounding(self.x, self.value, self.g) else 12
         if self.value < -1e300:
             return 14
         if self.iterations >= self.most:
