@@ -45,7 +45,7 @@ BETAS: dict[str, Callable] = {
 class Conjugate:
     """Each direction is the gradient's and a share, `beta`, of the direction before."""
 
-    name, search, c2 = "cg", "wolfe", 0.1
+    name, search, c2 = "cg", "wolfe", 0.2
 
     def __init__(self, beta: str = "polak-ribiere+"):
         self.beta = BETAS[beta]
