@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from .bounds import box
-from .descent import EPS, Settings
+from .descent import EPS
 from .gauss_newton import GaussNewton
 from .levenberg import Levenberg, norms
-from .minimize import checked_tol, named
+from .minimize import checked_settings, named
 from .objectives import Residuals
 from .results import LeastSquaresResult, gather
 
@@ -39,7 +39,7 @@ def least_squares(
     """
     problem = Residuals(residuals, x0, args)
     limits = box(bounds, problem.form)
-    settings = Settings(checked_tol(tol, "least_squares"), max_iterations, max_evaluations, callback)
+    settings = checked_settings("least_squares", tol, max_iterations, max_evaluations, callback)
     name = named(method, METHODS, "least_squares", "method")
     if not radius > 0:
         raise ValueError(f"least_squares: radius must be above 0, got {radius!r}")

@@ -130,12 +130,12 @@ def norms(J: np.ndarray) -> np.ndarray:
 
 
 def within(s: np.ndarray, b: np.ndarray, radius: float, guess: float = 0.0) -> tuple[np.ndarray, float]:
-    """The q that minimises |diag(s) q + b| with |q| <= radius (to a tenth), and its multiplier of q."""
+    """The q that minimises |diag(s) q + b| with |q| <= radius (nearly), and the multiplier of |q|²."""
     full = s > EPS * len(s) * s.max(initial=0)
     q = np.where(full, -b / np.where(full, s, 1), 0.0)
-    if float(np.linalg.norm(q)) <= 1.1 * radius:
+    if float(np.linalg.norm(q)) <= 1.03 * radius:
         return q, 0.0
-    return secular(s, b, radius, guess, 0.1)
+    return secular(s, b, radius, guess, 0.03)
 
 
 def secular(

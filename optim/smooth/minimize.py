@@ -6,11 +6,14 @@ import difflib
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .bfgs import BFGS
 from .bounded import Bounded
 from .bounds import Box, box
 from .conjugate import BETAS, Conjugate
 from .descent import Descent, Settings
+from .lagrange import under_constraints
 from .limited import Limited
 from .lines import SEARCHES
 from .newton import Newton
@@ -41,6 +44,8 @@ def minimize(
     max_evaluations: int | None = None,
     callback: Callable | None = None,
     args: tuple = (),
+    equal: Callable | None = None,
+    below: Callable | None = None,
     **options: Any,
 ) -> Result:
     """The lowest point of f near x0: a number, an array, a tensor, or a tree of these, in which f gets its argument.
@@ -50,12 +55,22 @@ def minimize(
     `tol` is how small the largest entry of the gradient becomes.  A callback gets each new x, and stops the search by
     returning True.  Options: `line_search` "wolfe", "exact" or "backtracking", `c1` and `c2` of the Wolfe conditions,
     `history` of the limited methods, `beta` of cg, `radius` and `largest_radius` of trust-ncg.
+
+    With `equal` and `below`, functions of x like f, the lowest point is found where all entries of equal(x) are zero and
+    none of below(x) is above zero; the result has multipliers: grad f + equal' * v + below' * w = 0, w >= 0.
     """
+    if equal is not None or below is not None:
+        settings = checked_settings("minimize", tol, max_iterations, max_evaluations, callback)
+
+        def solve(g: Callable, x: Any, tol: float) -> Result:
+            return minimize(g, x, method, bounds, tol, max_iterations, max_evaluations, callback, **options)
+
+        return under_constraints(solve, f, x0, args, equal, below, settings)
     objective = Objective(f, x0, args)
     limits = box(bounds, objective.form)
     name = chosen_method(method, limits, objective.form.size)
     check_options(name, options)
-    settings = Settings(checked_tol(tol, "minimize"), max_iterations, max_evaluations, callback)
+    settings = checked_settings("minimize", tol, max_iterations, max_evaluations, callback)
     make, own = METHODS[name]
     given = {key: options[key] for key in own if key in options}
     if make is TrustRegion:
@@ -106,8 +121,13 @@ def check_options(name: str, options: dict[str, Any]) -> None:
             raise ValueError(f"minimize: {key} must be above 0, got {options[key]!r}")
 
 
-def checked_tol(tol: Any, who: str) -> float:
-    """A tolerance, which is a number that is not negative."""
-    if not isinstance(tol, (int, float)) or not tol >= 0:
+def checked_settings(who: str, tol: Any, iterations: Any, evaluations: Any, callback: Any) -> Settings:
+    """When to stop, and whom to tell, or an error that says what is wrong with it."""
+    if isinstance(tol, bool) or not isinstance(tol, (int, float)) or not 0 <= tol < float("inf"):
         raise ValueError(f"{who}: tol must be a number from 0 on, got {tol!r}")
-    return float(tol)
+    for name, count in (("max_iterations", iterations), ("max_evaluations", evaluations)):
+        if count is not None and (not isinstance(count, (int, np.integer)) or count < 1):
+            raise ValueError(f"{who}: {name} must be a whole number from 1 on, or None; got {count!r}")
+    if callback is not None and not callable(callback):
+        raise TypeError(f"{who}: callback must be a function of x, got {type(callback).__name__}")
+    return Settings(float(tol), iterations, evaluations, callback)

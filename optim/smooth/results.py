@@ -16,6 +16,7 @@ MESSAGES = {
     12: "no lower value was found along the direction",
     13: "stopped by the callback",
     14: "the value falls without bound",
+    15: "the constraints cannot be met",
 }
 SUCCESS = 10  # statuses below are
 
