@@ -81,7 +81,8 @@ class Bounded:
         return place + min(1.0, self.box.longest(place, way)) * way
 
     def first_step(self, g: np.ndarray, slope: float, last: Point | None) -> float:
-        return 1.0 if last is not None else min(1.0, 1.0 / float(np.sqrt(-slope)))
+        boxed = bool(np.isfinite(self.box.high - self.box.low).all())
+        return 1.0 if boxed or last is not None else min(1.0, 1.0 / float(np.sqrt(-slope)))
 
     def learn(self, s: np.ndarray, y: np.ndarray, g: np.ndarray) -> None:
         curvature = float(s @ y)

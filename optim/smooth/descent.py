@@ -15,6 +15,7 @@ from .objectives import Objective
 from .results import Result, gather
 
 EPS = 2.3e-16
+BOTTOM = 1e100  # what lies below that falls without bound
 PATIENCE = 6  # iterations in a row that lower the value by no more than rounding
 
 
@@ -79,7 +80,7 @@ class Descent:
             return 0
         if self.quiet >= PATIENCE:
             return 1
-        if self.value < -1e300:
+        if self.value < -BOTTOM:
             return 14
         if self.iterations >= self.most:
             return 10

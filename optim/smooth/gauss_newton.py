@@ -28,15 +28,18 @@ class GaussNewton(Levenberg):
         for _ in range(60):
             p = self.box.clip(self.x + t * way) - self.x
             gained, predicted, slope, _ = self.evaluate(p)
-            if t == 1 and predicted <= EPS * size and (gained <= 0 or self.quiet >= 3):
+            small = t == 1 and abs(predicted) <= EPS * size
+            if small and (gained <= 0 or self.quiet >= 3):
                 return 1
             if gained >= -1e-4 * slope > 0 and self.arrive(p):
-                self.quiet = self.quiet + 1 if predicted <= EPS * size else 0
-                return self.reason(p)
+                self.quiet = self.quiet + 1 if small else 0
+                return self.reason(p, t)
             t *= shorter(slope, -gained)
         return 12
 
-    def reason(self, p: np.ndarray) -> int | None:
+    def reason(self, p: np.ndarray, t: float) -> int | None:
         """The status to stop with, if there is a reason to."""
         size = float(np.linalg.norm(self.scale * self.x))
-        return 2 if float(np.linalg.norm(self.scale * p)) <= EPS * size else self.outside_reasons()
+        if float(np.linalg.norm(self.scale * p)) <= EPS * size:
+            return 2 if t == 1 else 12
+        return self.outside_reasons(True)

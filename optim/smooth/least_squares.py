@@ -28,7 +28,7 @@ def least_squares(
     max_evaluations: int | None = None,
     callback: Callable | None = None,
     args: tuple = (),
-    radius: float = 100.0,
+    radius: float = 10.0,
 ) -> LeastSquaresResult:
     """The x with the least sum of squares of residuals(x), near x0: a number, an array, a tensor or a tree of these.
 

@@ -17,7 +17,7 @@ class Levenberg:
 
     name = "lm"
 
-    def __init__(self, residuals: Residuals, settings: Settings, box: Box, radius: float = 100.0):
+    def __init__(self, residuals: Residuals, settings: Settings, box: Box, radius: float = 10.0):
         self.residuals, self.settings, self.box, self.factor = residuals, settings, box, radius
         self.most = settings.max_iterations or 500 + 100 * residuals.form.size
         self.x, self.iterations, self.quiet = box.clip(residuals.form.start()), 0, 0
@@ -53,7 +53,7 @@ class Levenberg:
         while True:
             status, moved = self.attempt(free)
             if status is None:
-                status = self.outside_reasons()
+                status = self.outside_reasons(moved)
             if moved or status is not None:
                 return status
 
@@ -70,9 +70,9 @@ class Levenberg:
         gained, predicted, slope, ratio = self.evaluate(p)
         self.resize(ratio, gained, slope, length)
         moved = ratio > 1e-4 and self.arrive(p)
-        small = predicted <= EPS * float(self.r @ self.r) / 2
-        self.quiet = self.quiet + 1 if small else 0
-        if small and (not moved or self.quiet >= 3):
+        share = abs(predicted) / (float(self.r @ self.r) or 1.0)  # what is still to be gained
+        self.quiet = self.quiet + 1 if share <= 1e-4 * EPS else 0
+        if self.quiet >= 3 or (share <= EPS and not moved):
             return 1, moved
         least = max(1e-3 * self.settings.tol, EPS) * float(np.linalg.norm(self.scale * self.x))
         return (2 if self.radius <= least else None), moved
@@ -114,14 +114,14 @@ class Levenberg:
             self.radius = 2 * length
             self.multiplier /= 2
 
-    def outside_reasons(self) -> int | None:
+    def outside_reasons(self, moved: bool) -> int | None:
         """Reasons to stop that lie outside the mathematics."""
         if self.iterations >= self.most:
             return 10
         if self.residuals.nfev >= (self.settings.max_evaluations or 10 * self.most):
             return 11
         callback = self.settings.callback
-        return 13 if callback and callback(self.residuals.form.outside(self.x)) is True else None
+        return 13 if moved and callback and callback(self.residuals.form.outside(self.x)) is True else None
 
 
 def norms(J: np.ndarray) -> np.ndarray:

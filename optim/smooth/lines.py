@@ -125,7 +125,7 @@ def _after_higher(low: Point, p: Point) -> float:
 
 
 def wolfe(
-    line: Line, t: float, c1: float = 1e-4, c2: float = 0.9, longest: float = inf, most: int = 40
+    line: Line, t: float, c1: float = 1e-4, c2: float = 0.9, longest: float = inf, most: int = 60
 ) -> Point | None:
     """A point that is low and flat enough, by the method of Moré and Thuente; None if there is no lower one."""
     bracket, best, first_stage = Bracket(line.start), line.start, True

@@ -7,7 +7,7 @@ from math import inf, sqrt
 import numpy as np
 
 from .bounds import box
-from .descent import EPS, PATIENCE, Settings, at_rounding
+from .descent import BOTTOM, EPS, PATIENCE, Settings, at_rounding
 from .lines import rise
 from .objectives import Objective
 from .results import Result, gather
@@ -41,7 +41,7 @@ class TrustRegion:
             return 1
         if self.radius <= EPS * float(np.abs(self.x).max(initial=1e-300)):
             return 1 if at_rounding(self.x, self.value, self.g) else 12
-        if self.value < -1e300:
+        if self.value < -BOTTOM:
             return 14
         if self.iterations >= self.most:
             return 10
@@ -58,7 +58,7 @@ class TrustRegion:
         finite = np.isfinite(value) and np.isfinite(g).all()
         lowered = -rise(self.value, value, float(self.g @ p), float(g @ p)) if finite else -inf
         ratio = lowered / predicted if predicted > 0 else -1.0
-        self.quiet = self.quiet + 1 if abs(lowered) <= EPS * abs(self.value) else 0
+        self.quiet = self.quiet + 1 if min(abs(lowered), predicted) <= EPS * abs(self.value) else 0
         if ratio < 0.25:
             self.radius = 0.25 * float(np.linalg.norm(p))
         elif ratio > 0.75 and at_edge:
