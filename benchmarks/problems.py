@@ -196,9 +196,7 @@ def penalty_2(x):
     i, e = np.arange(2.0, n + 1), np.exp(x / 10)
     y = np.exp(i / 10) + np.exp((i - 1) / 10)
     weighted = np.sum(np.arange(n, 0, -1.0) * x**2) - 1
-    return np.concatenate(
-        [each(x[0] - 0.2), a * (e[1:] + e[:-1] - y), a * (e[1:] - np.exp(-0.1)), each(weighted)]
-    )
+    return np.concatenate([each(x[0] - 0.2), a * (e[1:] + e[:-1] - y), a * (e[1:] - np.exp(-0.1)), each(weighted)])
 
 
 @problem("variably-dimensioned", 1 - np.arange(1.0, 11.0) / 10, 0)

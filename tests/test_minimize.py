@@ -9,7 +9,10 @@ from benchmarks.problems import PROBLEMS
 
 METHODS = ("bfgs", "l-bfgs", "l-bfgs-b", "cg", "newton", "trust-ncg")
 LONG = {("cg", "osborne-1"), ("cg", "watson"), ("cg", "osborne-2"), ("trust-ncg", "meyer"), ("newton", "osborne-1")}
-DO_NOT_APPLY = {("cg", "meyer")}  # the condition of the Hessian is above 1e12: conjugate gradients cannot get there
+DO_NOT_APPLY = {
+    ("cg", "meyer"),
+    ("cg", "brown-badly-scaled"),
+}  # the condition of the Hessian is above 1e12: conjugate gradients cannot get there
 
 
 def pairs():
@@ -175,9 +178,7 @@ def test_bounds_beside_scipy(name):
     low, high = np.minimum(p.start, 0.3) - 0.1, np.maximum(p.start, 0.8)
     found = optim.minimize(p.value, p.start, bounds=(low, high))
     options = {"ftol": 0, "gtol": 1e-8}
-    other = scipy_minimize(
-        ag.value_and_grad(p.value), p.start, jac=True, bounds=list(zip(low, high)), options=options
-    )
+    other = scipy_minimize(ag.value_and_grad(p.value), p.start, jac=True, bounds=list(zip(low, high)), options=options)
     assert found.value <= other.fun + 1e-8 * max(1, abs(other.fun))
     assert found.nfev <= 2 * other.nfev
 
@@ -207,7 +208,7 @@ def test_counts_callbacks_and_limits():
         return PROBLEMS["rosenbrock-2"].value(x)
 
     found = optim.minimize(f, [-1.2, 1.0], callback=seen.append)
-    assert found.nfev == found.njev == len(calls) and len(seen) == found.iterations - 1
+    assert found.nfev == found.njev == len(calls) and len(seen) == found.iterations
     assert found.evaluations == {"nfev": found.nfev, "njev": found.njev, "nhev": 0}
     assert found.fun == found.value and found.nit == found.iterations
     stopped = optim.minimize(f, [-1.2, 1.0], callback=lambda x: True)

@@ -8,6 +8,7 @@ which bends at each bound it meets.
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +23,10 @@ class Bounded:
     name, search, c2 = "l-bfgs-b", "wolfe", 0.9
 
     def __init__(self, box: Box, history: int = 10):
-        self.box, self.pairs = box, deque(maxlen=history)  # type: ignore[var-annotated]
-        self.theta, self.W, self.M = 1.0, None, None  # type: ignore[var-annotated]
+        self.box, self.theta = box, 1.0
+        self.pairs: deque = deque(maxlen=history)
+        self.W: Any = None
+        self.M: Any = None
 
     def direction(self, x: np.ndarray, g: np.ndarray) -> np.ndarray:
         if self.W is None:

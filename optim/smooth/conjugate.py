@@ -30,8 +30,8 @@ def hager_zhang(g: np.ndarray, before: np.ndarray, d: np.ndarray) -> float:
     """That makes sure of descent after any step that meets the Wolfe conditions."""
     y = g - before
     curvature = float(d @ y)
-    least = -1 / (np.linalg.norm(d) * min(0.01, np.linalg.norm(before)))
-    return max(float((y - 2 * d * float(y @ y) / curvature) @ g) / curvature, float(least))
+    least = -1 / (float(np.linalg.norm(d)) * min(0.01, float(np.linalg.norm(before))))
+    return max(float((y - 2 * d * float(y @ y) / curvature) @ g) / curvature, least)
 
 
 BETAS: dict[str, Callable] = {
@@ -49,8 +49,8 @@ class Conjugate:
 
     def __init__(self, beta: str = "polak-ribiere+"):
         self.beta = BETAS[beta]
-        self.d = self.g = None  # type: np.ndarray | None
-        self.fresh = False
+        self.d: np.ndarray | None = None
+        self.g: np.ndarray | None = None
 
     def direction(self, x: np.ndarray, g: np.ndarray) -> np.ndarray:
         d = -g

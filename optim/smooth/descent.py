@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from .bounds import Box
+from .forms import Form
 from .lines import SEARCHES, Line, Point
 from .objectives import Objective
 from .results import Result, gather
@@ -27,6 +27,16 @@ class Settings:
     max_iterations: int | None = None
     max_evaluations: int | None = None
     callback: Callable | None = None
+
+    def tell(self, form: Form, x: np.ndarray) -> bool:
+        """Call the callback with a new x; whether it wants an end."""
+        return self.callback is not None and self.callback(form.outside(x)) is True
+
+    def limit(self, counted: Any, iterations: int, usual: int) -> int | None:
+        """The status for a limit that is reached."""
+        if iterations >= (self.max_iterations or usual):
+            return 10
+        return 11 if counted.nfev >= (self.max_evaluations or 20 * (self.max_iterations or usual)) else None
 
 
 class Rule(Protocol):
@@ -53,11 +63,11 @@ class Descent:
 
     def __init__(self, objective: Objective, rule: Rule, settings: Settings, box: Box, search: str, options: dict):
         self.objective, self.rule, self.settings, self.box = objective, rule, settings, box
-        self.search = lambda *given, **more: SEARCHES[search](*given, **more, **options)
-        self.most = settings.max_iterations or max(1000, 200 * objective.form.size)
-        self.most_evaluations = settings.max_evaluations or inf
+        self.search, self.options = SEARCHES[search], options
+        self.most, self.told = max(1000, 200 * objective.form.size), False
         self.x = box.clip(objective.form.start())
-        self.iterations, self.quiet, self.last = 0, 0, None  # type: ignore[var-annotated]
+        self.iterations, self.quiet = 0, 0
+        self.last: Point | None = None
 
     def run(self) -> Result:
         """Iterate until there is a reason to stop."""
@@ -82,12 +92,7 @@ class Descent:
             return 1
         if self.value < -BOTTOM:
             return 14
-        if self.iterations >= self.most:
-            return 10
-        if self.objective.nfev >= self.most_evaluations:
-            return 11
-        callback = self.settings.callback
-        return 13 if self.iterations and callback and callback(self.objective.form.outside(self.x)) is True else None
+        return 13 if self.told else self.settings.limit(self.objective, self.iterations, self.most)
 
     def step(self) -> Point | None:
         """The next point, along the direction of the rule, or else straight down."""
@@ -104,7 +109,8 @@ class Descent:
             return None
         line = Line(self.objective.value_and_gradient, self.x, self.value, self.g, d)
         t = self.rule.first_step(self.g, line.slope, self.last)
-        return self.search(line, t, c2=self.rule.c2, longest=self.box.longest(self.x, d))
+        longest = self.box.longest(self.x, d)
+        return self.search(line, t, c2=self.rule.c2, longest=longest, **self.options)
 
     def take(self, point: Point) -> None:
         """Go to a point."""
@@ -114,6 +120,7 @@ class Descent:
         self.quiet = self.quiet + 1 if lowered <= EPS * abs(point.value) else 0
         self.x, self.value, self.g, self.last = x, point.value, point.gradient, point
         self.iterations += 1
+        self.told = self.settings.tell(self.objective.form, x)
 
 
 def at_rounding(x: np.ndarray, value: float, g: np.ndarray) -> bool:
@@ -126,5 +133,3 @@ def decrease_step(slope: float, last: Point | None, first: float) -> float:
     if last is None or not last.rise < 0:
         return first
     return 2.02 * last.rise / slope
-
-

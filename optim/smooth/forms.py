@@ -79,9 +79,9 @@ def _check(leaf: Any, who: str, what: str) -> None:
         raise TypeError(
             f"{who}: {what} is {type(leaf).__name__} {leaf!r:.40}; needed are numbers, arrays, tensors, or trees of them"
         )
-    kind = np.dtype(leaf.dtype if hasattr(leaf, "dtype") else type(leaf)).kind
-    if kind not in "fiu":
-        raise TypeError(f"{who}: {what} holds {leaf.dtype}; needed are real numbers")
+    dtype = np.dtype(getattr(leaf, "dtype", type(leaf)))
+    if dtype.kind not in "fiu":
+        raise TypeError(f"{who}: {what} holds {dtype}; needed are real numbers")
     if not np.isfinite(leaf.value if isinstance(leaf, Tensor) else leaf).all():
         raise ValueError(f"{who}: {what} holds NaN or infinity; start from finite numbers")
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from .bounds import Box
 from .descent import EPS, Settings
-from .lines import shorter
 from .levenberg import Levenberg
+from .lines import shorter
 from .objectives import Residuals
 
 
@@ -31,6 +31,8 @@ class GaussNewton(Levenberg):
             small = t == 1 and abs(predicted) <= EPS * size
             if small and (gained <= 0 or self.quiet >= 3):
                 return 1
+            if t == 1 and self.tiny(p):
+                return 2
             if gained >= -1e-4 * slope > 0 and self.arrive(p):
                 self.quiet = self.quiet + 1 if small else 0
                 return self.reason(p, t)
@@ -39,7 +41,10 @@ class GaussNewton(Levenberg):
 
     def reason(self, p: np.ndarray, t: float) -> int | None:
         """The status to stop with, if there is a reason to."""
-        size = float(np.linalg.norm(self.scale * self.x))
-        if float(np.linalg.norm(self.scale * p)) <= EPS * size:
-            return 2 if t == 1 else 12
+        if self.tiny(p):
+            return 2 if t >= 0.1 else 12
         return self.outside_reasons(True)
+
+    def tiny(self, p: np.ndarray) -> bool:
+        """Whether a step is lost in the rounding of x."""
+        return float(np.linalg.norm(self.scale * p)) <= 2 * EPS * float(np.linalg.norm(self.scale * self.x))

@@ -92,9 +92,11 @@ def under_constraints(
         before = off
     with ag.no_grad():
         value = float(f(form.inside(form.vector(flatten(x)[0])), *args))
-    names = dict(zip(("iterations", "nfev", "njev", "nhev"), counts.tolist()))
-    kept = {n: getattr(found, n) for n in ("x", "grad", "grad_norm", "status", "success", "message", "method")}
+    names: dict[str, Any] = dict(zip(("iterations", "nfev", "njev", "nhev"), counts.tolist()))
+    kept: dict[str, Any] = {
+        n: getattr(found, n) for n in ("x", "grad", "grad_norm", "status", "success", "message", "method")
+    }
     if off > 10 * settings.tol:
         kept |= {"success": False, "status": 15, "message": f"the constraints are missed by {off:.3g}"}
-    multipliers = {"equal": held[0].multipliers, "below": held[1].multipliers, "violation": off}
+    multipliers: dict[str, Any] = {"equal": held[0].multipliers, "below": held[1].multipliers, "violation": off}
     return ConstrainedResult(**kept, **names, **multipliers, value=value)

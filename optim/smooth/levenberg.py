@@ -19,7 +19,7 @@ class Levenberg:
 
     def __init__(self, residuals: Residuals, settings: Settings, box: Box, radius: float = 10.0):
         self.residuals, self.settings, self.box, self.factor = residuals, settings, box, radius
-        self.most = settings.max_iterations or 500 + 100 * residuals.form.size
+        self.most = 500 + 100 * residuals.form.size
         self.x, self.iterations, self.quiet = box.clip(residuals.form.start()), 0, 0
 
     def run(self) -> int:
@@ -30,7 +30,8 @@ class Levenberg:
         self.radius = self.factor * (float(np.linalg.norm(self.scale * self.x)) or 1.0)
         self.multiplier, status = 0.0, None
         while status is None:
-            status = self.iterate() if self.cosine() > self.settings.tol else 0
+            exact = float(np.linalg.norm(self.r)) <= EPS * float(np.linalg.norm(norms(self.J) * self.x))
+            status = 1 if exact else 0 if self.cosine() <= self.settings.tol else self.iterate()
         return status
 
     def cosine(self) -> float:
@@ -116,12 +117,9 @@ class Levenberg:
 
     def outside_reasons(self, moved: bool) -> int | None:
         """Reasons to stop that lie outside the mathematics."""
-        if self.iterations >= self.most:
-            return 10
-        if self.residuals.nfev >= (self.settings.max_evaluations or 10 * self.most):
-            return 11
-        callback = self.settings.callback
-        return 13 if moved and callback and callback(self.residuals.form.outside(self.x)) is True else None
+        if moved and self.settings.tell(self.residuals.form, self.x):
+            return 13
+        return self.settings.limit(self.residuals, self.iterations, self.most)
 
 
 def norms(J: np.ndarray) -> np.ndarray:

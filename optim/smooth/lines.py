@@ -56,10 +56,11 @@ def cubic(a: Point, b: Point) -> float | None:
     """Where the cubic through two points, with their slopes, is lowest."""
     width = b.t - a.t
     z = 3 * (a.rise - b.rise) / width + a.slope + b.slope
-    square = z * z - a.slope * b.slope
-    if not square >= 0:
+    size = max(abs(z), abs(a.slope), abs(b.slope))  # squares of what is large would overflow
+    square = (z / size) ** 2 - (a.slope / size) * (b.slope / size) if 0 < size < inf else -1.0
+    if square < 0:
         return None
-    w = sqrt(square) if width > 0 else -sqrt(square)
+    w = size * sqrt(square) * (1 if width > 0 else -1)
     below = b.slope - a.slope + 2 * w
     return b.t - width * (b.slope + w - z) / below if below else None
 
@@ -239,4 +240,4 @@ def backtracking(
     return None
 
 
-SEARCHES = {"wolfe": wolfe, "exact": exact, "backtracking": backtracking}
+SEARCHES: dict[str, Callable[..., Point | None]] = {"wolfe": wolfe, "exact": exact, "backtracking": backtracking}

@@ -8,7 +8,6 @@ import numpy as np
 
 from .lines import Point
 
-
 FLOOR = 1e-4  # the least curvature, in units of the largest, where some direction curves downwards
 
 

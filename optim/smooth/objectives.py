@@ -30,7 +30,7 @@ class Objective:
     def _scalar(self, x: Any) -> Any:
         """The function, with a check of what it returns."""
         y = self.f(x, *self.args)
-        shape = np.shape(y) if isinstance(y, (Tensor, Traced, *PLAIN)) else None
+        shape: Any = np.shape(y) if isinstance(y, (Tensor, *PLAIN)) else getattr(y, "shape", None)
         if shape is None or np.prod(shape) != 1:
             got = f"shape {shape}" if shape is not None else f"{type(y).__name__} {y!r:.40}"
             hint = "; sum or average it, or use least_squares for the sum of squares" if shape else ""
@@ -41,7 +41,7 @@ class Objective:
                 "differentiated; compute with tensors throughout (np.* and operators do), without float(x), .item(), "
                 "math.* or .detach()"
             )
-        return y.reshape(()) if shape else y
+        return ag.reshape(y, ()) if shape else y
 
     def value(self, v: np.ndarray) -> float:
         """The value alone."""

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from math import inf
 from typing import Any
 
+from .forms import Form
 from .lines import SEARCHES, Line
 from .minimize import named
 from .objectives import Objective
-from .forms import Form
 
 
 def step_length(

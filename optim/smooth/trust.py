@@ -21,7 +21,7 @@ class TrustRegion:
     def __init__(self, objective: Objective, settings: Settings, radius: float = 1.0, largest_radius: float = inf):
         self.objective, self.settings = objective, settings
         self.radius, self.largest = radius, largest_radius
-        self.most = settings.max_iterations or max(1000, 200 * objective.form.size)
+        self.most, self.told = max(1000, 200 * objective.form.size), False
         self.x, self.iterations, self.quiet = objective.form.start(), 0, 0
 
     def run(self) -> Result:
@@ -43,12 +43,7 @@ class TrustRegion:
             return 1 if at_rounding(self.x, self.value, self.g) else 12
         if self.value < -BOTTOM:
             return 14
-        if self.iterations >= self.most:
-            return 10
-        if self.objective.nfev >= (self.settings.max_evaluations or inf):
-            return 11
-        callback = self.settings.callback
-        return 13 if self.iterations and callback and callback(self.objective.form.outside(self.x)) is True else None
+        return 13 if self.told else self.settings.limit(self.objective, self.iterations, self.most)
 
     def iterate(self) -> None:
         """Try one step, and learn from it how far the model can be trusted."""
@@ -65,6 +60,7 @@ class TrustRegion:
             self.radius = min(2 * self.radius, self.largest)
         if ratio > 1e-4:
             self.x, self.value, self.g = self.x + p, value, g
+            self.told = self.settings.tell(self.objective.form, self.x)
         self.iterations += 1
 
     def step(self) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -94,5 +90,3 @@ class TrustRegion:
         a, b, c = float(d @ d), float(p @ d), float(p @ p) - self.radius**2
         root = sqrt(max(b * b - a * c, 0.0))
         return -c / (b + root) if b > 0 else (root - b) / a
-
-
