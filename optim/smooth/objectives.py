@@ -1,0 +1,130 @@
+"""What is minimised: values and derivatives at vectors, checked and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import autograd_core as ag
+from autograd_core import Tensor
+from autograd_core.op import Traced
+from autograd_core.tree import flatten
+
+from .forms import Form
+
+PLAIN = (int, float, np.number, np.ndarray)
+
+
+class Objective:
+    """A function of a tree with one number as its result, as a function of a vector."""
+
+    def __init__(self, f: Callable, x0: Any, args: tuple = (), who: str = "minimize"):
+        if not callable(f):
+            raise TypeError(f"{who}: the first argument is the function, got {type(f).__name__}")
+        self.who, self.form, self.nfev, self.njev, self.nhev = who, Form(x0, who), 0, 0, 0
+        self.f, self.args = f, args
+        self._both = ag.value_and_grad(self._scalar)
+
+    def _scalar(self, x: Any) -> Any:
+        """The function, with a check of what it returns."""
+        y = self.f(x, *self.args)
+        shape: Any = np.shape(y) if isinstance(y, (Tensor, *PLAIN)) else getattr(y, "shape", None)
+        if shape is None or np.prod(shape) != 1:
+            got = f"shape {shape}" if shape is not None else f"{type(y).__name__} {y!r:.40}"
+            hint = "; sum or average it, or use least_squares for the sum of squares" if shape else ""
+            raise ValueError(f"{self.who}: f must return one number, got {got}{hint}")
+        if not isinstance(y, Traced) or (type(y) is Tensor and not y.requires_grad and ag.is_grad_enabled()):
+            raise TypeError(
+                f"{self.who}: f returned {type(y).__name__} {y!r:.40} that does not depend on x in a way that can be "
+                "differentiated; compute with tensors throughout (np.* and operators do), without float(x), .item(), "
+                "math.* or .detach()"
+            )
+        return ag.reshape(y, ()) if shape else y
+
+    def value(self, v: np.ndarray) -> float:
+        """The value alone."""
+        self.nfev += 1
+        with np.errstate(all="ignore"), ag.no_grad():
+            leaves, rebuild = flatten(self.form.inside(v))
+            return float(self._scalar(rebuild([ag.tensor(leaf) for leaf in leaves])).item())
+
+    def value_and_gradient(self, v: np.ndarray) -> tuple[float, np.ndarray]:
+        """Both in one walk."""
+        self.nfev, self.njev = self.nfev + 1, self.njev + 1
+        with np.errstate(all="ignore"):
+            value, gradient = self._both(self.form.inside(v.copy()))
+        return float(value), self.form.vector(flatten(gradient)[0])
+
+    def begin(self, v: np.ndarray) -> tuple[float, np.ndarray]:
+        """Value and gradient at the start, which must be finite."""
+        value, gradient = self.value_and_gradient(v)
+        if not np.isfinite(value):
+            raise ValueError(f"{self.who}: f is {value} at x0; start where it is finite")
+        if not np.isfinite(gradient).all():
+            where = np.flatnonzero(~np.isfinite(gradient))[:5].tolist()
+            raise ValueError(f"{self.who}: the gradient is not finite at x0 (entries {where}); start elsewhere")
+        return value, gradient
+
+    def product(self, v: np.ndarray, p: np.ndarray) -> np.ndarray:
+        """The Hessian times a vector."""
+        self.nhev += 1
+        with np.errstate(all="ignore"):
+            found = ag.hvp(self._scalar, (self.form.inside(v.copy()),), (self.form.inside(p.copy()),))
+        return self.form.vector(flatten(found)[0])
+
+    def hessian(self, v: np.ndarray) -> np.ndarray:
+        """The matrix of second derivatives."""
+        self.nhev += 1
+        with np.errstate(all="ignore"):
+            H = ag.hessian(lambda u: self._scalar(self.form.inside(u)))(v.copy())
+        return (H + H.T) / 2
+
+
+class Residuals:
+    """A function of a tree with a vector of residuals as its result."""
+
+    def __init__(self, f: Callable, x0: Any, args: tuple = (), who: str = "least_squares"):
+        if not callable(f):
+            raise TypeError(f"{who}: the first argument is the function of residuals, got {type(f).__name__}")
+        self.who, self.form, self.f, self.args = who, Form(x0, who), f, args
+        self.nfev, self.njev, self.nhev = 0, 0, 0
+
+    def _row(self, x: Any) -> Any:
+        """The residuals, of whatever shape or tree, in a row."""
+        parts, _ = flatten(self.f(x, *self.args))
+        for part in parts:
+            if not isinstance(part, (Traced, *PLAIN)):
+                raise TypeError(f"{self.who}: the residuals hold {type(part).__name__}; needed are arrays or tensors")
+        if not any(isinstance(part, Traced) for part in parts):
+            raise TypeError(
+                f"{self.who}: the residuals do not depend on x in a way that can be differentiated; compute with "
+                "tensors throughout (np.* and operators do), without float(x), .item(), math.* or np.array([...])"
+            )
+        rows = [ag.reshape(part if isinstance(part, Traced) else ag.tensor(part), (-1,)) for part in parts]
+        return rows[0] if len(rows) == 1 else ag.concatenate(rows)
+
+    def value(self, v: np.ndarray) -> np.ndarray:
+        """The residuals."""
+        self.nfev += 1
+        with np.errstate(all="ignore"), ag.no_grad():
+            leaves, rebuild = flatten(self.form.inside(v.copy()))
+            return np.asarray(self._row(rebuild([ag.tensor(leaf) for leaf in leaves])).value, np.float64)
+
+    def jacobian(self, v: np.ndarray) -> np.ndarray:
+        """Their derivatives, one row for each residual."""
+        self.njev += 1
+        with np.errstate(all="ignore"):
+            return np.asarray(ag.jacobian(lambda u: self._row(self.form.inside(u)))(v.copy()), np.float64)
+
+    def begin(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Residuals and Jacobian at the start, which must be finite."""
+        r = self._finite(self.value(v), "a residual")
+        return r, self._finite(self.jacobian(v), "a derivative")
+
+    def _finite(self, found: np.ndarray, what: str) -> np.ndarray:
+        if not np.isfinite(found).all():
+            k = np.argwhere(~np.isfinite(found))[0].tolist()
+            raise ValueError(f"{self.who}: {what} is not finite at x0 (entry {k}); start elsewhere")
+        return found
