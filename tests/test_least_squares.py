@@ -233,6 +233,21 @@ def test_bounds_beside_scipy():
         assert fit.success and fit.value <= other.cost * (1 + 1e-8) + 1e-12, name
 
 
+@pytest.mark.parametrize("method", ["lm", "gn"])
+@pytest.mark.parametrize("seed", range(12))
+def test_bounds_on_linear_problems(method, seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 30))
+    A, b = rng.normal(size=(2 * n, n)) * np.exp(2 * rng.normal(size=n)), 3 * rng.normal(size=2 * n)
+    low = rng.normal(size=n) - 0.5
+    high = low + 2 * rng.random(n)
+    fit = optim.least_squares(lambda x: A @ x - b, np.zeros(n), method, bounds=(low, high))
+    x, g = fit.x, fit.jac.T @ fit.residuals / np.linalg.norm(A, axis=0)
+    assert fit.success and (x >= low).all() and (x <= high).all()
+    np.testing.assert_allclose(g[(x > low) & (x < high)], 0, atol=1e-9)
+    assert (g[x == low] >= -1e-9).all() and (g[x == high] <= 1e-9).all()
+
+
 def test_trees_tensors_and_residuals_of_any_shape():
     target = np.arange(6.0).reshape(2, 3)
     residuals = lambda p: {"a": p["w"] * ag.ones(2, 3) + p["b"] - target, "b": 0.1 * p["w"]}

@@ -1,5 +1,8 @@
 """`optim.minimize` reaches known minima by every method, says why it stops, and refuses what makes no sense."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -223,6 +226,14 @@ def test_counts_callbacks_and_limits():
 def test_a_function_without_a_minimum():
     found = optim.minimize(lambda x: -(x**3), 1.0)
     assert not found.success and "without bound" in found.message
+
+
+def test_the_code_in_the_document_runs():
+    text = (Path(__file__).parent.parent / "docs" / "optim.md").read_text()
+    scope = {}
+    for code in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(code, scope)
+    assert scope["fit"].success
 
 
 def test_it_says_what_was_found():

@@ -21,6 +21,14 @@ class Box:
         """The nearest point that is allowed."""
         return np.clip(x, self.low, self.high) if self.bounded else x
 
+    def landed(self, x: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """Where a step leads that came from `before`: onto a bound, if only rounding keeps it off."""
+        if not self.bounded:
+            return x
+        slack = 1e-15 * (np.abs(before) + np.abs(x))
+        x = np.where(np.abs(x - self.low) <= slack, self.low, np.where(np.abs(x - self.high) <= slack, self.high, x))
+        return self.clip(x)
+
     def longest(self, x: np.ndarray, d: np.ndarray) -> float:
         """How many lengths of d one can go before a bound is met."""
         if not self.bounded:

@@ -43,10 +43,11 @@ class Rule(Protocol):
     """What makes a method: which way to go, and what to learn from a step."""
 
     name: str
-    c2: float
+    search: str  # the line search that suits
+    c2: float  # how much flatter the function must be at the end of a search
 
     def direction(self, x: np.ndarray, g: np.ndarray) -> np.ndarray:
-        """Which way to go; its length is the first step that is tried, once `newton_like`."""
+        """Which way to go."""
 
     def first_step(self, g: np.ndarray, slope: float, last: Point | None) -> float:
         """How far to go at first, in lengths of the direction."""
@@ -114,7 +115,7 @@ class Descent:
 
     def take(self, point: Point) -> None:
         """Go to a point."""
-        x = self.box.clip(point.x)
+        x = self.box.landed(point.x, self.x)
         self.rule.learn(x - self.x, point.gradient - self.g, point.gradient)
         lowered = -point.rise
         self.quiet = self.quiet + 1 if lowered <= EPS * abs(point.value) else 0

@@ -6,7 +6,7 @@ import numpy as np
 
 from .bounds import Box
 from .descent import EPS, Settings
-from .levenberg import Levenberg
+from .levenberg import Levenberg, norms
 from .lines import shorter
 from .objectives import Residuals
 
@@ -20,10 +20,7 @@ class GaussNewton(Levenberg):
         super().__init__(residuals, settings, box)
 
     def iterate(self) -> int | None:
-        free = np.flatnonzero(~self.box.held(self.x, self.J.T @ self.r))
-        lengths = np.where((n := np.linalg.norm(self.J[:, free], axis=0)) > 0, n, 1.0)
-        way = np.zeros_like(self.x)
-        way[free] = np.linalg.lstsq(self.J[:, free] / lengths, -self.r, rcond=None)[0] / lengths
+        way = self.way()
         size, t = float(self.r @ self.r) / 2, 1.0
         for _ in range(60):
             p = self.box.clip(self.x + t * way) - self.x
@@ -38,6 +35,19 @@ class GaussNewton(Levenberg):
                 return self.reason(p, t)
             t *= shorter(slope, -gained)
         return 12
+
+    def way(self) -> np.ndarray:
+        """The step that would solve the straightened problem, leaving out entries that bounds stop at once."""
+        free, way = ~self.box.held(self.x, self.J.T @ self.r), np.zeros_like(self.x)
+        while free.any():
+            lengths = np.where((n := norms(self.J[:, free])) > 0, n, 1.0)
+            way[:] = 0
+            way[free] = np.linalg.lstsq(self.J[:, free] / lengths, -self.r, rcond=None)[0] / lengths
+            blocked = free & self.box.held(self.x, -way)
+            if not blocked.any():
+                break
+            free &= ~blocked
+        return way
 
     def reason(self, p: np.ndarray, t: float) -> int | None:
         """The status to stop with, if there is a reason to."""

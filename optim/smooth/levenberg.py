@@ -30,7 +30,7 @@ class Levenberg:
         self.radius = self.factor * (float(np.linalg.norm(self.scale * self.x)) or 1.0)
         self.multiplier, status = 0.0, None
         while status is None:
-            exact = float(np.linalg.norm(self.r)) <= EPS * float(np.linalg.norm(norms(self.J) * self.x))
+            exact = float(np.linalg.norm(self.r)) <= 10 * EPS * float(np.linalg.norm(norms(self.J) * self.x))
             status = 1 if exact else 0 if self.cosine() <= self.settings.tol else self.iterate()
         return status
 
@@ -46,25 +46,39 @@ class Levenberg:
 
     def iterate(self) -> int | None:
         """Steps from here until one is good; the status to stop with, if there is a reason to."""
-        free = np.flatnonzero(~self.box.held(self.x, self.J.T @ self.r))
         self.scale = np.maximum(self.scale, norms(self.J))
-        Q, R = np.linalg.qr(self.J[:, free])
-        U, s, V = np.linalg.svd(R / self.scale[free])
-        self.spectrum = s, U.T @ (Q.T @ self.r), V
+        self.decompose(~self.box.held(self.x, self.J.T @ self.r))
         while True:
-            status, moved = self.attempt(free)
+            status, moved = self.attempt()
             if status is None:
                 status = self.outside_reasons(moved)
             if moved or status is not None:
                 return status
 
-    def attempt(self, free: np.ndarray) -> tuple[int | None, bool]:
-        """Try the step for this size of the region; whether it was taken, and whether to stop."""
-        s, b, V = self.spectrum
-        q, self.multiplier = within(s, b, self.radius, self.multiplier)
+    def decompose(self, free: np.ndarray) -> None:
+        """Singular values of the scaled columns that are free to move."""
+        self.free = free
+        Q, R = np.linalg.qr(self.J[:, free])
+        U, s, V = np.linalg.svd(R / self.scale[free])
+        self.spectrum = s, U.T @ (Q.T @ self.r), V
+
+    def best_step(self) -> np.ndarray:
+        """The best step in the region, as far as the bounds allow."""
         p = np.zeros_like(self.x)
-        p[free] = (V.T @ q) / self.scale[free]
-        p = self.box.clip(self.x + p) - self.x
+        while self.free.any():
+            s, b, V = self.spectrum
+            q, self.multiplier = within(s, b, self.radius, self.multiplier)
+            p[:] = 0
+            p[self.free] = (V.T @ q) / self.scale[self.free]
+            blocked = self.free & self.box.held(self.x, -p)
+            if not blocked.any():
+                break
+            self.decompose(self.free & ~blocked)  # else these would spoil the step for the others
+        return self.box.clip(self.x + p) - self.x
+
+    def attempt(self) -> tuple[int | None, bool]:
+        """Try the step for this size of the region; whether it was taken, and whether to stop."""
+        p = self.best_step()
         length = float(np.linalg.norm(self.scale * p))
         if self.iterations == 0:
             self.radius = min(self.radius, length)
@@ -101,7 +115,7 @@ class Levenberg:
         if not np.isfinite(J).all():
             self.radius /= 4
             return False
-        self.x, self.r, self.J = self.x + p, self.there, J
+        self.x, self.r, self.J = self.box.landed(self.x + p, self.x), self.there, J
         self.iterations += 1
         return True
 

@@ -43,13 +43,6 @@ class Objective:
             )
         return ag.reshape(y, ()) if shape else y
 
-    def value(self, v: np.ndarray) -> float:
-        """The value alone."""
-        self.nfev += 1
-        with np.errstate(all="ignore"), ag.no_grad():
-            leaves, rebuild = flatten(self.form.inside(v))
-            return float(self._scalar(rebuild([ag.tensor(leaf) for leaf in leaves])).item())
-
     def value_and_gradient(self, v: np.ndarray) -> tuple[float, np.ndarray]:
         """Both in one walk."""
         self.nfev, self.njev = self.nfev + 1, self.njev + 1
