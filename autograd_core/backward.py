@@ -359,6 +359,7 @@ def accumulate(leaf: Leaf, g: Any, ours: bool, level: int) -> None:
         if leaf.grad is None and not level:
             g = REGISTRY["clone"].call(g)
     if isinstance(g, Tensor) and g.level == level and (capture is None or leaf.grad is None or g.requires_grad):
+        g = g if g.value.__class__ is not np.ndarray or g.value.flags.writeable else REGISTRY["clone"].call(g)
         leaf.grad = g if leaf.grad is None else leaf.grad + g
     elif leaf.grad is None:
         leaf.grad = at(g if ours else alone(g), None, level)

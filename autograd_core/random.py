@@ -33,7 +33,7 @@ from .ops.axes import spelled
 from .ops.base import broadcast_to
 from .ops.create import CPU, as_device, as_size, ask_gradients, float_type, number, require_differentiable
 from .ops.math import cos, exp, sin
-from .tape import observe
+from .tape import observe, refuse_capture
 from .tape import state as thread
 from .tensor import PLAIN, Tensor, at
 from .views import require_writable
@@ -65,6 +65,7 @@ class Generator:
             raise TypeError(f"manual_seed: the seed must be an integer, got {seed!r:.40}") from None
         if not -(1 << 63) <= seed < 1 << 64:
             raise ValueError(f"manual_seed: the seed must be an integer of 64 bits, got {seed}")
+        refuse_capture("random numbers are started over from a seed")
         self.state[:] = seed & kernel.WORD, 0, 0
         return self
 
@@ -86,6 +87,7 @@ class Generator:
         new = np.asarray(state.value if isinstance(state, Tensor) else state)
         if new.shape != (3,) or new.dtype != np.uint64:
             raise ValueError(f"set_state: expected three uint64 words from get_state, got {new.shape} {new.dtype}")
+        refuse_capture("random numbers are started over from a state (as a checkpoint does)")
         self.state[:] = new
         return self
 

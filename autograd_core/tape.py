@@ -280,6 +280,13 @@ def unwatched() -> Any:
     return using(observers=(), capture=None)
 
 
+def refuse_capture(what: str) -> None:
+    """Something is done that a replay could not do again: whoever captures must know."""
+    capture = current().capture
+    if capture is not None:
+        capture.refuse(what)
+
+
 def live(place: dict, name: str) -> Any:
     """The number place[name], which code that was captured asks for anew each time: rates that schedules change."""
     capture = current().capture
@@ -321,6 +328,8 @@ def mark_all(entries: list[list], where: str | None = None) -> None:
     """Note that all these have just been written to."""
     global latest_write
     latest_write = now = next(clock)
+    if state.mode is not None and state.mode.capture is not None:
+        state.mode.capture.written([entry[0]() for entry in entries])
     for entry in entries:
         entry[1] = now
         entry[2] += 1

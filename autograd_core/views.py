@@ -85,6 +85,7 @@ def overwrite(t: Any, new: Any, who: str = "write") -> None:
             f"{called(who)}: a tensor from outside this transform cannot take on a value from inside it; "
             "return it instead"
         )
+    _keep_result(t)
     node = _history(t, new) if recording else None
     write(t.value, new.value if isinstance(new, Traced) and new.level == t.level else new, who)
     mark_written(t.value, user_line() if current().anomaly else None)
@@ -92,6 +93,19 @@ def overwrite(t: Any, new: Any, who: str = "write") -> None:
         _rebase(t, base, new, node)
     if state.mode is not None:
         observe(REGISTRY["overwrite"], (t, new), {}, None)
+
+
+def _keep_result(t: Any) -> None:
+    """Give the node that made a tensor, if its rule reads the result, a copy of it before the tensor changes."""
+    node, k = t.node, None
+    if node.__class__.__name__ == "Pick":
+        node, k = node.parents[0], node.k
+    if t.origin is not None or node.__class__ is not Node or not node.env:
+        return
+    kept = node.env[0] if k is None else node.env[0] and node.env[0][k]
+    if kept is t.value and isinstance(kept, np.ndarray):
+        copy = kept.copy()
+        node.env[0] = copy if k is None else (*node.env[0][:k], copy, *node.env[0][k + 1 :])
 
 
 def take_history(t: Any, node: Any) -> None:

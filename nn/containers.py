@@ -230,6 +230,8 @@ class ParameterDict(Named, Module):
 
     def __init__(self, parameters: Any = None):
         self._held: dict[str, None] = {}
+        if type(parameters) is dict:
+            parameters = sorted(parameters.items())  # as PyTorch orders them, by which states of optimizers go
         self.update({} if parameters is None else parameters)
 
     def _keys(self) -> list[str]:

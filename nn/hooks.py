@@ -66,8 +66,8 @@ class Hooks:
 
 def run(module: Any, slot: str, *args: Any) -> None:
     """Call the hooks of a module, if it has any, whose results do not matter."""
-    if module.hooks is not None:
-        module.hooks.run(slot, module, *args)
+    if module._hooks is not None:
+        module._hooks.run(slot, module, *args)
 
 
 def called(module: Any, hooks: Hooks, args: tuple, kwargs: dict) -> Any:

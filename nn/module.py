@@ -1,7 +1,8 @@
 """Module: parts of a model that hold parameters and other modules, and can be called.
 
 There is no registry.  What a module holds is what stands in its attributes: parameters, buffers and modules are found by
-walking `vars(self)` in the order in which they were set.  So a subclass need not call `super().__init__()`.
+walking `vars(self)` in the order in which they were set.  So a subclass need not call `super().__init__()`.  Setting an
+attribute is watched for one thing only: that what is part of the state does not leave it unnoticed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Module:
     """The base of every layer and model: set parameters and modules as attributes, and define `forward`."""
 
     training: bool = True
-    hooks: Hooks | None = None
+    _hooks: Hooks | None = None
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; subclasses define it."""
@@ -34,19 +35,36 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return self.forward(*args, **kwargs) if self.hooks is None else called(self, self.hooks, args, kwargs)
+            return self.forward(*args, **kwargs) if self._hooks is None else called(self, self._hooks, args, kwargs)
         except Exception as error:
             placed(error, self)
             raise
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        old = vars(self).get(name, self)
+        if isinstance(value, (Parameter, Module)):
+            vars(self).get("_buffer_names", {}).pop(name, None)
+            if old is None:  # it takes its place in the order when it is set
+                del vars(self)[name]
+        elif isinstance(old, (Parameter, Module)) and old is not self and value is not None:
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a {'Parameter' if isinstance(old, Parameter) else 'module'}, and "
+                f"{type(value).__name__} is none: it would no longer be part of the model; write {name}.data, wrap it in "
+                "nn.Parameter, or change it in place under no_grad()"
+            )
+        elif isinstance(old, Buffer) and isinstance(value, Tensor):
+            vars(self).setdefault("_buffer_names", {})[name] = old.persistent  # whatever takes its place is one, too
+        object.__setattr__(self, name, value)
 
     # --- what it holds ---
 
     def held(self, kind: Any) -> Iterator[tuple[str, Any]]:
         """Names and values of the attributes of a kind: Parameter, Buffer or Module."""
+        attributes = list(vars(self).items())  # whoever goes through them may set others
         if kind is Buffer:
             listed = vars(self).get("_buffer_names", {})
-            return ((n, v) for n, v in vars(self).items() if isinstance(v, Buffer) or n in listed and v is not None)
-        return ((n, v) for n, v in vars(self).items() if isinstance(v, kind))
+            return ((n, v) for n, v in attributes if isinstance(v, Buffer) or n in listed and v is not None)
+        return ((n, v) for n, v in attributes if isinstance(v, kind))
 
     def is_persistent(self, name: str) -> bool:
         """Whether a buffer is part of the state."""
@@ -223,7 +241,7 @@ class Module:
             if p.grad is not None:
                 p.grad = None if set_to_none else Tensor(np.zeros_like(p.grad.value))
 
-    def tensors(self) -> Iterator[Tensor]:
+    def _tensors(self) -> Iterator[Tensor]:
         """Every parameter and every buffer."""
         yield from self.parameters()
         yield from self.buffers()
@@ -235,7 +253,7 @@ class Module:
         return self._cast(np_dtype) if given and np_dtype is not None else self
 
     def _cast(self, dtype: Any) -> Self:
-        for t in self.tensors():
+        for t in self._tensors():
             if isinstance(t, Uninitialized):
                 t.recast(dtype)
             elif t.dtype.kind in "fc" and t.dtype != dtype:
@@ -248,7 +266,7 @@ class Module:
 
     def type(self, dst_type: Any) -> Self:
         """Change the type of every parameter and buffer, integers included."""
-        for t in self.tensors():
+        for t in self._tensors():
             t.grad = None
             t.data = t.data.to(dst_type)
         return self
@@ -285,9 +303,9 @@ class Module:
     # --- hooks ---
 
     def _add_hook(self, slot: str, hook: Callable, prepend: bool = False, **options: bool) -> Any:
-        if self.hooks is None:
-            self.hooks = Hooks()
-        return self.hooks.add(slot, hook, prepend, **options)
+        if self._hooks is None:
+            self._hooks = Hooks()
+        return self._hooks.add(slot, hook, prepend, **options)
 
     def register_forward_pre_hook(self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False) -> Any:
         """Call `hook(module, args)` before forward; what it returns, if anything, replaces the arguments."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from autograd_core import Tensor, empty, ones, tensor, zeros
+from autograd_core.tape import state
 
 from . import functional as F
 from . import init
@@ -157,8 +158,11 @@ class BatchNorm(RunningNorm):
         batch = self.training or mean is None and var is None
         y = F.batch_norm(input, mean, var, self.weight, self.bias, batch, self.share(tracks), self.eps)
         if tracks and self.num_batches_tracked is not None:
-            count = self.num_batches_tracked.value  # a number that no gradient passes: no write to enter anywhere
-            count += 1
+            if state.mode is not None and state.mode.observers:
+                self.num_batches_tracked.add_(1)  # for whoever watches
+            else:
+                count = self.num_batches_tracked.value  # a number that no gradient passes: no write to enter anywhere
+                count += 1
         return y
 
     def share(self, tracks: bool) -> float:

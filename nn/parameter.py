@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -17,6 +19,13 @@ class Parameter(Tensor):
     def __init__(self, data: Any = (), requires_grad: bool = True):
         _share(self, data)
         self.requires_grad = requires_grad
+
+    def __deepcopy__(self, memo: dict) -> Parameter:
+        grad, self.grad = self.grad, None  # a copy of a model begins without gradients
+        try:
+            return cast(Parameter, super().__deepcopy__(memo))
+        finally:
+            self.grad = grad
 
     def __repr__(self) -> str:
         return f"Parameter containing:\n{self.detach()!r}"
@@ -49,6 +58,20 @@ class Uninitialized:
         known = cast(Any, self)
         known.__class__ = self.becomes
         known.data = np.empty(tuple(shape), known.dtype if dtype is None else dtype)
+
+    def __deepcopy__(self, memo: dict) -> Any:
+        lazy, known = type(self), cast(Any, self)
+        known.__class__ = self.becomes
+        try:
+            copy = memo[id(self)] = deepcopy(known, {k: v for k, v in memo.items() if k != id(self)})
+        finally:
+            known.__class__ = lazy
+        copy.__class__ = lazy
+        return copy
+
+    def __reduce__(self) -> tuple:
+        options = {"persistent": self.persistent} if hasattr(self, "persistent") else {}
+        return partial(type(self), **options), (cast(Any, self).node is not None, cast(Any, self).dtype)
 
     def recast(self, dtype: Any) -> None:
         """Have another type, still without a shape."""

@@ -294,7 +294,7 @@ class Watch:
 
 def _count_kept(watch: Watch, model: Module) -> None:
     """Enter the memory of what is kept, once for each array, where it is first kept."""
-    seen = {id(memory(t.value)) for t in model.tensors()}
+    seen = {id(memory(t.value)) for t in model._tensors()}
     for kept in sorted(watch.tokens, key=lambda kept: kept.place):
         array = memory(kept.tensor.value)
         if isinstance(array, np.ndarray) and id(array) not in seen:

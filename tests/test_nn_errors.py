@@ -157,7 +157,7 @@ def snapshot(model):
     """All of a model that a mistake must not change."""
     arrays = {n: (id(t), t.numpy().copy()) for n, t in model.state_dict(keep_vars=False).items()}
     held = [(n, id(t)) for n, t in [*model.named_parameters(), *model.named_buffers()]]
-    rest = [(n, list(vars(m)), m.training, m.hooks) for n, m in model.named_modules()]
+    rest = [(n, list(vars(m)), m.training, m._hooks) for n, m in model.named_modules()]
     return {n: a for n, (_, a) in arrays.items()}, held, rest, [p.grad for p in model.parameters()]
 
 

@@ -327,3 +327,64 @@ def test_beside_pytorch_with_hooks_and_names():
     ours.load_state_dict(net.state_dict())
     assert list(ours.state_dict()) == list(net.state_dict()) and repr(ours) == repr(net)
     net.load_state_dict({n: torch.from_numpy(t.detach().numpy()) for n, t in ours.state_dict().items()})
+
+
+def test_what_belongs_to_the_state_does_not_leave_it_unnoticed():
+    m = nn.Module()
+    m.mean = nn.Buffer(ag.zeros(1))
+    m.mean = m.mean + 1
+    assert list(m.state_dict()) == ["mean"]
+    m.register_buffer("w", ag.ones(2))
+    m.w = nn.Parameter(ag.zeros(2))
+    assert [n for n, _ in m.named_buffers()] == ["mean"] and [n for n, _ in m.named_parameters()] == ["w"]
+    layer = nn.Linear(2, 1)
+    with pytest.raises(TypeError, match="Linear.weight is a Parameter, and Tensor is none.*weight.data"):
+        layer.weight = ag.ones(1, 2)
+    with pytest.raises(TypeError, match="is a module, and int is none"):
+        nn.Sequential(layer).__setattr__("0", 5)
+
+
+def test_the_order_is_that_in_which_things_are_set():
+    m = nn.Module()
+    m.down, m.c = None, nn.Linear(1, 2)
+    m.down = nn.Linear(3, 1)
+    assert [n for n, _ in m.named_children()] == ["c", "down"]
+    for name, _ in m.named_parameters():
+        m.register_buffer(name.replace(".", "_"), ag.zeros(1))  # the same while going through it
+    assert list(nn.ParameterDict({"z": ag.ones(1), "a": ag.ones(1)}).keys()) == ["a", "z"]
+
+
+def test_copies_of_models_begin_without_gradients():
+    layer = nn.Linear(2, 1)
+    layer(ag.ones(1, 2)).sum().backward()
+    assert copy.deepcopy(layer).weight.grad is None and layer.weight.grad is not None
+    for lazy in (copy.deepcopy(nn.LazyLinear(3)), pickle.loads(pickle.dumps(nn.LazyLinear(3)))):
+        assert lazy(ag.ones(1, 2)).shape == (1, 3)
+
+
+def test_attributes_of_users_may_have_any_name():
+    class Watching(nn.Module):
+        def __init__(self):
+            self.hooks, self.tensors, self.layer = [], {}, nn.Linear(1, 1)
+
+        def forward(self, x):
+            return self.layer(x)
+
+    assert Watching().double()(ag.ones(1, 1).double()).dtype == np.float64
+
+
+@pytest.mark.parametrize("first", [nn.BatchNorm1d(2), nn.LayerNorm(2), nn.Sigmoid(), nn.MaxPool1d(1)], ids=str)
+def test_activations_in_place_after_layers_that_keep_their_result(first):
+    grads = []
+    for inplace in (False, True):
+        x = ag.tensor([[0.5, -1.0], [2.0, 1.5], [-0.3, 0.1]], requires_grad=True)
+        nn.Sequential(first, nn.ReLU(inplace=inplace))(x).sum().backward()
+        grads.append(x.grad.numpy())
+    assert np.array_equal(*grads)
+
+
+def test_a_second_backward_adds_to_gradients_that_were_tracked():
+    p = nn.Parameter(ag.ones(3))
+    p.sum().backward(create_graph=True)
+    p.sum().backward()
+    assert p.grad.tolist() == [2, 2, 2]

@@ -80,7 +80,7 @@ def kept(model, *inputs):
             if id(parent) not in seen:
                 seen.add(id(parent))
                 nodes.append(parent)
-    own = {id(memory(t.value)) for t in model.tensors()}
+    own = {id(memory(t.value)) for t in model._tensors()}
     return sum(a.nbytes for k, a in arrays.items() if k not in own)
 
 
@@ -245,7 +245,7 @@ def test_the_model_is_as_it_was(broken):
     model.inner.weight.grad = ag.ones(3, 3)
     state, random = copy.deepcopy(model.state_dict()), ag.get_rng_state()
     spaces = [dict(vars(m)) for m in model.modules()]
-    hooks = [len(model.hooks.before), len(model.hooks.after)]
+    hooks = [len(model._hooks.before), len(model._hooks.after)]
     if broken:
         with pytest.raises(ValueError, match="broken"):
             nn.summary(model, (2, 3))
@@ -254,7 +254,7 @@ def test_the_model_is_as_it_was(broken):
     assert [dict(vars(m)) for m in model.modules()] == spaces
     assert all(np.array_equal(t.numpy(), state[n].numpy()) for n, t in model.state_dict().items())
     assert np.array_equal(np.asarray(ag.get_rng_state()), np.asarray(random))
-    assert [len(model.hooks.before), len(model.hooks.after)] == hooks and model.inner.hooks is None
+    assert [len(model._hooks.before), len(model._hooks.after)] == hooks and model.inner._hooks is None
     assert model.inner.weight.grad.sum().item() == 9 and not model.training and model.inner.training
     handle.remove()
 

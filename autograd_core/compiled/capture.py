@@ -21,7 +21,7 @@ SHAPED_BY_DATA = {"argwhere", "mask_places", "nonzero", "masked_select", "unique
 class Capture:
     """What is seen of one run."""
 
-    def __init__(self):
+    def __init__(self, soft: bool = False):
         self.calls: list[Call] = []
         self.blocks: dict[int, Block] = {}  # by the id of the array that owns the memory
         self.kept: list[Any] = []  # what is held so that nothing else gets the same id
@@ -31,6 +31,9 @@ class Capture:
         self.made_here: set[int] = set()  # ids of arrays that came up in the run, or stand for arguments
         self.live: list[tuple[Array, Any]] = []
         self.leaves: dict[int, tuple[Leaf, Any]] = {}  # whose gradient changed, and what it was if that mattered
+        self.soft = soft  # whether to go on after what cannot be replayed, and say so at the end
+        self.refused: str | None = None
+        self.pending: dict[int, Any] = {}  # arrays that were written to, until a call says that it was it
         self.places: set[tuple[int, str]] = set()  # of numbers that are asked for anew
 
     # --- what the core tells ---
@@ -42,16 +45,13 @@ class Capture:
         if any(isinstance(a, Traced) and a.level > 0 for a in args):
             return  # what it does to values below is told by these
         if op is LEAVE:
-            raise CaptureError(
-                f"compile: a value leaves the tensors at {user_line()} (item, tolist, numpy, bool or a branch on data); "
-                "the replay would use the number of this run for ever: keep to tensors, use where() or cond(), return "
-                "the tensor, or compile with fallback=True"
+            self.refuse(
+                "a value leaves the tensors (item, tolist, numpy, bool or a branch on data), and the replay would use that "
+                "of this run for ever: keep to tensors, use where() or cond(), return the tensor"
             )
+            return
         if op.name in SHAPED_BY_DATA:
-            raise CaptureError(
-                f"compile: the shape of what {op.name} returns depends on data, at {user_line()}; use where() or a "
-                "mask, or compile with fallback=True"
-            )
+            self.refuse(f"the shape of what {op.name} returns depends on data; use where() or a mask")
         given = tuple(map(self.argument, args))
         if op is REGISTRY["overwrite"]:
             made, written = (), (given[0],)
@@ -61,7 +61,29 @@ class Capture:
             made = tuple(self.made(r.value if isinstance(r, Tensor) else r) for r in results)
             if not written and all(m.block in [a.block for a in given if isinstance(a, Array)] for m in made):
                 return  # another look at the same memory: nothing to do
+        for a in written:
+            self.pending.pop(id(a.block.owner), None)
+        self.settled()
         self.calls.append(Call(op, given, params, made, written, user_line()))
+
+    def refuse(self, what: str) -> None:
+        """The run did what a replay cannot."""
+        text = (
+            f"compile: {what}, at {user_line()}; or compile with fallback=True, which then runs the function as it is"
+        )
+        if not self.soft:
+            raise CaptureError(text)
+        self.refused = self.refused or text
+
+    def written(self, owners: list[Any]) -> None:
+        """Arrays have been written to, by a call of which is about to be told, or else by NumPy."""
+        self.pending.update({id(a): a for a in owners if a is not None})
+
+    def settled(self) -> None:
+        """All that was written to was written to by calls."""
+        if self.pending:
+            self.pending.clear()
+            self.refuse("a tensor is changed in place by other means than the library's operations on tensors")
 
     def gradient(self, leaf: Leaf, before: Any = UNSEEN) -> None:
         """The gradient of a leaf is about to be looked at or to change; `before` is what it is, if that is looked at."""
@@ -105,9 +127,7 @@ class Capture:
             if array.block.kind == OUTER and id(a) not in self.tensors:
                 self.tensors[id(a)] = (a, a.value, a.node)
             elif array.block.kind == INPUT and id(a.value) not in self.made_here:
-                raise CaptureError(
-                    "compile: an argument shares memory with a tensor that the function has from elsewhere"
-                )
+                self.refuse("an argument shares memory with a tensor that the function has from elsewhere")
             return array
         return self.array(a) if isinstance(a, np.ndarray) else a
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections import Counter
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import dtypes
 from ..errors import CaptureError
 from ..op import Traced
 from ..tape import memory, state
@@ -20,6 +22,7 @@ from .guards import Readings, reading
 from .replay import Replay
 
 TRIES = 4  # runs that may differ from the one before, as the first does that sets up state
+UNKNOWN = "an argument whose value cannot be told"
 EAGER = object()  # stands for a replay where there can be none
 
 
@@ -37,20 +40,23 @@ class Compiled:
     """A function with what was captured of it."""
 
     def __init__(self, fn: Callable, fallback: bool, cache_size: int):
-        functools.update_wrapper(self, fn)
+        functools.update_wrapper(self, fn, updated=())
+        self.__name__ = getattr(fn, "__name__", type(fn).__name__)
         self.fn, self.fallback, self.cache_size = fn, fallback, cache_size
         self.entries: dict[tuple, Any] = {}
         self.counts: Counter = Counter()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, build = flatten((args, kwargs)) if kwargs else flatten(args)
-        if watched() or any(isinstance(v, Traced) and (v.level or with_history(v)) for v in leaves):
+        if watched() or any(isinstance(v, Traced) and (v.level or unsuited(v)) for v in leaves) or sharing(leaves):
             return self.as_it_is(args, kwargs)
-        key = (tuple(map(kind_of, leaves)), sharing(leaves), state.mode, tuple(kwargs))
+        key = (tuple(map(kind_of, leaves)), structure(args), structure(kwargs), state.mode, dtypes.get_default_dtype())
         entry = self.entries.get(key)
-        if entry is EAGER:
+        if entry is EAGER or UNKNOWN in key[0]:
             return self.as_it_is(args, kwargs)
         if entry is not None and entry.ready and entry.valid():
+            if entry.meets(leaves):
+                return self.as_it_is(args, kwargs)
             if entry.lock.acquire(blocking=False):
                 try:
                     self.counts["replays"] += 1
@@ -62,10 +68,7 @@ class Compiled:
             return self.captured(key, leaves, lambda given: self.called(build(given), bool(kwargs)), entry)
         except CaptureError:
             self.entries.pop(key, None)
-            if not self.fallback:
-                raise
-            self.keep(key, EAGER)
-            return self.as_it_is(args, kwargs)
+            raise
 
     def as_it_is(self, args: tuple, kwargs: dict) -> Any:
         """The function itself."""
@@ -79,19 +82,24 @@ class Compiled:
     def captured(self, key: tuple, leaves: list, call: Callable, before: Replay | None) -> Any:
         """Run the function, watched; what it does is replayed once two runs did the same."""
         self.counts["captures"] += 1
-        capture, readings = Capture(), Readings()
+        capture, readings = Capture(self.fallback), Readings()
         given = [capture.standing_for(v) if isinstance(v, (Tensor, np.ndarray)) else v for v in leaves]
         with capturing(capture), reading(readings):
             result = call(given)
+        capture.settled()
         entry = Replay(capture, given, leaves, result, readings.guards(self.fn, capture.places))
-        other = before and not before.ready and difference(before.program, entry.program)
-        if other and before.tries >= TRIES:
-            raise CaptureError(f"compile: {self.__name__} does something else each time: {other}")
         answer = entry.first(result, leaves, given)
+        again = before is not None and not before.ready
+        other = again and (difference(before.program, entry.program) or before.other_results(entry))
         entry.tries = before.tries + 1 if other else 1
-        if entry.differentiable:
+        written = readings.written(capture.places) if again and not other else None
+        if other and before.tries >= TRIES:
+            capture.refuse(f"{self.__name__} does something else each time: {other}")
+        elif written:
+            capture.refuse(f"{self.__name__} changes {written}, which a replay would not do again")
+        if entry.differentiable or capture.refused:
             entry = EAGER
-        elif before is not None and not before.ready and not other:
+        elif again and not other:
             entry.prepare()
         self.keep(key, entry)
         return answer
@@ -127,6 +135,12 @@ class Compiled:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
+    def __deepcopy__(self, memo: dict) -> Compiled:
+        return Compiled(copy.deepcopy(self.fn, memo), self.fallback, self.cache_size)
+
+    def __reduce__(self) -> tuple:
+        return Compiled, (self.fn, self.fallback, self.cache_size)
+
     def __repr__(self) -> str:
         return f"<compiled {self.__name__}>"
 
@@ -143,23 +157,34 @@ def kind_of(v: Any) -> Any:
         return v.value.shape, v.value.dtype, v.node is None
     if isinstance(v, np.ndarray):
         return v.shape, v.dtype
-    try:
-        hash(v)
-    except TypeError:
+    if isinstance(v, (float, complex)):
+        return type(v), repr(v)  # -0.0 is not 0.0
+    if isinstance(v, (int, str, bytes, bool, np.dtype, type)):
+        return type(v), v
+    if callable(v) or hasattr(v, "__dict__"):
         return type(v), id(v)
-    return type(v), v
+    return UNKNOWN
 
 
-def sharing(leaves: list) -> tuple | None:
-    """Which arguments share memory with which; None if none do."""
+def sharing(leaves: list) -> bool:
+    """Whether arguments share memory with each other."""
     if len(leaves) < 2:
-        return None
+        return False
     owners = [
         id(memory(v.value if isinstance(v, Tensor) else v)) for v in leaves if isinstance(v, (Tensor, np.ndarray))
     ]
-    return None if len(set(owners)) == len(owners) else tuple(map(owners.index, owners))
+    return len(set(owners)) < len(owners)
 
 
-def with_history(t: Any) -> bool:
-    """Whether a tensor was computed from what wants gradients, so that a backward would leave the function."""
-    return isinstance(t, Tensor) and t.node is not None and not t.is_leaf
+def unsuited(t: Any) -> bool:
+    """Whether a tensor has what would not stay in the function: a history, or a gradient that would be added to."""
+    return isinstance(t, Tensor) and t.node is not None and (not t.is_leaf or t.leaf.grad is not None)
+
+
+def structure(tree: Any) -> Any:
+    """How a nest of arguments is built, without its leaves."""
+    if isinstance(tree, dict):
+        return dict, tuple(tree), tuple(map(structure, tree.values()))
+    if isinstance(tree, (tuple, list)):
+        return type(tree), tuple(map(structure, tree))
+    return tree is None

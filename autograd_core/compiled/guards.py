@@ -1,12 +1,15 @@
 """What a run read of the Python around it, and whether it is still so: attributes, globals, closed-over variables.
 
-While a run is captured, every Python function of the user's that is called is noted, and of it the names that it reads
-from its globals and from the attributes of its arguments.  Their values at the end of the run are what a replay needs.
+While a run is captured, every Python function of the user's that is called is noted, and of it the names that it reads:
+in its globals, in the variables it closes over, and as attributes of what it is given, of what these hold and so on.
+Their values at the end of the run are what a replay needs.  A place whose value is another at the end than when it was
+first read is one that the function writes, and a replay would not write it again.
 """
 
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import sys
 import types
@@ -14,27 +17,39 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..tape import refuse_capture
 from ..tensor import Tensor
 
 HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 STANDARD = os.path.dirname(os.__file__) + os.sep
+OURS = ("nn", "optim")  # packages beside this one, whose classes and functions stay as they are
 MISSING = object()
-DEEP = 4  # how far lists and dicts inside each other are compared
+DEEP = 6  # how far lists and dicts inside each other, and attributes of attributes, are followed
+MANY = 2000  # entries of a container that are looked into
+HOLDERS = ("types", "argparse", "collections", "builtins", "functools", "enum", "configparser")
 PLAIN = (int, float, complex, str, bytes, bool, type(None))
-FIXED = (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type, types.MethodType, property)
+DRAWS = ("random", "_random", "numpy.random", "numpy.random.mtrand", "numpy.random._generator", "secrets")
 
 
 class Readings:
     """What was read: places, which are a dict and a name in it."""
 
-    def __init__(self):
-        self.places: dict[tuple[int, str], tuple[dict, str]] = {}
+    def __init__(self) -> None:
+        self.places: dict[tuple[int, str], tuple[Any, str]] = {}
+        self.first: dict[tuple[int, str], Any] = {}  # what was there when it was first read
         self.whole: dict[int, dict] = {}  # dicts of attributes that were looked at as a whole
+        self.cells: dict[int, tuple[Any, str]] = {}
         self.seen: set[tuple] = set()
 
     def __call__(self, frame: Any, event: str, argument: Any) -> None:
         """What Python tells of every call."""
         code = frame.f_code
+        if event == "c_call" and of_user(code.co_filename):
+            home = getattr(argument, "__module__", None) or type(getattr(argument, "__self__", None)).__module__
+            if home in DRAWS:
+                refuse_capture(
+                    f"{getattr(argument, '__name__', home)} draws random numbers that no replay would draw again"
+                )
         if event != "call" or not of_user(code.co_filename):
             return
         known = frame.f_locals
@@ -42,38 +57,97 @@ class Readings:
         if (code, id(first)) in self.seen:
             return
         self.seen.add((code, id(first)))
-        for name in code.co_names:
-            value = frame.f_globals.get(name, MISSING)
-            if value is not MISSING and not isinstance(value, FIXED):
+        names = named_in(code)
+        for name in names:
+            if name in frame.f_globals:
                 self.note(frame.f_globals, name)
-                self.inside(value, code.co_names)
-        for name in (*code.co_varnames[: code.co_argcount], *code.co_freevars):
-            self.inside(known.get(name), code.co_names)
+                self.inside(frame.f_globals[name], names)
+        if code.co_freevars:
+            self.closures(code)
+        for name in (*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount], *code.co_freevars):
+            self.inside(known.get(name), names)
 
-    def inside(self, value: Any, names: tuple[str, ...], depth: int = 3) -> None:
+    def closures(self, code: Any) -> None:
+        """The variables that functions of a code close over."""
+        for fn in gc.get_referrers(code):
+            if isinstance(fn, types.FunctionType):
+                self.function(fn, named_in(code))
+
+    def function(self, fn: Any, names: tuple[str, ...]) -> None:
+        """What a function closes over, and its defaults."""
+        for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or ()):
+            if filled(cell) and id(cell) not in self.cells:
+                self.cells[id(cell)] = cell, name
+                self.first[id(cell), ""] = snapshot(cell.cell_contents, set())
+                self.inside(cell.cell_contents, names)
+
+    def inside(self, value: Any, names: tuple[str, ...], depth: int = DEEP) -> None:
         """The attributes of a value that have one of these names, and theirs."""
-        attributes = getattr(value, "__dict__", None)
-        if not isinstance(attributes, dict) or isinstance(value, (Tensor, *FIXED)) or not depth:
+        if not depth or isinstance(value, (Tensor, *PLAIN)) or (id(value), names) in self.seen:
             return
-        if "vars" in names or "__dict__" in names:
-            self.whole[id(attributes)] = attributes
+        self.seen.add((id(value), names))
+        if isinstance(value, (list, tuple, dict)):
+            for v in list(value.values() if isinstance(value, dict) else value)[:MANY]:
+                self.inside(v, names, depth - 1)
+            return
+        if isinstance(value, types.ModuleType) and not of_user(getattr(value, "__file__", None) or "<"):
+            return
+        if isinstance(value, functools.partial):
+            for v in (value.func, value.args, value.keywords):
+                self.inside(v, names, depth - 1)
+            return
+        attributes = getattr(value, "__dict__", None)
+        if not isinstance(value, (types.FunctionType, types.ModuleType, type)) and not followed(type(value).__module__):
+            return
+        if isinstance(value, (types.FunctionType, type)) and value.__module__.partition(".")[0] in (
+            *OURS,
+            "autograd_core",
+        ):
+            return
+        if not isinstance(attributes, (dict, types.MappingProxyType)):
+            return
+        if "vars" in names or "__dict__" in names or callable(getattr(value, "named_modules", None)):
+            self.whole[id(attributes)] = attributes  # type: ignore[assignment]
+            for v in list(attributes.values())[:MANY]:
+                if callable(getattr(v, "named_modules", None)):
+                    self.inside(v, names, depth - 1)
         for name in names:
             if name in attributes:
                 self.note(attributes, name)
                 self.inside(attributes[name], names, depth - 1)
-            elif not isinstance(getattr(type(value), name, FIXED[0]), (*FIXED, types.MemberDescriptorType)):
+            elif not isinstance(value, types.ModuleType) and hasattr(type(value), name):
                 self.note(attributes, name)  # of the class, until the object has one of its own
+                self.of_class(type(value), name)
 
-    def note(self, place: dict, name: str) -> None:
+    def of_class(self, cls: type, name: str) -> None:
+        """An attribute of a class of the user's."""
+        for base in cls.__mro__:
+            if name in vars(base):
+                if base.__module__.partition(".")[0] not in (*OURS, "autograd_core", "builtins"):
+                    self.note(vars(base), name)
+                return
+
+    def note(self, place: Any, name: str) -> None:
         """One place."""
-        self.places[id(place), name] = place, name
+        key = id(place), name
+        if key not in self.places:
+            self.places[key] = place, name
+            self.first[key] = snapshot(place.get(name, MISSING), set())
 
-    def closure(self, fn: Callable) -> None:
-        """The variables that a function closes over."""
-        self.cells = [(c, fn) for c in getattr(fn, "__closure__", None) or ()]
+    def written(self, live: set[tuple[int, Any]]) -> str | None:
+        """The name of a place that the run has changed, if there is one."""
+        for key, (place, name) in self.places.items():
+            if key not in live and differs(self.first[key], snapshot(place.get(name, MISSING), set()), live):
+                return name
+        for key, (cell, name) in self.cells.items():
+            if differs(self.first[key, ""], snapshot(cell.cell_contents, set()), live):
+                return name
+        return None
 
     def guards(self, fn: Callable, live: set[tuple[int, Any]]) -> list[Callable[[], bool]]:
         """Functions that say whether all is as it is now; `live` numbers may change."""
+        if isinstance(fn, types.FunctionType):
+            self.function(fn, named_in(fn.__code__))
         found: list[Callable[[], bool]] = []
         same, equal = [], []
         for place, name in self.places.values():
@@ -81,12 +155,12 @@ class Readings:
             if (id(place), name) in live:
                 continue
             if isinstance(value, (list, tuple, dict, set)):
-                found.append(as_before(place, name, live))
+                found.append(as_before(lambda place=place, name=name: place.get(name, MISSING), live))
             elif isinstance(value, PLAIN):
                 equal.append((place, name, value))
             else:
                 same.append((place, name, value))
-        cells = [(c, c.cell_contents) for c in getattr(fn, "__closure__", None) or () if filled(c)]
+        found += [as_before(lambda cell=cell: cell.cell_contents, live) for cell, _ in self.cells.values()]
         keys = [(d, list(d), list(map(id, d.values()))) for d in self.whole.values()]
 
         def quick() -> bool:
@@ -95,23 +169,42 @@ class Readings:
                     return False
             for place, name, value in equal:
                 now = place.get(name, MISSING)
-                if now is not value and (type(now) is not type(value) or now != value):
+                if now is not value and (type(now) is not type(value) or repr(now) != repr(value)):
                     return False
-            return all(filled(c) and c.cell_contents is v for c, v in cells)
+            return True
 
         def wholes() -> bool:
-            return all(list(d) == names and list(map(id, d.values())) == ids for d, names, ids in keys)
+            return all(list(map(id, d.values())) == ids and list(d) == names for d, names, ids in keys)
 
         return [quick, *([wholes] if keys else []), *found]
+
+
+@functools.cache
+def named_in(code: Any) -> tuple[str, ...]:
+    """The names that a piece of code may read as globals or attributes: those it names, and texts that could be names."""
+    texts = [c for c in code.co_consts if isinstance(c, str) and c.isidentifier() and len(c) < 60]
+    inner = [n for c in code.co_consts if isinstance(c, types.CodeType) for n in named_in(c)]
+    return tuple(dict.fromkeys([*code.co_names, *texts, *inner]))
 
 
 @functools.cache
 def of_user(file: str) -> bool:
     """Whether a file is neither ours, nor Python's own, nor NumPy's."""
     parts = file.split(os.sep)
-    return not file.startswith((HERE, "<")) and (
-        "site-packages" in parts and "numpy" not in parts or not file.startswith(STANDARD)
+    if file.startswith(("<replay", "<frozen", "<string>", "<loop", "<nest", "<elementwise")) or file == "<":
+        return False
+    return not file.startswith(HERE) and (
+        "site-packages" in parts and not {"numpy", "numba", "llvmlite"} & set(parts) or not file.startswith(STANDARD)
     )
+
+
+@functools.cache
+def followed(module: str) -> bool:
+    """Whether objects of a class from this module may hold settings of the user's."""
+    if module in HOLDERS:
+        return True
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return module == "__main__" or (file is not None and of_user(file))
 
 
 def filled(cell: Any) -> bool:
@@ -123,19 +216,19 @@ def filled(cell: Any) -> bool:
     return True
 
 
-def as_before(place: dict, name: str, live: set) -> Callable[[], bool]:
-    """Whether a container holds what it holds now: the same objects, as a rule, or else what is equal."""
-    first = place[name]
+def as_before(get: Callable[[], Any], live: set) -> Callable[[], bool]:
+    """Whether a place holds what it holds now: the same objects, as a rule, or else what is equal."""
+    first = get()
     before, parts = snapshot(first, live), list(containers(first, DEEP))
 
     def holds() -> bool:
-        if place.get(name, MISSING) is first:
+        if get() is first:
             for part, ids in parts:
                 if list(map(id, part.values() if isinstance(part, dict) else part)) != ids:
                     break
             else:
                 return True
-        return snapshot(place.get(name, MISSING), live) == before
+        return bool(snapshot(get(), live) == before)
 
     return holds
 
@@ -152,7 +245,7 @@ def containers(value: Any, depth: int) -> Iterator[tuple[Any, list[int]]]:
 def snapshot(value: Any, live: set, depth: int = DEEP) -> Any:
     """What is compared of a value: numbers and texts themselves, all else by identity, containers by what they hold."""
     if isinstance(value, PLAIN):
-        return type(value), value
+        return type(value), repr(value)
     if isinstance(value, Tensor):
         return id(value), id(value.value)
     if depth and isinstance(value, dict):
@@ -163,6 +256,11 @@ def snapshot(value: Any, live: set, depth: int = DEEP) -> Any:
     if depth and isinstance(value, (list, tuple)):
         return [snapshot(v, live, depth - 1) for v in value]
     return id(value)
+
+
+def differs(first: Any, now: Any, live: set) -> bool:
+    """Whether a place was changed between two snapshots."""
+    return bool(first != now)
 
 
 @contextmanager

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..backward import ancestors
-from ..errors import CaptureError
-from ..tape import Leaf, mark_all, mark_written, writes_of
+from ..tape import Leaf, mark_all, mark_written, memory, writes_of
 from ..tensor import Tensor, at
 from ..tree import flatten
 from . import lines, steps  # noqa: F401 - declare how calls are written
@@ -40,11 +39,11 @@ class Replay:
 
     def returned(self, y: Any) -> tuple[str, Any]:
         """How a result is given: computed, an argument, a view of what is outside, or itself."""
-        if isinstance(y, np.ndarray):
-            raise CaptureError(
-                "compile: the function returns an array, which does not tell where it came from; return a tensor"
-            )
         if not isinstance(y, Tensor):
+            if not isinstance(y, (int, float, complex, str, bytes, bool, type(None))):
+                self.capture.refuse(
+                    f"the function returns {type(y).__name__}; return tensors, in tuples, lists or dicts"
+                )
             return "itself", y
         for k in self.tensors:
             if self.given[k] is y:
@@ -55,6 +54,18 @@ class Replay:
         if array.block.kind == OUTER:
             return ("view", y.value) if id(y.value) in self.capture.made_here else ("itself", y)
         return "made", array
+
+    def other_results(self, later: Replay) -> str | None:
+        """Whether results that come from no tensor were others in a later run."""
+        plain = lambda r: [(type(v), repr(v)) for how, v in r.results if how == "itself" and not isinstance(v, Tensor)]
+        return None if plain(self) == plain(later) else "a number or text that is returned"
+
+    def meets(self, leaves: list) -> bool:
+        """Whether an argument shares memory with what the function has from elsewhere."""
+        return any(
+            id(memory(v.value if isinstance(v, Tensor) else v)) in self.owners
+            for v in map(leaves.__getitem__, self.tensors)
+        )
 
     def gradient(self, leaf: Leaf) -> tuple:
         """Whose gradient changed, by position if it is an argument's, and where it is at the end."""
@@ -78,7 +89,8 @@ class Replay:
         """Improve the program, place it in memory, and write it."""
         own = {id(self.given[k].leaf) for k in self.tensors}
         self.before = [(f, b) for f, b in self.capture.leaves.values() if b is not UNSEEN and id(f) not in own]
-        self.outside = list(self.capture.tensors.values())
+        self.outside = [(t, v, n, *hooks_of(t, n)) for t, v, n in self.capture.tensors.values()]
+        self.owners = {id(b.owner) for b in self.capture.blocks.values() if b.kind == OUTER}
         self.known = self.capture.known
         self.program = improved(self.program)
         self.place()
@@ -101,8 +113,10 @@ class Replay:
 
     def valid(self) -> bool:
         """Whether all that the run took from outside is as it was."""
-        for t, value, node in self.outside:
+        for t, value, node, hooks, after in self.outside:
             if t.value is not value or t.node is not node:
+                return False
+            if node is not None and (node.hooks is not hooks or getattr(node, "after", None) is not after):
                 return False
         for leaf, before in self.before:
             if leaf.grad is not before:
@@ -144,6 +158,11 @@ class Replay:
         if how == "made":
             return at(r.copy())
         return leaves[r] if how == "argument" else at(r) if how == "view" else r
+
+
+def hooks_of(t: Tensor, node: Any) -> tuple:
+    """The hooks of a tensor, as they are now."""
+    return getattr(node, "hooks", None), getattr(node, "after", None)
 
 
 def finished(y: Tensor) -> bool:

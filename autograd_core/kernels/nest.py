@@ -2,7 +2,7 @@
 
 An operand is *full* (an entry for each), a *row* (one row for all), a *column* (one entry for each row), a *cycle* (the
 same for rows so many apart, as the channels of images), *one* (one entry for all) or *number* (given with the call).
-Steps are those of `elementwise`.
+Steps are those of `elementwise`, each rounded by itself: a program gives what its ops give one by one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._jit import EXACT, Late, kernel
+from ._jit import Late, kernel
 from .elementwise import CONSTANTS, MOST, SCOPE
 
 entries, recorded = Late("_borrowed", "entries"), Late("_borrowed", "recorded")
@@ -73,7 +73,7 @@ def nest(described: Nest) -> Callable:
     scope: dict[str, Any] = {**SCOPE, **numbers}
     exec(compile(source, "<nest>", "exec"), scope)
     name = hashlib.sha256((source + described.char + repr(described)).encode()).hexdigest()[:16]
-    chunk = kernel(scope["chunk"], fastmath=EXACT, name=f"nest_{name}")
+    chunk = kernel(scope["chunk"], fastmath=(), name=f"nest_{name}")
     names = [f"x{k}" for k in range(len(described.operands))]
     outs = [(f"y{k}", char) for k, (_, char, over) in enumerate(described.stores) if over is None]
     sizes = {FULL: "rows * columns", ROW: "columns", COLUMN: "rows", ONE: "1"}

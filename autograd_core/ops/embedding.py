@@ -253,12 +253,18 @@ def unit_rows(index, *, count, dtype):
     return (np.expand_dims(index, -1) == np.arange(count)).astype(dtype)
 
 
+def _raw_of(index: Any) -> np.ndarray:
+    """The numbers of an index, to check them."""
+    while isinstance(index, Traced):
+        index = index.innermost()
+    return index
+
+
 def one_hot(tensor, num_classes=-1):
     """Integers as unit vectors of int64; of as many entries as the largest needs, unless that is given."""
     index = whole_numbers(tensor, "one_hot", "tensor")
     plain = index
-    while isinstance(plain, Traced):
-        plain = plain.innermost()
+    plain = innermost_of(plain) if num_classes == -1 else _raw_of(plain)
     if not plain.size and num_classes <= 0:
         raise ValueError("one_hot: of no integers num_classes cannot be guessed; give it")
     low, high = (plain.min(), plain.max()) if plain.size else (0, -1)

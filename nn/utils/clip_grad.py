@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core import Tensor
+from autograd_core import Tensor, no_grad, norm, stack
 from autograd_core.kernels import reduce as kernels
 from autograd_core.ops.reduce import reduce_norm
-from autograd_core.tape import mark_written
+from autograd_core.tape import mark_written, state
 
 
 def listed(tensors: Any, who: str) -> list[Tensor]:
@@ -107,9 +107,24 @@ def clip_grad_norm_(
 
     Call it between `backward` and `step`.  `foreach` is taken for PyTorch's sake.
     """
-    arrays = gradients(listed(parameters, "clip_grad_norm_"))
+    tensors = listed(parameters, "clip_grad_norm_")
+    if state.mode is not None and state.mode.observers:
+        return clipped_by_ops([p.grad for p in tensors if p.grad is not None], max_norm, norm_type)
+    arrays = gradients(tensors)
     total = total_of(arrays, norm_type, error_if_nonfinite, "clip_grad_norm_")
     scale(arrays, max_norm, total.item())
+    return total
+
+
+@no_grad
+def clipped_by_ops(grads: list[Tensor], max_norm: float, norm_type: float) -> Tensor:
+    """The same by operations on tensors, for whoever watches them."""
+    if not grads:
+        return Tensor(np.zeros((), np.float32))
+    total = norm(stack([norm(g, norm_type) for g in grads]), norm_type)
+    factor = (max_norm / (total + 1e-6)).clamp(max=1.0)
+    for g in grads:
+        g.mul_(factor)
     return total
 
 
@@ -130,6 +145,11 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, f
     limit, arrays = float(clip_value), gradients(listed(parameters, "clip_grad_value_"))
     if any(a.dtype.kind == "c" for a in arrays):
         raise TypeError("clip_grad_value_: complex numbers have no order; clip_grad_norm_ takes them")
+    if state.mode is not None and state.mode.observers:
+        with no_grad():
+            for g in [p.grad for p in listed(parameters, "clip_grad_value_") if p.grad is not None]:
+                g.clamp_(-limit, limit)
+        return
     for a in arrays:
         np.clip(a, -limit, limit, out=a)
         mark_written(a, "clip_grad_value_")

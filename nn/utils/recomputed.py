@@ -25,14 +25,14 @@ class Recomputed:
 
 def hooks_of(module: Module, kind: Any, name: str | None = None) -> list[Any]:
     """Those functions of a kind that are called before a module, for a name or for any."""
-    hooks = module.hooks.before if module.hooks is not None else []
+    hooks = module._hooks.before if module._hooks is not None else []
     found = [h.function for h in hooks if isinstance(h.function, kind)]
     return [f for f in found if name is None or f.name == name]
 
 
 def unhook(module: Any, function: Any) -> None:
     """Call a function no more."""
-    module.hooks.before[:] = [h for h in module.hooks.before if h.function is not function]
+    module._hooks.before[:] = [h for h in module._hooks.before if h.function is not function]
 
 
 def parameter_of(module: Module, name: str, who: str) -> Parameter:

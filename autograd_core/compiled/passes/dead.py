@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..program import OUTER, Block, Call, Program
+from ..program import INPUT, OUTER, Block, Call, Program
 
 
 def without_dead(program: Program) -> Program:
@@ -10,7 +10,7 @@ def without_dead(program: Program) -> Program:
     needed: set[Block] = {a.block for a in program.outputs}
     alive: list[Call] = []
     for call in reversed(program.calls):
-        if any(a.block.kind == OUTER or a.block in needed for a in call.changes):
+        if any(a.block.kind in (OUTER, INPUT) or a.block in needed for a in call.changes):
             alive.append(call)
             needed |= {a.block for a in call.reads}
     return program.having(alive[::-1])

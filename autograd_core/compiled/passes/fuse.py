@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from math import prod
 from typing import NamedTuple
 
 from ...kernels import elementwise as loops
@@ -49,6 +50,8 @@ def form_of(call: Call) -> Form | None:
         return None
     target = call.changes[0]
     chars = {a.dtype.char for a in (*call.reads, target)}
+    if any(a.overlaps(target) and a != target for a in call.reads):
+        return None  # it would read what it has just written
     if not target.contiguous or not chars <= {"f", "d", "?"} or chars >= {"f", "d"}:
         return None
     split: int | None = None
@@ -72,7 +75,7 @@ def literal(call: Call) -> bool:
 def lying(a: Array, shape: tuple[int, ...]) -> str | tuple[str, int] | None:
     """How an operand lies beside entries of a shape: full, one for all, or as rows, columns or cycles with where it splits."""
     if a.size == 1:
-        return nest.ONE
+        return nest.ONE if prod(shape) > 1 else nest.FULL
     if not a.contiguous:
         return None
     if a.shape == shape:

@@ -1,0 +1,226 @@
+"""Programs that were once replayed wrongly, or not at all: each must now be as the function itself, or be refused."""
+
+import functools
+import random
+import types
+
+import numpy as np
+import pytest
+
+import autograd_core as ag
+import nn
+import optim
+from nn import functional as F
+
+ONE = ag.ones(2)
+RATE = 2.0
+
+
+class Settings:
+    scale = 2.0
+
+
+def warm(f, *args):
+    """A compiled function that has been called often enough to be replayed, if it ever is."""
+    g = ag.compile(f)
+    for _ in range(3):
+        g(*args)
+    return g
+
+
+def test_arguments_that_nobody_reads_again_are_changed_all_the_same():
+    g = warm(lambda x: x.mul_(2) and None if False else (x.mul_(2), None)[1], ag.ones(2))
+    x = ag.ones(2)
+    g(x)
+    assert x.tolist() == [2, 2]
+
+
+def test_how_arguments_are_nested_counts():
+    g = warm(lambda d: d["a"] - d["b"], {"a": ONE * 3, "b": ONE})
+    assert g({"b": ONE, "a": ONE * 3}).tolist() == [2, 2]
+    g = warm(lambda x, y: x if y is None else -y, ONE, None)
+    assert g(None, ONE).tolist() == [-1, -1]
+
+
+def test_with_fallback_a_function_runs_once_for_each_call():
+    w = ag.zeros(2)
+
+    def f(x):
+        w.add_(1)
+        return x if x.sum() > 0 else -x
+
+    ag.compile(f, fallback=True)(ONE)
+    assert w.tolist() == [1, 1]
+
+
+def test_settings_deep_in_the_surroundings_are_noticed(monkeypatch):
+    config, inner, item = {"s": 2.0}, types.SimpleNamespace(a=types.SimpleNamespace(s=2.0)), nn.Linear(2, 2)
+    item.scale, layers = 2.0, nn.ModuleList([item])
+    helper = lambda x: x * config["s"] + inner.a.s
+
+    def model(x):
+        for layer in layers:
+            x = layer(x) * layer.scale
+        return helper(x).detach() * RATE * Settings.scale
+
+    g = warm(model, ONE)
+    changes = [
+        lambda: config.update(s=5.0),
+        lambda: setattr(inner.a, "s", 7.0),
+        lambda: setattr(item, "scale", -1.0),
+        lambda: monkeypatch.setattr(Settings, "scale", 3.0),
+        lambda: monkeypatch.setitem(globals(), "RATE", 4.0),
+        lambda: setattr(item, "forward", lambda x: x + 9),
+    ]
+    for change in changes:
+        change()
+        for _ in range(4):
+            np.testing.assert_allclose(g(ONE).numpy(), model(ONE).numpy(), rtol=1e-6)
+
+
+def test_what_is_written_by_numpy_is_captured_or_refused():
+    norm = nn.BatchNorm1d(3)
+    g = ag.compile(lambda x: norm(x).detach())
+    for _ in range(6):
+        g(ag.randn(4, 3))
+    assert norm.num_batches_tracked.item() == 6
+    p = nn.Parameter(ag.ones(3))
+
+    def clipped(how):
+        def step(x):
+            p.grad = None
+            (p * x).sum().backward()
+            how([p], 0.01)
+
+        warm(step, ag.ones(3))
+        return p.grad.numpy()
+
+    np.testing.assert_allclose(clipped(nn.utils.clip_grad_value_), [0.01] * 3, rtol=1e-5)
+    np.testing.assert_allclose(clipped(nn.utils.clip_grad_norm_), [0.01 / 3**0.5] * 3, rtol=1e-4)
+
+
+def scheduled():
+    p = nn.Parameter(ag.ones(3))
+    descent = optim.SGD([p], lr=1.0)
+    schedule = optim.lr_scheduler.ExponentialLR(descent, 0.5)
+
+    def step(x):
+        descent.zero_grad()
+        (p * x).sum().backward()
+        descent.step()
+        schedule.step()
+
+    return step
+
+
+def kept():
+    history = []
+    return lambda x: history.append(x) or x * 2
+
+
+def counted():
+    n = [0]
+
+    def f(x):
+        n[0] += 1
+        return x * 2, n[0]
+
+    return f
+
+
+REFUSED = {
+    "a schedule inside": (scheduled, "changes param_groups"),
+    "a list that grows": (kept, "changes history"),
+    "a counter": (counted, "a number or text that is returned"),
+    "an object": (lambda: lambda x: types.SimpleNamespace(y=x), "returns SimpleNamespace; return tensors"),
+    "dropout in a checkpoint": (
+        lambda: lambda x: ag.checkpoint(F.dropout, x.requires_grad_()).sum().backward(),
+        "state",
+    ),
+    "a seed": (lambda: lambda x: (ag.manual_seed(5), x)[1], "started over from a seed"),
+    "random numbers of Python's": (lambda: lambda x: x * random.random(), "draws random numbers"),
+    "a number of classes": (lambda: lambda x: F.one_hot(x.long()), "a value leaves"),
+}
+
+
+@pytest.mark.parametrize("name", list(REFUSED))
+def test_what_a_replay_would_not_do_again_is_refused(name):
+    make, said = REFUSED[name]
+    with pytest.raises(ag.CaptureError, match=said):
+        g = ag.compile(make())
+        for _ in range(8):
+            g(ag.ones(3))
+
+
+def test_gradients_that_an_argument_has_are_added_to():
+    g = ag.compile(lambda x: (x * x).sum().backward())
+    for _ in range(3):
+        g(ag.ones(2).requires_grad_())
+    x = ag.ones(2).requires_grad_()
+    x.grad = ag.ones(2) * 5
+    g(x)
+    assert x.grad.tolist() == [7, 7]
+
+
+def test_memory_that_arguments_share():
+    w = ag.zeros(2)
+    g = warm(lambda x: x.add_(1) * w, ag.ones(2))
+    assert g(w).tolist() == [1, 1]
+    t = ag.zeros(8)
+    assert ag.compile(lambda x, y: x.add_(1) * 1 * y)(t[:4], t[2:6]).tolist() == [1, 1, 0, 0]
+
+    def shifted(x):
+        x[1:] = x[:-1]
+        return x * 1
+
+    assert warm(shifted, ag.arange(5).float())(ag.arange(5).float()).tolist() == [0, 0, 1, 2, 3]
+
+
+def test_hooks_that_tensors_get_later_are_noticed():
+    p = nn.Parameter(ag.ones(2))
+
+    def step(x):
+        p.grad = None
+        (p * x).sum().backward()
+
+    g = warm(step, ONE)
+    p.register_hook(lambda grad: grad * 10)
+    g(ONE)
+    assert p.grad.tolist() == [10, 10]
+
+
+def test_bits_are_those_of_the_ops_one_by_one():
+    a, b = ag.randn(1000), ag.randn(1000)
+    z = a * b
+    f = lambda x, y: x * y - z
+    assert np.array_equal(warm(f, a, b)(a, b).numpy(), f(a, b).numpy())
+
+
+@pytest.mark.parametrize("name", ["RMSprop", "Lion", "Adadelta", "Rprop", "Adam", "SGD", "NAdam"])
+def test_steps_of_optimizers_are_replayed(name):
+    def trained(compiled):
+        ag.manual_seed(0)
+        layer = nn.Linear(3, 1)
+        optimizer = getattr(optim, name)(layer.parameters(), lr=0.01)
+
+        def step(x):
+            optimizer.zero_grad()
+            (layer(x) ** 2).sum().backward()
+            optimizer.step()
+
+        step = ag.compile(step) if compiled else step
+        for k in range(8):
+            step(ag.ones(4, 3) * (1 + k / 10))
+        return layer, step
+
+    (a, _), (b, fast) = trained(False), trained(True)
+    np.testing.assert_allclose(a.weight.detach().numpy(), b.weight.detach().numpy(), rtol=2e-6)
+    np.testing.assert_allclose(a.bias.detach().numpy(), b.bias.detach().numpy(), rtol=2e-6)
+    assert fast.cache_info().replays
+
+
+def test_counters_of_one_entry_and_partial_functions():
+    count = ag.zeros(1)
+    warm(lambda x: x * count.add_(1), ag.ones(3))
+    assert count.tolist() == [3]
+    assert warm(functools.partial(lambda x, k: x * k, k=2), ONE)(ONE).tolist() == [2, 2]
