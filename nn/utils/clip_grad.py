@@ -116,7 +116,7 @@ def clip_grad_norm_(
     return total
 
 
-@no_grad
+@no_grad()
 def clipped_by_ops(grads: list[Tensor], max_norm: float, norm_type: float) -> Tensor:
     """The same by operations on tensors, for whoever watches them."""
     if not grads:
