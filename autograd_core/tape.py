@@ -296,11 +296,12 @@ def mark_written(value: Any, where: str | None = None) -> None:
 def mark_all_written(owners: list[np.ndarray], where: str | None = None) -> None:
     """The same for arrays that own their memory."""
     global latest_write
-    latest_write = now = next(clock)
+    latest_write, writes = next(clock), _writes
+    now = latest_write
     for owner in owners:
         key = id(owner)
-        ref, _, count, _ = _writes.get(key) or (weakref.ref(owner, lambda _, k=key: _writes.pop(k, None)), 0, 0, None)
-        _writes[key] = ref, now, count + 1, where
+        entry = writes.get(key) or (weakref.ref(owner, lambda _, key=key: _writes.pop(key, None)), 0, 0)
+        writes[key] = (entry[0], now, entry[2] + 1, where)
 
 
 def write_after(value: Any, index: int) -> tuple | None:
