@@ -44,6 +44,8 @@ def declare(name: str, step: Any) -> None:
     run = step.together = joined(name, step)
 
     def compiled(columns, numbers):
+        if not all(usual(a) and a.dtype == columns[0][0].dtype for column in columns for a in column):
+            return reference(columns, numbers)
         starts = np.cumsum([0, *(p.size for p in columns[0])])
         records = np.array([[id(a) for a in row] for row in zip(*columns)])
         which = np.arange(len(columns[0])) % len(numbers)
@@ -84,4 +86,4 @@ def run(step: Any, char: str, starts: np.ndarray, records: np.ndarray, which: np
 
 def usual(a: np.ndarray) -> bool:
     """Whether `run` can be given an array: of floats or complex numbers, which are pairs of floats, in order."""
-    return COMPILED and a.dtype.char in "fdFD" and a.flags.carray
+    return COMPILED and a.dtype.char in "fdFD" and a.dtype.isnative and a.flags.carray
