@@ -116,9 +116,6 @@ class NLLLoss(WeightedLoss):
 class NLLLoss2d(NLLLoss):
     """An old name of NLLLoss."""
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-
 
 class CrossEntropyLoss(WeightedLoss):
     """-log of the probability that softmax of the scores gives the target; takes scores, not their softmax."""
