@@ -193,9 +193,11 @@ def of_user(file: str) -> bool:
     parts = file.split(os.sep)
     if file.startswith(("<replay", "<frozen", "<string>", "<loop", "<nest", "<elementwise")) or file == "<":
         return False
-    return not file.startswith(HERE) and (
-        "site-packages" in parts and not {"numpy", "numba", "llvmlite"} & set(parts) or not file.startswith(STANDARD)
-    )
+    if file.startswith(HERE):
+        return False
+    if "site-packages" in parts:
+        return not {"numpy", "numba", "llvmlite", "scipy", "torch", "_pytest", "pluggy", "hypothesis"} & set(parts)
+    return not file.startswith(STANDARD)
 
 
 @functools.cache
@@ -249,7 +251,8 @@ def snapshot(value: Any, live: set, depth: int = DEEP) -> Any:
     if isinstance(value, Tensor):
         return id(value), id(value.value)
     if depth and isinstance(value, dict):
-        keep = [(k, v) for k, v in value.items() if not (isinstance(k, str) and (id(value), k) in live)]
+        items = list(value.items())  # some grow while they are looked at: caches of the interpreter's own
+        keep = [(k, v) for k, v in items if not (isinstance(k, str) and (id(value), k) in live)]
         return [(k if isinstance(k, PLAIN) else id(k), snapshot(v, live, depth - 1)) for k, v in keep]
     if isinstance(value, set):
         return {v if isinstance(v, PLAIN) else id(v) for v in value}
