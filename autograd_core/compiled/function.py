@@ -82,7 +82,7 @@ class Compiled:
     def captured(self, key: tuple, leaves: list, call: Callable, before: Replay | None) -> Any:
         """Run the function, watched; what it does is replayed once two runs did the same."""
         self.counts["captures"] += 1
-        capture, readings = Capture(self.fallback), Readings()
+        capture, readings = Capture(self.fallback), Readings(self.fn)
         given = [capture.standing_for(v) if isinstance(v, (Tensor, np.ndarray)) else v for v in leaves]
         with capturing(capture), reading(readings):
             result = call(given)

@@ -34,12 +34,16 @@ DRAWS = ("random", "_random", "numpy.random", "numpy.random.mtrand", "numpy.rand
 class Readings:
     """What was read: places, which are a dict and a name in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, fn: Any = None) -> None:
         self.places: dict[tuple[int, str], tuple[Any, str]] = {}
         self.first: dict[tuple[int, str], Any] = {}  # what was there when it was first read
         self.whole: dict[int, dict] = {}  # dicts of attributes that were looked at as a whole
         self.cells: dict[int, tuple[Any, str]] = {}
         self.seen: set[tuple] = set()
+        self.codes: set = set()  # of functions that close over something
+        self.own = fn.__code__ if isinstance(fn, types.FunctionType) else None
+        if self.own:
+            self.function(fn, named_in(self.own))
 
     def __call__(self, frame: Any, event: str, argument: Any) -> None:
         """What Python tells of every call."""
@@ -62,16 +66,17 @@ class Readings:
             if name in frame.f_globals:
                 self.note(frame.f_globals, name)
                 self.inside(frame.f_globals[name], names)
-        if code.co_freevars:
-            self.closures(code)
+        if code.co_freevars and code is not self.own:
+            self.codes.add(code)
         for name in (*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount], *code.co_freevars):
             self.inside(known.get(name), names)
 
-    def closures(self, code: Any) -> None:
-        """The variables that functions of a code close over."""
-        for fn in gc.get_referrers(code):
+    def closures(self) -> None:
+        """The variables that functions close over which were called on the way: found in one look at all objects."""
+        for fn in gc.get_referrers(*self.codes) if self.codes else ():
             if isinstance(fn, types.FunctionType):
-                self.function(fn, named_in(code))
+                self.function(fn, named_in(fn.__code__))
+        self.codes = set()
 
     def function(self, fn: Any, names: tuple[str, ...]) -> None:
         """What a function closes over, and its defaults."""
@@ -146,8 +151,7 @@ class Readings:
 
     def guards(self, fn: Callable, live: set[tuple[int, Any]]) -> list[Callable[[], bool]]:
         """Functions that say whether all is as it is now; `live` numbers may change."""
-        if isinstance(fn, types.FunctionType):
-            self.function(fn, named_in(fn.__code__))
+        self.closures()
         found: list[Callable[[], bool]] = []
         same, equal = [], []
         for place, name in self.places.values():
