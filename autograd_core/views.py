@@ -13,7 +13,7 @@ import numpy as np
 
 from .errors import called
 from .op import REGISTRY, Op, Traced
-from .tape import Leaf, Node, current, enable_grad, mark_written, memory, observe, state, user_line, write_after
+from .tape import Leaf, Node, Pick, current, enable_grad, mark_written, memory, observe, state, user_line, write_after
 
 
 class View:
@@ -98,7 +98,7 @@ def overwrite(t: Any, new: Any, who: str = "write") -> None:
 def _keep_result(t: Any) -> None:
     """Give the node that made a tensor, if its rule reads the result, a copy of it before the tensor changes."""
     node, k = t.node, None
-    if node.__class__.__name__ == "Pick":
+    if node.__class__ is Pick:
         node, k = node.parents[0], node.k
     if t.origin is not None or node.__class__ is not Node or not node.env:
         return

@@ -111,10 +111,6 @@ class Trial:
     def __getitem__(self, a: Array) -> Array:
         return a
 
-    def taker(self, a: Array) -> Array:
-        """What takes a result."""
-        return a
-
 
 def written(call: Call) -> bool:
     """Whether a call will be written as a kernel's, not as its forward function."""

@@ -87,7 +87,7 @@ class Compiled:
         with capturing(capture), reading(readings):
             result = call(given)
         capture.settled()
-        entry = Replay(capture, given, leaves, result, readings.guards(self.fn, capture.places))
+        entry = Replay(capture, given, leaves, result, readings.guards(capture.places))
         answer = entry.first(result, leaves, given)
         again = before is not None and not before.ready
         other = again and (difference(before.program, entry.program) or before.other_results(entry))

@@ -142,14 +142,14 @@ class Readings:
     def written(self, live: set[tuple[int, Any]]) -> str | None:
         """The name of a place that the run has changed, if there is one."""
         for key, (place, name) in self.places.items():
-            if key not in live and differs(self.first[key], snapshot(place.get(name, MISSING), set()), live):
+            if key not in live and self.first[key] != snapshot(place.get(name, MISSING), set()):
                 return name
         for key, (cell, name) in self.cells.items():
-            if differs(self.first[key, ""], snapshot(cell.cell_contents, set()), live):
+            if self.first[key, ""] != snapshot(cell.cell_contents, set()):
                 return name
         return None
 
-    def guards(self, fn: Callable, live: set[tuple[int, Any]]) -> list[Callable[[], bool]]:
+    def guards(self, live: set[tuple[int, Any]]) -> list[Callable[[], bool]]:
         """Functions that say whether all is as it is now; `live` numbers may change."""
         self.closures()
         found: list[Callable[[], bool]] = []
@@ -263,11 +263,6 @@ def snapshot(value: Any, live: set, depth: int = DEEP) -> Any:
     if depth and isinstance(value, (list, tuple)):
         return [snapshot(v, live, depth - 1) for v in value]
     return id(value)
-
-
-def differs(first: Any, now: Any, live: set) -> bool:
-    """Whether a place was changed between two snapshots."""
-    return bool(first != now)
 
 
 @contextmanager

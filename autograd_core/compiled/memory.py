@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from ..errors import CaptureError
 from ..kernels.pointing import point, pointer
 from .program import OUTER, TEMPORARY, Array, Block, Program, address
 
@@ -25,11 +26,9 @@ class Memory:
         for a in program.inputs:
             self.placed[a.block] = fresh(a.block.size)
         for block in kept:
-            if block.kind == TEMPORARY and block not in pointed:
+            if block.kind == TEMPORARY:
                 self.placed[block] = fresh(block.size)
         self.program, self.lives = program, lifetimes(program, kept | pointed)
-        for block in pointed:
-            self.placed[block] = fresh(0)
         offsets, self.size = arranged(self.lives)
         self.arena = arena = fresh(self.size)
         for block, offset in offsets.items():
@@ -73,8 +72,7 @@ class Memory:
         if not a.size:
             return np.empty(a.shape, a.dtype)
         if a.block in self.pointed:
-            home = np.lib.stride_tricks.as_strided(np.empty(1, a.dtype), a.shape, a.strides)
-            return home
+            return np.lib.stride_tricks.as_strided(np.empty(1, a.dtype), a.shape, a.strides)
         if a.block.kind != OUTER:
             return np.ndarray(a.shape, a.dtype, self.placed[a.block], a.offset, a.strides)
         near = next(
@@ -107,7 +105,7 @@ class Taker:
         """A result in the order in which it was captured."""
         made = np.asarray(made)
         if made.shape != self.shape:
-            raise RuntimeError(
+            raise CaptureError(
                 f"compile: a result of shape {self.shape} has shape {made.shape} now: it depends on data"
             )
         order = sorted(range(made.ndim), key=lambda d: -self.strides[d])

@@ -28,6 +28,7 @@ class Replay:
         self.ready, self.tries, self.guards, self.lock = False, 1, guards, threading.Lock()
         self.capture, self.given = capture, given
         self.differentiable = False  # whether gradients may be wanted of a result: then the function runs as it is
+        self.others = [v for v in given if not isinstance(v, Tensor)]  # held, since the key has the ids of some
         self.tensors = [k for k, v in enumerate(given) if isinstance(v, Tensor)]
         found, self.build = flatten(result)
         self.results = [self.returned(y) for y in found]
@@ -131,10 +132,8 @@ class Replay:
         return [sys.getrefcount(a) for _, _, g in self.slopes if g is not None for a in (g, g.base)]
 
     def __call__(self, leaves: list) -> Any:
-        if self.users is not None and any(
-            map(gt, self.held(), self.users)
-        ):  # somebody holds what this run would change
-            self.place()
+        if self.users is not None and any(map(gt, self.held(), self.users)):
+            self.place()  # somebody holds what this run would change
         for k, place in self.inputs:
             v = leaves[k]
             np.copyto(place, v.value if isinstance(v, Tensor) else v)

@@ -18,7 +18,7 @@ from ..samples import shapes
 from ..tape import no_grad
 from ..views import write
 from .base import broadcast_to
-from .index import differs, innermost_of, put_entries, take_along, take_entries, whole_numbers
+from .index import bare, differs, innermost_of, put_entries, take_along, take_entries, whole_numbers
 from .math import maximum
 from .reduce import norm as norm_of
 from .shape import along, expand_dims, ravel, reshape_to, view_at
@@ -155,8 +155,7 @@ def _shorten(weight: Any, index: Any, most: float, kind: float) -> None:
     if differs(index) or differs(weight):
         raise RuntimeError("embedding: max_norm changes weight in place, which vmap cannot do for a batch")
     with no_grad():
-        while isinstance(index, Traced):
-            index = index.innermost()
+        index = innermost_of(index)
         kernel.require_rows(index, weight.shape[0])
         index = np.unique(index)
         rows = take_entries(weight, index, axes=(-2,), after=1)
@@ -253,18 +252,11 @@ def unit_rows(index, *, count, dtype):
     return (np.expand_dims(index, -1) == np.arange(count)).astype(dtype)
 
 
-def _raw_of(index: Any) -> np.ndarray:
-    """The numbers of an index, to check them."""
-    while isinstance(index, Traced):
-        index = index.innermost()
-    return index
-
-
 def one_hot(tensor, num_classes=-1):
     """Integers as unit vectors of int64; of as many entries as the largest needs, unless that is given."""
     index = whole_numbers(tensor, "one_hot", "tensor")
     plain = index
-    plain = innermost_of(plain) if num_classes == -1 else _raw_of(plain)
+    plain = innermost_of(plain) if num_classes == -1 else bare(plain)
     if not plain.size and num_classes <= 0:
         raise ValueError("one_hot: of no integers num_classes cannot be guessed; give it")
     low, high = (plain.min(), plain.max()) if plain.size else (0, -1)

@@ -613,6 +613,13 @@ def needs_number(value: Any, name: str) -> None:
         raise ValueError(f"{name}: value must be one number, got shape {tuple(value.shape)}")
 
 
+def bare(value: Any) -> Any:
+    """The numbers of a value, inside however many transforms, to check them."""
+    while isinstance(value, Traced):
+        value = value.innermost()
+    return value
+
+
 def innermost_of(index: Any) -> np.ndarray:
     """The numbers of a value, by which is decided what to compute: whoever captures a run must know."""
     while isinstance(index, Traced):

@@ -15,7 +15,7 @@ import numpy as np
 from ..direct import first_of
 from ..op import Traced
 from .base import broadcast_to
-from .index import gather
+from .index import bare, gather
 from .loss_ops import binary_losses, cross_entropy_of, logit_losses, picked_losses, squared_gaps
 from .math import abs, clamp_min, exp, log, logaddexp, logical_and, minimum, sqrt, where, xlogy
 from .reduce import any as any_of
@@ -132,20 +132,13 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     """-log of the probability of truth values, given the probabilities of true; no logarithm is less than -100."""
     how = _reduction(reduction, size_average, reduce, "binary_cross_entropy")
     _same(input, target, "binary_cross_entropy")
-    raw = _raw(input)
+    raw = bare(input)
     if raw.size and not (raw.min() >= 0 and raw.max() <= 1):
         raise ValueError("binary_cross_entropy: input must be probabilities from 0 to 1; for log-odds there is "
                          "binary_cross_entropy_with_logits")  # fmt: skip
     with np.errstate(divide="ignore"):
         loss = binary_losses(input, target)
     return _reduced(loss if weight is None else loss * weight, how)
-
-
-def _raw(value: Any) -> np.ndarray:
-    """The numbers of a value, inside however many transforms, to check them."""
-    while hasattr(value, "innermost"):
-        value = value.innermost()
-    return np.asarray(value)
 
 
 # --- cross entropy ---------------------------------------------------------------------------------------------------
@@ -294,7 +287,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     how = _reduction(reduction, None, None, "gaussian_nll_loss")
     if isinstance(var, (int, float)):
         var = np.full(input.shape, var, input.dtype)
-    if _raw(var).size and (_raw(var) < 0).any():
+    if bare(var).size and (bare(var) < 0).any():
         raise ValueError("gaussian_nll_loss: var has negative entries")
     if var.shape != input.shape:
         if var.shape == input.shape[:-1]:

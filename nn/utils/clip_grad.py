@@ -13,7 +13,7 @@ import numpy as np
 from autograd_core import Tensor, no_grad, norm, stack
 from autograd_core.kernels import reduce as kernels
 from autograd_core.ops.reduce import reduce_norm
-from autograd_core.tape import mark_written, state
+from autograd_core.tape import current, mark_written, refuse_capture
 
 
 def listed(tensors: Any, who: str) -> list[Tensor]:
@@ -108,7 +108,9 @@ def clip_grad_norm_(
     Call it between `backward` and `step`.  `foreach` is taken for PyTorch's sake.
     """
     tensors = listed(parameters, "clip_grad_norm_")
-    if state.mode is not None and state.mode.observers:
+    if current().capture is not None:
+        if error_if_nonfinite:
+            refuse_capture("clip_grad_norm_ looks at the norm for error_if_nonfinite=True")
         return clipped_by_ops([p.grad for p in tensors if p.grad is not None], max_norm, norm_type)
     arrays = gradients(tensors)
     total = total_of(arrays, norm_type, error_if_nonfinite, "clip_grad_norm_")
@@ -118,7 +120,7 @@ def clip_grad_norm_(
 
 @no_grad()
 def clipped_by_ops(grads: list[Tensor], max_norm: float, norm_type: float) -> Tensor:
-    """The same by operations on tensors, for whoever watches them."""
+    """The same by operations on tensors, which a replay can do again."""
     if not grads:
         return Tensor(np.zeros((), np.float32))
     total = norm(stack([norm(g, norm_type) for g in grads]), norm_type)
@@ -142,12 +144,13 @@ def clip_grad_norm(
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
     """Bring every entry of the gradients into [-clip_value, clip_value]."""
-    limit, arrays = float(clip_value), gradients(listed(parameters, "clip_grad_value_"))
+    limit, tensors = float(clip_value), listed(parameters, "clip_grad_value_")
+    arrays = gradients(tensors)
     if any(a.dtype.kind == "c" for a in arrays):
         raise TypeError("clip_grad_value_: complex numbers have no order; clip_grad_norm_ takes them")
-    if state.mode is not None and state.mode.observers:
+    if current().capture is not None:
         with no_grad():
-            for g in [p.grad for p in listed(parameters, "clip_grad_value_") if p.grad is not None]:
+            for g in [p.grad for p in tensors if p.grad is not None]:
                 g.clamp_(-limit, limit)
         return
     for a in arrays:

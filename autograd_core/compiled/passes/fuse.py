@@ -105,7 +105,7 @@ def fused(program: Program) -> Program:
     for g, members in enumerate(groups):
         if form_of(members[0]) is None:
             order += members
-        elif members:
+        else:
             inner = lambda b, g=g: b.kind == TEMPORARY and b not in outside and readers.get(b, set()) <= {g}
             order.append(Loop(members, inner).call())
     return program.having(order)
@@ -214,12 +214,6 @@ class Loop:
             self.operands.append(a)
         return self.names[a]
 
-    def number(self, v, truth: bool) -> str:
-        """A constant."""
-        if truth or v != v or v in (float("inf"), -float("inf")):
-            return f"number({v!r})" if not truth else repr(bool(v))
-        return f"number({v!r})"
-
     def written(self, call: Call) -> None:
         """Add the step of a call."""
         name, truth = call.op.name, call.op.name in loops.TRUTHS
@@ -227,12 +221,12 @@ class Loop:
         for k, a in enumerate(call.args):
             as_truth = truth or (k == 0 and name == "where")
             if not isinstance(a, Array):
-                given.append(self.number(a, truth and isinstance(a, bool)))
+                given.append(repr(a) if truth and isinstance(a, bool) else f"number({a!r})")
             elif a.dtype.char == "?" and not as_truth and call.changes[0].dtype.char != "?":
                 given.append(f"(one if {self.operand(a)} else zero)")
             else:
                 given.append(self.operand(a))
-        params = {n: self.number(p, False) for n, p in call.params.items()}
+        params = {n: f"number({p!r})" for n, p in call.params.items()}
         target = call.changes[0]
         value = f"t{len(self.steps)}"
         self.steps.append(f"{value} = {STEPS[name].format(*given, **params)}")
