@@ -27,6 +27,20 @@ def test_op_has_every_property(name: str, data) -> None:
         has_property(Case(op, arrays, params, rng))
 
 
+ELEMENTWISE = [name for name in OPS if REGISTRY[name].elementwise]
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_an_elementwise_op_takes_single_numbers(name: str) -> None:
+    op, rng = REGISTRY[name], np.random.default_rng(zlib.crc32(name.encode()))
+    for sample in op.samples:
+        arrays, params = sample.draw(rng) if hasattr(sample, "draw") else sample(rng)
+        singles = [a if np.ndim(a) == 0 else a[(0,) * a.ndim] for a in arrays if np.size(a)]
+        if len(singles) == len(arrays):
+            for has_property in PROPERTIES:
+                has_property(Case(op, [np.asarray(a) for a in singles], params, rng))
+
+
 @pytest.mark.parametrize("name", OPS)
 def test_every_sample_of_an_op_can_be_drawn(name: str) -> None:
     op = REGISTRY[name]

@@ -41,7 +41,7 @@ def real(x):
     return np.real(x)
 
 
-@op(lambda g: 1j * g, linear=True, elementwise=True, view=True, samples="n m:complex")
+@op(lambda g: g * 1j, linear=True, elementwise=True, view=True, samples="n m:complex")
 def imag(x):
     """The imaginary part, as a view."""
     if not np.iscomplexobj(x):

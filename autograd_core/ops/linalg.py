@@ -431,7 +431,7 @@ def determinant(x):
 def _of_slogdet(g, y, x):
     """The logarithm has the real part of the coefficient, the phase of a complex determinant the imaginary one."""
     by_sign, by_log = g
-    phase = 1j * imag(conj(y[0]) * by_sign) if by_sign is not None and x.dtype.kind == "c" else None
+    phase = imag(conj(y[0]) * by_sign) * 1j if by_sign is not None and x.dtype.kind == "c" else None
     coefficient = plus(by_log, phase)
     return None if coefficient is None else masked(per_matrix(coefficient), adjoint(inverse_of(x, strict=False)))
 
