@@ -436,6 +436,12 @@ def test_an_unselected_singular_member_has_gradient_zero_in_logdet():
     np.testing.assert_allclose(g.detach().numpy(), [np.eye(2) / 2, np.zeros((2, 2))])
 
 
+def test_the_phase_of_one_matrix_has_the_gradient_it_has_in_a_stack():
+    a = np.array([[2 + 1j, 1.0], [0.5j, 3.0]])
+    gradient_at = lambda a: ag.grad(lambda x: ag.imag(ag.linalg.slogdet(x)[0]).sum())(ag.Tensor(a)).numpy()
+    np.testing.assert_allclose(gradient_at(a), gradient_at(a[None])[0], rtol=1e-14)
+
+
 def test_equal_eigenvalues_do_no_harm_where_only_values_are_used():
     for f in (
         lambda x: ag.linalg.eigvalsh(x).sum(),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import autograd_core  # noqa: F401 - fills the registry
 from autograd_core.op import REGISTRY
-from autograd_core.testing import PROPERTIES, Case, batch_matches_loop, check
+from autograd_core.testing import PROPERTIES, Case, at, batch_matches_loop, check, outputs, pulled
 
 OPS = sorted(name for name, op in REGISTRY.items() if op.samples)
 
@@ -37,8 +37,19 @@ def test_an_elementwise_op_takes_single_numbers(name: str) -> None:
         arrays, params = sample.draw(rng) if hasattr(sample, "draw") else sample(rng)
         singles = [a if np.ndim(a) == 0 else a[(0,) * a.ndim] for a in arrays if np.size(a)]
         if len(singles) == len(arrays):
+            case = Case(op, [np.asarray(a) for a in singles], params, rng)
             for has_property in PROPERTIES:
-                has_property(Case(op, [np.asarray(a) for a in singles], params, rng))
+                has_property(case)
+            if not case.skip():
+                _same_from_numpy_numbers(case)
+
+
+def _same_from_numpy_numbers(case: Case) -> None:
+    """Where an op follows, its rule hands back NumPy's numbers where arrays without axes went in."""
+    leaves = case.leaves()
+    (y,), (v,) = outputs(case.op.call(*leaves, **case.params)), case.vs
+    for found, wanted in zip(pulled([-y], [-at(v)], [leaves[k] for k in case.where]), case.pull(case.leaves())):
+        np.testing.assert_array_equal(found.numpy(), wanted.numpy())
 
 
 @pytest.mark.parametrize("name", OPS)
