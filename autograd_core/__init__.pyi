@@ -71,6 +71,7 @@ from .ops import special as special
 from .random import Generator as Generator
 from .random import bernoulli as bernoulli
 from .random import default_generator as default_generator
+from .random import drawing_from as drawing_from
 from .random import fork_rng as fork_rng
 from .random import get_rng_state as get_rng_state
 from .random import initial_seed as initial_seed

@@ -7,7 +7,8 @@ draw reserves as many whole blocks as its numbers need and is a pure function of
 * a draw of n numbers begins with what a shorter draw of that type would have given from the same state;
 * drawing n and then m numbers equals drawing n + m where n fills its blocks: a multiple of 8 for float32, of 4 for
   float64 and integers; otherwise the second draw begins at the next block;
-* draws on different threads never share bits, but who gets which depends on who comes first: give each its Generator.
+* draws on different threads never share bits, but who gets which depends on who comes first: give each its Generator,
+  or let all draws of a thread come from one with `drawing_from`.
 
 Uniform numbers and integers are the same on every machine; normal and exponential ones agree to rounding, for they go
 through the machine's logarithm and cosine.  Inside vmap a draw without batched arguments is the same for each member.
@@ -39,9 +40,9 @@ from .tensor import PLAIN, Tensor, at
 from .views import require_writable
 
 __all__ = [
-    "Generator", "bernoulli", "default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed",
-    "multinomial", "normal", "poisson", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
-    "randperm", "seed", "set_rng_state",
+    "Generator", "bernoulli", "default_generator", "drawing_from", "fork_rng", "get_rng_state",
+    "initial_seed", "manual_seed", "multinomial", "normal", "poisson", "rand", "rand_like", "randint", "randint_like",
+    "randn", "randn_like", "randperm", "seed", "set_rng_state",
 ]  # fmt: skip
 
 
@@ -135,6 +136,24 @@ def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
             set_rng_state(before)
 
 
+@contextmanager
+def drawing_from(generator: Generator) -> Iterator[Generator]:
+    """A block in which this thread's draws come from a generator where they would from the default one."""
+    if not isinstance(generator, Generator):
+        raise TypeError(f"drawing_from: expected a Generator, got {type(generator).__name__}")
+    refuse_capture("random numbers come from another generator for a while")
+    before, thread.generator = thread.generator, generator
+    try:
+        yield generator
+    finally:
+        thread.generator = before
+
+
+def current_generator() -> Generator:
+    """The generator that draws of this thread come from if they name none."""
+    return thread.generator or default_generator
+
+
 # --- ops -------------------------------------------------------------------------------------------------------------
 
 
@@ -200,7 +219,7 @@ def draw_multinomial(state, weights, *, num_samples, replacement):
 def drawn(draw: Any, generator: Generator | None, *values: Any, **params: Any) -> Any:
     """The tensor of a draw, of which whoever watches the thread is told."""
     if generator is None:
-        generator = default_generator
+        generator = thread.generator or default_generator
     elif not isinstance(generator, Generator):
         raise TypeError(f"{called(draw.op.name)}: generator must be a Generator, got {type(generator).__name__}")
     y = draw(generator.state, *[v.value if v.__class__ in PLAIN else v for v in values], **params)

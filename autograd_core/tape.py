@@ -139,6 +139,7 @@ class _State(threading.local):
     mode: Mode | None = None  # None is ORDINARY, so that the usual case costs one look
     again = False  # whether a checkpoint runs its function once more: it must find all as it was the first time
     depth = 0  # of forward-mode and batching transforms around the code that runs
+    generator: Any = None  # of this thread's random numbers, if not the default one
 
 
 state = _State()

@@ -25,9 +25,9 @@ from .transformer import *
 
 
 def __getattr__(name: str) -> object:
-    """`nn.models`, which takes longer to read than all layers, when it is first asked for."""
-    if name == "models":
+    """The packages that not every program needs, when they are first asked for."""
+    if name in {"data", "models"}:
         import importlib
 
-        return importlib.import_module(".models", __name__)
+        return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module 'nn' has no attribute {name!r}")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
+import nn
 from autograd_core import random
 from autograd_core.forward import Dual
 from autograd_core.kernels import random as kernel
@@ -516,3 +517,30 @@ def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
     np.testing.assert_array_equal(random.get_rng_state(), before)
+
+
+def test_draws_of_a_block_come_from_its_generator() -> None:
+    before = ag.get_rng_state()
+    with ag.drawing_from(ag.Generator(5)) as inner:
+        found = [ag.rand(3), ag.randn(2), nn.functional.dropout(ag.ones(8), 0.5), ag.rand(2, generator=ag.Generator(1))]
+        assert ag.random.current_generator() is inner
+    wanted = ag.Generator(5)
+    np.testing.assert_array_equal(found[0], ag.rand(3, generator=wanted))
+    np.testing.assert_array_equal(found[1], ag.randn(2, generator=wanted))
+    assert inner.get_state()[2] > wanted.get_state()[2]  # by what dropout took
+    np.testing.assert_array_equal(ag.get_rng_state(), before)
+    assert ag.random.current_generator() is ag.random.default_generator
+
+
+def test_draws_of_another_thread_are_its_own() -> None:
+    found = []
+    with ag.drawing_from(ag.Generator(5)):
+        other = threading.Thread(target=lambda: found.append(ag.random.current_generator()))
+        other.start()
+        other.join()
+    assert found == [ag.random.default_generator]
+
+
+def test_drawing_from_wants_a_generator() -> None:
+    with pytest.raises(TypeError, match="expected a Generator, got int"), ag.drawing_from(3):
+        pass

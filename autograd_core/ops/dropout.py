@@ -59,10 +59,10 @@ def _checked(p: Any, name: str) -> float:
 
 def _at_once(x: Any, value: np.ndarray, p: float) -> Any:
     """Dropout where nobody watches: mask and product in one step."""
-    from ..random import default_generator
+    from ..random import current_generator
 
     scale = 1 / (1 - p) if p < 1 else 0.0
-    y, mask = kernels.drawn(default_generator.state, value, p, scale)
+    y, mask = kernels.drawn(current_generator().state, value, p, scale)
     return recorded(dropped.op, (x, mask), [value, mask], {"scale": scale}, y)
 
 
