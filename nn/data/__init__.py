@@ -2,6 +2,9 @@
 
 from .collate import *
 from .dataset import *
+from .download import *
 from .loader import *
+from .readers import *
 from .sampler import *
+from .sets import *
 from .workers import *

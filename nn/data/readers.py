@@ -1,0 +1,194 @@
+"""Files as arrays: IDX, arrays of NumPy, tables, texts."""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import io
+import lzma
+import math
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Vocabulary", "read_array", "read_csv", "read_idx", "read_text"]
+
+OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+BROKEN = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
+IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+
+
+def read_bytes(path: Any) -> bytes:
+    """A file whole, unpacked if its name says that it is packed."""
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file in it")
+    try:
+        with OPENERS.get(path.suffix, open)(path, "rb") as file:
+            return file.read()
+    except BROKEN as error:
+        raise ValueError(f"{path} is cut off or damaged ({error}); delete it and fetch it again") from error
+    except OSError as error:
+        if type(error) is not OSError or error.errno is not None:
+            raise
+        raise ValueError(f"{path} is cut off or damaged ({error}); delete it and fetch it again") from error
+
+
+def read_idx(path: Any) -> np.ndarray:
+    """The array of an IDX file, as MNIST comes in, packed or not."""
+    data = read_bytes(path)
+    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in IDX_TYPES:
+        raise ValueError(f"{path} is not an IDX file: it begins with {data[:4].hex() or 'nothing'}")
+    dtype, ndim = np.dtype(IDX_TYPES[data[2]]), data[3]
+    begin = 4 + 4 * ndim
+    shape = tuple(np.frombuffer(data[4:begin], ">u4").tolist()) if len(data) >= begin else ()
+    wanted = begin + dtype.itemsize * math.prod(shape)
+    if len(shape) != ndim or len(data) != wanted:
+        raise ValueError(f"{path} is cut off or damaged: its header tells of {wanted} bytes, it has {len(data)}")
+    return np.frombuffer(data, dtype, offset=begin).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def read_array(path: Any) -> Any:
+    """The array of a .npy file, or the dict of arrays of a .npz file; .gz, .xz and .bz2 are unpacked.  Nothing that a
+    file holds is run."""
+    try:
+        found = np.load(io.BytesIO(read_bytes(path)), allow_pickle=False)
+        return dict(found) if isinstance(found, np.lib.npyio.NpzFile) else found
+    except (ValueError, EOFError, OSError) as error:
+        if isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError) or "cut off" in str(error):
+            raise
+        raise ValueError(f"{path} is not an array of NumPy, or is damaged: {error}") from error
+
+
+def read_csv(
+    path: Any,
+    columns: Iterable[str] | None = None,
+    *,
+    delimiter: str | None = None,
+    header: bool | Iterable[str] | None = None,
+    encoding: str = "utf-8",
+    missing: Iterable[str] = ("", "?", "NA", "NaN", "nan"),
+) -> dict[str, np.ndarray]:
+    """The columns of a table by name: int64 where all entries are whole numbers, float64 where all are numbers or
+    missing (NaN), texts otherwise.
+
+    `delimiter` and whether there is a header are found out unless said; `header` may also be the names.
+    """
+    lines = read_text(path, encoding).splitlines()
+    rows = _rows([line for line in lines if line.strip()], delimiter)
+    if not rows:
+        raise ValueError(f"{path} is empty")
+    names, rows = _named(rows, header)
+    for k, row in enumerate(rows, start=len(lines) - len(rows) + 1):
+        if len(row) != len(names):
+            raise ValueError(
+                f"{path}: row {k} has {len(row)} entries where there are {len(names)} columns: {row[:4]}..."
+            )
+    table = {
+        name: _typed(column, set(missing)) for name, column in zip(names, zip(*rows) if rows else [()] * len(names))
+    }
+    wanted = list(table) if columns is None else list(columns)
+    if absent := [name for name in wanted if name not in table]:
+        raise KeyError(f"{path} has no column {', '.join(map(repr, absent))}; it has {', '.join(table)}")
+    return {name: table[name] for name in wanted}
+
+
+def _rows(lines: list[str], delimiter: str | None) -> list[list[str]]:
+    if delimiter is None and lines:
+        counts = {d: lines[0].count(d) for d in ",;\t"}
+        delimiter = max(counts, key=counts.__getitem__) if any(counts.values()) else " "
+    if delimiter == " ":
+        return [line.split() for line in lines]
+    return [[entry.strip() for entry in row] for row in csv.reader(lines, delimiter=delimiter or ",")]
+
+
+def _named(rows: list, header: Any) -> tuple[list[str], list]:
+    """The names of columns, and the rows without them."""
+    if header is None:  # a first row with no number in it, above a row that has some
+        numbers = [sum(_number(entry) is not None for entry in row) for row in rows[:2]]
+        header = numbers[0] == 0 and (len(rows) == 1 or numbers[-1] > 0)
+    if header is True:
+        return rows[0], rows[1:]
+    return [str(k) for k in range(len(rows[0]))] if header is False else list(header), rows
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _typed(column: tuple, missing: set) -> np.ndarray:
+    """A column as whole numbers, numbers or texts."""
+    present = [entry for entry in column if entry not in missing]
+    if any(_number(entry) is None for entry in present):
+        return np.array(column, dtype=str)
+    whole = len(present) == len(column) and all(entry.lstrip("+-").isdigit() for entry in column)
+    return (
+        np.array([int(e) for e in column], np.int64)
+        if whole
+        else np.array([np.nan if e in missing else float(e) for e in column], np.float64)
+    )
+
+
+def read_text(path: Any, encoding: str = "utf-8") -> str:
+    """A text, unpacked if it is packed."""
+    try:
+        return read_bytes(path).decode(encoding).lstrip("\ufeff")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not {encoding} (byte {error.object[error.start]:#x} at {error.start}); "
+            'say another encoding, such as encoding="latin-1"'
+        ) from None
+
+
+class Vocabulary:
+    """Tokens by number and numbers by token: `Vocabulary(text)` of characters, `Vocabulary(text.split())` of words.
+
+    Numbers follow frequency where `size` or `least` leaves tokens out, and the order of tokens themselves otherwise;
+    `unknown` stands for what was left out.
+    """
+
+    def __init__(self, tokens: Iterable, size: int | None = None, least: int = 1, unknown: Any = None):
+        counts: dict[Any, int] = {}
+        for token in tokens:
+            counts[token] = counts.get(token, 0) + 1
+        if size is None and least == 1:
+            kept = sorted(counts)
+        else:
+            kept = sorted((t for t in counts if counts[t] >= least), key=lambda t: (-counts[t], t))[:size]
+        self.tokens = kept if unknown is None else [unknown, *(t for t in kept if t != unknown)]
+        self.numbers = {token: k for k, token in enumerate(self.tokens)}
+        self.counts = np.array([counts.get(t, 0) for t in self.tokens], np.int64)
+        self.unknown = unknown
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __contains__(self, token: Any) -> bool:
+        return token in self.numbers
+
+    def encode(self, tokens: Iterable) -> np.ndarray:
+        """The numbers of tokens."""
+        if self.unknown is not None:
+            return np.array([self.numbers.get(t, 0) for t in tokens], np.int64)
+        try:
+            return np.array([self.numbers[t] for t in tokens], np.int64)
+        except KeyError as error:
+            raise KeyError(
+                f"{error.args[0]!r} is not among the {len(self)} tokens; give the Vocabulary an `unknown` for such"
+            ) from None
+
+    def decode(self, numbers: Any) -> Any:
+        """The tokens of numbers: a text if tokens are characters, a list otherwise."""
+        found = [self.tokens[k] for k in np.asarray(numbers).tolist()]
+        single = all(isinstance(t, str) and len(t) == 1 for t in self.tokens)
+        return "".join(found) if single else found
+
+    def __repr__(self) -> str:
+        return f"Vocabulary({len(self)} tokens: {', '.join(map(repr, self.tokens[:5]))}{', ...' * (len(self) > 5)})"

@@ -1,0 +1,278 @@
+"""Data sets by name, fetched from their own addresses, and folders of images."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import autograd_core as ag
+
+from .dataset import Dataset
+from .download import data_folder, download
+from .readers import read_array, read_idx, read_text
+
+__all__ = [
+    "CIFAR10",
+    "MNIST",
+    "FashionMNIST",
+    "ImageFolder",
+    "Images",
+    "Membranes",
+    "OrlFaces",
+    "TinyShakespeare",
+    "read_image",
+]
+
+
+class Images(Dataset):
+    """Grey (N, H, W) or coloured (N, H, W, C) images in eight bits, and a label for each.
+
+    A sample is the image as float32 (C, H, W) from 0 to 1, or what `transform` makes of the eight bits, and its label.
+    """
+
+    def __init__(
+        self,
+        data: np.ndarray,
+        targets: np.ndarray,
+        classes: list[str],
+        transform: Callable | None = None,
+        target_transform: Callable | None = None,
+    ):
+        if len(data) != len(targets):
+            raise ValueError(f"{type(self).__name__}: {len(data)} images but {len(targets)} labels")
+        self.data, self.targets, self.classes = data, targets.astype(np.int64), classes
+        self.transform, self.target_transform = transform, target_transform
+        if transform is None and target_transform is None:
+            self.__getbatch__ = self._batch
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: Any) -> tuple:
+        image, label = self.data[index], int(self.targets[index])
+        image = self.transform(image) if self.transform else ag.from_numpy(_between_zero_and_one(image[None])[0])
+        return image, self.target_transform(label) if self.target_transform else label
+
+    def _batch(self, positions: np.ndarray) -> list:
+        return [ag.from_numpy(a) for a in (_between_zero_and_one(self.data[positions]), self.targets[positions])]
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """All images as float32 (N, C, H, W) from 0 to 1, and all labels."""
+        return _between_zero_and_one(self.data), self.targets
+
+    def __repr__(self) -> str:
+        size = "x".join(map(str, self.data.shape[1:]))
+        return f"{type(self).__name__}({len(self)} images {size}, {len(self.classes)} classes)"
+
+
+def _between_zero_and_one(images: np.ndarray) -> np.ndarray:
+    channels = images[:, None] if images.ndim == 3 else np.moveaxis(images, -1, 1)
+    return np.ascontiguousarray(channels, np.float32) / np.float32(255)
+
+
+class MNIST(Images):
+    """Handwritten digits, 28 x 28: 60,000 to train with, 10,000 to test (LeCun, Cortes, Burges)."""
+
+    folder = "mnist"
+    mirrors: tuple[str, ...] = (
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    )
+    labels = [str(k) for k in range(10)]
+    sums = {
+        "train-images-idx3-ubyte.gz": "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873",
+        "train-labels-idx1-ubyte.gz": "md5:d53e105ee54ea40749a09fcbcd1e9432",
+        "t10k-images-idx3-ubyte.gz": "md5:9fb629c4189551a2d022fa330f9573f3",
+        "t10k-labels-idx1-ubyte.gz": "md5:ec29112dd5afa0611ce80d1b7f02629c",
+    }
+
+    def __init__(
+        self,
+        root: Any = None,
+        train: bool = True,
+        transform: Callable | None = None,
+        target_transform: Callable | None = None,
+        download: bool = True,
+    ):
+        names = [name for name in self.sums if name.startswith("train" if train else "t10k")]
+        paths = [self._file(root, name, download) for name in names]
+        images, labels = map(read_idx, paths)
+        super().__init__(images, labels, list(self.labels), transform, target_transform)
+
+    @classmethod
+    def _file(cls, root: Any, name: str, fetch: bool) -> Path:
+        path = data_folder(root) / cls.folder / name
+        plain = path.with_suffix("")  # unpacked, as some have it
+        if plain.is_file():
+            return plain
+        return obtained(path, [m + name for m in cls.mirrors], cls.sums[name], fetch)
+
+
+class FashionMNIST(MNIST):
+    """Pieces of clothing in MNIST's form (Xiao, Rasul, Vollgraf)."""
+
+    folder = "fashion-mnist"
+    mirrors = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",)
+    labels = "T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag".split() + ["Ankle boot"]
+    sums = {
+        "train-images-idx3-ubyte.gz": "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "train-labels-idx1-ubyte.gz": "md5:25c81989df183df01b3e8a0aad5dffbe",
+        "t10k-images-idx3-ubyte.gz": "md5:bef4ecab320f06d8554ea6380940ec79",
+        "t10k-labels-idx1-ubyte.gz": "md5:bb300cfdad3c16e7a12a480ee83cd310",
+    }
+
+
+class CIFAR10(Images):
+    """Small coloured photographs, 32 x 32: 50,000 to train with, 10,000 to test (Krizhevsky).
+
+    Read from the binary archive, or from such of it as lies in the folder as arrays: `train_batch1_images.npy.xz`,
+    `train_batch1_labels.npy` and so on.
+    """
+
+    labels = "airplane automobile bird cat deer dog frog horse ship truck".split()
+    address = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
+    checksum = "md5:c32a1d4ab5d03f1284b67883e8d87530"
+
+    def __init__(
+        self,
+        root: Any = None,
+        train: bool = True,
+        transform: Callable | None = None,
+        target_transform: Callable | None = None,
+        download: bool = True,
+    ):
+        folder = data_folder(root) / "cifar10"
+        parts = sorted(folder.glob(f"{'train' if train else 'test'}_*_images.npy*"))
+        parts += [] if train else sorted(folder.glob("test_images.npy*"))
+        if parts:
+            images, targets = _from_arrays(parts)
+        else:
+            archive = obtained(folder / "cifar-10-binary.tar.gz", [self.address], self.checksum, download)
+            images, targets = _from_archive(archive, "data_batch" if train else "test_batch")
+        super().__init__(images, targets, list(self.labels), transform, target_transform)
+
+
+def _from_arrays(parts: list[Path]) -> tuple[np.ndarray, np.ndarray]:
+    labels = [part.with_name(part.name.partition("_images")[0] + "_labels.npy") for part in parts]
+    return tuple(np.concatenate([read_array(p) for p in paths]) for paths in (parts, labels))  # type: ignore[return-value]
+
+
+def _from_archive(archive: Path, begins: str) -> tuple[np.ndarray, np.ndarray]:
+    """Records of a label and 3 x 32 x 32 bytes, from the members whose names begin so."""
+    try:
+        with tarfile.open(archive) as tar:
+            members = sorted((m for m in tar if Path(m.name).name.startswith(begins)), key=lambda m: m.name)
+            data = b"".join(tar.extractfile(m).read() for m in members)  # type: ignore[union-attr]
+        records = np.frombuffer(data, np.uint8).reshape(-1, 1 + 3 * 32 * 32)
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        raise ValueError(f"{archive} is cut off or damaged ({error}); delete it and fetch it again") from error
+    if not len(records):
+        raise ValueError(f"{archive} has no member {begins}*: it is not CIFAR-10's binary archive")
+    return np.moveaxis(records[:, 1:].reshape(-1, 3, 32, 32), 1, -1), records[:, 0]
+
+
+class OrlFaces(Images):
+    """Ten photographs each of 40 people, 112 x 92, from a folder at hand (AT&T Laboratories Cambridge)."""
+
+    def __init__(self, root: Any = None, transform: Callable | None = None, target_transform: Callable | None = None):
+        faces = read_array(at_hand(data_folder(root) / "orl-faces" / "orl_faces_40x10x112x92.npy.xz"))
+        people = np.repeat(np.arange(len(faces)), faces.shape[1])
+        names = [f"s{k + 1}" for k in range(len(faces))]
+        super().__init__(faces.reshape(-1, *faces.shape[2:]), people, names, transform, target_transform)
+
+
+class Membranes(Dataset):
+    """Thirty sections of a fly's nerve cord under the electron microscope, 512 x 512, from a folder at hand; a sample
+    is the image from 0 to 1 and its mask, 1 in cells and 0 on membranes, each (1, 512, 512) (ISBI 2012)."""
+
+    def __init__(self, root: Any = None):
+        folder = data_folder(root) / "isbi2012-em"
+        files = [at_hand(folder / f"train_{what}_30x512x512.npy.xz") for what in ("images", "labels")]
+        self.data, self.targets = map(read_array, files)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: Any) -> tuple:
+        image = _between_zero_and_one(self.data[index][None])[0]
+        return ag.from_numpy(image), ag.from_numpy(self.targets[index][None].astype(np.float32))
+
+
+class TinyShakespeare:
+    """A million characters of Shakespeare's plays, as `text`."""
+
+    address = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
+    checksum = "sha256:86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
+
+    def __init__(self, root: Any = None, download: bool = True):
+        path = data_folder(root) / "tinyshakespeare" / "input.txt"
+        self.text = read_text(obtained(path, [self.address], self.checksum, download))
+
+
+def obtained(path: Path, urls: list[str], checksum: str, fetch: bool) -> Path:
+    """A file that is there, or is fetched."""
+    if path.is_file() or not fetch:
+        return at_hand(path)
+    return download(urls, path, checksum)
+
+
+def at_hand(path: Path) -> Path:
+    """A file that must be there."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing; give the folder that holds {path.parent.name}/{path.name} as `root`, or by the "
+            "environment variable AUTOGRAD_CORE_DATA"
+        )
+    return path
+
+
+class ImageFolder(Dataset):
+    """Images in folders named after their class, `root/class/anything.png`; read when they are asked for.
+
+    A sample is the image, float32 (C, H, W) from 0 to 1 or what `transform` makes of the eight bits (H, W, C) or (H, W),
+    and the number of its class.  Pillow reads them; .npy needs nothing.
+    """
+
+    extensions = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp", ".npy")
+
+    def __init__(self, root: Any, transform: Callable | None = None, target_transform: Callable | None = None):
+        root = Path(root).expanduser()
+        if not root.is_dir():
+            raise FileNotFoundError(f"ImageFolder: {root} is not a folder")
+        self.classes = sorted(p.name for p in root.iterdir() if p.is_dir())
+        self.class_to_idx = {name: k for k, name in enumerate(self.classes)}
+        self.samples = [
+            (path, k)
+            for k, name in enumerate(self.classes)
+            for path in sorted((root / name).rglob("*"))
+            if path.suffix.lower() in self.extensions
+        ]
+        if not self.samples:
+            raise FileNotFoundError(f"ImageFolder: no images in folders below {root}; expected {root}/class/image.png")
+        self.targets = [k for _, k in self.samples]
+        self.transform, self.target_transform = transform, target_transform
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: Any) -> tuple:
+        path, label = self.samples[index]
+        read = read_image(path)
+        image = self.transform(read) if self.transform else ag.from_numpy(_between_zero_and_one(read[None])[0])
+        return image, self.target_transform(label) if self.target_transform else label
+
+
+def read_image(path: Any) -> np.ndarray:
+    """An image in eight bits, (H, W) if it is grey and (H, W, 3) if it is coloured."""
+    if Path(path).suffix == ".npy":
+        return read_array(path)
+    try:
+        from PIL import Image
+    except ImportError:
+        raise ImportError("reading images needs Pillow: pip install 'autograd-core[images]'") from None
+    with Image.open(path) as image:
+        return np.asarray(image if image.mode == "L" else image.convert("RGB"))
