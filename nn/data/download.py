@@ -118,7 +118,7 @@ def _shown(name: str, begun: int, total: int | None, progress: bool) -> Any:
         yield quiet
         return
     try:
-        from tqdm import tqdm  # type: ignore[import-untyped]
+        from tqdm import tqdm
     except ImportError:
         print(f"downloading {name}" + (f" ({total / 2**20:.1f} MiB)" if total else ""), file=sys.stderr)
         yield quiet

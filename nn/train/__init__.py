@@ -1,0 +1,6 @@
+"""A loop for training, for whoever does not want to write it: progress, validation, checkpoints, early stopping."""
+
+from .callbacks import *
+from .fit import *
+from .run import *
+from .steps import *

@@ -1,0 +1,209 @@
+"""`fit`: epochs of steps, with whatever is wanted around them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import autograd_core as ag
+
+from ..module import Module
+from .callbacks import Board, Callback, Log, OnEpoch, Printed
+from .interrupt import Interrupt, deferred
+from .run import History, Run
+from .steps import Supervised, evaluate, parts, size
+
+__all__ = ["fit"]
+
+
+def fit(
+    model: Module,
+    data: Iterable,
+    *,
+    optimizer: Any,
+    epochs: int = 1,
+    loss: Callable | None = None,
+    step: Callable | None = None,
+    validation: Iterable | Callable[[Module], dict] | None = None,
+    metrics: dict[str, Callable] | None = None,
+    scheduler: Any = None,
+    batch_scheduler: Any = None,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    monitor: str | None = None,
+    maximize: bool = False,
+    patience: int | None = None,
+    checkpoint: Any = None,
+    checkpoint_every: int | None = None,
+    resume: bool = False,
+    compile: bool = False,
+    log: Any = None,
+    board: Any = None,
+    callbacks: Iterable = (),
+    progress: bool = True,
+) -> History:
+    """Train a model on batches of (input, target) and return what was measured, epoch by epoch.
+
+    The step is that of `Supervised` with `loss(prediction, target)`, or a function `step(*batch)` that does all of it
+    and returns the loss or a dict of numbers; then `model` may be a ModuleDict and `optimizer` a list.  `validation` is
+    data to judge by loss and `metrics`, or a function of the model that returns numbers; its values are called
+    "validation ...".  `scheduler` moves on after each epoch, by the monitored value if it wants one, `batch_scheduler`
+    after each step.
+
+    `monitor` names the value that decides (the validation loss, or else the loss): the weights of the best epoch are put
+    back at the end if it is named or `patience` is given, which ends the run after so many epochs without a better one.
+
+    `checkpoint` is a file that is replaced after each epoch and after every `checkpoint_every` steps; with `resume=True`
+    a run goes on from it, to the same bits as if it had not been broken off.  Ctrl-C waits for the step under way and
+    saves before it stops.  A loss that is not finite ends the run with an error.
+
+    `compile=True` replays the step natively (`ag.compile`).  `log` is a file for a table in CSV, `board` a folder for
+    TensorBoard, `callbacks` are `Callback`s or functions of the run to be called after each epoch.
+    """
+    if (loss is None) == (step is None):
+        raise TypeError("fit: give either `loss`, a function of prediction and target, or `step`, which does it all")
+    if checkpoint is None and (resume or checkpoint_every):
+        raise TypeError("fit: `resume` and `checkpoint_every` need to know the file: give `checkpoint`")
+    optimizers, slow, quick = _listed(optimizer), _listed(scheduler), _listed(batch_scheduler)
+    act = step or Supervised(model, loss, optimizers, clip_norm, clip_value)  # type: ignore[arg-type]
+    run = Run(model, optimizers, slow + quick, data, epochs)
+    if resume and os.path.exists(checkpoint):
+        run.load(checkpoint)
+    plan = _Plan(
+        act=ag.compile(act, fallback=True) if compile else act,
+        judge=_judge(validation, loss, metrics),
+        told=_told(progress, log, board, callbacks),
+        schedulers=slow,
+        batch_schedulers=quick,
+        watched=monitor or ("validation loss" if validation is not None and loss is not None else "loss"),
+        maximize=maximize,
+        keeps_best=monitor is not None or patience is not None,
+        patience=math.inf if patience is None else patience,
+        checkpoint=checkpoint,
+        every=checkpoint_every,
+    )
+    plan.train(run)
+    if run.best is not None and plan.keeps_best:
+        model.load_state_dict(run.best["weights"])
+    return run.history
+
+
+@dataclass
+class _Plan:
+    """What is done when; how far it is done is the run's."""
+
+    act: Callable
+    judge: Callable[[Module], dict]
+    told: list[Callback]
+    schedulers: list
+    batch_schedulers: list
+    watched: str
+    maximize: bool
+    keeps_best: bool
+    patience: float
+    checkpoint: Any
+    every: int | None
+
+    def train(self, run: Run) -> None:
+        """All epochs that are left."""
+        self.tell("begin", run)
+        try:
+            with deferred() as interrupt:
+                while run.epoch < run.epochs and not run.stopped:
+                    self.epoch(run, interrupt)
+        finally:
+            self.tell("end", run)
+
+    def epoch(self, run: Run, interrupt: Interrupt) -> None:
+        """An epoch, or what is left of it."""
+        started = time.perf_counter() - run.seconds
+        for values in self.steps(run):
+            self.tell("batch", run, values)
+            run.seconds = time.perf_counter() - started
+            self.save(run, interrupt, self.every is not None and run.step % self.every == 0)
+        if not run.tally.batches:
+            raise ValueError(
+                "fit: the data gave no batch; an iterator can be gone through once only, pass a DataLoader"
+            )
+        run.finish_epoch(self.judge(run.model), started)
+        self.look_back(run)
+        self.tell("epoch", run)
+        self.save(run, interrupt, True)
+
+    def steps(self, run: Run) -> Iterator[dict[str, float]]:
+        """The steps of an epoch, or of what is left of it."""
+        run.model.train()
+        batches = iter(run.data)
+        if not hasattr(run.data, "state_dict"):
+            batches = itertools.islice(batches, run.tally.batches, None)
+        for batch in batches:
+            values = _numbers(self.act(*parts(batch)), run)
+            for scheduler in self.batch_schedulers:
+                scheduler.step()
+            run.count(values, size(batch))
+            yield values
+
+    def look_back(self, run: Run) -> None:
+        """What follows from an epoch's values: rates, the best weights, and whether to go on."""
+        for scheduler in self.schedulers:
+            if hasattr(scheduler, "patience"):  # looks at values, as ReduceLROnPlateau does
+                scheduler.step(run.monitored(self.watched))
+            else:
+                scheduler.step()
+        if self.keeps_best:
+            best = run.remember_best(run.monitored(self.watched), self.maximize)
+            run.stopped = run.stopped or run.epoch - best >= self.patience
+
+    def save(self, run: Run, interrupt: Interrupt, due: bool) -> None:
+        """Save if it is time to, and stop if Ctrl-C was pressed."""
+        if self.checkpoint is not None and (due or interrupt.asked):
+            run.save(self.checkpoint)
+        if interrupt.asked:
+            kept = (
+                f"saved in {self.checkpoint}: resume=True goes on from there"
+                if self.checkpoint
+                else "nothing was saved"
+            )
+            print(f"stopped {run.place()}; {kept}", file=sys.stderr)
+            raise KeyboardInterrupt
+
+    def tell(self, what: str, run: Run, *args: Any) -> None:
+        for callback in self.told:
+            getattr(callback, what)(run, *args)
+
+
+def _numbers(result: Any, run: Run) -> dict[str, float]:
+    """What a step gave, as numbers by name, if they are finite."""
+    values = {k: float(v) for k, v in (result.items() if isinstance(result, dict) else [("loss", result)])}
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"fit: {name} is {value} in epoch {run.epoch + 1} at batch {run.tally.batches + 1}; a smaller learning "
+                "rate or clip_norm may help, and `with ag.detect_anomaly():` names the operation it comes from"
+            )
+    return values
+
+
+def _judge(validation: Any, loss: Callable | None, metrics: dict | None) -> Callable[[Module], dict]:
+    """The function that measures a model after an epoch."""
+    if validation is None:
+        return lambda model: {}
+    judge = validation if callable(validation) else lambda model: evaluate(model, validation, loss, metrics)
+    return lambda model: {f"validation {name}": float(value) for name, value in judge(model).items()}
+
+
+def _told(progress: bool, log: Any, board: Any, callbacks: Iterable) -> list[Callback]:
+    own: list[Callback] = [Printed()] if progress else []
+    own += [Log(log)] if log is not None else []
+    own += [Board(board)] if board is not None else []
+    return own + [c if isinstance(c, Callback) else OnEpoch(c) for c in callbacks]
+
+
+def _listed(value: Any) -> list:
+    return [] if value is None else list(value) if isinstance(value, (list, tuple)) else [value]

@@ -1,0 +1,355 @@
+"""nn.train: what is measured, runs that are broken off and taken up again, early stopping, and errors."""
+
+import csv
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import autograd_core as ag
+import nn
+import optim
+from nn.data import DataLoader, TensorDataset
+from nn.metrics import accuracy
+from nn.train import Callback, History, evaluate, fit, predict
+from optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau, StepLR
+
+rng = np.random.default_rng(0)
+X = rng.standard_normal((50, 6)).astype(np.float32)
+Y = (X[:, 0] * X[:, 1] > 0).astype(np.int64)
+
+
+class Small:
+    """A model with dropout and batch norm, its optimizer, schedules and data: all that a run depends on."""
+
+    def __init__(self, workers: int = 0):
+        ag.manual_seed(0)
+        self.model = nn.Sequential(
+            nn.Linear(6, 8, bias=False), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 2)
+        )
+        self.optimizer = optim.AdamW(self.model.parameters(), lr=0.01)
+        self.data = DataLoader(TensorDataset(X, Y), 8, shuffle=True, num_workers=workers)
+        self.test = DataLoader(TensorDataset(X[:20], Y[:20]), 7)
+
+    def fit(self, **options):
+        ag.manual_seed(1)
+        options = {"epochs": 4, "loss": nn.CrossEntropyLoss(), "progress": False} | options
+        return fit(self.model, self.data, optimizer=self.optimizer, **options)
+
+    def state(self) -> dict:
+        return {k: v.numpy().copy() for k, v in self.model.state_dict().items()}
+
+
+def same(a: dict, b: dict) -> bool:
+    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+
+
+def without_seconds(history) -> list:
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in history]
+
+
+# --- what is done and measured ---------------------------------------------------------------------------------------
+
+
+def test_a_run_is_the_loop_that_one_would_write() -> None:
+    a, b = Small(), Small()
+    history = a.fit(epochs=3, validation=a.test, metrics={"accuracy": accuracy}, clip_norm=0.5, clip_value=0.1)
+    loss = nn.CrossEntropyLoss()
+    ag.manual_seed(1)
+    for epoch in range(3):
+        b.model.train()
+        total = 0.0
+        for x, y in b.data:
+            b.optimizer.zero_grad()
+            value = loss(b.model(x), y)
+            value.backward()
+            nn.utils.clip_grad_value_(b.model.parameters(), 0.1)
+            nn.utils.clip_grad_norm_(b.model.parameters(), 0.5)
+            b.optimizer.step()
+            total += value.item() * len(x)
+        measured = evaluate(b.model, b.test, loss, {"accuracy": accuracy})
+        row = history[epoch]
+        assert row["loss"] == total / 50 and row["epoch"] == epoch + 1
+        assert row["validation loss"] == measured["loss"] and row["validation accuracy"] == measured["accuracy"]
+    assert same(a.state(), b.state())
+
+
+def test_what_a_model_says_of_a_set() -> None:
+    s = Small()
+    s.model.eval()
+    outputs = s.model(ag.tensor(X[:20]))
+    found, targets = predict(s.model.train(), s.test)
+    assert s.model.training and not found.requires_grad
+    np.testing.assert_allclose(found, outputs.detach(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(targets, Y[:20])
+    values = evaluate(s.model, s.test, nn.CrossEntropyLoss(), {"accuracy": accuracy})
+    assert values["loss"] == pytest.approx(nn.functional.cross_entropy(outputs, ag.tensor(Y[:20])).item(), rel=1e-5)
+    assert values["accuracy"] == accuracy(outputs, Y[:20])
+    only, none = predict(s.model, DataLoader(TensorDataset(X[:20]), 7), labelled=False)
+    assert none is None and np.array_equal(only, found)
+
+
+def test_schedules_move_on_when_they_should() -> None:
+    s = Small()
+    steps = len(s.data)
+    s.fit(epochs=3, scheduler=StepLR(s.optimizer, 1, 0.5))
+    assert s.optimizer.param_groups[0]["lr"] == 0.01 / 8
+    s = Small()
+    cycle = OneCycleLR(s.optimizer, 0.1, total_steps=3 * steps)
+    s.fit(epochs=3, batch_scheduler=cycle)
+    assert cycle.last_epoch == 3 * steps
+    s = Small()
+    plateau = ReduceLROnPlateau(s.optimizer, patience=0, threshold=1e9)
+    s.fit(epochs=3, scheduler=plateau, validation=s.test)
+    assert s.optimizer.param_groups[0]["lr"] < 0.01
+
+
+def test_steps_of_the_users_own() -> None:
+    s = Small()
+    pair = nn.ModuleDict({"a": s.model, "b": nn.Linear(2, 1)})
+
+    def step(x, y):
+        loss = pair["b"](pair["a"](x)).mean()
+        s.optimizer.zero_grad()
+        loss.backward()
+        s.optimizer.step()
+        return {"loss": loss, "rows": len(x)}
+
+    history = fit(
+        pair, s.data, optimizer=[s.optimizer], step=step, epochs=2, progress=False, validation=lambda m: {"n": len(m)}
+    )
+    assert history.names() == ["epoch", "loss", "rows", "validation n", "seconds"] and history[1]["validation n"] == 2
+
+
+def test_the_step_compiled() -> None:
+    a, b = Small(), Small()
+    np.testing.assert_allclose(a.fit(epochs=3)["loss"], b.fit(epochs=3, compile=True)["loss"], rtol=1e-6)
+    for name, value in a.state().items():
+        np.testing.assert_allclose(value, b.state()[name], rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+# --- breaking off and going on ---------------------------------------------------------------------------------------
+
+
+class Broken(Exception):
+    pass
+
+
+class Break(Callback):
+    """Breaks off after so many steps, as an error or a lost process does."""
+
+    def __init__(self, step: int):
+        self.step = step
+
+    def batch(self, run, values):
+        if run.step == self.step:
+            raise Broken
+
+
+@pytest.mark.parametrize("step", [1, 6, 7, 8, 13, 14, 27])
+@pytest.mark.parametrize("every", [1, 3, None])
+def test_a_run_goes_on_to_the_same_bits(step: int, every: int | None, tmp_path) -> None:
+    whole = Small()
+
+    def options(s):
+        schedule = StepLR(s.optimizer, 1, 0.9)
+        return {
+            "validation": s.test,
+            "scheduler": schedule,
+            "monitor": "validation loss",
+            "checkpoint": tmp_path / "run",
+        }
+
+    wanted = whole.fit(**options(whole) | {"checkpoint": None})
+
+    first = Small()
+    with pytest.raises(Broken):
+        first.fit(**options(first), checkpoint_every=every, callbacks=[Break(step)])
+    again = Small(workers=2)
+    for p in again.model.parameters() if (tmp_path / "run").exists() else ():
+        p.requires_grad_(False).zero_().requires_grad_(True)
+    history = again.fit(**options(again), resume=True)
+    assert without_seconds(history) == without_seconds(wanted)
+    assert same(again.state(), whole.state())
+    assert again.fit(**options(again), resume=True).rows == history.rows  # nothing is left to do
+
+
+def test_batches_in_a_list_are_counted(tmp_path) -> None:
+    batches = [(X[k : k + 10], Y[k : k + 10]) for k in range(0, 50, 10)]
+    batches = [(ag.tensor(x), ag.tensor(y)) for x, y in batches]
+    runs = []
+    for breaks in ([], [3]):
+        s = Small()
+        s.data = batches
+        for step in breaks:
+            with pytest.raises(Broken):
+                s.fit(checkpoint=tmp_path / "run", checkpoint_every=1, callbacks=[Break(step + 1)])
+            s = Small()
+            s.data = batches
+        runs.append((without_seconds(s.fit(checkpoint=tmp_path / "run", resume=bool(breaks))), s.state()))
+    assert runs[0][0] == runs[1][0] and same(runs[0][1], runs[1][1])
+
+
+SCRIPT = """
+    import sys, numpy as np, autograd_core as ag, nn, optim
+    from nn.data import DataLoader, TensorDataset
+    from nn.train import fit
+    ag.manual_seed(0)
+    x = ag.randn(64, 6); y = (x[:, 0] > 0).long()
+    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Dropout(0.2), nn.Linear(8, 2))
+    data = DataLoader(TensorDataset(x, y), 8, shuffle=True)
+    def slowly(run):
+        print("epoch", run.epoch, flush=True)
+    fit(model, data, optimizer=optim.Adam(model.parameters(), foreach=False), loss=nn.CrossEntropyLoss(), epochs=int(sys.argv[2]),
+        checkpoint=sys.argv[1], checkpoint_every=1, resume=True, callbacks=[slowly], progress=False)
+    nn.save(sys.argv[1] + ".weights", model.state_dict())
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_are_killed_lose_nothing(tmp_path) -> None:
+    def run(name: str, epochs: int, number: int | None = None) -> str:
+        command = [sys.executable, "-c", textwrap.dedent(SCRIPT), str(tmp_path / name), str(epochs)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if number is not None:
+            process.stdout.readline()
+            process.send_signal(number)
+        out, err = process.communicate(timeout=120)
+        assert number is not None or process.returncode == 0, err
+        return err
+
+    run("whole", 8)
+    run("broken", 8, signal.SIGKILL)
+    assert "stopped" in (said := run("broken", 8, signal.SIGINT)) or "KeyboardInterrupt" not in said
+    assert said == "" or "resume=True goes on from there" in said
+    run("broken", 8)
+    assert sorted(os.listdir(tmp_path)) == ["broken", "broken.weights", "whole", "whole.weights"] or any(
+        name.endswith(".part") for name in os.listdir(tmp_path)
+    )
+    assert (tmp_path / "whole.weights").read_bytes() == (tmp_path / "broken.weights").read_bytes()
+
+
+def test_ctrl_c_waits_for_the_step_and_saves(tmp_path, capsys) -> None:
+    class Press(Callback):
+        def batch(self, run, values):
+            if run.step == 9:
+                signal.raise_signal(signal.SIGINT)
+
+    s, path = Small(), tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        s.fit(checkpoint=path, callbacks=[Press()])
+    assert f"stopped in epoch 2 after batch 2; saved in {path}: resume=True goes on" in capsys.readouterr().err
+    again, whole = Small(), Small()
+    assert without_seconds(again.fit(checkpoint=path, resume=True)) == without_seconds(whole.fit())
+    assert same(again.state(), whole.state())
+    with pytest.raises(KeyboardInterrupt):
+        Small().fit(callbacks=[Press()])
+    assert "nothing was saved" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+# --- the best epoch --------------------------------------------------------------------------------------------------
+
+
+def test_the_best_weights_come_back() -> None:
+    s, values, weights = Small(), iter([3.0, 1.0, 2.0, 2.0, 0.5]), []
+    s.fit(
+        epochs=5,
+        patience=2,
+        monitor="validation x",
+        validation=lambda m: {"x": next(values)},
+        callbacks=[lambda run: weights.append(s.state())],
+    )
+    assert len(weights) == 4 and same(s.state(), weights[1])
+    s, values = Small(), iter([3.0, 1.0, 4.0])
+    weights.clear()
+    s.fit(
+        epochs=3,
+        monitor="validation x",
+        maximize=True,
+        validation=lambda m: {"x": next(values)},
+        callbacks=[lambda run: weights.append(s.state())],
+    )
+    assert same(s.state(), weights[2])
+
+
+def test_a_callback_may_end_the_run() -> None:
+    def stop(run):
+        run.stopped = run.epoch == 2
+
+    assert len(Small().fit(callbacks=[stop])) == 2
+
+
+# --- what is written -------------------------------------------------------------------------------------------------
+
+
+def test_lines_tables_and_events(tmp_path, capsys) -> None:
+    s = Small()
+    history = s.fit(epochs=2, progress=True, log=tmp_path / "logs" / "run.csv", validation=s.test)
+    out = capsys.readouterr().out.splitlines()
+    assert (
+        len(out) == 2
+        and out[0].startswith("epoch   1  loss 0.")
+        and "validation loss" in out[1]
+        and out[1].endswith(" s")
+    )
+    assert repr(history).splitlines() == out
+    with open(tmp_path / "logs" / "run.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["loss"]) for row in rows] == history["loss"] and [row["epoch"] for row in rows] == ["1", "2"]
+
+
+def test_events_for_tensorboard(tmp_path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    history = Small().fit(epochs=2, board=tmp_path)
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert [e.value for e in events.Scalars("epoch/loss")] == pytest.approx(history["loss"])
+    assert [e.step for e in events.Scalars("step/loss")] == list(range(1, 15))
+
+
+def test_a_history_names_what_it_has() -> None:
+    history = History([{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0, "extra": 3.0}])
+    assert history["loss"] == [2.0, 1.0] and np.isnan(history["extra"][0]) and len(history) == 2
+    with pytest.raises(KeyError, match="no value 'los' was measured; there are 'epoch', 'loss', 'extra'"):
+        history["los"]
+
+
+# --- errors ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_not_finite_is_told() -> None:
+    s = Small()
+    s.optimizer.param_groups[0]["lr"] = 1e30
+    with pytest.raises(FloatingPointError, match=r"loss is (nan|inf) in epoch 1 at batch \d; a smaller learning rate"):
+        s.fit()
+
+
+def test_errors(tmp_path) -> None:
+    s = Small()
+    loss = nn.CrossEntropyLoss()
+    with pytest.raises(TypeError, match="give either `loss`"):
+        fit(s.model, s.data, optimizer=s.optimizer)
+    with pytest.raises(TypeError, match="give either `loss`"):
+        s.fit(step=lambda x, y: 1.0)
+    with pytest.raises(TypeError, match="give `checkpoint`"):
+        s.fit(resume=True)
+    with pytest.raises(KeyError, match="no value 'accuracy' to monitor; an epoch measures 'loss'"):
+        s.fit(monitor="accuracy")
+    with pytest.raises(ValueError, match="the data gave no batch; an iterator can be gone through once only"):
+        fit(s.model, zip([ag.tensor(X)], [ag.tensor(Y)]), optimizer=s.optimizer, loss=loss, epochs=2, progress=False)
+    nn.save(tmp_path / "weights", s.model.state_dict())
+    with pytest.raises(ValueError, match="weights is not a checkpoint of nn.train"):
+        s.fit(checkpoint=tmp_path / "weights", resume=True)
+    s.fit(epochs=1, checkpoint=tmp_path / "run")
+    with pytest.raises(ValueError, match="a run with 0 schedulers, this one has 1"):
+        s.fit(checkpoint=tmp_path / "run", resume=True, scheduler=StepLR(s.optimizer, 1))
+    with pytest.raises(ValueError, match="there are no samples"):
+        evaluate(s.model, [], loss)
+    assert list(itertools.islice(s.data, 1))
