@@ -127,13 +127,31 @@ def boundary(predict: Callable, x: Any, y: Any = None, steps: int = 200, margin:
     values = (scores.argmax(axis=1) if several else scores.reshape(-1)).reshape(steps, steps)
     figure = _figure(4.5, 4)
     axes = figure.subplots()
-    edges = np.arange(values.max() + 2) - 0.5 if several else 20
-    shown = axes.contourf(across, up, values, levels=edges, cmap="tab10" if several else "RdBu_r", alpha=0.4)
-    if not several:
-        figure.colorbar(shown)
-    colours = {"c": "black"} if y is None else {"c": _array(y).ravel(), "cmap": "tab10" if several else "RdBu_r"}
+    if several:
+        axes.contourf(
+            across,
+            up,
+            values,
+            np.arange(values.max() + 2) - 0.5,
+            colors=_of_classes(range(values.max() + 1)),
+            alpha=0.3,
+        )
+    else:
+        figure.colorbar(axes.contourf(across, up, values, 20, cmap="RdBu_r", alpha=0.6))
+    marks = None if y is None else _array(y).ravel()
+    colours = (
+        {"c": "black"} if marks is None else {"c": _of_classes(marks)} if several else {"c": marks, "cmap": "RdBu_r"}
+    )
     axes.scatter(*points.T, **colours, s=12, edgecolors="black", linewidths=0.3)
     return figure
+
+
+def _of_classes(numbers: Any) -> list:
+    """A colour for each class."""
+    from matplotlib import colormaps
+
+    colours = colormaps["tab10"].colors
+    return [colours[int(k) % 10] for k in numbers]
 
 
 def embedding(points: Any, labels: Any = None, names: Sequence[str] | None = None) -> Any:
