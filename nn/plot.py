@@ -150,8 +150,7 @@ def _of_classes(numbers: Any) -> list:
     """A colour for each class."""
     from matplotlib import colormaps
 
-    colours = colormaps["tab10"].colors
-    return [colours[int(k) % 10] for k in numbers]
+    return [colormaps["tab10"](int(k) % 10) for k in numbers]
 
 
 def embedding(points: Any, labels: Any = None, names: Sequence[str] | None = None) -> Any:

@@ -3,4 +3,5 @@
 from .callbacks import *
 from .fit import *
 from .run import *
+from .settings import *
 from .steps import *

@@ -1,0 +1,74 @@
+"""The gallery: `python -m examples` lists it, `python -m examples NAME` runs one; `--help` after a name says more."""
+
+import ast
+import importlib
+import sys
+import time
+from pathlib import Path
+
+from nn.train import Settings
+
+FOLDER = Path(__file__).parent
+NAMES = ["ROWS", "DATA", "PRINTED", "EPOCHS"]  # a script of the gallery begins with a line that says these
+
+
+def described(path: Path) -> dict | None:
+    """What a script says of itself, without running it; None for one that is not of the gallery."""
+    tree = ast.parse(path.read_text())
+    for node in tree.body:
+        if (
+            isinstance(node, ast.Assign)
+            and [n.id for n in ast.walk(node.targets[0]) if isinstance(n, ast.Name)] == NAMES
+        ):
+            values = dict(zip(NAMES, ast.literal_eval(node.value)))
+            return {"NAME": path.stem, "TEXT": ast.get_docstring(tree), **values}
+    return None
+
+
+def gallery() -> dict[str, dict]:
+    """All scripts of the gallery by name."""
+    found = [described(path) for path in sorted(FOLDER.glob("*.py")) if not path.stem.startswith("_")]
+    return {one["NAME"]: one for one in found if one}
+
+
+def listed(scripts: dict[str, dict]) -> str:
+    """A line for each script."""
+    width = max(map(len, scripts))
+    lines = [f"  {name:{width}}  {one['TEXT'].splitlines()[0]}" for name, one in scripts.items()]
+    return "python -m examples NAME [--quick] [--epochs N] [--data DIR] [--plot FILE] ...\n\n" + "\n".join(lines)
+
+
+def run(one: dict, arguments: list[str]) -> None:
+    """Run a script and show what came out beside what is printed in the book."""
+    text = f"{one['TEXT']}\n\ndata: {one['DATA']}; printed: {one['PRINTED']}; rows {one['ROWS']}"
+    settings = Settings.parse(arguments, program=f"python -m examples {one['NAME']}", text=text, epochs=one["EPOCHS"])
+    print(one["TEXT"].splitlines()[0])
+    started = time.perf_counter()
+    settings.begin()
+    result = importlib.import_module(f"examples.{one['NAME']}").main(settings)
+    seconds = time.perf_counter() - started
+    here = ", ".join(f"{name} {value:.4g}" for name, value in result.items())
+    print(f"here: {here}, {seconds:.0f} s" + (" (quick: a little of the data)" if settings.quick else ""))
+    print(f"book: {one['PRINTED']} (row {one['ROWS']})")
+
+
+def main(arguments: list[str]) -> int:
+    scripts = gallery()
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(listed(scripts))
+        return 0
+    if arguments[0] not in scripts:
+        print(f"there is no example {arguments[0]!r}\n\n{listed(scripts)}", file=sys.stderr)
+        return 2
+    try:
+        run(scripts[arguments[0]], arguments[1:])
+    except (FileNotFoundError, ConnectionError, ImportError) as error:  # what the reader can put right
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,88 @@
+"""What a training script is told on the command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import autograd_core as ag
+
+from ..data.dataset import Subset
+
+__all__ = ["Settings"]
+
+
+@dataclass
+class Settings:
+    """How long to train, from which seed, on which data, and what to keep; `Settings.parse()` reads the command line."""
+
+    epochs: int = 10
+    seed: int = 0
+    data: str | None = None
+    quick: bool = False
+    compile: bool = True
+    plot: Path | None = None
+    checkpoint: Path | None = None
+    resume: bool = False
+
+    @classmethod
+    def parse(
+        cls, arguments: Sequence[str] | None = None, *, program: str | None = None, text: str = "", epochs: int = 10
+    ) -> Settings:
+        """The settings of a command line; `epochs` is how many there are unless it says so."""
+        parser = argparse.ArgumentParser(
+            program, description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        parser.add_argument(
+            "--epochs", type=_count, default=None, metavar="N", help=f"how often to go through the data ({epochs})"
+        )
+        parser.add_argument("--seed", type=int, default=0, metavar="S", help="of all random numbers (0)")
+        parser.add_argument("--data", metavar="DIR", help="the folder of data sets (AUTOGRAD_CORE_DATA, or a cache)")
+        parser.add_argument(
+            "--quick", action="store_true", help="one epoch on a little of the data, to see that it runs"
+        )
+        parser.add_argument(
+            "--compile", action=argparse.BooleanOptionalAction, default=True, help="replay steps natively (yes)"
+        )
+        parser.add_argument(
+            "--plot", type=Path, metavar="FILE", help="save pictures as FILE, or FILE with their name before the suffix"
+        )
+        parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="save the run here after each epoch")
+        parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
+        found = parser.parse_args(arguments)
+        if found.resume and found.checkpoint is None:
+            parser.error("--resume needs to know from where: give --checkpoint FILE")
+        found.epochs = found.epochs or (1 if found.quick else epochs)
+        return cls(**vars(found))
+
+    @property
+    def fit(self) -> dict:
+        """What `nn.train.fit` is to be told of them."""
+        names = ("epochs", "compile", "checkpoint", "resume")
+        return {name: getattr(self, name) for name in names}
+
+    def begin(self) -> ag.Generator:
+        """Seed the random numbers."""
+        return ag.manual_seed(self.seed)
+
+    def some(self, dataset: Any, count: int = 512) -> Any:
+        """The data set, or the beginning of it where it is to be quick."""
+        return Subset(dataset, range(min(count, len(dataset)))) if self.quick else dataset
+
+    def picture(self, name: str, draw: Any, *args: Any, **options: Any) -> None:
+        """Save the figure that `draw(*args)` gives, if pictures are wanted."""
+        if self.plot is not None:
+            path = self.plot.with_name(f"{self.plot.stem}-{name}{self.plot.suffix or '.png'}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draw(*args, **options).savefig(path, dpi=120)
+            print(f"saved {path}")
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    return number
