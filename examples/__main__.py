@@ -9,20 +9,19 @@ from pathlib import Path
 from nn.train import Settings
 
 FOLDER = Path(__file__).parent
-NAMES = ["ROWS", "DATA", "PRINTED", "EPOCHS"]  # a script of the gallery begins with a line that says these
+NAMES = {"ROWS", "DATA", "PRINTED", "EPOCHS"}  # what a script of the gallery says of itself
 
 
 def described(path: Path) -> dict | None:
     """What a script says of itself, without running it; None for one that is not of the gallery."""
     tree = ast.parse(path.read_text())
+    found = {"NAME": path.stem, "TEXT": ast.get_docstring(tree)}
     for node in tree.body:
-        if (
-            isinstance(node, ast.Assign)
-            and [n.id for n in ast.walk(node.targets[0]) if isinstance(n, ast.Name)] == NAMES
-        ):
-            values = dict(zip(NAMES, ast.literal_eval(node.value)))
-            return {"NAME": path.stem, "TEXT": ast.get_docstring(tree), **values}
-    return None
+        if isinstance(node, ast.Assign):
+            targets, values = (getattr(side, "elts", [side]) for side in (node.targets[0], node.value))
+            pairs = [(t.id, v) for t, v in zip(targets, values) if getattr(t, "id", None) in NAMES]
+            found |= {name: ast.literal_eval(value) for name, value in pairs}
+    return found if found.keys() >= NAMES else None
 
 
 def gallery() -> dict[str, dict]:

@@ -127,3 +127,13 @@ def same(a, b) -> bool:
     if isinstance(a, complex):
         return same([a.real, a.imag], [b.real, b.imag])
     return a == b
+
+
+def idx(array: np.ndarray) -> bytes:
+    """An array as an IDX file."""
+    code = {"u1": 8, "i1": 9, "i2": 11, "i4": 12, "f4": 13, "f8": 14}[array.dtype.str[1:]]
+    return (
+        bytes([0, 0, code, array.ndim])
+        + np.array(array.shape, ">u4").tobytes()
+        + array.astype(array.dtype.newbyteorder(">")).tobytes()
+    )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from handmade import idx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -121,15 +122,6 @@ def test_where_data_lives(monkeypatch, tmp_path) -> None:
 
 
 # --- arrays ----------------------------------------------------------------------------------------------------------
-
-
-def idx(array: np.ndarray) -> bytes:
-    code = {"u1": 8, "i1": 9, "i2": 11, "i4": 12, "f4": 13, "f8": 14}[array.dtype.str[1:]]
-    return (
-        bytes([0, 0, code, array.ndim])
-        + np.array(array.shape, ">u4").tobytes()
-        + array.astype(array.dtype.newbyteorder(">")).tobytes()
-    )
 
 
 @given(

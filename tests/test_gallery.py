@@ -1,0 +1,107 @@
+"""The gallery: what it lists, says and refuses, and every script for a few steps on small made-up data."""
+
+import gzip
+import lzma
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from handmade import idx
+
+import examples.__main__ as gallery
+from nn import data
+
+SCRIPTS = gallery.gallery()
+rng = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Small data sets in the form of the real ones."""
+    root = tmp_path_factory.mktemp("data")
+    for kind in (data.MNIST, data.FashionMNIST):
+        (root / kind.folder).mkdir()
+        for name in kind.sums:
+            array = rng.integers(0, 10, (140, 28, 28) if "images" in name else 140).astype(np.uint8)
+            (root / kind.folder / name).write_bytes(gzip.compress(idx(array), 1))
+    for name in ("cifar10", "orl-faces", "isbi2012-em", "tinyshakespeare"):
+        (root / name).mkdir()
+    for name, count in (("train_batch1", 130), ("test_first", 8)):
+        np.save(root / "cifar10" / f"{name}_images.npy", rng.integers(0, 256, (count, 32, 32, 3)).astype(np.uint8))
+        np.save(root / "cifar10" / f"{name}_labels.npy", (np.arange(count) % 10).astype(np.uint8))
+    packed(
+        root / "orl-faces" / "orl_faces_40x10x112x92.npy.xz", rng.integers(0, 256, (40, 2, 112, 92)).astype(np.uint8)
+    )
+    for what in ("images", "labels"):
+        masks = np.kron(rng.integers(0, 2, (30, 8, 8)), np.ones((64, 64))).astype(np.uint8)
+        packed(root / "isbi2012-em" / f"train_{what}_30x512x512.npy.xz", masks)
+    (root / "tinyshakespeare" / "input.txt").write_text("ROMEO:\nBut soft, what light?\n" * 400)
+    return root
+
+
+def packed(path, array) -> None:
+    with lzma.open(path, "wb", preset=0) as file:
+        np.save(file, array)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_runs(name, folder, tmp_path, capsys) -> None:
+    options = [
+        "--quick",
+        "--data",
+        str(folder),
+        "--plot",
+        str(tmp_path / "p.png"),
+        "--checkpoint",
+        str(tmp_path / "run"),
+    ]
+    assert gallery.main([name, *options, "--no-compile"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^here: .*\d, \d+ s \(quick", out, re.M) and f"book: {SCRIPTS[name]['PRINTED']}" in out
+    assert len(list(tmp_path.glob("run*"))) >= 1
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.glob("p-*.png"))
+
+
+def test_the_list_and_names_that_are_not_in_it(capsys) -> None:
+    assert gallery.main([]) == 0
+    listed = capsys.readouterr().out
+    assert all(re.search(rf"^  {name} +\S", listed, re.M) for name in SCRIPTS) and len(SCRIPTS) >= 12
+    assert gallery.main(["nothing"]) == 2
+    assert "there is no example 'nothing'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        (["--epochs", "0"], "must be at least 1, got 0"),
+        (["--resume"], "--resume needs to know from where: give --checkpoint FILE"),
+        (["--epoch", "x"], "invalid _count value|expected|ambiguous"),
+    ],
+)
+def test_options_that_make_no_sense(options, text, capsys) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        gallery.main(["digits", *options])
+    assert re.search(text, capsys.readouterr().err)
+
+
+def test_help_says_what_is_in_the_book(capsys) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        gallery.main(["mnist_mlp", "--help"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "printed: test accuracy 0.982; rows F-18" in out and "(300)" in out and "--no-compile" in out
+
+
+def test_missing_data_are_named(tmp_path, capsys) -> None:
+    assert gallery.main(["siamese_faces", "--data", str(tmp_path)]) == 1
+    assert "orl_faces_40x10x112x92.npy.xz is missing" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_as_a_command() -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "examples", "digits", "--epochs", "3"], capture_output=True, text=True
+    )
+    assert found.returncode == 0 and re.search(r"here: test accuracy 0\.9", found.stdout), found
