@@ -1,7 +1,11 @@
-"""The gallery: `python -m examples` lists it, `python -m examples NAME` runs one; `--help` after a name says more."""
+"""The gallery: `python -m examples` lists it, `python -m examples NAME` runs one; `--help` after a name says more.
+
+`python -m examples record [NAME...]` runs scripts and writes what came out into the table of README.md.
+"""
 
 import ast
 import importlib
+import json
 import sys
 import time
 from pathlib import Path
@@ -9,6 +13,10 @@ from pathlib import Path
 from nn.train import Settings
 
 FOLDER = Path(__file__).parent
+RESULTS, TABLE = FOLDER / "results.json", FOLDER / "README.md"
+HEAD = """`python -m examples NAME` runs one; `--help` after the name says what can be set.  This table is written by
+`python -m examples record`.  [Training](../docs/training.md) says how data are found; "rows" are the systems' numbers in
+the list of what the five books build."""
 NAMES = {"ROWS", "DATA", "PRINTED", "EPOCHS"}  # what a script of the gallery says of itself
 
 
@@ -37,7 +45,7 @@ def listed(scripts: dict[str, dict]) -> str:
     return "python -m examples NAME [--quick] [--epochs N] [--data DIR] [--plot FILE] ...\n\n" + "\n".join(lines)
 
 
-def run(one: dict, arguments: list[str]) -> None:
+def run(one: dict, arguments: list[str]) -> dict:
     """Run a script and show what came out beside what is printed in the book."""
     text = f"{one['TEXT']}\n\ndata: {one['DATA']}; printed: {one['PRINTED']}; rows {one['ROWS']}"
     settings = Settings.parse(arguments, program=f"python -m examples {one['NAME']}", text=text, epochs=one["EPOCHS"])
@@ -46,9 +54,36 @@ def run(one: dict, arguments: list[str]) -> None:
     settings.begin()
     result = importlib.import_module(f"examples.{one['NAME']}").main(settings)
     seconds = time.perf_counter() - started
-    here = ", ".join(f"{name} {value:.4g}" for name, value in result.items())
-    print(f"here: {here}, {seconds:.0f} s" + (" (quick: a little of the data)" if settings.quick else ""))
+    print(f"here: {worded(result)}, {seconds:.0f} s" + (" (quick: a little of the data)" if settings.quick else ""))
     print(f"book: {one['PRINTED']} (row {one['ROWS']})")
+    return {"result": result, "seconds": round(seconds), "epochs": settings.epochs, "seed": settings.seed}
+
+
+def worded(result: dict) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in result.items())
+
+
+def record(scripts: dict[str, dict], names: list[str]) -> None:
+    """Run scripts as they are meant to be run and keep what came out for the table."""
+    for name in names or scripts:
+        found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        found[name] = run(scripts[name], [])
+        RESULTS.write_text(json.dumps(dict(sorted(found.items())), indent=1) + "\n")
+    TABLE.write_text(table(scripts))
+
+
+def table(scripts: dict[str, dict]) -> str:
+    """The gallery as a document, from what scripts say and what was recorded."""
+    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    lines = ["# Gallery", "", HEAD, "", "| example | data | in the book | here | seconds | rows |", "| --- " * 6 + "|"]
+    for name, one in scripts.items():
+        text = one["TEXT"].splitlines()[0]
+        here = found.get(name)
+        cells = [worded(here["result"]), str(here["seconds"])] if here else ["not run yet", ""]
+        lines.append(
+            f"| [{name}]({name}.py): {text} | {one['DATA']} | {one['PRINTED']} | {' | '.join(cells)} | {one['ROWS']} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def main(arguments: list[str]) -> int:
@@ -56,11 +91,13 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(listed(scripts))
         return 0
-    if arguments[0] not in scripts:
-        print(f"there is no example {arguments[0]!r}\n\n{listed(scripts)}", file=sys.stderr)
+    command, *rest = arguments
+    unknown = [name for name in (rest if command == "record" else [command]) if name not in scripts]
+    if unknown:
+        print(f"there is no example {unknown[0]!r}\n\n{listed(scripts)}", file=sys.stderr)
         return 2
     try:
-        run(scripts[arguments[0]], arguments[1:])
+        record(scripts, rest) if command == "record" else run(scripts[command], rest)
     except (FileNotFoundError, ConnectionError, ImportError) as error:  # what the reader can put right
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

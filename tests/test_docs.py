@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from autograd_core.kernels._jit import COMPILED
+from examples.__main__ import gallery
 
 ROOT = Path(__file__).parent.parent
 
@@ -42,7 +43,7 @@ def test_the_readme_prints_what_its_comments_say():
 
 def test_the_readme_has_the_two_commands():
     train, test = [line for block in blocks("README.md", "sh") for line in block.splitlines()]
-    assert train.endswith("examples/train_digits.py") and "'.[examples]'" in train
+    assert train.endswith("-m examples digits") and "'.[examples]'" in train
     assert test.endswith("-m pytest -n auto") and "'.[test]'" in test
     assert test in blocks("CONTRIBUTING.md", "sh")[0]
 
@@ -127,10 +128,20 @@ def number(text: str, before: str) -> float:
     return float(re.findall(rf"{before}\s*([-+.\de]+)", text)[-1])
 
 
-def test_every_example_is_short_and_run_here():
-    examples = {p.name: p.read_text().count("\n") for p in (ROOT / "examples").glob("*.py")}
-    assert max(examples.values()) <= 60, examples
-    assert set(examples) == set(re.findall(r'run\("(\w+\.py)"\)', Path(__file__).read_text()))
+def test_training_as_it_is_described(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks("docs/training.md")
+    out = printed(lambda: exec(code, {})).splitlines()
+    assert out[-1] == "True" and out[0].startswith("epoch   1  loss") and (tmp_path / "run.safetensors").exists()
+
+
+def test_every_example_is_short_and_run():
+    examples = {
+        p.name: p.read_text().count("\n") for p in (ROOT / "examples").glob("*.py") if not p.stem.startswith("_")
+    }
+    assert max(examples.values()) <= 80, examples
+    here = set(re.findall(r'run\("(\w+)\.py"\)', Path(__file__).read_text()))
+    assert {Path(name).stem for name in examples} == here | set(gallery())  # tests/test_gallery.py runs those
 
 
 def test_digits():

@@ -73,6 +73,20 @@ def test_the_list_and_names_that_are_not_in_it(capsys) -> None:
     assert "there is no example 'nothing'" in capsys.readouterr().err
 
 
+def test_the_table_is_what_is_recorded() -> None:
+    assert gallery.TABLE.read_text() == gallery.table(SCRIPTS)
+
+
+def test_results_are_recorded(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(gallery, "RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr(gallery, "TABLE", tmp_path / "README.md")
+    one = SCRIPTS["digits"] | {"EPOCHS": 1}
+    gallery.record({"digits": one}, ["digits"])
+    assert "not run yet" in gallery.table({"a": one | {"NAME": "a"}})
+    assert re.search(r"\| test accuracy 0\.\d+ \| \d+ \|", (tmp_path / "README.md").read_text())
+    assert gallery.main(["record", "nothing"]) == 2
+
+
 @pytest.mark.parametrize(
     "options, text",
     [
