@@ -6,18 +6,27 @@
 import ast
 import importlib
 import json
+import platform
+import re
 import sys
 import time
 from pathlib import Path
 
+import autograd_core as ag
 from nn.train import Settings
 
 FOLDER = Path(__file__).parent
-RESULTS, TABLE = FOLDER / "results.json", FOLDER / "README.md"
-HEAD = """`python -m examples NAME` runs one; `--help` after the name says what can be set.  This table is written by
-`python -m examples record`.  [Training](../docs/training.md) says how data are found; "rows" are the systems' numbers in
-the list of what the five books build."""
+RESULTS, TABLE = FOLDER / "results", FOLDER / "README.md"
 NAMES = {"ROWS", "DATA", "PRINTED", "EPOCHS"}  # what a script of the gallery says of itself
+HEAD = """# Gallery
+
+`python -m examples NAME` runs one; `--help` after the name says what can be set.  This table is written by
+`python -m examples record`.  [Training](../docs/training.md) says how data are found; "rows" are the systems' numbers in
+the list of what the five books build.
+
+| example | data | in the book | here | seconds | rows |
+| --- | --- | --- | --- | --- | --- |
+"""
 
 
 def described(path: Path) -> dict | None:
@@ -56,34 +65,42 @@ def run(one: dict, arguments: list[str]) -> dict:
     seconds = time.perf_counter() - started
     print(f"here: {worded(result)}, {seconds:.0f} s" + (" (quick: a little of the data)" if settings.quick else ""))
     print(f"book: {one['PRINTED']} (row {one['ROWS']})")
-    return {"result": result, "seconds": round(seconds), "epochs": settings.epochs, "seed": settings.seed}
+    told = {"epochs": settings.epochs, "seed": settings.seed, "machine": machine()}
+    return {"result": result, "seconds": round(seconds), **told}
 
 
 def worded(result: dict) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in result.items())
 
 
+def machine() -> str:
+    """What the processor calls itself, and how many threads are used of it."""
+    try:
+        name = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text()).group(1)
+    except (OSError, AttributeError):
+        name = platform.processor() or platform.machine()
+    return f"{name}, {ag.get_num_threads()} threads"
+
+
 def record(scripts: dict[str, dict], names: list[str]) -> None:
     """Run scripts as they are meant to be run and keep what came out for the table."""
+    RESULTS.mkdir(exist_ok=True)
     for name in names or scripts:
-        found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        found[name] = run(scripts[name], [])
-        RESULTS.write_text(json.dumps(dict(sorted(found.items())), indent=1) + "\n")
-    TABLE.write_text(table(scripts))
+        (RESULTS / f"{name}.json").write_text(json.dumps(run(scripts[name], []), indent=1) + "\n")
+        TABLE.write_text(table(scripts))
 
 
 def table(scripts: dict[str, dict]) -> str:
     """The gallery as a document, from what scripts say and what was recorded."""
-    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    lines = ["# Gallery", "", HEAD, "", "| example | data | in the book | here | seconds | rows |", "| --- " * 6 + "|"]
+    found = {path.stem: json.loads(path.read_text()) for path in RESULTS.glob("*.json")}
+    lines = []
     for name, one in scripts.items():
-        text = one["TEXT"].splitlines()[0]
         here = found.get(name)
-        cells = [worded(here["result"]), str(here["seconds"])] if here else ["not run yet", ""]
-        lines.append(
-            f"| [{name}]({name}.py): {text} | {one['DATA']} | {one['PRINTED']} | {' | '.join(cells)} | {one['ROWS']} |"
-        )
-    return "\n".join(lines) + "\n"
+        cells = [worded(here["result"]), str(here["seconds"])] if here else ["not recorded", ""]
+        first = f"[{name}]({name}.py): {one['TEXT'].splitlines()[0]}"
+        lines.append(f"| {' | '.join([first, one['DATA'], one['PRINTED'], *cells, one['ROWS']])} |")
+    machines = "; ".join(sorted({one["machine"] for one in found.values()}))
+    return HEAD + "\n".join(lines) + (f"\n\nSeconds: {machines}.\n" if machines else "\n")
 
 
 def main(arguments: list[str]) -> int:

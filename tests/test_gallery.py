@@ -78,11 +78,11 @@ def test_the_table_is_what_is_recorded() -> None:
 
 
 def test_results_are_recorded(tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(gallery, "RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr(gallery, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(gallery, "TABLE", tmp_path / "README.md")
     one = SCRIPTS["digits"] | {"EPOCHS": 1}
     gallery.record({"digits": one}, ["digits"])
-    assert "not run yet" in gallery.table({"a": one | {"NAME": "a"}})
+    assert "not recorded" in gallery.table({"a": one | {"NAME": "a"}})
     assert re.search(r"\| test accuracy 0\.\d+ \| \d+ \|", (tmp_path / "README.md").read_text())
     assert gallery.main(["record", "nothing"]) == 2
 
