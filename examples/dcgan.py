@@ -3,7 +3,7 @@
 import nn
 from examples.gan import digits, players
 
-ROWS, DATA, EPOCHS = "H-36", "MNIST, all 70,000, with a border of zeros", 5
+ROWS, DATA, EPOCHS = "H-36", "MNIST, all 70,000, with a border of zeros", 1
 PRINTED = "pictures, no number"
 
 
