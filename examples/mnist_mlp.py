@@ -7,7 +7,7 @@ from nn.data import MNIST, DataLoader
 from nn.metrics import accuracy
 from nn.train import fit
 
-ROWS, DATA, PRINTED, EPOCHS = "F-18", "MNIST", "test accuracy 0.982", 300
+ROWS, DATA, PRINTED, EPOCHS = "F-18", "MNIST", "test accuracy 0.982", 60
 
 
 def main(settings):
@@ -21,7 +21,7 @@ def main(settings):
         model,
         DataLoader(settings.some(train), 100, shuffle=True),
         loss=nn.CrossEntropyLoss(),
-        optimizer=optim.SGD(model.parameters(), lr=0.01),
+        optimizer=optim.SGD(model.parameters(), lr=0.1),
         validation=DataLoader(settings.some(test), 1000),
         metrics={"accuracy": accuracy},
         **settings.fit,
