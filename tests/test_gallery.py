@@ -105,7 +105,7 @@ def test_help_says_what_is_in_the_book(capsys) -> None:
     with pytest.raises(SystemExit, match="0"):
         gallery.main(["mnist_mlp", "--help"])
     out = " ".join(capsys.readouterr().out.split())
-    assert "printed: test accuracy 0.982; rows F-18" in out and "(300)" in out and "--no-compile" in out
+    assert "printed: test accuracy 0.982; rows F-18" in out and "(60)" in out and "--no-compile" in out
 
 
 def test_missing_data_are_named(tmp_path, capsys) -> None:
