@@ -224,6 +224,18 @@ def test_parameters_that_were_stepped_less_often_are_in_the_same_call(name):
         np.testing.assert_array_equal(p.detach().numpy(), q.detach().numpy())
 
 
+@pytest.mark.parametrize("size", [3, 300])
+@pytest.mark.parametrize("name", [n for n in STEPPED if n not in ("LAMB", "LARS", "Adafactor", "Muon")])
+def test_an_infinite_entry_stays_what_it_is(name, size):
+    p = ag.tensor(np.full(size, -np.inf), requires_grad=True)
+    p.grad = ag.tensor(np.ones(size))
+    options = {"weight_decay": 0.0} if name in ("AdamW", "Lion") else {"lambd": 0} if name == "ASGD" else {}
+    o = getattr(optim, name)([p], **options)
+    o.step()
+    o.step()
+    assert np.isneginf(p.detach().numpy()).all()
+
+
 def test_types_mix_in_a_group():
     params = [leaf(80), leaf(80, dtype=np.float32), leaf(3), leaf(90, dtype=np.float16), leaf(0)]
     before = [p.detach().numpy().copy() for p in params]

@@ -23,7 +23,8 @@ from ._sizes import LEAST
 
 COMPILED = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
 
-# What rounding may do.  Neither set pretends that NaN, infinities or zeros of either sign do not occur.
+# What rounding may do.  None of the sets pretends that NaN, infinities or zeros of either sign do not occur.
+WRITTEN: frozenset[str] = frozenset()  # each operation is rounded, in the order in which it is written
 EXACT = frozenset({"contract"})  # a product and a sum may be rounded once
 SUMS = frozenset({"contract", "reassoc", "arcp"})  # and sums may be taken in another order, so that they vectorise
 

@@ -4,13 +4,18 @@ The gradient d that a step uses is factor * g + decay * p: `factor` holds the si
 is the weight decay; `shrink` multiplies the parameter first (decoupled decay).  What is remembered decays for ever, so
 what falls below the smallest normal number becomes 0: arithmetic on subnormal numbers is many times slower.  Squares
 that would be that small are not even made (`least` is the smallest entry that has one).
+
+Loops round where PyTorch's do: p * shrink, say, is rounded before a step is taken off, though it could be rounded with
+it, for its errors have one sign for thousands of steps and are what parameters differ by in the end.  Only a rate is
+multiplied with a quotient, and not with what stands above the line: that product would be subnormal at once.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ._jit import EXACT, choice, inline, kernel
+from ._jit import WRITTEN, choice, inline, kernel
+from ._scalars import fma
 from ._sizes import CHUNK
 
 
@@ -20,164 +25,175 @@ def normal(v, tiny):
     return v if abs(v) >= tiny else v - v
 
 
-@kernel(chunks=True, fastmath=EXACT)
+@inline
+def slope(g, p, factor, decay):
+    """The gradient that is used; an infinite parameter does not spoil it unless it decays."""
+    return fma(decay, p, g * factor) if decay != 0 else g * factor
+
+
+@inline
+def between(a, b, share):
+    """a and its way to b, so that a share of 1 is b."""
+    return fma(share, b - a, a) if share < 0.5 else fma(share - type(share)(1), b - a, b)
+
+
+@kernel(chunks=True, fastmath=WRITTEN)
 def sgd_loop(begin, end, p, g, factor, decay, rate):
     p, g, c = p[begin:end], g[begin:end], p.dtype.type
     factor, decay, rate = c(factor), c(decay), c(rate)
     for i in range(len(p)):
-        p[i] -= rate * (g[i] * factor + decay * p[i])
+        p[i] = fma(-rate, slope(g[i], p[i], factor, decay), p[i])
 
 
-@kernel(chunks=True, fastmath=EXACT)
+@kernel(chunks=True, fastmath=WRITTEN)
 def momentum_loop(begin, end, p, g, m, factor, decay, rate, momentum, fresh, nesterov, tiny):
     p, g, m, c = p[begin:end], g[begin:end], m[begin:end], p.dtype.type
     factor, decay, rate, momentum, fresh, tiny = c(factor), c(decay), c(rate), c(momentum), c(fresh), c(tiny)
-    ahead, own = (momentum, c(1)) if nesterov else (c(1), c(0))
     for i in range(len(p)):
-        d = g[i] * factor + decay * p[i]
-        a = momentum * m[i] + fresh * d
+        d = slope(g[i], p[i], factor, decay)
+        a = fma(fresh, d, momentum * m[i])
         m[i] = normal(a, tiny)
-        p[i] -= rate * (ahead * a + own * d)
+        p[i] = fma(-rate, fma(momentum, a, d) if nesterov else a, p[i])
 
 
-@kernel(chunks=True, fastmath=EXACT)
+@kernel(chunks=True, fastmath=WRITTEN)
 def adam_loop(begin, end, p, g, m, v, factor, decay, shrink, new, keep, root, eps, step, tiny, least):
     p, g, m, v, c = p[begin:end], g[begin:end], m[begin:end], v[begin:end], p.dtype.type
     factor, decay, shrink, new, keep, fresh = c(factor), c(decay), c(shrink), c(new), c(keep), c(1 - keep)
     root, eps, step, tiny, least = c(root), c(eps), c(step), c(tiny), c(least)
     for i in range(len(p)):
-        d = g[i] * factor + decay * p[i]
-        a = m[i] + (d - m[i]) * new
+        d = slope(g[i], p[i], factor, decay)
+        a = between(m[i], d, new)
         d = normal(d, least)
-        s = v[i] * keep + fresh * (d * d)
+        s = fma(fresh * d, d, v[i] * keep)
         m[i], v[i] = normal(a, tiny), normal(s, tiny)
         p[i] = p[i] * shrink - step * (a / (np.sqrt(s) * root + eps))
 
 
-@kernel(chunks=True, fastmath=EXACT)
+@kernel(chunks=True, fastmath=WRITTEN)
 def amsgrad_loop(begin, end, p, g, m, v, w, factor, decay, shrink, new, keep, root, eps, step, tiny, least):
     p, g, m, v, w, c = p[begin:end], g[begin:end], m[begin:end], v[begin:end], w[begin:end], p.dtype.type
     factor, decay, shrink, new, keep, fresh = c(factor), c(decay), c(shrink), c(new), c(keep), c(1 - keep)
     root, eps, step, tiny, least = c(root), c(eps), c(step), c(tiny), c(least)
     for i in range(len(p)):
-        d = g[i] * factor + decay * p[i]
-        a = m[i] + (d - m[i]) * new
+        d = slope(g[i], p[i], factor, decay)
+        a = between(m[i], d, new)
         d = normal(d, least)
-        s = v[i] * keep + fresh * (d * d)
+        s = fma(fresh * d, d, v[i] * keep)
         top = s if (s > w[i]) | (s != s) else w[i]
         m[i], v[i], w[i] = normal(a, tiny), normal(s, tiny), normal(top, tiny)
         p[i] = p[i] * shrink - step * (a / (np.sqrt(top) * root + eps))
 
 
-@kernel(chunks=True, fastmath=EXACT)
+@kernel(chunks=True, fastmath=WRITTEN)
 def adamax_loop(begin, end, p, g, m, u, factor, decay, new, keep, eps, step, tiny):
     p, g, m, u, c = p[begin:end], g[begin:end], m[begin:end], u[begin:end], p.dtype.type
     factor, decay, new, keep, eps, step, tiny = c(factor), c(decay), c(new), c(keep), c(eps), c(step), c(tiny)
     for i in range(len(p)):
-        d = g[i] * factor + decay * p[i]
-        a = m[i] + (d - m[i]) * new
+        d = slope(g[i], p[i], factor, decay)
+        a = between(m[i], d, new)
         old, now = keep * u[i], abs(d) + eps
         top = old if (old > now) | (old != old) else now
         m[i], u[i] = normal(a, tiny), normal(top, tiny)
         p[i] -= step * (a / top)
 
 
-@kernel(chunks=True, fastmath=EXACT)
+@kernel(chunks=True, fastmath=WRITTEN)
 def nadam_loop(begin, end, p, g, m, v, factor, decay, shrink, new, keep, correction, eps, direct, step, tiny, least):
     p, g, m, v, c = p[begin:end], g[begin:end], m[begin:end], v[begin:end], p.dtype.type
     factor, decay, shrink, new, keep, fresh = c(factor), c(decay), c(shrink), c(new), c(keep), c(1 - keep)
     correction, eps, direct, step, tiny, least = c(correction), c(eps), c(direct), c(step), c(tiny), c(least)
     for i in range(len(p)):
-        d = g[i] * factor + decay * p[i]
-        a = m[i] + (d - m[i]) * new
+        d = slope(g[i], p[i], factor, decay)
+        a = between(m[i], d, new)
         e = normal(d, least)
-        s = v[i] * keep + fresh * (e * e)
+        s = fma(fresh * e, e, v[i] * keep)
         m[i], v[i] = normal(a, tiny), normal(s, tiny)
         root = np.sqrt(s * correction) + eps
-        p[i] = p[i] * shrink - (direct * d + step * a) / root
+        p[i] = p[i] * shrink - direct * (d / root) - step * (a / root)
 
 
-@kernel(chunks=True, fastmath=EXACT)
+@kernel(chunks=True, fastmath=WRITTEN)
 def radam_loop(begin, end, p, g, m, v, factor, decay, shrink, new, keep, eps, step, adaptive, tiny, least):
     p, g, m, v, c = p[begin:end], g[begin:end], m[begin:end], v[begin:end], p.dtype.type
     factor, decay, shrink, new, keep, fresh = c(factor), c(decay), c(shrink), c(new), c(keep), c(1 - keep)
     eps, step, tiny, least = c(eps), c(step), c(tiny), c(least)
     for i in range(len(p)):
-        d = g[i] * factor + decay * p[i]
-        a = m[i] + (d - m[i]) * new
+        d = slope(g[i], p[i], factor, decay)
+        a = between(m[i], d, new)
         d = normal(d, least)
-        s = v[i] * keep + fresh * (d * d)
+        s = fma(fresh * d, d, v[i] * keep)
         m[i], v[i] = normal(a, tiny), normal(s, tiny)
         p[i] = p[i] * shrink - step * (a / (np.sqrt(s) + eps) if adaptive else a)
 
 
-@kernel(chunks=True, fastmath=EXACT)
+@kernel(chunks=True, fastmath=WRITTEN)
 def adagrad_loop(begin, end, p, g, v, factor, decay, rate, eps, least):
     p, g, v, c = p[begin:end], g[begin:end], v[begin:end], p.dtype.type
     factor, decay, rate, eps, least = c(factor), c(decay), c(rate), c(eps), c(least)
     for i in range(len(p)):
-        d = g[i] * factor + decay * p[i]
+        d = slope(g[i], p[i], factor, decay)
         e = normal(d, least)
-        v[i] += e * e
+        v[i] = fma(e, e, v[i])
         p[i] -= rate * (d / (np.sqrt(v[i]) + eps))
 
 
-@kernel(chunks=True, fastmath=EXACT)
+@kernel(chunks=True, fastmath=WRITTEN)
 def adadelta_loop(begin, end, p, g, v, a, factor, decay, keep, eps, rate, tiny, least):
     p, g, v, a, c = p[begin:end], g[begin:end], v[begin:end], a[begin:end], p.dtype.type
     factor, decay, keep, fresh = c(factor), c(decay), c(keep), c(1 - keep)
     eps, rate, tiny, least = c(eps), c(rate), c(tiny), c(least)
     for i in range(len(p)):
-        d = g[i] * factor + decay * p[i]
+        d = slope(g[i], p[i], factor, decay)
         e = normal(d, least)
-        s = v[i] * keep + fresh * (e * e)
+        s = fma(fresh * e, e, v[i] * keep)
         delta = np.sqrt(a[i] + eps) / np.sqrt(s + eps) * d
         e = normal(delta, least)
-        v[i], a[i] = normal(s, tiny), normal(a[i] * keep + fresh * (e * e), tiny)
-        p[i] -= rate * delta
+        v[i], a[i] = normal(s, tiny), normal(fma(fresh * e, e, a[i] * keep), tiny)
+        p[i] = fma(-rate, delta, p[i])
 
 
-@kernel(chunks=True, fastmath=EXACT)
+@kernel(chunks=True, fastmath=WRITTEN)
 def rmsprop_loop(begin, end, p, g, v, factor, decay, keep, eps, rate, tiny, least):
     p, g, v, c = p[begin:end], g[begin:end], v[begin:end], p.dtype.type
     factor, decay, keep, fresh = c(factor), c(decay), c(keep), c(1 - keep)
     eps, rate, tiny, least = c(eps), c(rate), c(tiny), c(least)
     for i in range(len(p)):
-        d = g[i] * factor + decay * p[i]
+        d = slope(g[i], p[i], factor, decay)
         e = normal(d, least)
-        s = v[i] * keep + fresh * (e * e)
+        s = fma(fresh * e, e, v[i] * keep)
         v[i] = normal(s, tiny)
         p[i] -= rate * (d / (np.sqrt(s) + eps))
 
 
-@kernel(chunks=True, fastmath=EXACT)
+@kernel(chunks=True, fastmath=WRITTEN)
 def rmsprop_full_loop(begin, end, p, g, v, a, m, factor, decay, keep, eps, rate, momentum, centered, tiny, least):
     p, g, v, a, m, c = p[begin:end], g[begin:end], v[begin:end], a[begin:end], m[begin:end], p.dtype.type
     factor, decay, keep, fresh = c(factor), c(decay), c(keep), c(1 - keep)
     eps, rate, momentum, tiny, least = c(eps), c(rate), c(momentum), c(tiny), c(least)
     for i in range(len(p)):
-        d = g[i] * factor + decay * p[i]
+        d = slope(g[i], p[i], factor, decay)
         e = normal(d, least)
-        s = v[i] * keep + fresh * (e * e)
-        mean = a[i] + (d - a[i]) * fresh if centered else c(0)
-        b = momentum * m[i] + d / (np.sqrt(s - mean * mean) + eps)
+        s = fma(fresh * e, e, v[i] * keep)
+        mean = between(a[i], d, fresh) if centered else c(0)
+        b = momentum * m[i] + d / (np.sqrt(fma(-mean, mean, s)) + eps)
         v[i], a[i], m[i] = normal(s, tiny), normal(mean, tiny), normal(b, tiny)
-        p[i] -= rate * b
+        p[i] = fma(-rate, b, p[i])
 
 
-@kernel(chunks=True, fastmath=EXACT)
+@kernel(chunks=True, fastmath=WRITTEN)
 def lion_loop(begin, end, p, g, m, factor, shrink, near, far, rate, tiny):
     p, g, m, c = p[begin:end], g[begin:end], m[begin:end], p.dtype.type
     factor, shrink, near, far, rate, tiny = c(factor), c(shrink), c(near), c(far), c(rate), c(tiny)
     for i in range(len(p)):
         d = g[i] * factor
-        u = m[i] + (d - m[i]) * near
-        m[i] = normal(m[i] + (d - m[i]) * far, tiny)
+        u = between(m[i], d, near)
+        m[i] = normal(between(m[i], d, far), tiny)
         step = rate if u > 0 else -rate if u < 0 else u
         p[i] = p[i] * shrink - step
 
 
-@kernel(chunks=True, fastmath=EXACT)
+@kernel(chunks=True, fastmath=WRITTEN)
 def rprop_loop(begin, end, p, g, before, size, factor, less, more, least, most):
     p, g, before, size, c = p[begin:end], g[begin:end], before[begin:end], size[begin:end], p.dtype.type
     factor, less, more, least, most = c(factor), c(less), c(more), c(least), c(most)
@@ -191,12 +207,12 @@ def rprop_loop(begin, end, p, g, before, size, factor, less, more, least, most):
         size[i], before[i] = s, d
 
 
-@kernel(chunks=True, fastmath=EXACT)
+@kernel(chunks=True, fastmath=WRITTEN)
 def asgd_loop(begin, end, p, g, a, factor, decay, shrink, rate, weight):
     p, g, a, c = p[begin:end], g[begin:end], a[begin:end], p.dtype.type
     factor, decay, shrink, rate, weight = c(factor), c(decay), c(shrink), c(rate), c(weight)
     for i in range(len(p)):
-        y = p[i] * shrink - rate * (g[i] * factor + decay * p[i])
+        y = fma(-rate, slope(g[i], p[i], factor, decay), p[i] * shrink)
         a[i] += (y - a[i]) * weight
         p[i] = y
 
@@ -210,26 +226,31 @@ def _store(tiny, *pairs):
         old[...] = np.where(np.abs(new) < tiny, 0, new)
 
 
+def _slope(g, p, factor, decay):
+    """The gradient that is used."""
+    return g * factor + decay * p if decay else g * factor
+
+
 def _sgd(p, g, factor, decay, rate):
-    p -= (rate * (g * factor + decay * p)).astype(p.dtype)
+    p -= (rate * _slope(g, p, factor, decay)).astype(p.dtype)
 
 
 def _momentum(p, g, m, factor, decay, rate, momentum, fresh, nesterov, tiny):
-    d = g * factor + decay * p
+    d = _slope(g, p, factor, decay)
     a = momentum * m + fresh * d
     _store(tiny, (m, a))
     p -= rate * (momentum * a + d if nesterov else a)
 
 
 def _adam(p, g, m, v, factor, decay, shrink, new, keep, root, eps, step, tiny, least):
-    d = g * factor + decay * p
+    d = _slope(g, p, factor, decay)
     a, s = m + (d - m) * new, v * keep + (1 - keep) * np.where(np.abs(d) < least, 0, d) ** 2
     _store(tiny, (m, a), (v, s))
     p[...] = p * shrink - step * (a / (np.sqrt(s) * root + eps))
 
 
 def _amsgrad(p, g, m, v, w, factor, decay, shrink, new, keep, root, eps, step, tiny, least):
-    d = g * factor + decay * p
+    d = _slope(g, p, factor, decay)
     a, s = m + (d - m) * new, v * keep + (1 - keep) * np.where(np.abs(d) < least, 0, d) ** 2
     top = np.maximum(w, s)
     _store(tiny, (m, a), (v, s), (w, top))
@@ -237,34 +258,35 @@ def _amsgrad(p, g, m, v, w, factor, decay, shrink, new, keep, root, eps, step, t
 
 
 def _adamax(p, g, m, u, factor, decay, new, keep, eps, step, tiny):
-    d = g * factor + decay * p
+    d = _slope(g, p, factor, decay)
     a, top = m + (d - m) * new, np.maximum(keep * u, np.abs(d) + eps)
     _store(tiny, (m, a), (u, top))
     p -= step * (a / top)
 
 
 def _nadam(p, g, m, v, factor, decay, shrink, new, keep, correction, eps, direct, step, tiny, least):
-    d = g * factor + decay * p
+    d = _slope(g, p, factor, decay)
     a, s = m + (d - m) * new, v * keep + (1 - keep) * np.where(np.abs(d) < least, 0, d) ** 2
     _store(tiny, (m, a), (v, s))
-    p[...] = p * shrink - (direct * d + step * a) / (np.sqrt(s * correction) + eps)
+    root = np.sqrt(s * correction) + eps
+    p[...] = p * shrink - direct * (d / root) - step * (a / root)
 
 
 def _radam(p, g, m, v, factor, decay, shrink, new, keep, eps, step, adaptive, tiny, least):
-    d = g * factor + decay * p
+    d = _slope(g, p, factor, decay)
     a, s = m + (d - m) * new, v * keep + (1 - keep) * np.where(np.abs(d) < least, 0, d) ** 2
     _store(tiny, (m, a), (v, s))
     p[...] = p * shrink - step * (a / (np.sqrt(s) + eps) if adaptive else a)
 
 
 def _adagrad(p, g, v, factor, decay, rate, eps, least):
-    d = g * factor + decay * p
+    d = _slope(g, p, factor, decay)
     v += np.where(np.abs(d) < least, 0, d) ** 2
     p -= rate * (d / (np.sqrt(v) + eps))
 
 
 def _adadelta(p, g, v, a, factor, decay, keep, eps, rate, tiny, least):
-    d = g * factor + decay * p
+    d = _slope(g, p, factor, decay)
     s = v * keep + (1 - keep) * np.where(np.abs(d) < least, 0, d) ** 2
     delta = np.sqrt(a + eps) / np.sqrt(s + eps) * d
     _store(tiny, (v, s), (a, a * keep + (1 - keep) * np.where(np.abs(delta) < least, 0, delta) ** 2))
@@ -272,14 +294,14 @@ def _adadelta(p, g, v, a, factor, decay, keep, eps, rate, tiny, least):
 
 
 def _rmsprop(p, g, v, factor, decay, keep, eps, rate, tiny, least):
-    d = g * factor + decay * p
+    d = _slope(g, p, factor, decay)
     s = v * keep + (1 - keep) * np.where(np.abs(d) < least, 0, d) ** 2
     _store(tiny, (v, s))
     p -= rate * (d / (np.sqrt(s) + eps))
 
 
 def _rmsprop_full(p, g, v, a, m, factor, decay, keep, eps, rate, momentum, centered, tiny, least):
-    d = g * factor + decay * p
+    d = _slope(g, p, factor, decay)
     s = v * keep + (1 - keep) * np.where(np.abs(d) < least, 0, d) ** 2
     mean = a + (d - a) * (1 - keep) if centered else a * 0
     b = momentum * m + d / (np.sqrt(s - mean * mean) + eps)
@@ -303,7 +325,7 @@ def _rprop(p, g, before, size, factor, less, more, least, most):
 
 
 def _asgd(p, g, a, factor, decay, shrink, rate, weight):
-    y = p * shrink - rate * (g * factor + decay * p)
+    y = p * shrink - rate * _slope(g, p, factor, decay)
     a += (y - a) * weight
     p[...] = y
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import optimizer
-from ._jit import COMPILED, Kernel, Late, choice
+from ._jit import COMPILED, WRITTEN, Kernel, Late, choice
 from ._sizes import CHUNK
 
 entries = Late("_borrowed", "entries")
@@ -36,7 +36,7 @@ def joined(name: str, step: Any) -> Kernel:
     taken = [f"numbers[w, {i}]" + " != 0" * isinstance(v, bool) for i, v in enumerate(step.scalars)]
     scope = {"np": np, "loop": step.loop, "entries": entries, "__name__": __name__}
     exec(compile(SOURCE.format(arrays=arrays, numbers=", ".join(taken)), f"<{name} together>", "exec"), scope)
-    return Kernel(scope["together"], True, {"fastmath": {"contract"}}, f"{name}_together")
+    return Kernel(scope["together"], True, {"fastmath": set(WRITTEN)}, f"{name}_together")
 
 
 def declare(name: str, step: Any) -> None:
