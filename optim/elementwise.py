@@ -71,8 +71,8 @@ class Elementwise(Optimizer):
                 check_gradient(g, p.value, who)
             return lambda: self._one_by_one(group, params, update)
         laid = self._layout(k, group, params)
-        accepted = laid.accepted(gradients, who)
-        return lambda: laid.step(update, accepted)
+        laid.accept(gradients, who)
+        return lambda: laid.step(update)
 
     def _layout(self, k: int, group: dict[str, Any], params: list[Any]) -> Layout:
         """The arrangement of these parameters for one call; made anew if anything has changed."""

@@ -7,7 +7,6 @@ have been stepped equally often.
 
 from __future__ import annotations
 
-from math import prod
 from operator import is_
 from typing import Any
 
@@ -16,7 +15,6 @@ import numpy as np
 from autograd_core import Tensor, tape
 from autograd_core.kernels import together
 
-SHAPE, DTYPE, STRIDES = np.ndarray.shape.__get__, np.ndarray.dtype.__get__, np.ndarray.strides.__get__  # type: ignore
 SMALL = 64  # entries: with fewer, NumPy is quick enough, and nothing waits for a compiler
 
 
@@ -74,11 +72,6 @@ def alone(update: Any, p: Any, gradient: Any, state: dict[str, Any]) -> None:
     tape.mark_all([tape.writes_of(tape.memory(v)) for v in (p.value, *arrays)])
 
 
-def strides_of(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Those of an array whose entries lie in order."""
-    return tuple(itemsize * prod(shape[k + 1 :]) for k in range(len(shape)))
-
-
 class Layout:
     """Parameters with what is remembered of them: parts that go in one call each, by type, and those that go alone."""
 
@@ -90,10 +83,6 @@ class Layout:
         self.alone = [k for k, kind in enumerate(kinds) if not kind or kind in small]
         self.parts = [Part(self, kind, rows, counters) for kind, rows in parts.items() if kind not in small]
         self.arrays = self._arrays(params)
-        self.places = list(map(id, self.arrays))
-        values = [p.value for p in params]
-        self.shapes, self.dtypes = [v.shape for v in values], [v.dtype for v in values]
-        self.strides = [strides_of(v.shape, v.itemsize) for v in values]
 
     def _arrays(self, params: list[Any]) -> list[Any]:
         """All arrays: the parameters, then for each what is remembered of it."""
@@ -116,26 +105,26 @@ class Layout:
         if self.names != names or len(params) != len(self.params) or not all(map(is_, params, self.params)):
             return False
         try:
-            return list(map(id, self._arrays(params))) == self.places
+            return all(map(is_, self._arrays(params), self.arrays))
         except (KeyError, AttributeError):
             return False
 
-    def accepted(self, gradients: list[Any], who: str) -> list[np.ndarray]:
-        """Gradients whose entries lie in order, as a part wants them; raises if they do not fit."""
-        try:
-            if [*map(SHAPE, gradients)] == self.shapes and [*map(DTYPE, gradients)] == self.dtypes:
-                if [*map(STRIDES, gradients)] == self.strides:
-                    return gradients
-        except TypeError:
-            pass  # one is no array: the check says what it is
+    def accept(self, gradients: list[Any], who: str) -> None:
+        """Enter the gradients, in copies whose entries lie in order where they do not; raises if one does not fit."""
+        for k in self.alone:
+            check_gradient(gradients[k], self.params[k].value, who)
+        if all([part.accepts(gradients) for part in self.parts]):
+            return
         for p, g in zip(self.params, gradients):
             check_gradient(g, p.value, who)
-        return [np.ascontiguousarray(g).reshape(g.shape) for g in gradients]
-
-    def step(self, update: Any, gradients: list[np.ndarray]) -> None:
-        """One step of all parameters."""
+        ordered = [np.ascontiguousarray(g) for g in gradients]
         for part in self.parts:
-            part.step(update, gradients)
+            part.accepts(ordered)
+
+    def step(self, update: Any) -> None:
+        """One step of all parameters, by the gradients that were accepted."""
+        for part in self.parts:
+            part.step(update)
         for k in self.alone:
             p = self.params[k]
             (alone if p.value.dtype.kind == "f" else single)(update, p, p.leaf.grad, self.state.get(p, {}))
@@ -160,25 +149,31 @@ class Part:
         self.starts = together.starts_of(wide)
         self.records = np.array([[id(v), 0, *(id(h[n]) for n in self.slots)] for v, h in zip(self.values, self.held)])
         self.which = self.zeros = np.zeros(len(rows), np.int64)
+        self.given: list[np.ndarray] = []
 
-    def step(self, update: Any, gradients: list[np.ndarray]) -> None:
+    def accepts(self, gradients: list[Any]) -> bool:
+        """Enter the gradients, and hold them until the step; whether they are like the parameters."""
+        self.given = gradients if self.all else [gradients[k] for k in self.rows]
+        self.records[:, 1] = list(map(id, self.given))
+        return together.fit(id(self.records), *self.records.shape)
+
+    def step(self, update: Any) -> None:
         """One step of all."""
-        given = gradients if self.all else [gradients[k] for k in self.rows]
-        self.records[:, 1] = list(map(id, given))
-        kernel, keys, numbers = self._numbers(update, given)
+        kernel, keys, numbers = self._numbers(update)
         columns = [0, 1, *(2 + self.slots.index(key) for key in keys)]
         usual = len(columns) == self.records.shape[1] and columns == sorted(columns)
         records = self.records if usual else np.ascontiguousarray(self.records[:, columns])
         which = self.which if len(numbers) > 1 else self.zeros
         together.run(kernel, self.kind, self.starts, records, which, numbers)
         tape.mark_all(self.writes)
+        self.given = []
 
-    def _numbers(self, update: Any, given: list[np.ndarray]) -> tuple[Any, list[str], np.ndarray]:
+    def _numbers(self, update: Any) -> tuple[Any, list[str], np.ndarray]:
         """What the rule says: the kernel, what it takes, and a row of numbers for each kind of history."""
         counters = self.counters
-        alike = counters.shape[1] == 0 or bool((counters == counters[0]).all())
+        alike = counters.tobytes() == counters[0].tobytes() * len(counters)
         leaders = [0] if alike else self._kinds()
-        found = [self._asked(update, k, given[k]) for k in leaders]
+        found = [self._asked(update, k, self.given[k]) for k in leaders]
         if "step" in self.counted and "step" not in update.keys:
             counters[leaders, self.counted.index("step")] += 1
         if alike:

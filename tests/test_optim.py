@@ -3,6 +3,7 @@
 import copy
 import pickle
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
@@ -378,6 +379,30 @@ def test_no_step_after_the_first_takes_memory(name):
     finally:
         tracemalloc.stop()
     assert now - before < 5_000 and peak - before < 50_000
+
+
+@pytest.mark.parametrize("name", STEPPED)
+def test_gradients_are_let_go_after_a_step(name):
+    params, o = pair(name)
+    o.step()
+    held = [weakref.ref(p.grad.value) for p in params]
+    o.zero_grad()
+    assert not any(a() is not None for a in held)
+
+
+def test_gradients_of_any_layout_and_class_are_taken():
+    a, b = [leaf(30, 20), leaf(1, 50), leaf(4)], [leaf(30, 20), leaf(1, 50), leaf(4)]
+    one, other = optim.Adam(a), optim.Adam(b)
+    wide = np.zeros((3, 50))
+    wide[::2] = b[1].grad.numpy()
+    for _ in range(3):
+        b[0].leaf.grad.value = np.asfortranarray(a[0].grad.numpy())
+        b[1].leaf.grad.value = wide[:1]
+        b[2].leaf.grad.value = a[2].grad.numpy().view(np.memmap)
+        one.step()
+        other.step()
+    for p, q in zip(a, b):
+        np.testing.assert_array_equal(p.detach().numpy(), q.detach().numpy())
 
 
 @pytest.mark.parametrize("name", LEAN)

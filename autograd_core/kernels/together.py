@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from . import optimizer
-from ._jit import COMPILED, WRITTEN, Kernel, Late, choice
+from ._jit import COMPILED, WRITTEN, Kernel, Late, choice, kernel
+from ._products import HEAD
 from ._sizes import CHUNK
 
-entries = Late("_borrowed", "entries")
+entries, word = Late("_borrowed", "entries"), Late("_pack", "word")
 GRAIN = CHUNK // 4
 ZEROS = {c: np.dtype(c).type(0) for c in "fd"}
 
@@ -82,6 +83,23 @@ def starts_of(sizes: Any) -> np.ndarray:
 def run(step: Any, char: str, starts: np.ndarray, records: np.ndarray, which: np.ndarray, numbers: np.ndarray) -> None:
     """Do a step for all parameters of a type."""
     step.together(starts[-1], GRAIN, ZEROS[char], starts, records, which, numbers)
+
+
+@kernel(numbers="iii")
+def fit(records, count, width):
+    """Whether the second array in each row of records is of the class, type, shape and strides of the first."""
+    table = word(records, HEAD)
+    for k in range(count):
+        p, g = word(table, k * width), word(table, k * width + 1)
+        axes = word(p, HEAD + 1) & 0xFFFFFFFF
+        same = word(p, HEAD - 1) == word(g, HEAD - 1) and word(p, HEAD + 5) == word(g, HEAD + 5)
+        if not same or word(g, HEAD + 1) & 0xFFFFFFFF != axes:
+            return False
+        for i in range(axes):
+            for lengths in range(HEAD + 2, HEAD + 4):
+                if word(word(p, lengths), i) != word(word(g, lengths), i):
+                    return False
+    return True
 
 
 def usual(a: np.ndarray) -> bool:
