@@ -1,5 +1,6 @@
 """`optim.minimize` reaches known minima by every method, says why it stops, and refuses what makes no sense."""
 
+import copy
 import re
 from pathlib import Path
 
@@ -223,6 +224,16 @@ def test_counts_callbacks_and_limits():
         assert not few.success and "evaluations" in few.message
 
 
+def test_results_and_arguments_are_taken_in_scipys_way():
+    found = optim.minimize(lambda x, a: ((x - a) ** 2).sum(), np.zeros(3), args=2.0)
+    np.testing.assert_allclose(found["x"], 2)
+    assert found.jac is found.grad and copy.deepcopy(found).fun == found["fun"]
+    fit = optim.least_squares(lambda x, a: x - a, np.zeros(3), args=np.arange(3.0))
+    assert fit.fun is fit.residuals and fit.jac.shape == (3, 3) and fit.optimality == fit.grad_norm
+    with pytest.raises(AttributeError, match="has no 'hess_inv'; it has x, value"):
+        found["hess_inv"]
+
+
 def test_a_function_without_a_minimum():
     found = optim.minimize(lambda x: -(x**3), 1.0)
     assert not found.success and "without bound" in found.message
@@ -262,6 +273,12 @@ def test_it_says_what_was_found():
         (ValueError, "did you mean 'history'", lambda: optim.minimize(quadratic, [1.0, 1], "l-bfgs", histroy=3)),
         (ValueError, "no option", lambda: optim.minimize(quadratic, [1.0, 1], "bfgs", radius=3)),
         (ValueError, "did you mean 'wolfe'", lambda: optim.minimize(quadratic, [1.0, 1], line_search="wolf")),
+        (ValueError, "derivatives are computed here", lambda: optim.minimize(quadratic, [1.0, 1], jac=True)),
+        (ValueError, "here it is tol", lambda: optim.minimize(quadratic, [1.0, 1], gtol=1e-3)),
+        (ValueError, "an argument of its own", lambda: optim.minimize(quadratic, [1.0, 1], options={"gtol": 1e-3})),
+        (ValueError, "equal= for h", lambda: optim.minimize(quadratic, [1.0, 1], constraints=[])),
+        (ValueError, "max_iterations", lambda: optim.least_squares(lambda x: x, [1.0, 1], max_nfev=3)),
+        (ValueError, "no option is called 'loss'", lambda: optim.least_squares(lambda x: x, [1.0, 1], loss="huber")),
         (ValueError, "0 < c1 < c2", lambda: optim.minimize(quadratic, [1.0, 1], c1=0.95)),
         (ValueError, "tol must be", lambda: optim.minimize(quadratic, [1.0, 1], tol=-1)),
         (ValueError, "max_iterations must be", lambda: optim.minimize(quadratic, [1.0, 1], max_iterations=0)),

@@ -11,7 +11,7 @@ from .bounds import box
 from .descent import EPS
 from .gauss_newton import GaussNewton
 from .levenberg import Levenberg, norms
-from .minimize import checked_settings, named
+from .minimize import checked_settings, named, refuse_elsewhere
 from .objectives import Residuals
 from .results import LeastSquaresResult, gather
 
@@ -29,6 +29,7 @@ def least_squares(
     callback: Callable | None = None,
     args: tuple = (),
     radius: float = 10.0,
+    **options: Any,
 ) -> LeastSquaresResult:
     """The x with the least sum of squares of residuals(x), near x0: a number, an array, a tensor or a tree of these.
 
@@ -37,6 +38,9 @@ def least_squares(
     units of the size of x0.  The result has the covariance of the parameters, for residuals whose errors are independent
     and of one variance, and their standard errors.
     """
+    refuse_elsewhere("least_squares", options)
+    for key in options:
+        named(key, ("method", "bounds", "tol", "callback", "args", "radius"), "least_squares", "option")
     problem = Residuals(residuals, x0, args)
     limits = box(bounds, problem.form)
     settings = checked_settings("least_squares", tol, max_iterations, max_evaluations, callback)

@@ -17,7 +17,7 @@ from .lagrange import under_constraints
 from .limited import Limited
 from .lines import SEARCHES
 from .newton import Newton
-from .objectives import Objective
+from .objectives import Objective, several
 from .results import Result
 from .steepest import Steepest
 from .trust import TrustRegion
@@ -32,6 +32,12 @@ METHODS = {
     "steepest": (Steepest, ()),
 }
 SEARCH_OPTIONS = ("line_search", "c1", "c2")
+ELSEWHERE = dict.fromkeys(("jac", "hess", "hessp"), "derivatives are computed here, exactly: leave it out")
+ELSEWHERE |= dict.fromkeys(("gtol", "ftol", "xtol"), "here it is tol, how small the gradient becomes")
+ELSEWHERE |= dict.fromkeys(("maxiter", "max_nfev", "maxfun"), "here they are max_iterations and max_evaluations")
+ELSEWHERE |= {"options": "each option is an argument of its own here, as in tol=1e-6, max_iterations=100"}
+ELSEWHERE |= {"constraints": "here they are functions, equal= for h(x) = 0 and below= for g(x) <= 0"}
+ELSEWHERE |= {"kwargs": "pass further arguments as args, or in a lambda"}
 
 
 def minimize(
@@ -65,7 +71,7 @@ def minimize(
         def solve(g: Callable, x: Any, tol: float) -> Result:
             return minimize(g, x, method, bounds, tol, max_iterations, max_evaluations, callback, **options)
 
-        return under_constraints(solve, f, x0, args, equal, below, settings)
+        return under_constraints(solve, f, x0, several(args), equal, below, settings)
     objective = Objective(f, x0, args)
     limits = box(bounds, objective.form)
     name = chosen_method(method, limits, objective.form.size)
@@ -95,6 +101,13 @@ def named(name: Any, known: Any, who: str, what: str) -> str:
     raise ValueError(f"{who}: no {what} is called {name!r}; {hint}there are {', '.join(map(repr, known))}")
 
 
+def refuse_elsewhere(who: str, options: dict[str, Any]) -> None:
+    """Raise for what SciPy calls otherwise, with the name that it has here."""
+    for key in options:
+        if key in ELSEWHERE:
+            raise ValueError(f"{who}: no option is called {key!r}; {ELSEWHERE[key]}")
+
+
 def chosen_method(method: str | None, limits: Box, size: int) -> str:
     """The method asked for, or one that suits."""
     if method is None:
@@ -108,6 +121,7 @@ def chosen_method(method: str | None, limits: Box, size: int) -> str:
 def check_options(name: str, options: dict[str, Any]) -> None:
     """Raise if an option is unknown, or not for this method."""
     allowed = [*METHODS[name][1], *(SEARCH_OPTIONS if name != "trust-ncg" else ())]
+    refuse_elsewhere(f"minimize with {name}", options)
     for key in options:
         named(key, allowed, f"minimize with {name}", "option")
     if "line_search" in options:

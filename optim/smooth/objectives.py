@@ -17,6 +17,11 @@ from .forms import Form
 PLAIN = (int, float, np.number, np.ndarray)
 
 
+def several(args: Any) -> tuple:
+    """Further arguments; one that is no tuple is the only one, as SciPy has it."""
+    return args if isinstance(args, tuple) else (args,)
+
+
 class Objective:
     """A function of a tree with one number as its result, as a function of a vector."""
 
@@ -24,7 +29,7 @@ class Objective:
         if not callable(f):
             raise TypeError(f"{who}: the first argument is the function, got {type(f).__name__}")
         self.who, self.form, self.nfev, self.njev, self.nhev = who, Form(x0, who), 0, 0, 0
-        self.f, self.args = f, args
+        self.f, self.args = f, several(args)
         self._both = ag.value_and_grad(self._scalar)
 
     def _scalar(self, x: Any) -> Any:
@@ -81,7 +86,7 @@ class Residuals:
     def __init__(self, f: Callable, x0: Any, args: tuple = (), who: str = "least_squares"):
         if not callable(f):
             raise TypeError(f"{who}: the first argument is the function of residuals, got {type(f).__name__}")
-        self.who, self.form, self.f, self.args = who, Form(x0, who), f, args
+        self.who, self.form, self.f, self.args = who, Form(x0, who), f, several(args)
         self.nfev, self.njev, self.nhev = 0, 0, 0
 
     def _row(self, x: Any) -> Any:

@@ -39,7 +39,7 @@ class Result:
     nhev: int
 
     @property
-    def fun(self) -> float:
+    def fun(self) -> Any:
         """The value, under SciPy's name."""
         return self.value
 
@@ -47,6 +47,15 @@ class Result:
     def nit(self) -> int:
         """The iterations, under SciPy's name."""
         return self.iterations
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "jac":  # SciPy's name of the gradient; a fit has its Jacobian there
+            return self.grad
+        raise AttributeError(f"{type(self).__name__} has no {name!r}; it has {', '.join(f.name for f in fields(self))}")
+
+    def __getitem__(self, name: str) -> Any:
+        """SciPy's results are dicts, too."""
+        return getattr(self, name)
 
     @property
     def evaluations(self) -> dict[str, int]:
@@ -70,9 +79,19 @@ class LeastSquaresResult(Result):
     active: Any
 
     @property
+    def fun(self) -> Any:
+        """The residuals, under SciPy's name."""
+        return self.residuals
+
+    @property
     def cost(self) -> float:
         """Half the sum of squares, under SciPy's name."""
         return self.value
+
+    @property
+    def optimality(self) -> float:
+        """The size of the gradient, under SciPy's name."""
+        return self.grad_norm
 
 
 @dataclass(kw_only=True, repr=False)
