@@ -14,6 +14,7 @@ import autograd_core as ag
 import nn
 import optim
 
+from . import optimizers
 from .rows import Row
 
 try:
@@ -102,6 +103,7 @@ def rows() -> Iterator[Row]:
             yield Row(
                 "training step", name, way, Side(OURS, model, way), Side(THEIRS, model, "eager") if THEIRS else None
             )
+    yield from optimizers.rows()
 
 
 class Side:

@@ -32,9 +32,10 @@ def slope(g, p, factor, decay):
 
 
 @inline
-def between(a, b, share):
-    """a and its way to b, so that a share of 1 is b."""
-    return fma(share, b - a, a) if share < 0.5 else fma(share - type(share)(1), b - a, b)
+def between(a, b, share, tiny):
+    """a and a share of the way to b, unless that is subnormal, as near b it would be for ever; all of the way is b."""
+    way = normal(b - a, tiny / share)
+    return fma(share, way, a) if share < 0.5 else fma(share - type(share)(1), way, b)
 
 
 @kernel(chunks=True, fastmath=WRITTEN)
@@ -63,7 +64,7 @@ def adam_loop(begin, end, p, g, m, v, factor, decay, shrink, new, keep, root, ep
     root, eps, step, tiny, least = c(root), c(eps), c(step), c(tiny), c(least)
     for i in range(len(p)):
         d = slope(g[i], p[i], factor, decay)
-        a = between(m[i], d, new)
+        a = between(m[i], d, new, tiny)
         d = normal(d, least)
         s = fma(fresh * d, d, v[i] * keep)
         m[i], v[i] = normal(a, tiny), normal(s, tiny)
@@ -77,7 +78,7 @@ def amsgrad_loop(begin, end, p, g, m, v, w, factor, decay, shrink, new, keep, ro
     root, eps, step, tiny, least = c(root), c(eps), c(step), c(tiny), c(least)
     for i in range(len(p)):
         d = slope(g[i], p[i], factor, decay)
-        a = between(m[i], d, new)
+        a = between(m[i], d, new, tiny)
         d = normal(d, least)
         s = fma(fresh * d, d, v[i] * keep)
         top = s if (s > w[i]) | (s != s) else w[i]
@@ -91,7 +92,7 @@ def adamax_loop(begin, end, p, g, m, u, factor, decay, new, keep, eps, step, tin
     factor, decay, new, keep, eps, step, tiny = c(factor), c(decay), c(new), c(keep), c(eps), c(step), c(tiny)
     for i in range(len(p)):
         d = slope(g[i], p[i], factor, decay)
-        a = between(m[i], d, new)
+        a = between(m[i], d, new, tiny)
         old, now = keep * u[i], abs(d) + eps
         top = old if (old > now) | (old != old) else now
         m[i], u[i] = normal(a, tiny), normal(top, tiny)
@@ -105,7 +106,7 @@ def nadam_loop(begin, end, p, g, m, v, factor, decay, shrink, new, keep, correct
     correction, eps, direct, step, tiny, least = c(correction), c(eps), c(direct), c(step), c(tiny), c(least)
     for i in range(len(p)):
         d = slope(g[i], p[i], factor, decay)
-        a = between(m[i], d, new)
+        a = between(m[i], d, new, tiny)
         e = normal(d, least)
         s = fma(fresh * e, e, v[i] * keep)
         m[i], v[i] = normal(a, tiny), normal(s, tiny)
@@ -120,7 +121,7 @@ def radam_loop(begin, end, p, g, m, v, factor, decay, shrink, new, keep, eps, st
     eps, step, tiny, least = c(eps), c(step), c(tiny), c(least)
     for i in range(len(p)):
         d = slope(g[i], p[i], factor, decay)
-        a = between(m[i], d, new)
+        a = between(m[i], d, new, tiny)
         d = normal(d, least)
         s = fma(fresh * d, d, v[i] * keep)
         m[i], v[i] = normal(a, tiny), normal(s, tiny)
@@ -175,7 +176,7 @@ def rmsprop_full_loop(begin, end, p, g, v, a, m, factor, decay, keep, eps, rate,
         d = slope(g[i], p[i], factor, decay)
         e = normal(d, least)
         s = fma(fresh * e, e, v[i] * keep)
-        mean = between(a[i], d, fresh) if centered else c(0)
+        mean = between(a[i], d, fresh, tiny) if centered else c(0)
         b = momentum * m[i] + d / (np.sqrt(fma(-mean, mean, s)) + eps)
         v[i], a[i], m[i] = normal(s, tiny), normal(mean, tiny), normal(b, tiny)
         p[i] = fma(-rate, b, p[i])
@@ -187,8 +188,8 @@ def lion_loop(begin, end, p, g, m, factor, shrink, near, far, rate, tiny):
     factor, shrink, near, far, rate, tiny = c(factor), c(shrink), c(near), c(far), c(rate), c(tiny)
     for i in range(len(p)):
         d = g[i] * factor
-        u = between(m[i], d, near)
-        m[i] = normal(between(m[i], d, far), tiny)
+        u = between(m[i], d, near, tiny)
+        m[i] = normal(between(m[i], d, far, tiny), tiny)
         step = rate if u > 0 else -rate if u < 0 else u
         p[i] = p[i] * shrink - step
 
