@@ -3,6 +3,7 @@
 The functions on tensors (`ag.tanh`, `ag.matmul`, ...) come from the tables in `ops`; everything else is imported here.
 """
 
+import importlib
 from math import e, inf, nan, pi
 
 from . import attributes, random, testing
@@ -33,10 +34,24 @@ for _name, _function in PUBLIC.items():
     if globals().get(_name) is _function and _function.__module__ != __name__:  # where pickle looks for it
         _function.__module__, _function.__qualname__ = __name__, _name
 
-_INTERNAL = {"NAMESPACES", "PUBLIC", "attributes"}
+# The laboratory is imported when first asked for: where its names come from.  A module stands for itself.
+_LATER = dict.fromkeys(("compare", "draw", "lab", "numeric", "wengert"), "lab")
+
+
+def __getattr__(name: str) -> object:
+    """A name of the laboratory."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_LATER[name]}")
+    return globals().setdefault(name, getattr(module, name, module))
+
+
+_INTERNAL = {"NAMESPACES", "PUBLIC", "attributes", "importlib"}
 _SHOWN = {"fft", "linalg", "random", "special", "testing"}  # of the modules
 __all__ = sorted(
-    name
-    for name, value in globals().items()
-    if not name.startswith("_") and name not in _INTERNAL and (name in _SHOWN or not hasattr(value, "__spec__"))
+    set(_LATER).union(
+        name
+        for name, value in globals().items()
+        if not name.startswith("_") and name not in _INTERNAL and (name in _SHOWN or not hasattr(value, "__spec__"))
+    )
 )

@@ -17,12 +17,16 @@ from .vmap import Batched
 
 
 class Dual(Traced):
-    """A dual number: a value and its tangent, at the level of the `jvp` that made it."""
+    """A dual number x + t ε with ε² = 0: a value and its tangent, for every operation of the library.
+
+    f(Dual(x, t)) is f(x) + f'(x) t ε.  Numbers beside it have no tangent; a Dual of Duals has second derivatives.  Those of
+    `jvp` are at its level; one of yours stands just above what it is made of, and below what transforms make later.
+    """
 
     __slots__ = ("primal", "tangent", "level")
 
-    def __init__(self, x: Any, t: Any, level: int = 1):
-        self.primal, self.tangent, self.level = x, t, level
+    def __init__(self, x: Any, t: Any = 0.0, level: float | None = None):
+        self.primal, self.tangent, self.level = (x, t, level) if level is not None else _number(x, t)
 
     shape = property(lambda self: self.primal.shape)
     dtype = property(lambda self: self.primal.dtype)
@@ -82,7 +86,23 @@ class Dual(Traced):
         return memory(self.primal)
 
     def __repr__(self):
-        return f"Dual({self.primal!r}, {self.tangent!r})"
+        plain = lambda v: v.item() if type(v) is Tensor and v.ndim == 0 and not v.requires_grad else v
+        return f"Dual({plain(self.primal)!r}, {plain(self.tangent)!r})"
+
+
+def _number(x: Any, t: Any) -> tuple:
+    """The parts of a dual number of the user's, and its level."""
+    x, t = (v if isinstance(v, Traced) else at(np.array(v)) for v in (x, t))
+    if x.dtype.kind not in "fc":
+        x = x.astype(np.float64)
+    if x.dtype.kind != "c" == t.dtype.kind:
+        raise TypeError("Dual: the tangent is complex and the value real; give the value as a complex number")
+    t = t if t.dtype == x.dtype else t.astype(x.dtype)
+    if t.ndim and t.shape != x.shape:
+        raise ValueError(f"Dual: the tangent has shape {t.shape}, needed is that of the value, {x.shape}, or one number")
+    t = t if t.ndim == x.ndim else REGISTRY["broadcast_to"].call(t, shape=x.shape)
+    below = max(2 * state.depth, x.level, t.level)
+    return x, t, (below + 2 * state.depth + 1) / 2
 
 
 def blank(like: Any, shape: tuple, dtype: np.dtype) -> Any:

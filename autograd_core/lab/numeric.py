@@ -1,0 +1,367 @@
+"""Differences: derivatives of any function from its values alone, each with a step chosen for it and an error that it states.
+
+`grad`, `jacobian` and `hessian` are called as those of the library are, and return an `Estimate` instead.  What they
+cost grows with the number of inputs, and what they give has half of the digits: they are for checks, not for training.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import require_callable
+from ..functional import array_form, chosen_arguments, differentiable, outward
+from ..functional import grad as tape_gradient
+from ..op import Traced
+from ..tape import no_grad
+from ..tensor import at
+from ..tree import flatten
+from .table import Table, optional
+
+EPSILON = float(np.finfo(np.float64).eps)
+TINY = 2.0**-66  # the step in the imaginary direction, where nothing is subtracted
+
+
+class Scheme(NamedTuple):
+    """A derivative as a sum of weights times f(x + offset * h), divided by h, which is off by a multiple of h**order."""
+
+    offsets: tuple[complex, ...]
+    weights: tuple[float, ...]
+    order: int
+
+
+SCHEMES = {
+    "forward": Scheme((0, 1), (-1, 1), 1),
+    "backward": Scheme((-1, 0), (-1, 1), 1),
+    "central": Scheme((-1, 1), (-1 / 2, 1 / 2), 2),
+    "richardson": Scheme((-2, -1, 1, 2), (1 / 12, -8 / 12, 8 / 12, -1 / 12), 4),  # (4 central(h) - central(2h)) / 3
+    "complex": Scheme((1j,), (1,), 2),
+}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A derivative by differences: its value and its error, in the form of what was asked for, and what it took."""
+
+    value: Any
+    error: Any
+    steps: np.ndarray  # for each entry of the arguments
+    evaluations: int
+    method: str
+
+    def agrees(self, other: Any) -> bool:
+        """Whether another derivative of the same form is nowhere further away than the stated error."""
+        leaves = [flatten(tree)[0] for tree in (self.value, self.error, other)]
+        return all(bool(np.all(np.abs(_plain(v) - _plain(o)) <= _plain(e))) for v, e, o in zip(*leaves))
+
+
+def grad(f: Callable, argnums: int | Sequence[int] = 0, method: str = "richardson", step: float | None = None) -> Any:
+    """A function that returns an estimate of the gradient of f, by differences of a method and a step of your choice."""
+    return _transform(f, argnums, method, step, "numeric.grad", _first, scalar=True)
+
+
+def jacobian(
+    f: Callable, argnums: int | Sequence[int] = 0, method: str = "richardson", step: float | None = None
+) -> Any:
+    """A function that returns an estimate of f's derivative, of shape result + argument."""
+    return _transform(f, argnums, method, step, "numeric.jacobian", _first)
+
+
+def hessian(f: Callable, argnums: int = 0, method: str = "richardson", step: float | None = None) -> Any:
+    """A function that returns an estimate of the matrix of second derivatives of f by one argument."""
+    if not isinstance(argnums, int):
+        raise TypeError(f"numeric.hessian: argnums must be one number, got {argnums!r}; put the arguments in one array")
+    return _transform(f, argnums, method, step, "numeric.hessian", _second, scalar=True)
+
+
+def _transform(f: Callable, argnums: Any, method: str, step: Any, who: str, run: Callable, scalar: bool = False) -> Any:
+    require_callable(f, who)
+    if method not in SCHEMES:
+        raise ValueError(f"{who}: method must be one of {', '.join(SCHEMES)}, got {method!r}")
+    if step is not None and not (np.isrealobj(step) and step > 0):
+        raise ValueError(f"{who}: step must be a positive number or None, got {step!r}")
+
+    def call(*args: Any, **options: Any) -> Estimate:
+        numbers, put = chosen_arguments(args, argnums, who)
+        chosen = tuple(args[n] for n in numbers)
+        flat = Flat(lambda *xs: f(*put(xs), **options), chosen, who, scalar)
+        value, error, steps = run(flat, method, step)
+        whole = isinstance(argnums, int)
+        rows, build = flat.rows(square=run is _second, whole=whole)
+        form = lambda matrix: flat.form(matrix, rows, build, whole)
+        return Estimate(form(value), form(error), steps, flat.evaluations, method)
+
+    return call
+
+
+# --- a function of many things as one of a vector ---------------------------------------------------------------------
+
+
+class Flat:
+    """A function of trees as one of a vector, which remembers what it was evaluated at."""
+
+    def __init__(self, f: Callable, arguments: tuple, who: str, scalar: bool):
+        self.f, self.who, self.scalar = f, who, scalar
+        self.given, self.rebuild = flatten(arguments)
+        arrays = [_plain(differentiable(x, who, f"leaf {k} of the arguments")) for k, x in enumerate(self.given)]
+        if any(a.dtype.kind == "c" for a in arrays):
+            raise TypeError(f"{who}: differences are by real numbers, and an argument is complex; give its parts")
+        self.shapes = [a.shape for a in arrays]
+        self.x = np.concatenate([a.ravel().astype(np.float64) for a in arrays]) if arrays else np.zeros(0)
+        self.known: dict[bytes, np.ndarray] = {}
+        self.shaken: np.ndarray | None = None
+        self.epsilon, self.evaluations, self.results = EPSILON, 0, self.x[:0]
+        self.y = self(self.x)
+        self.result_shapes = [np.shape(r) for r in self.results]
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        key = x.tobytes()
+        if key not in self.known:
+            self.known[key] = self.evaluated(x)
+        return self.known[key]
+
+    def evaluated(self, x: np.ndarray) -> np.ndarray:
+        """All results as one vector."""
+        self.evaluations += 1
+        ends = np.cumsum([math.prod(s) for s in self.shapes])[:-1]
+        parts = [at(part.reshape(s).copy()) for part, s in zip(np.split(x, ends), self.shapes)]
+        with no_grad(), np.errstate(all="ignore"):
+            leaves, self.build = flatten(self.called(parts))
+        self.results = [_plain(y) for y in leaves]
+        self._check(x)
+        return np.concatenate([r.ravel() for r in self.results])
+
+    def noise(self) -> np.ndarray:
+        """How far rounding inside the function moves its results: what they change by where the arguments hardly do."""
+        if self.shaken is None:
+            moved = [self(self.x * (1 + k * EPSILON)) - self.y for k in (1, 2, 3)]
+            self.shaken = np.max(np.abs(moved), axis=0)
+        return self.shaken
+
+    def called(self, parts: list) -> Any:
+        """The result on what stands for the arguments."""
+        try:
+            return self.f(*self.rebuild(parts))
+        except TypeError as error:
+            if not any(part.dtype.kind == "c" for part in parts):
+                raise
+            raise TypeError(f"{self.who}: complex steps do not suit the function: {error}") from error
+
+    def _check(self, x: np.ndarray) -> None:
+        if self.scalar and [r.shape for r in self.results] != [()]:
+            raise ValueError(
+                f"{self.who}: the function must return one number, got shapes {[r.shape for r in self.results]}; use "
+                "numeric.jacobian, or reduce it (sum, mean)"
+            )
+        if x.dtype.kind == "c" and any(r.dtype.kind != "c" for r in self.results):
+            raise ValueError(
+                f"{self.who}: complex steps need a function that is analytic, and this one returns real numbers for "
+                'complex arguments (abs, real, a comparison?); take method="richardson"'
+            )
+        narrow = [float(np.finfo(r.dtype).eps) for r in self.results if r.dtype.kind in "fc"]
+        self.epsilon = max([EPSILON, *narrow])
+
+    def rows(self, square: bool, whole: bool) -> tuple[list[tuple], Callable]:
+        """The shapes of what the rows of a matrix of derivatives are of, results or arguments, and their tree."""
+        if not square:
+            return self.result_shapes, self.build
+        return self.shapes, lambda trees: self.rebuild(trees)[0] if whole else self.rebuild(trees)
+
+    def form(self, matrix: np.ndarray, rows: list[tuple], build: Callable, whole: bool) -> Any:
+        """A matrix whose columns are entries of the arguments as trees of both; `whole`: by the one argument itself."""
+        ends = lambda shapes: np.cumsum([math.prod(s) for s in shapes])[:-1]
+        trees = []
+        for shape, block in zip(rows, np.split(matrix, ends(rows))):
+            columns = np.split(block, ends(self.shapes), axis=1)
+            blocks = [c.reshape(shape + s) for c, s in zip(columns, self.shapes)]
+            leaves = [outward(b, g if not b.ndim else array_form(g), 0) for b, g in zip(blocks, self.given)]
+            trees.append(self.rebuild(leaves)[0] if whole else self.rebuild(leaves))
+        return build(trees)
+
+
+def _plain(x: Any) -> np.ndarray:
+    """The array behind a value."""
+    if isinstance(x, Traced):
+        if x.level:
+            raise TypeError("numeric: differences are of plain values; inside jvp, vmap and the like they would be lost")
+        x = x.innermost()
+    return np.asarray(x)
+
+
+# --- differences -----------------------------------------------------------------------------------------------------
+
+
+def _first(flat: Flat, method: str, step: float | None) -> tuple:
+    """First derivatives, their errors, and the steps taken."""
+    columns = [_derivative(flat, (j,), method, step) for j in range(len(flat.x))]
+    values, errors, steps = zip(*columns) if columns else ((), (), ())
+    stack = lambda parts: np.stack(parts, axis=1) if parts else np.zeros((len(flat.y), 0))
+    return stack(values), stack(errors), np.array(steps)
+
+
+def _second(flat: Flat, method: str, step: float | None) -> tuple:
+    """Second derivatives, their errors, and the steps taken along the diagonal."""
+    n = len(flat.x)
+    values, errors, steps = np.zeros((n, n)), np.zeros((n, n)), np.zeros(n)
+    for i, j in itertools.combinations_with_replacement(range(n), 2):
+        value, error, h = _derivative(flat, (i, j), method, step)
+        values[i, j] = values[j, i] = value[0]
+        errors[i, j] = errors[j, i] = error[0]
+        steps[i] = h if i == j else steps[i]
+    return values, errors, steps
+
+
+def _derivative(flat: Flat, along: tuple[int, ...], method: str, step: float | None) -> tuple:
+    """The derivative along one entry or two; the step is the one of the least error, found by going towards it."""
+    stencil = Stencil(method, along)
+    if method == "complex" and len(along) == 1:
+        return _imaginary(flat, stencil, step or TINY)
+    scale = max(1.0, *(abs(flat.x[j]) for j in along))
+    h = step or scale * _power_of_two(flat.epsilon ** (1 / (stencil.order + len(along))))
+    best, tried = stencil.at(flat, h), {h}
+    while step is None:
+        better = h / 4 if best.truncation > 8 * best.rounding else h * 4 if best.rounding > 8 * best.truncation else h
+        if better in tried or better > scale / 4:
+            break
+        h = better
+        tried.add(h)
+        found = stencil.at(flat, h)
+        if found.worst < best.worst or not np.isfinite(best.worst):
+            best = found
+    return best.value, best.error, best.h
+
+
+class Stencil:
+    """The points and weights of a derivative along one entry, or along two, where one scheme is applied to another."""
+
+    def __init__(self, method: str, along: tuple[int, ...]):
+        schemes = [SCHEMES[method]] * len(along)
+        if method == "complex" and len(along) == 2:
+            schemes[1] = SCHEMES["central"]
+        self.along, self.order = along, min(s.order for s in schemes)
+        self.points = [
+            (offsets, math.prod(weights))
+            for offsets, weights in zip(
+                itertools.product(*(s.offsets for s in schemes)), itertools.product(*(s.weights for s in schemes))
+            )
+        ]
+        self.weight = sum(abs(w) for _, w in self.points)
+
+    def slope(self, flat: Flat, h: float) -> tuple[np.ndarray, np.ndarray]:
+        """The difference with a step, and the largest size of the values in it."""
+        total, largest = np.zeros(len(flat.y)), np.abs(flat.y)
+        for offsets, weight in self.points:
+            imaginary = any(isinstance(o, complex) for o in offsets)
+            x = flat.x.astype(np.complex128 if imaginary else np.float64)
+            for j, offset in zip(self.along, offsets):
+                x[j] += offset * h
+            y = flat(x)
+            total = total + weight * (y.imag if imaginary else y)
+            largest = np.maximum(largest, np.abs(y))
+        return total / h ** len(self.along), largest
+
+    def at(self, flat: Flat, h: float) -> Trial:
+        """The difference with a step, and its error: how it changes with a wider one, and once more, lest that be chance."""
+        with np.errstate(all="ignore"):
+            value, largest = self.slope(flat, h)
+            wider, _ = self.slope(flat, 2 * h)
+            widest, _ = self.slope(flat, 4 * h)
+            change = np.fmax(np.abs(wider - value), np.abs(widest - wider) / 2**self.order)
+            truncation = max(2.0, 4 / (2**self.order - 1)) * change
+            place = max(abs(flat.x[j]) for j in self.along) * np.abs(value) / h  # x + h is rounded as well
+            noise = (flat.epsilon * largest + flat.noise()) * self.weight / h ** len(self.along)
+            rounding = 6 * (noise + flat.epsilon * place)
+        return Trial(value, truncation, rounding, h)
+
+
+class Trial(NamedTuple):
+    """A difference with one step, and the two parts of its error for each result."""
+
+    value: np.ndarray
+    truncations: np.ndarray
+    roundings: np.ndarray
+    h: float
+
+    error = property(lambda self: np.nan_to_num(self.truncations + self.roundings, nan=np.inf))
+    truncation = property(lambda self: float(np.max(np.nan_to_num(self.truncations, nan=np.inf), initial=0)))
+    rounding = property(lambda self: float(np.max(np.nan_to_num(self.roundings, nan=0.0), initial=0)))
+    worst = property(lambda self: float(np.max(self.error, initial=0)))
+
+
+def _imaginary(flat: Flat, stencil: Stencil, h: float) -> tuple:
+    """A step in the imaginary direction loses nothing; whether the function is analytic, a central difference tells."""
+    value, largest = stencil.slope(flat, h)
+    check, error, _ = _derivative(flat, stencil.along, "central", None)
+    size = largest + np.abs(value) * (1 + abs(flat.x[stencil.along[0]]))
+    own = 256 * flat.epsilon * size + h * h * np.abs(value)
+    off = np.abs(value - check)
+    return value, np.where(off <= error + own, own, np.maximum(off, error)), h
+
+
+def _power_of_two(h: float) -> float:
+    """So that x + h is rounded as little as can be."""
+    return 2.0 ** round(math.log2(h))
+
+
+# --- what a step does ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The error of each method at each step: truncation falls with the step, rounding rises as it gets smaller."""
+
+    steps: np.ndarray
+    errors: dict[str, np.ndarray]
+
+    def orders(self) -> dict[str, float]:
+        """The power of the step with which each error falls, measured where truncation is nearly all of it."""
+        return {method: self._order(errors) for method, errors in self.errors.items()}
+
+    def _order(self, errors: np.ndarray) -> float:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slopes = np.diff(np.log(errors)) / np.diff(np.log(self.steps))
+        floor = np.minimum.accumulate(errors)[1:]
+        clear = np.isfinite(slopes) & (errors[1:] > 1e4 * max(errors.min(), EPSILON)) & (errors[1:] <= floor)
+        return float(slopes[clear][-3:].mean()) if clear.any() else math.nan
+
+    def table(self) -> Table:
+        """A row for each step."""
+        rows = [[h, *(e[k] for e in self.errors.values())] for k, h in enumerate(self.steps)]
+        return Table(["h", *self.errors], rows)
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draw the curves on axes of matplotlib, new ones if none are given."""
+        axes = axes or optional("matplotlib.pyplot", "Curve.plot").figure().add_subplot()
+        for method, errors in self.errors.items():
+            axes.loglog(self.steps, np.maximum(errors, EPSILON**2), ".-", label=method)
+        axes.set(xlabel="step h", ylabel="error of the derivative")
+        axes.legend()
+        return axes
+
+
+def curve(
+    f: Callable,
+    *args: Any,
+    argnums: int | Sequence[int] = 0,
+    methods: Sequence[str] = tuple(SCHEMES),
+    steps: Any = None,
+    exact: Any = None,
+) -> Curve:
+    """The largest error of the gradient by each method at each step, against `exact`, or else against the tape."""
+    exact = tape_gradient(f, argnums)(*args) if exact is None else exact
+    steps = 2.0 ** -np.arange(1, 50) if steps is None else np.asarray(steps, float)
+    truth = [_plain(t) for t in flatten(exact)[0]]
+
+    def off(method: str, h: float) -> float:
+        found = flatten(grad(f, argnums, method, float(h))(*args).value)[0]
+        return max(float(np.max(np.abs(_plain(v) - t), initial=0)) for v, t in zip(found, truth))
+
+    return Curve(steps, {method: np.array([off(method, h) for h in steps]) for method in methods})
