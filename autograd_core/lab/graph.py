@@ -1,0 +1,382 @@
+"""What a drawing shows: boxes for operations or whole modules, and edges, out of a run that was watched or out of the tape."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..backward import ancestors, fitted, pullback
+from ..forward import pushforward
+from ..functional import stand_in
+from ..op import Traced
+from ..tape import Leaf, Node, Pick, current, enable_grad, memory, no_grad, using
+from ..tensor import Tensor, at, node_of
+from ..tree import flatten
+from .layout import Box, Group
+from .table import shown
+from .trace import CALL, CONSTANT, INPUT, PARAMETER, Line, Recorder, _names
+
+MODULE, RESULT = "module", "result"
+MOST = 60  # boxes that can be taken in
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of a module: where it is in the model, and inside which other call."""
+
+    path: str
+    module: Any
+    parent: Call | None = None
+
+    @property
+    def title(self) -> str:
+        """Its own name and its class."""
+        kind = type(self.module).__name__
+        return f"{self.path.rpartition('.')[2]}: {kind}" if self.path else kind
+
+    def chain(self) -> list[Call]:
+        """The calls around it and itself, outermost first."""
+        found, call = [], self
+        while call is not None:
+            found.append(call)
+            call = call.parent
+        return found[::-1]
+
+
+@dataclass(eq=False)
+class Item:
+    """An input, a parameter, a constant or an operation."""
+
+    name: str
+    kind: str
+    title: str
+    shape: tuple
+    dtype: Any
+    value: np.ndarray | None = None
+    operands: list[Item] = field(default_factory=list)
+    node: Any = None
+    chain: list[Call] = field(default_factory=list)
+    line: Line | None = None
+    result: bool = False
+    used_by: set[Item] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        for operand in self.operands:
+            operand.used_by.add(self)
+
+    @property
+    def form(self) -> str:
+        """Its value, if that is one number; else shape and type."""
+        if self.dtype is None:
+            return ""
+        return shown(self.value) if self.value is not None and not self.shape else f"{_shape(self.shape)} {self.dtype}"
+
+
+def _shape(shape: tuple) -> str:
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+
+
+# --- out of a run, or of the tape ------------------------------------------------------------------------------------
+
+
+def watched(f: Callable, args: tuple, names: dict[int, str]) -> list[Item]:
+    """Run a function or a module, and tell what it did."""
+    leaves, rebuild = flatten(args)
+    xs = [_stand_in(x) for x in leaves]
+    target = f.forward if _is_module(f) else f
+    names = {**_named(f), **names, **{id(x): n for x, n in zip(xs, _names(target, args, range(len(args))))}}
+    recorder = Recorder(keep=1, names=names)
+    for x in xs:
+        if isinstance(x, Tensor):
+            recorder.add(INPUT, x)
+    with ExitStack() as stack:
+        for path, module in f.named_modules() if _is_module(f) else ():
+            _follow(path, module, recorder, stack)
+        stack.enter_context(enable_grad())
+        stack.enter_context(using(observers=(*current().observers, recorder)))
+        results = flatten(f(*rebuild(xs)))[0]
+    ends = {recorder.line(y) for y in results if isinstance(y, Tensor)}
+    items: dict[Line, Item] = {}
+    for line in recorder.lines:
+        operands = [items[a] for a in line.args if isinstance(a, Line)]
+        chain = line.group.chain() if line.group else []
+        title = line.name if line.op is None else line.operation
+        items[line] = Item(line.name, line.kind, title, line.shape, line.dtype, line.value, operands, line.node, chain)
+        items[line].line, items[line].result = line, line in ends
+    return list(items.values())
+
+
+def _stand_in(x: Any) -> Any:
+    if isinstance(x, (Tensor, np.ndarray)) and x.dtype.kind not in "fc":
+        return x if isinstance(x, Tensor) else at(x)
+    return stand_in(x, "draw", "an argument") if isinstance(x, (Traced, np.ndarray, int, float, complex)) else x
+
+
+def _is_module(f: Any) -> bool:
+    """Whether something is a model whose parts have names."""
+    return hasattr(f, "named_modules") and hasattr(f, "register_forward_pre_hook")
+
+
+def _named(f: Any) -> dict[int, str]:
+    """The names of a model's tensors."""
+    kinds = [getattr(f, kind)() for kind in ("named_parameters", "named_buffers") if hasattr(f, kind)]
+    return {id(t): name for found in kinds for name, t in found}
+
+
+def _follow(path: str, module: Any, recorder: Recorder, stack: ExitStack) -> None:
+    """Be told when a module is entered and left."""
+
+    def entering(module: Any, args: tuple) -> None:
+        recorder.groups.append(Call(path, module, recorder.groups[-1] if recorder.groups else None))
+
+    def leaving(module: Any, args: tuple, y: Any) -> None:
+        recorder.groups.pop()
+
+    stack.callback(module.register_forward_pre_hook(entering, prepend=True).remove)
+    stack.callback(module.register_forward_hook(leaving, always_call=True).remove)
+
+
+def taped(results: Sequence[Tensor], names: dict[int, str]) -> list[Item]:
+    """What the tape holds of how some results were made."""
+    roots = {node_of(y): y for y in results if y.requires_grad}
+    if not roots:
+        raise ValueError("draw: the result has no history: nothing that it was made from requires gradients")
+    items: dict[Any, Item] = {}
+    for k, node in enumerate(ancestors(roots)):
+        kind = PARAMETER if isinstance(node, Leaf) else CALL
+        shape, dtype = (node.shape, node.dtype) if node.dtype is not None else ((), None)
+        title = names.get(id(node), f"leaf {k + 1}") if kind is PARAMETER else node.name
+        items[node] = Item(f"v{k + 1}", kind, title, shape, dtype, None, [items[p] for p in node.parents], node)
+        if node in roots:
+            items[node].result, items[node].value = True, np.asarray(roots[node].value)
+    return list(items.values())
+
+
+# --- boxes -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class Vertex(Box):
+    """A box: an operation, or a module with all that happens in it."""
+
+    title: str = ""
+    kind: str = CALL
+    texts: list[str] = field(default_factory=list)
+    result: bool = False
+    chain: list[Call] = field(default_factory=list)
+    name: str = ""
+
+    @property
+    def likeness(self) -> tuple:
+        """What boxes have in common that differ only in their names."""
+        return self.title.rpartition(": ")[2], tuple(self.texts), tuple(self.chain)
+
+
+@dataclass
+class Graph:
+    """Boxes in the order in which they ran, and what is written on the edges between them."""
+
+    vertices: list[Vertex]
+    edges: dict[tuple[Vertex, Vertex], str]
+
+
+def graph(items: list[Item], depth: int | None, parameters: bool, labels: dict[tuple[Item, Item], str]) -> Graph:
+    """The boxes at a depth of modules; if none is given, at the greatest at which there are not too many."""
+    kept = _kept_bytes(items)
+    if depth is not None:
+        return _graph(items, depth, parameters, labels, kept)
+    deepest = max((len(item.chain) for item in items), default=0)
+    shallow = range(deepest - 1, 0, -1)
+    tries = [(d, fold) for fold in (lambda g: g, folded) for d in ((deepest, *shallow) if fold is not folded else shallow)]
+    tries += [(deepest, folded)]
+    found = Graph([], {})
+    for d, fold in tries:
+        found = fold(_graph(items, d, parameters, labels, kept))
+        if len(found.vertices) <= MOST:
+            break
+    return found
+
+
+def _graph(items: list[Item], depth: int, parameters: bool, labels: dict, kept: dict[Item, int]) -> Graph:
+    boxes: dict[Any, Vertex] = {}
+    of: dict[Item, Vertex] = {}
+    members: dict[Vertex, list[Item]] = {}
+    for item in items:
+        if item.kind in (PARAMETER, CONSTANT) and not parameters:
+            continue
+        whole = item.chain[depth] if len(item.chain) > depth else None
+        vertex = boxes.get(whole) if whole is not None else None
+        if vertex is None:
+            vertex = Vertex(title=whole.title if whole else item.title, kind=MODULE if whole else item.kind)
+            vertex.chain = item.chain[:depth]
+            boxes[whole or item] = vertex
+        of[item] = vertex
+        members.setdefault(vertex, []).append(item)
+        vertex.result = vertex.result or item.result
+    edges: dict[tuple[Vertex, Vertex], str] = {}
+    for item, vertex in of.items():
+        for a in item.operands:
+            if a in of and of[a] is not vertex:
+                text = labels.get((a, item), "" if depth > 50 else "")
+                edges[of[a], vertex] = ", ".join(filter(None, [edges.get((of[a], vertex)), text]))
+    whole_of = {v: k for k, v in boxes.items() if isinstance(k, Call)}
+    for vertex, inside in members.items():
+        _describe(vertex, inside, whole_of.get(vertex), parameters, kept)
+    _beside_their_use(members, edges)
+    return Graph(list(members), edges)
+
+
+def _describe(vertex: Vertex, items: list[Item], call: Call | None, parameters: bool, kept: dict[Item, int]) -> None:
+    """What is written in a box."""
+    inside = set(items)
+    last = next((i for i in reversed(items) if i.result or i.used_by - inside), items[-1])
+    vertex.name = last.name
+    vertex.texts = [last.form] if last.form else []
+    if call is not None:
+        count = sum(p.numel() for p in call.module.parameters())
+        vertex.texts += [f"{count:,} parameters"] if count else []
+    elif not parameters:
+        vertex.texts += [f"{a.title.rpartition('.')[2]} {_shape(a.shape)}" for a in last.operands if a.kind != CALL and a.kind != INPUT]
+    saved = sum(kept[item] for item in items)
+    vertex.texts += [f"keeps {size(saved)}"] if saved else []
+
+
+def _beside_their_use(members: dict[Vertex, list[Item]], edges: dict) -> None:
+    """What is not made inside a module but used only there is drawn there."""
+    for vertex in members:
+        if vertex.kind in (PARAMETER, CONSTANT):
+            users = [b.chain for a, b in edges if a is vertex]
+            vertex.chain = list(users[0]) if users and all(u == users[0] for u in users) else []
+
+
+def _kept_bytes(items: list[Item]) -> dict[Item, int]:
+    """The bytes that each operation keeps for backward; what several keep counts for the first, parameters for none."""
+    seen = {id(memory(i.line.tensor.value)) for i in items if i.line is not None and i.kind != CALL}
+    kept = {}
+    for item in items:
+        kept[item] = 0
+        for v in _arrays(item.node.env if isinstance(item.node, Node) and item.node.env else ()):
+            owner = memory(v)
+            if id(owner) not in seen:
+                seen.add(id(owner))
+                kept[item] += owner.nbytes
+    return kept
+
+
+def _arrays(env: Any) -> Iterator[np.ndarray]:
+    for v in env:
+        if isinstance(v, (tuple, list)):
+            yield from _arrays(v)
+        elif isinstance(v, np.ndarray):
+            yield v
+
+
+def size(count: float) -> str:
+    """Bytes as they are said."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
+
+
+# --- folding what repeats --------------------------------------------------------------------------------------------
+
+
+def folded(g: Graph) -> Graph:
+    """The graph with boxes that repeat in a row, one alike or several in turn, as one."""
+    after = {v: [b for a, b in g.edges if a is v] for v in g.vertices}
+    before = {v: [a for a, b in g.edges if b is v] for v in g.vertices}
+    next_in_row = {v: after[v][0] for v in g.vertices if len(after[v]) == 1 and len(before[after[v][0]]) == 1}
+    heads = [v for v in g.vertices if v not in next_in_row.values()]
+    replaced: dict[Vertex, Vertex] = {}
+    for head in heads:
+        row = [head]
+        while row[-1] in next_in_row:
+            row.append(next_in_row[row[-1]])
+        replaced.update(_fold(row))
+    edges: dict[tuple[Vertex, Vertex], str] = {}
+    for (a, b), text in g.edges.items():
+        a, b = replaced.get(a, a), replaced.get(b, b)
+        if a is not b:
+            edges[a, b] = text
+    return Graph(list(dict.fromkeys(replaced.get(v, v) for v in g.vertices)), edges)
+
+
+def _fold(row: list[Vertex]) -> dict[Vertex, Vertex]:
+    """For each box of a run of repeats, the box that stands for all of them."""
+    found, start = {}, 0
+    while start < len(row):
+        period, times = max(((p, _times(row, start, p)) for p in range(1, 9)), key=lambda c: (c[0] * c[1], -c[0]))
+        if times >= 3:
+            run = row[start : start + period * times]
+            kinds = [v.title.rpartition(": ")[2] for v in run[:period]]
+            one = Vertex(title=f"{times} x [{' → '.join(kinds)}]", kind=MODULE, texts=run[-1].texts[:1], chain=run[0].chain)
+            one.result, one.name = any(v.result for v in run), run[-1].name
+            one.texts.append(f"{run[0].title.partition(':')[0]} to {run[-1].title.partition(':')[0]}")
+            found.update(dict.fromkeys(run, one))
+        start += period * times if times >= 3 else 1
+    return found
+
+
+def _times(row: list[Vertex], start: int, period: int) -> int:
+    """How often the boxes from a place on repeat."""
+    pattern, times = [v.likeness for v in row[start : start + period]], 0
+    while pattern and [v.likeness for v in row[start + times * period :][:period]] == pattern:
+        times += 1
+    return times if times >= 3 else 0
+
+
+# --- derivatives on edges --------------------------------------------------------------------------------------------
+
+
+def derivatives(items: list[Item]) -> dict[tuple[Item, Item], str]:
+    """For each edge between single numbers the local derivative, for others the size of the gradient that flows back."""
+    labels = {(by[k], item): f"|g| {shown(g)}" for item, by, k, g in _flows(items)}
+    with no_grad(), np.errstate(all="ignore"):
+        for item in items:
+            line = item.line
+            if line is not None and line.op is not None and line.op.differentiable and not line.shape:
+                labels.update(_local(item, line))
+    return labels
+
+
+def _local(item: Item, line: Line) -> Iterator[tuple[tuple[Item, Item], str]]:
+    by_line = {a.line: a for a in item.operands}
+    values = [a.value if isinstance(a, Line) else a for a in line.args]
+    if line.part is not None or any(v is None for v in values):
+        return
+    totals: dict[Item, Any] = {}
+    for i, a in enumerate(line.args):
+        if isinstance(a, Line) and not a.shape and a.dtype.kind in "fc":
+            t = pushforward(line.op, values, {i: np.ones((), a.dtype)}, line.value, line.params)
+            if t is not None:
+                totals[by_line[a]] = totals.get(by_line[a], 0) + np.asarray(t)
+    for a, t in totals.items():
+        yield (a, item), shown(t)
+
+
+def _flows(items: list[Item]) -> Iterator[tuple[Item, list[Item], int, float]]:
+    """What the gradient of the results, or of their sum, is on its way back: for each operation and input its size."""
+    by_node = {item.node: item for item in items if item.node is not None}
+    steps: list[tuple[Node, Any]] = []
+    note = lambda node, args, _, cotangents: steps.append((node, cotangents)) if isinstance(node, Node) else None
+    roots = [i for i in items if i.result and i.node is not None and i.dtype.kind in "fc"]
+    leaves = [n for n in ancestors([r.node for r in roots]) if isinstance(n, Leaf)]
+    if not roots:
+        return
+    stubs = [at(np.zeros(r.shape, r.dtype), r.node) for r in roots]
+    ones = [np.ones(r.shape, r.dtype) for r in roots]
+    with using(observers=(note,)), np.errstate(all="ignore"):
+        pullback(stubs, ones, leaves, retain=True, tracked=False, only_wanted=True)
+    for node, cotangents in steps:
+        item = by_node.get(node) or next((i for n, i in by_node.items() if isinstance(n, Pick) and n.parents[0] is node), None)
+        for parent, ct in zip(node.parents, cotangents):
+            if item is not None and ct is not None and parent in by_node:
+                ct = fitted(ct, parent, node) if ct.shape != parent.shape else ct
+                yield item, [by_node[parent]], 0, float(np.linalg.norm(np.asarray(ct)))
