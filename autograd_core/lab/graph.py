@@ -14,6 +14,7 @@ from ..backward import ancestors, fitted, pullback
 from ..forward import pushforward
 from ..functional import stand_in
 from ..op import Traced
+from ..random import get_rng_state, set_rng_state
 from ..tape import Leaf, Node, Pick, current, enable_grad, memory, no_grad, using
 from ..tensor import Tensor, at, node_of
 from ..tree import flatten
@@ -95,8 +96,10 @@ def watched(f: Callable, args: tuple, names: dict[int, str]) -> list[Item]:
         if isinstance(x, Tensor):
             recorder.add(INPUT, x)
     with ExitStack() as stack:
-        for path, module in f.named_modules() if _is_module(f) else ():
-            _follow(path, module, recorder, stack)
+        if _is_module(f):
+            stack.enter_context(_unchanged(f))
+            for path, module in f.named_modules():
+                _follow(path, module, recorder, stack)
         stack.enter_context(enable_grad())
         stack.enter_context(using(observers=(*current().observers, recorder)))
         results = flatten(f(*rebuild(xs)))[0]
@@ -120,6 +123,23 @@ def _stand_in(x: Any) -> Any:
 def _is_module(f: Any) -> bool:
     """Whether something is a model whose parts have names."""
     return hasattr(f, "named_modules") and hasattr(f, "register_forward_pre_hook")
+
+
+@contextmanager
+def _unchanged(model: Any) -> Iterator[None]:
+    """Afterwards running statistics and the state of random numbers are what they were."""
+    spaces = [(vars(m), dict(vars(m))) for _, m in model.named_modules()]
+    buffers, drawn = [(b, b.value, b.value.copy()) for _, b in model.named_buffers()], get_rng_state()
+    try:
+        yield
+    finally:
+        for space, before in spaces:
+            space.clear()
+            space.update(before)
+        for buffer, array, values in buffers:
+            buffer.value = array
+            array[...] = values
+        set_rng_state(drawn)
 
 
 def _named(f: Any) -> dict[int, str]:
@@ -260,7 +280,8 @@ def _kept_bytes(items: list[Item]) -> dict[Item, int]:
     kept = {}
     for item in items:
         kept[item] = 0
-        for v in _arrays(item.node.env if isinstance(item.node, Node) and item.node.env else ()):
+        node = item.node.parents[0] if isinstance(item.node, Pick) else item.node
+        for v in _arrays(getattr(node, "env", None) or ()):
             owner = memory(v)
             if id(owner) not in seen:
                 seen.add(id(owner))
@@ -337,7 +358,7 @@ def _times(row: list[Vertex], start: int, period: int) -> int:
 
 def derivatives(items: list[Item]) -> dict[tuple[Item, Item], str]:
     """For each edge between single numbers the local derivative, for others the size of the gradient that flows back."""
-    labels = {(by[k], item): f"|g| {shown(g)}" for item, by, k, g in _flows(items)}
+    labels = {(by[k], item): f"|g| {g:.3g}" for item, by, k, g in _flows(items)}
     with no_grad(), np.errstate(all="ignore"):
         for item in items:
             line = item.line
@@ -358,7 +379,7 @@ def _local(item: Item, line: Line) -> Iterator[tuple[tuple[Item, Item], str]]:
             if t is not None:
                 totals[by_line[a]] = totals.get(by_line[a], 0) + np.asarray(t)
     for a, t in totals.items():
-        yield (a, item), shown(t)
+        yield (a, item), f"{t.item():.5g}"
 
 
 def _flows(items: list[Item]) -> Iterator[tuple[Item, list[Item], int, float]]:

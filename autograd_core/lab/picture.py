@@ -213,7 +213,8 @@ def _edge(points: list[tuple[float, float]], text: str) -> str:
     if not text:
         return line
     (x, y), (a, b) = points[-2:]
-    place = f'x="{0.3 * x + 0.7 * a + 4:.1f}" y="{0.35 * y + 0.65 * b + 3:.1f}"'
+    side, anchor = (-5, "end") if a < x else (5, "start")
+    place = f'x="{(x + a) / 2 + side:.1f}" y="{(y + b) / 2 + 3:.1f}" text-anchor="{anchor}"'
     halo = 'paint-order="stroke" stroke="#ffffff" stroke-width="3"'
     return f'{line}<text {place} fill="#a33" font-size="10" {halo}>{escape(text)}</text>'
 
