@@ -1,7 +1,8 @@
-"""python -m autograd_core: compile all kernels in advance, or say what there is.
+"""python -m autograd_core: compile all kernels in advance, say what there is, or see gradients at work.
 
 python -m autograd_core warm     fill the cache of compiled kernels; one that was stopped goes on where it was
 python -m autograd_core info     versions, threads, the processor, the cache
+python -m autograd_core lab      a tour of the gradient laboratory: every way to differentiate, side by side
 """
 
 from __future__ import annotations
@@ -140,11 +141,25 @@ def info(options: argparse.Namespace) -> int:
     return 0
 
 
+def lab(options: argparse.Namespace) -> int:
+    """A tour of the gradient laboratory, on examples that can be followed by hand."""
+    from .lab.tour import STOPS, tour
+
+    if unknown := sorted(set(options.stop) - set(STOPS)):
+        print(f"lab: no such stop: {', '.join(unknown)}; see lab --list", file=sys.stderr)
+        return 2
+    if options.list:
+        print("\n".join(f"{name:12} {function.__doc__}" for name, function in STOPS.items()))
+        return 0
+    tour(options.stop)
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line says; the exit status."""
     described = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m autograd_core", description=__doc__, formatter_class=described)
-    commands = parser.add_subparsers(metavar="{warm,info}")
+    commands = parser.add_subparsers(metavar="{warm,info,lab}")
     command = commands.add_parser("warm", help="fill the cache of compiled kernels", description=warm.__doc__)
     command.add_argument("name", nargs="*", help="kernels to compile, as --list names them (default: all)")
     command.add_argument("--list", action="store_true", help="only print the names")
@@ -155,6 +170,10 @@ def main(arguments: list[str] | None = None) -> int:
     command.set_defaults(run=warm)
     command = commands.add_parser("info", help=info.__doc__, description=info.__doc__)
     command.set_defaults(run=info)
+    command = commands.add_parser("lab", help="every way to differentiate, side by side", description=lab.__doc__)
+    command.add_argument("stop", nargs="*", help="stops to make, as --list names them (default: all)")
+    command.add_argument("--list", action="store_true", help="only say what there is to see")
+    command.set_defaults(run=lab)
     options = parser.parse_args(arguments)
     if not hasattr(options, "run"):
         parser.print_help()

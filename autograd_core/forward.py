@@ -99,7 +99,9 @@ def _number(x: Any, t: Any) -> tuple:
         raise TypeError("Dual: the tangent is complex and the value real; give the value as a complex number")
     t = t if t.dtype == x.dtype else t.astype(x.dtype)
     if t.ndim and t.shape != x.shape:
-        raise ValueError(f"Dual: the tangent has shape {t.shape}, needed is that of the value, {x.shape}, or one number")
+        raise ValueError(
+            f"Dual: the tangent has shape {t.shape}, needed is that of the value, {x.shape}, or one number"
+        )
     t = t if t.ndim == x.ndim else REGISTRY["broadcast_to"].call(t, shape=x.shape)
     below = max(2 * state.depth, x.level, t.level)
     return x, t, (below + 2 * state.depth + 1) / 2

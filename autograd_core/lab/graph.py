@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -18,12 +17,12 @@ from ..random import get_rng_state, set_rng_state
 from ..tape import Leaf, Node, Pick, current, enable_grad, memory, no_grad, using
 from ..tensor import Tensor, at, node_of
 from ..tree import flatten
-from .layout import Box, Group
+from .layout import Box
 from .table import shown
 from .trace import CALL, CONSTANT, INPUT, PARAMETER, Line, Recorder, _names
 
 MODULE, RESULT = "module", "result"
-MOST = 60  # boxes that can be taken in
+FEW, MOST = 20, 60  # boxes: so few that all is shown, so many that can be taken in
 
 
 @dataclass(eq=False)
@@ -89,14 +88,14 @@ def watched(f: Callable, args: tuple, names: dict[int, str]) -> list[Item]:
     """Run a function or a module, and tell what it did."""
     leaves, rebuild = flatten(args)
     xs = [_stand_in(x) for x in leaves]
-    target = f.forward if _is_module(f) else f
+    target = f.forward if is_module(f) else f
     names = {**_named(f), **names, **{id(x): n for x, n in zip(xs, _names(target, args, range(len(args))))}}
     recorder = Recorder(keep=1, names=names)
     for x in xs:
         if isinstance(x, Tensor):
             recorder.add(INPUT, x)
     with ExitStack() as stack:
-        if _is_module(f):
+        if is_module(f):
             stack.enter_context(_unchanged(f))
             for path, module in f.named_modules():
                 _follow(path, module, recorder, stack)
@@ -120,7 +119,7 @@ def _stand_in(x: Any) -> Any:
     return stand_in(x, "draw", "an argument") if isinstance(x, (Traced, np.ndarray, int, float, complex)) else x
 
 
-def _is_module(f: Any) -> bool:
+def is_module(f: Any) -> bool:
     """Whether something is a model whose parts have names."""
     return hasattr(f, "named_modules") and hasattr(f, "register_forward_pre_hook")
 
@@ -206,49 +205,56 @@ class Graph:
 
 
 def graph(items: list[Item], depth: int | None, parameters: bool, labels: dict[tuple[Item, Item], str]) -> Graph:
-    """The boxes at a depth of modules; if none is given, at the greatest at which there are not too many."""
+    """The boxes at a depth of modules; if none is given, the greatest at which there are few enough to be read."""
     kept = _kept_bytes(items)
     if depth is not None:
         return _graph(items, depth, parameters, labels, kept)
     deepest = max((len(item.chain) for item in items), default=0)
-    shallow = range(deepest - 1, 0, -1)
-    tries = [(d, fold) for fold in (lambda g: g, folded) for d in ((deepest, *shallow) if fold is not folded else shallow)]
-    tries += [(deepest, folded)]
+    tries = [(deepest, FEW, False), *((d, MOST, fold) for fold in (False, True) for d in range(deepest, 0, -1))]
     found = Graph([], {})
-    for d, fold in tries:
-        found = fold(_graph(items, d, parameters, labels, kept))
-        if len(found.vertices) <= MOST:
+    for d, most, fold in tries:
+        found = _graph(items, d, parameters, labels, kept, whole=most > FEW)
+        found = folded(found) if fold else found
+        if len(found.vertices) <= most:
             break
     return found
 
 
-def _graph(items: list[Item], depth: int, parameters: bool, labels: dict, kept: dict[Item, int]) -> Graph:
+def _graph(
+    items: list[Item], depth: int, parameters: bool, labels: dict, kept: dict[Item, int], whole: bool = False
+) -> Graph:
+    """The boxes at a depth; `whole`: a module that has none in it is one box at any depth."""
     boxes: dict[Any, Vertex] = {}
-    of: dict[Item, Vertex] = {}
     members: dict[Vertex, list[Item]] = {}
+    of: dict[Item, Vertex] = {}
     for item in items:
-        if item.kind in (PARAMETER, CONSTANT) and not parameters:
-            continue
-        whole = item.chain[depth] if len(item.chain) > depth else None
-        vertex = boxes.get(whole) if whole is not None else None
-        if vertex is None:
-            vertex = Vertex(title=whole.title if whole else item.title, kind=MODULE if whole else item.kind)
-            vertex.chain = item.chain[:depth]
-            boxes[whole or item] = vertex
-        of[item] = vertex
-        members.setdefault(vertex, []).append(item)
-        vertex.result = vertex.result or item.result
+        if parameters or item.kind not in (PARAMETER, CONSTANT):
+            call = _folded_call(item.chain, depth, whole)
+            if (call or item) not in boxes:
+                title, kind = (call.title, MODULE) if call else (item.title, item.kind)
+                chain = call.chain()[:-1] if call else item.chain
+                boxes[call or item] = Vertex(title=title, kind=kind, chain=chain)
+            of[item] = vertex = boxes[call or item]
+            members.setdefault(vertex, []).append(item)
+            vertex.result = vertex.result or item.result
     edges: dict[tuple[Vertex, Vertex], str] = {}
     for item, vertex in of.items():
         for a in item.operands:
             if a in of and of[a] is not vertex:
-                text = labels.get((a, item), "" if depth > 50 else "")
-                edges[of[a], vertex] = ", ".join(filter(None, [edges.get((of[a], vertex)), text]))
-    whole_of = {v: k for k, v in boxes.items() if isinstance(k, Call)}
+                edges[of[a], vertex] = edges.get((of[a], vertex)) or labels.get((a, item), "")
+    calls = {vertex: key for key, vertex in boxes.items() if isinstance(key, Call)}
     for vertex, inside in members.items():
-        _describe(vertex, inside, whole_of.get(vertex), parameters, kept)
+        _describe(vertex, inside, calls.get(vertex), parameters, kept)
     _beside_their_use(members, edges)
     return Graph(list(members), edges)
+
+
+def _folded_call(chain: list[Call], depth: int, whole: bool) -> Call | None:
+    """The call of a module that is one box, with what happens in it."""
+    if len(chain) > depth:
+        return chain[depth]
+    simple = whole and chain and next(iter(chain[-1].module.children()), None) is None
+    return chain[-1] if simple else None
 
 
 def _describe(vertex: Vertex, items: list[Item], call: Call | None, parameters: bool, kept: dict[Item, int]) -> None:
@@ -261,7 +267,8 @@ def _describe(vertex: Vertex, items: list[Item], call: Call | None, parameters: 
         count = sum(p.numel() for p in call.module.parameters())
         vertex.texts += [f"{count:,} parameters"] if count else []
     elif not parameters:
-        vertex.texts += [f"{a.title.rpartition('.')[2]} {_shape(a.shape)}" for a in last.operands if a.kind != CALL and a.kind != INPUT]
+        own = [a for a in last.operands if a.kind in (PARAMETER, CONSTANT)]
+        vertex.texts += [f"{a.title.rpartition('.')[2]} {_shape(a.shape)}" for a in own]
     saved = sum(kept[item] for item in items)
     vertex.texts += [f"keeps {size(saved)}"] if saved else []
 
@@ -337,7 +344,9 @@ def _fold(row: list[Vertex]) -> dict[Vertex, Vertex]:
         if times >= 3:
             run = row[start : start + period * times]
             kinds = [v.title.rpartition(": ")[2] for v in run[:period]]
-            one = Vertex(title=f"{times} x [{' → '.join(kinds)}]", kind=MODULE, texts=run[-1].texts[:1], chain=run[0].chain)
+            one = Vertex(
+                title=f"{times} x [{' → '.join(kinds)}]", kind=MODULE, texts=run[-1].texts[:1], chain=run[0].chain
+            )
             one.result, one.name = any(v.result for v in run), run[-1].name
             one.texts.append(f"{run[0].title.partition(':')[0]} to {run[-1].title.partition(':')[0]}")
             found.update(dict.fromkeys(run, one))
@@ -396,7 +405,9 @@ def _flows(items: list[Item]) -> Iterator[tuple[Item, list[Item], int, float]]:
     with using(observers=(note,)), np.errstate(all="ignore"):
         pullback(stubs, ones, leaves, retain=True, tracked=False, only_wanted=True)
     for node, cotangents in steps:
-        item = by_node.get(node) or next((i for n, i in by_node.items() if isinstance(n, Pick) and n.parents[0] is node), None)
+        item = by_node.get(node) or next(
+            (i for n, i in by_node.items() if isinstance(n, Pick) and n.parents[0] is node), None
+        )
         for parent, ct in zip(node.parents, cotangents):
             if item is not None and ct is not None and parent in by_node:
                 ct = fitted(ct, parent, node) if ct.shape != parent.shape else ct

@@ -149,12 +149,21 @@ def _order(layers: list[list[Box]], links: list) -> None:
     for a, b in links:
         before[b].append(a)
         after[a].append(b)
+    rank: dict[Box, float] = {}
+    for layer in layers:
+        _number(layer, rank)
     for sweep in range(SWEEPS):
         near, order = (before, layers[1:]) if sweep % 2 == 0 else (after, layers[-2::-1])
         for layer in order:
-            rank = {box: k / max(len(other) - 1, 1) for other in layers for k, box in enumerate(other)}
-            mean = lambda box: sum(rank[n] for n in near[box]) / len(near[box]) if near[box] else rank[box]
-            layer.sort(key=mean)
+            means = {b: sum(rank[n] for n in near[b]) / len(near[b]) if near[b] else rank[b] for b in layer}
+            layer.sort(key=means.__getitem__)
+            _number(layer, rank)
+
+
+def _number(layer: list[Box], rank: dict[Box, float]) -> None:
+    """Say how far along its layer each box is."""
+    for k, box in enumerate(layer):
+        rank[box] = k / max(len(layer) - 1, 1)
 
 
 def _across(layers: list[list[Box]], links: list) -> None:
@@ -190,7 +199,7 @@ def _settle(layer: list[Box], wanted: Sequence[float], weights: Sequence[float])
 def _down(group: Group, layers: list[list[Box]]) -> None:
     """Stack the layers, and give the group the size of what is in it."""
     y = TITLE if group.title else 0.0
-    for k, layer in enumerate(layers):
+    for layer in layers:
         height = max((box.height for box in layer), default=0.0)
         ports = not any(box.height for box in layer)
         for box in layer:
@@ -221,19 +230,14 @@ def _points(edge: tuple[Box, Box], route: list) -> list[tuple[float, float]]:
     found = []
     for group, a, b in route:
         left, top = corner(group)
-        at = lambda box, down: (left + box.x, top + box.y + (box.height if down else 0.0))
         if a is edge[0]:
-            found.append(at(a, True))
+            found.append((left + a.x, top + a.y + a.height))
         for point in group.lines[a, b]:
-            found += [at(point, False), at(point, True)]
+            found += [(left + point.x, top + point.y), (left + point.x, top + point.y + point.height)]
         if b in group.bottom.values():
             found.append((left + b.x, top + group.height))
         elif isinstance(b, Group):
-            found.append(_port(b, b.top[edge[0]], left, top))
+            found.append((left + b.x - b.width / 2 + b.top[edge[0]].x, top + b.y))
         elif b is edge[1]:
-            found.append(at(b, False))
+            found.append((left + b.x, top + b.y))
     return found
-
-
-def _port(group: Group, port: Box, left: float, top: float) -> tuple[float, float]:
-    return left + group.x - group.width / 2 + port.x, top + group.y

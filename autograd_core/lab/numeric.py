@@ -188,7 +188,9 @@ def _plain(x: Any) -> np.ndarray:
     """The array behind a value."""
     if isinstance(x, Traced):
         if x.level:
-            raise TypeError("numeric: differences are of plain values; inside jvp, vmap and the like they would be lost")
+            raise TypeError(
+                "numeric: differences are of plain values; inside jvp, vmap and the like they would be lost"
+            )
         x = x.innermost()
     return np.asarray(x)
 
@@ -336,6 +338,21 @@ class Curve:
 
     def __str__(self) -> str:
         return str(self.table())
+
+    def text(self, width: int = 60, height: int = 18) -> str:
+        """The curves in letters: the first letter of a method where its error is; both axes are powers of ten."""
+        across, up = np.log10(self.steps), {m: np.log10(np.maximum(e, EPSILON**1.2)) for m, e in self.errors.items()}
+        values = np.concatenate(list(up.values()))
+        low, high = np.floor(values.min()), np.ceil(values.max())
+        grid = [[" "] * width for _ in range(height)]
+        for method, errors in up.items():
+            for x, y in zip(across, errors):
+                column = round((x - across.min()) / max(np.ptp(across), 1) * (width - 1))
+                grid[round((high - y) / max(high - low, 1) * (height - 1))][column] = method[0]
+        edge = {0: f"1e{high:+03.0f}", height - 1: f"1e{low:+03.0f}"}
+        lines = [f"{edge.get(k, ''):>6} |{''.join(row).rstrip()}" for k, row in enumerate(grid)]
+        ends = f"{self.steps.min():<{width - 8}.0e}{self.steps.max():>8.0e}"
+        return "\n".join(["error", *lines, " " * 7 + "+" + "-" * width, f"{'step':>6}  {ends}"])
 
     def plot(self, axes: Any = None) -> Any:
         """Draw the curves on axes of matplotlib, new ones if none are given."""

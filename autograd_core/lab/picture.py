@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
@@ -11,8 +12,22 @@ from typing import Any
 
 from ..tensor import Tensor
 from ..tree import flatten
-from .graph import CALL, CONSTANT, INPUT, MODULE, PARAMETER, Call, Graph, Item, Vertex, derivatives, graph, size, taped, watched
-from .graph import _is_module, _kept_bytes, _named
+from .graph import (
+    CALL,
+    CONSTANT,
+    INPUT,
+    MODULE,
+    PARAMETER,
+    Call,
+    Graph,
+    Item,
+    Vertex,
+    derivatives,
+    graph,
+    is_module,
+    taped,
+    watched,
+)
 from .layout import Group, corner, place
 
 LETTER, LINE, PAD = 6.7, 15.0, 9.0  # the width of a letter, the height of a line, around the text of a box
@@ -45,13 +60,20 @@ class Drawing:
     def to_png(self, resolution: int = 96) -> bytes:
         """The picture as PNG, drawn by Graphviz."""
         if shutil.which("dot") is None:
-            raise FileNotFoundError("draw: PNG needs Graphviz, whose program `dot` is not to be found: install graphviz")
+            raise FileNotFoundError(
+                "draw: PNG needs Graphviz, whose program `dot` is not to be found: install graphviz"
+            )
         command = ["dot", "-Tpng", f"-Gdpi={resolution}"]
         return subprocess.run(command, input=self.to_dot().encode(), capture_output=True, check=True).stdout
 
     def save(self, path: Any) -> None:
         """Write a file of the kind that its name says: .svg, .dot, .png or .txt."""
-        kinds: dict[str, Callable] = {".svg": self.to_svg, ".dot": self.to_dot, ".png": self.to_png, ".txt": self.__str__}
+        kinds: dict[str, Callable] = {
+            ".svg": self.to_svg,
+            ".dot": self.to_dot,
+            ".png": self.to_png,
+            ".txt": self.__str__,
+        }
         suffix = Path(path).suffix
         if suffix not in kinds:
             raise ValueError(f"draw: a drawing can be saved as {', '.join(kinds)}, not as {Path(path).name!r}")
@@ -74,7 +96,9 @@ def draw(
     or a dict.  With `derivatives_on_edges` each edge between numbers has its local derivative, each other one the size of the
     gradient that flows back along it.  `parameters` says whether they have boxes of their own; in modules they do not.
     """
-    tensors = [t for t in flatten(what)[0] if isinstance(t, Tensor)] if not callable(what) or isinstance(what, Tensor) else []
+    tensors = (
+        [t for t in flatten(what)[0] if isinstance(t, Tensor)] if not callable(what) or isinstance(what, Tensor) else []
+    )
     if tensors:
         if args:
             raise TypeError("draw: a result is drawn as it was made; to run a function on arguments, give the function")
@@ -83,7 +107,7 @@ def draw(
         items = watched(what, args, {id(t): n for t, n in _names_of(names)})
     else:
         raise TypeError(f"draw: expected a Tensor, a module or a function, got {type(what).__name__}")
-    shown = not _is_module(what) if parameters is None else parameters
+    shown = not is_module(what) if parameters is None else parameters
     labels = derivatives(items) if derivatives_on_edges else {}
     return Drawing(items, graph(items, depth, shown, labels))
 
@@ -139,11 +163,13 @@ def _dot(g: Graph) -> str:
 
 def _cluster(call: Call | None, clusters: dict, number: dict, indent: str) -> list[str]:
     lines = []
-    for k, part in enumerate(clusters[call]):
+    for part in clusters[call]:
         if isinstance(part, Vertex):
             width = "2" if part.result else ""
             label = "\n".join([part.title, *part.texts])
-            lines.append(f"{indent}{number[part]}{_attributes(label=label, fillcolor=FILLS[part.kind], penwidth=width)};")
+            lines.append(
+                f"{indent}{number[part]}{_attributes(label=label, fillcolor=FILLS[part.kind], penwidth=width)};"
+            )
         else:
             inner = _cluster(part, clusters, number, indent + "  ")
             name = f"cluster_{id(part):x}"
@@ -168,14 +194,18 @@ def _svg(g: Graph) -> str:
     root, groups = _grouped(g)
     ways = place(root, g.edges)
     parts = [_frame(group, len(call.chain())) for call, group in groups.items()]
-    parts += [_edge(points, g.edges[edge]) for edge, points in ways.items()]
+    arriving = Counter(b for _, b in g.edges)
+    parts += [_edge(points, g.edges[edge], arriving[edge[1]] > 1) for edge, points in ways.items()]
     parts += [_box(v) for v in g.vertices]
     width, height = root.width + 8, root.height + 8
     arrow = '<marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
     view = f'width="{width:.0f}" height="{height:.0f}" viewBox="-4 -4 {width:.0f} {height:.0f}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {view} style="{STYLE}">'
     tip = f'<defs>{arrow}<path d="M0 0 8 4 0 8z" fill="#556"/></marker></defs>'
-    return "\n".join([head, tip, '<rect x="-4" y="-4" width="100%" height="100%" fill="#ffffff"/>', *parts, "</svg>"]) + "\n"
+    return (
+        "\n".join([head, tip, '<rect x="-4" y="-4" width="100%" height="100%" fill="#ffffff"/>', *parts, "</svg>"])
+        + "\n"
+    )
 
 
 def _grouped(g: Graph) -> tuple[Group, dict[Call, Group]]:
@@ -202,8 +232,8 @@ def _frame(group: Group, level: int) -> str:
     return f'{shape} fill="{SHADES[level % 2]}" stroke="#c3c8d6"/>{title}'
 
 
-def _edge(points: list[tuple[float, float]], text: str) -> str:
-    """A line that is vertical where it leaves, passes and arrives."""
+def _edge(points: list[tuple[float, float]], text: str, meets: bool) -> str:
+    """A line that is vertical where it leaves, passes and arrives; its label is on the side away from those it meets."""
     (x, y), path = points[0], [f"M{points[0][0]:.1f} {points[0][1]:.1f}"]
     for a, b in points[1:]:
         middle = (y + b) / 2
@@ -213,24 +243,19 @@ def _edge(points: list[tuple[float, float]], text: str) -> str:
     if not text:
         return line
     (x, y), (a, b) = points[-2:]
-    side, anchor = (-5, "end") if a < x else (5, "start")
+    side, anchor = (-5, "end") if (a < x) != meets else (5, "start")
     place = f'x="{(x + a) / 2 + side:.1f}" y="{(y + b) / 2 + 3:.1f}" text-anchor="{anchor}"'
     halo = 'paint-order="stroke" stroke="#ffffff" stroke-width="3"'
     return f'{line}<text {place} fill="#a33" font-size="10" {halo}>{escape(text)}</text>'
 
 
 def _box(v: Vertex) -> str:
-    left, top = corner_of(v)
+    left, top = corner(v)
     border = 'stroke="#223" stroke-width="2"' if v.result else 'stroke="#889"'
     shape = f'<rect x="{left:.1f}" y="{top:.1f}" width="{v.width:.1f}" height="{v.height:.1f}" rx="5"'
     texts = [
         f'<text x="{left + v.width / 2:.1f}" y="{top + PAD / 2 + LINE * (k + 0.75):.1f}" text-anchor="middle"'
-        f'{" font-weight=" + chr(34) + "bold" + chr(34) if k == 0 else " fill=" + chr(34) + "#445" + chr(34)}>{escape(t)}</text>'
+        f"{' font-weight=' + chr(34) + 'bold' + chr(34) if k == 0 else ' fill=' + chr(34) + '#445' + chr(34)}>{escape(t)}</text>"
         for k, t in enumerate([v.title, *v.texts])
     ]
     return f'{shape} fill="{FILLS[v.kind]}" {border}/>{"".join(texts)}'
-
-
-def corner_of(v: Vertex) -> tuple[float, float]:
-    """The upper left corner of a box in the whole picture."""
-    return corner(v)

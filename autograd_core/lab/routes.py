@@ -82,13 +82,22 @@ class Comparison:
     __repr__ = __str__
 
 
-def compare(f: Callable, *args: Any, argnums: int | Sequence[int] = 0, most: int = 100) -> Comparison:
+def compare(
+    f: Callable,
+    *args: Any,
+    argnums: int | Sequence[int] = 0,
+    routes: Sequence[str] | None = None,
+    most: int = 100,
+) -> Comparison:
     """The gradient of f by the tape, forward mode, differences, symbols and generated source, side by side.
 
     `assert ag.compare(loss, weights)` before training fails if any way disagrees with the tape by more than it states.
-    Where the arguments in `argnums` have more than `most` entries, the derivative along one random direction is compared.
+    `routes` names those to take (default: all).  Where the arguments in `argnums` have more than `most` entries, the
+    derivative along one random direction is compared.
     """
     require_callable(f, "compare")
+    if unknown := sorted(set(routes or ()) - set(ROUTES)):
+        raise ValueError(f"compare: no route {unknown[0]!r}; there are {', '.join(ROUTES)}")
     numbers, put = chosen_arguments(args, argnums, "compare")
     chosen = tuple(args[n] for n in numbers)
     problem, note = Problem(f, lambda *xs: f(*put(xs)), args, numbers, chosen), ""
@@ -97,7 +106,8 @@ def compare(f: Callable, *args: Any, argnums: int | Sequence[int] = 0, most: int
         problem = problem.along_a_direction()
         note = f"along one random direction; the arguments have {entries} entries"
     truth = _vector(problem.tape()())
-    return Comparison([_row(name, make, problem, truth) for name, make in ROUTES.items()], note)
+    taken = [name for name in ROUTES if routes is None or name in routes]
+    return Comparison([_row(name, ROUTES[name], problem, truth) for name in taken], note)
 
 
 class Problem:
@@ -180,7 +190,16 @@ def _row(route: str, make: Callable, problem: Problem, truth: np.ndarray) -> Row
     try:
         run = make(problem)
         run()
-    except (AttributeError, ImportError, NotImplementedError, RuntimeError, SyntaxError, TypeError, ValueError, ArithmeticError) as error:
+    except (
+        AttributeError,
+        ImportError,
+        NotImplementedError,
+        RuntimeError,
+        SyntaxError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+    ) as error:
         return Row(route, verdict=f"refused: {str(error).partition(chr(10))[0]}")
     problem.evaluations, start = 0, time.perf_counter()
     found = run()

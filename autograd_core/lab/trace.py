@@ -77,7 +77,9 @@ class Recorder:
         self.keep, self.names = keep, names or {}  # the most entries of a value to keep; what tensors are called
         self.lines: list[Line] = []
         self.by_node: dict[Any, Line] = {}
-        self.by_tensor: dict[int, tuple[Line, int]] = {}  # by id, those without a node, with the version of their memory
+        self.by_tensor: dict[
+            int, tuple[Line, int]
+        ] = {}  # by id, those without a node, with the version of their memory
         self.counts = {kind: itertools.count(1) for kind in (PARAMETER, CONSTANT, CALL)}
         self.groups: list = []
 
