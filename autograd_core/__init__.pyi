@@ -8,6 +8,7 @@ import numpy as np
 
 from .tensor import Axes, Operand
 e: builtins.float
+from . import lab as lab
 from . import random as random
 from . import testing as testing
 from .anomaly import detect_anomaly as detect_anomaly
@@ -63,6 +64,10 @@ from .jacobians import hvp as hvp
 from .jacobians import jacobian as jacobian
 from .kernels._threads import get_num_threads as get_num_threads
 from .kernels._threads import set_num_threads as set_num_threads
+from .lab import numeric as numeric
+from .lab.picture import draw as draw
+from .lab.routes import compare as compare
+from .lab.trace import wengert as wengert
 from .op import elementwise as elementwise
 from .op import op as op
 from .ops import fft as fft

@@ -93,8 +93,11 @@ class Dual(Traced):
 def _number(x: Any, t: Any) -> tuple:
     """The parts of a dual number of the user's, and its level."""
     x, t = (v if isinstance(v, Traced) else at(np.array(v)) for v in (x, t))
-    if x.dtype.kind not in "fc":
-        x = x.astype(np.float64)
+    if not {x.dtype.kind, t.dtype.kind} <= set("biufc"):
+        raise TypeError(
+            f"Dual: the value and the tangent must be numbers, arrays or tensors, got {x.dtype} and {t.dtype}"
+        )
+    x = x if x.dtype.kind in "fc" else x.astype(np.float64)
     if x.dtype.kind != "c" == t.dtype.kind:
         raise TypeError("Dual: the tangent is complex and the value real; give the value as a complex number")
     t = t if t.dtype == x.dtype else t.astype(x.dtype)

@@ -29,7 +29,8 @@ ORDER = """
     custom control anomaly gradcheck testing compiled.program compiled.guards compiled.capture compiled.compare
     compiled.memory compiled.emit compiled.lines compiled.steps compiled.passes.order compiled.passes.dead
     compiled.passes.copies compiled.passes.split compiled.passes.join compiled.passes.fuse compiled.passes
-    compiled.replay compiled.function compiled numpy_functions numpy_linalg interop stubs __main__
+    compiled.replay compiled.function compiled numpy_functions numpy_linalg interop
+    lab.table lab.numeric lab.trace lab.layout lab.graph lab.picture lab.routes lab lab.tour stubs __main__
 """.split()
 
 # The few imports that point the other way; each is made inside a function, after everything is loaded.

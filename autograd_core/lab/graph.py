@@ -185,15 +185,24 @@ class Vertex(Box):
 
     title: str = ""
     kind: str = CALL
-    texts: list[str] = field(default_factory=list)
+    form: str = ""  # of what comes out
+    notes: list[str] = field(default_factory=list)
+    parameters: int = 0
+    kept: int = 0  # bytes
     result: bool = False
     chain: list[Call] = field(default_factory=list)
     name: str = ""
 
     @property
+    def texts(self) -> list[str]:
+        """What is written below the title."""
+        count = f"{self.parameters:,} parameters" if self.parameters else ""
+        return [text for text in (self.form, *self.notes, count, self.kept and f"keeps {size(self.kept)}") if text]
+
+    @property
     def likeness(self) -> tuple:
         """What boxes have in common that differ only in their names."""
-        return self.title.rpartition(": ")[2], tuple(self.texts), tuple(self.chain)
+        return self.title.rpartition(": ")[2], self.form, tuple(self.notes), self.parameters, tuple(self.chain)
 
 
 @dataclass
@@ -261,16 +270,13 @@ def _describe(vertex: Vertex, items: list[Item], call: Call | None, parameters: 
     """What is written in a box."""
     inside = set(items)
     last = next((i for i in reversed(items) if i.result or i.used_by - inside), items[-1])
-    vertex.name = last.name
-    vertex.texts = [last.form] if last.form else []
+    vertex.name, vertex.form = last.name, last.form
+    vertex.kept = sum(kept[item] for item in items)
     if call is not None:
-        count = sum(p.numel() for p in call.module.parameters())
-        vertex.texts += [f"{count:,} parameters"] if count else []
+        vertex.parameters = sum(p.numel() for p in call.module.parameters())
     elif not parameters:
         own = [a for a in last.operands if a.kind in (PARAMETER, CONSTANT)]
-        vertex.texts += [f"{a.title.rpartition('.')[2]} {_shape(a.shape)}" for a in own]
-    saved = sum(kept[item] for item in items)
-    vertex.texts += [f"keeps {size(saved)}"] if saved else []
+        vertex.notes = [f"{a.title.rpartition('.')[2]} {_shape(a.shape)}" for a in own]
 
 
 def _beside_their_use(members: dict[Vertex, list[Item]], edges: dict) -> None:
@@ -343,12 +349,11 @@ def _fold(row: list[Vertex]) -> dict[Vertex, Vertex]:
         period, times = max(((p, _times(row, start, p)) for p in range(1, 9)), key=lambda c: (c[0] * c[1], -c[0]))
         if times >= 3:
             run = row[start : start + period * times]
-            kinds = [v.title.rpartition(": ")[2] for v in run[:period]]
-            one = Vertex(
-                title=f"{times} x [{' → '.join(kinds)}]", kind=MODULE, texts=run[-1].texts[:1], chain=run[0].chain
-            )
-            one.result, one.name = any(v.result for v in run), run[-1].name
-            one.texts.append(f"{run[0].title.partition(':')[0]} to {run[-1].title.partition(':')[0]}")
+            kinds = " → ".join(v.title.rpartition(": ")[2] for v in run[:period])
+            one = Vertex(title=f"{times} x [{kinds}]", kind=MODULE, form=run[-1].form, chain=run[0].chain)
+            one.notes = [f"{run[0].title.partition(':')[0]} to {run[-1].title.partition(':')[0]}"]
+            one.parameters, one.kept = sum(v.parameters for v in run), sum(v.kept for v in run)
+            one.name, one.result = run[-1].name, any(v.result for v in run)
             found.update(dict.fromkeys(run, one))
         start += period * times if times >= 3 else 1
     return found

@@ -137,10 +137,13 @@ class Flat:
         return np.concatenate([r.ravel() for r in self.results])
 
     def noise(self) -> np.ndarray:
-        """How far rounding inside the function moves its results: what they change by where the arguments hardly do."""
+        """How far rounding inside the function moves its results: the first that they move as the arguments hardly do."""
         if self.shaken is None:
-            moved = [self(self.x * (1 + k * EPSILON)) - self.y for k in (1, 2, 3)]
-            self.shaken = np.max(np.abs(moved), axis=0)
+            self.shaken, scale, nudge = np.zeros(len(self.y)), np.where(self.x == 0, 1.0, np.abs(self.x)), EPSILON
+            while nudge < 1e-3 and not self.shaken.all():
+                moved = [np.abs(self(self.x + k * nudge * scale) - self.y) for k in (1, 2, 3)]
+                self.shaken = np.where(self.shaken == 0, np.max(moved, axis=0), self.shaken)
+                nudge *= 16
         return self.shaken
 
     def called(self, parts: list) -> Any:

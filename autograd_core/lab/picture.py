@@ -244,7 +244,8 @@ def _edge(points: list[tuple[float, float]], text: str, meets: bool) -> str:
         return line
     (x, y), (a, b) = points[-2:]
     side, anchor = (-5, "end") if (a < x) != meets else (5, "start")
-    place = f'x="{(x + a) / 2 + side:.1f}" y="{(y + b) / 2 + 3:.1f}" text-anchor="{anchor}"'
+    far = 0.68 if meets else 0.5
+    place = f'x="{x + far * (a - x) + side:.1f}" y="{y + far * (b - y) + 3:.1f}" text-anchor="{anchor}"'
     halo = 'paint-order="stroke" stroke="#ffffff" stroke-width="3"'
     return f'{line}<text {place} fill="#a33" font-size="10" {halo}>{escape(text)}</text>'
 
