@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from programs import Program, programs
 
 import autograd_core as ag
 import nn
 from autograd_core import numeric
 from autograd_core.__main__ import main
 from autograd_core.lab import layout
-from programs import Program, programs
 
 ROOT = Path(__file__).parent.parent
 length = lambda x1, x2: ag.sqrt(x1**2 + x2**2)
@@ -382,21 +382,29 @@ def test_what_cannot_be_drawn_is_refused(what):
 
 @st.composite
 def nested(draw):
-    """Boxes, some in groups, and edges that go from earlier ones to later ones."""
-    root = layout.Group()
-    groups = [root]
-    for _ in range(draw(st.integers(0, 3))):
-        group = layout.Group(title="group")
-        groups[draw(st.integers(0, len(groups) - 1))].add(group)
-        groups.append(group)
-    count = draw(st.integers(1, 10))
-    homes = sorted(draw(st.integers(0, len(groups) - 1)) for _ in range(count))
-    boxes = [layout.Box(draw(st.sampled_from([40.0, 90.0])), 30.0) for _ in range(count)]
-    for box, home in zip(boxes, homes):
-        groups[home].add(box)
-    pairs = st.tuples(st.integers(0, count - 1), st.integers(0, count - 1)).filter(lambda p: p[0] < p[1])
-    chosen = draw(st.lists(pairs, max_size=15)) if count > 1 else []
-    return root, boxes, [(boxes[a], boxes[b]) for a, b in chosen]
+    """Boxes, made one after the other while groups are entered and left, and edges from earlier ones to later ones."""
+    root = inside = layout.Group()
+    boxes = []
+    for move in draw(st.lists(st.sampled_from(["box", "box", "wide box", "enter", "leave"]), min_size=1, max_size=20)):
+        if move == "enter":
+            group = layout.Group(title="group")
+            inside.add(group)
+            inside = group
+        elif move == "leave":
+            inside = inside.inside or root
+        else:
+            boxes.append(layout.Box(90.0 if move == "wide box" else 40.0, 30.0))
+            inside.add(boxes[-1])
+    numbers = st.integers(0, max(len(boxes) - 1, 0))
+    pairs = draw(st.lists(st.tuples(numbers, numbers), max_size=15))
+    return root, boxes, [(boxes[a], boxes[b]) for a, b in pairs if a < b]
+
+
+def test_circles_of_groups_are_drawn_as_well():
+    root, one, two = layout.Group(), layout.Group(), layout.Group()
+    a, b, c = (layout.Box(40.0, 30.0) for _ in range(3))
+    root.add(one), root.add(two), one.add(a), one.add(c), two.add(b)
+    assert len(layout.place(root, [(a, b), (b, c)])) == 2
 
 
 @settings(quick, max_examples=100)

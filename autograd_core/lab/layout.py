@@ -99,10 +99,14 @@ def _layers(group: Group, boxes: list[Box], edges: list) -> list[list[Box]]:
     before, after = defaultdict(list), defaultdict(list)
     for a, b in edges:
         before[b].append(a)
-        after[a].append(b)
+    order = {box: k for k, box in enumerate(_sorted(boxes, before))}
+    before = defaultdict(list, {b: [a for a in found if order[a] < order[b]] for b, found in before.items()})
+    for b, found in before.items():
+        for a in found:
+            after[a].append(b)
     depth: dict[Box, int] = {}
     entries, exits = set(group.top.values()), set(group.bottom.values())
-    for box in _sorted(boxes, before):
+    for box in order:
         depth[box] = max([depth[a] + 1 for a in before[box]] + [1 if entries and box not in entries else 0])
     for box in boxes:
         if not before[box] and after[box] and box not in entries:
@@ -117,14 +121,17 @@ def _layers(group: Group, boxes: list[Box], edges: list) -> list[list[Box]]:
 
 
 def _sorted(boxes: list[Box], before: dict) -> list[Box]:
-    """In an order in which nothing comes before what leads to it; nothing is recursive, for chains may be long."""
+    """In an order in which nothing comes before what leads to it, except in circles; not recursive: chains may be long."""
     done: dict[Box, None] = {}
+    begun: set[Box] = set()
     for box in boxes:
         stack = [box]
         while stack:
-            waiting = [a for a in before[stack[-1]] if a not in done]
+            waiting = [a for a in before[stack[-1]] if a not in begun]
+            begun.add(stack[-1])
+            begun.update(waiting[:1])
             if waiting:
-                stack.extend(waiting)
+                stack.append(waiting[0])
             else:
                 done.setdefault(stack.pop())
     return list(done)
