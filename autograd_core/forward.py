@@ -93,21 +93,15 @@ class Dual(Traced):
 def _number(x: Any, t: Any) -> tuple:
     """The parts of a dual number of the user's, and its level."""
     x, t = (v if isinstance(v, Traced) else at(np.array(v)) for v in (x, t))
-    if not {x.dtype.kind, t.dtype.kind} <= set("biufc"):
-        raise TypeError(
-            f"Dual: the value and the tangent must be numbers, arrays or tensors, got {x.dtype} and {t.dtype}"
-        )
-    x = x if x.dtype.kind in "fc" else x.astype(np.float64)
-    if x.dtype.kind != "c" == t.dtype.kind:
-        raise TypeError("Dual: the tangent is complex and the value real; give the value as a complex number")
-    t = t if t.dtype == x.dtype else t.astype(x.dtype)
+    if not {x.dtype.kind, t.dtype.kind} <= set("biufc") or x.dtype.kind != "c" == t.dtype.kind:
+        raise TypeError(f"Dual: expected numbers, both real or the value complex, got {x.dtype} and {t.dtype}")
     if t.ndim and t.shape != x.shape:
         raise ValueError(
             f"Dual: the tangent has shape {t.shape}, needed is that of the value, {x.shape}, or one number"
         )
-    t = t if t.ndim == x.ndim else REGISTRY["broadcast_to"].call(t, shape=x.shape)
-    below = max(2 * state.depth, x.level, t.level)
-    return x, t, (below + 2 * state.depth + 1) / 2
+    x = x if x.dtype.kind in "fc" else x.astype(np.float64)
+    level = (max(2 * state.depth, x.level, t.level) + 2 * state.depth + 1) / 2
+    return x, (t + np.zeros(x.shape)).astype(x.dtype), level
 
 
 def blank(like: Any, shape: tuple, dtype: np.dtype) -> Any:

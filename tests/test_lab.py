@@ -152,6 +152,8 @@ def test_duals_lift_numbers_and_mix_with_tensors_and_arrays():
     x = ag.Dual(np.arange(3.0), 1)
     assert np.array_equal(x.tangent.value, np.ones(3)) and repr((x * x).sum()) == "Dual(5.0, 6.0)"
     assert np.array_equal((x * ag.tensor([1.0, 2.0, 3.0])).tangent.value, [1, 2, 3])
+    x.mul_(3.0)
+    assert np.array_equal(x.primal.value, [0, 3, 6]) and np.array_equal(x.tangent.value, [3, 3, 3])
     w = ag.tensor(2.0, requires_grad=True)
     (ag.Dual(w, 1.0) ** 3).tangent.backward()
     assert w.grad == 12
@@ -171,9 +173,9 @@ def test_duals_of_duals_and_transforms_keep_their_tangents_apart():
 @pytest.mark.parametrize(
     ("parts", "error", "message"),
     [
-        ((1.0, 1j), TypeError, "tangent is complex and the value real"),
+        ((1.0, 1j), TypeError, "both real or the value complex, got float64 and complex128"),
         ((np.ones(2), np.ones(3)), ValueError, r"tangent has shape \(3,\), needed is that of the value, \(2,\)"),
-        (("one",), TypeError, "number"),
+        (("one",), TypeError, "expected numbers"),
     ],
 )
 def test_duals_say_what_is_wrong(parts, error, message):

@@ -284,7 +284,8 @@ class Stencil:
         return Trial(value, truncation, rounding, h)
 
 
-class Trial(NamedTuple):
+@dataclass(frozen=True)
+class Trial:
     """A difference with one step, and the two parts of its error for each result."""
 
     value: np.ndarray
@@ -292,10 +293,25 @@ class Trial(NamedTuple):
     roundings: np.ndarray
     h: float
 
-    error = property(lambda self: np.nan_to_num(self.truncations + self.roundings, nan=np.inf))
-    truncation = property(lambda self: float(np.max(np.nan_to_num(self.truncations, nan=np.inf), initial=0)))
-    rounding = property(lambda self: float(np.max(np.nan_to_num(self.roundings, nan=0.0), initial=0)))
-    worst = property(lambda self: float(np.max(self.error, initial=0)))
+    @property
+    def error(self) -> np.ndarray:
+        """For each result."""
+        return np.nan_to_num(self.truncations + self.roundings, nan=np.inf)
+
+    @property
+    def truncation(self) -> float:
+        """The largest; infinite where a value is not a number, for then the step has left the domain."""
+        return float(np.max(np.nan_to_num(self.truncations, nan=np.inf), initial=0))
+
+    @property
+    def rounding(self) -> float:
+        """The largest."""
+        return float(np.max(np.nan_to_num(self.roundings, nan=0.0), initial=0))
+
+    @property
+    def worst(self) -> float:
+        """The largest error."""
+        return float(np.max(self.error, initial=0))
 
 
 def _imaginary(flat: Flat, stencil: Stencil, h: float) -> tuple:

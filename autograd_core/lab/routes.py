@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -157,8 +158,7 @@ class Problem:
 
     def symbols(self) -> Callable:
         """The formula of each derivative, evaluated."""
-        from .. import symbolic
-
+        symbolic = _exported("symbolic")
         if any(np.ndim(x) or isinstance(x, (tuple, list, dict)) for x in self.chosen):
             raise TypeError("symbols stand for numbers, and an argument has several entries")
         names = [f"x{n}" for n in self.numbers]
@@ -168,8 +168,7 @@ class Problem:
 
     def source(self) -> Callable:
         """Generated adjoint code."""
-        from .. import source_grad
-
+        source_grad = _exported("source_grad")
         if self.whole is None:
             raise TypeError("what is compared is a direction, and the source is of the whole function")
         adjoint = source_grad(self.whole, self.numbers)
@@ -183,6 +182,11 @@ ROUTES: dict[str, Callable[[Problem], Callable]] = {
     "symbolic": Problem.symbols,
     "source": Problem.source,
 }
+
+
+def _exported(name: str) -> Any:
+    """What the package has under a name, which it imports when first asked for."""
+    return getattr(importlib.import_module(__package__.rpartition(".")[0]), name)
 
 
 def _row(route: str, make: Callable, problem: Problem, truth: np.ndarray) -> Row:
