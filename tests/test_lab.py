@@ -444,6 +444,15 @@ def test_the_laboratory_is_loaded_when_first_asked_for():
         ag.laboratory  # noqa: B018
 
 
+def test_the_document_prints_what_it_says(capsys):
+    text, scope = (ROOT / "docs" / "lab.md").read_text(), {}
+    blocks = re.findall(r"```python\n(.*?)```\n(?:```text\n(.*?)```)?", text, flags=re.DOTALL)
+    assert len(blocks) == 6
+    for code, printed in blocks:
+        exec(code, scope)
+        assert capsys.readouterr().out == printed
+
+
 def test_the_tour_prints_the_numbers(capsys):
     assert main(["lab"]) == 0
     out = capsys.readouterr().out

@@ -372,7 +372,7 @@ def _times(row: list[Vertex], start: int, period: int) -> int:
 
 def derivatives(items: list[Item]) -> dict[tuple[Item, Item], str]:
     """For each edge between single numbers the local derivative, for others the size of the gradient that flows back."""
-    labels = {(by[k], item): f"|g| {g:.3g}" for item, by, k, g in _flows(items)}
+    labels = dict(_flows(items))
     with no_grad(), np.errstate(all="ignore"):
         for item in items:
             line = item.line
@@ -396,24 +396,22 @@ def _local(item: Item, line: Line) -> Iterator[tuple[tuple[Item, Item], str]]:
         yield (a, item), f"{t.item():.5g}"
 
 
-def _flows(items: list[Item]) -> Iterator[tuple[Item, list[Item], int, float]]:
-    """What the gradient of the results, or of their sum, is on its way back: for each operation and input its size."""
-    by_node = {item.node: item for item in items if item.node is not None}
-    steps: list[tuple[Node, Any]] = []
-    note = lambda node, args, _, cotangents: steps.append((node, cotangents)) if isinstance(node, Node) else None
+def _flows(items: list[Item]) -> Iterator[tuple[tuple[Item, Item], str]]:
+    """The size of the gradient of the results, or of their sum, on its way back along each edge."""
     roots = [i for i in items if i.result and i.node is not None and i.dtype.kind in "fc"]
-    leaves = [n for n in ancestors([r.node for r in roots]) if isinstance(n, Leaf)]
     if not roots:
         return
-    stubs = [at(np.zeros(r.shape, r.dtype), r.node) for r in roots]
-    ones = [np.ones(r.shape, r.dtype) for r in roots]
+    by_node = {item.node: item for item in items if item.node is not None}
+    by_node |= {n.parents[0]: item for n, item in list(by_node.items()) if isinstance(n, Pick)}
+    steps: list[tuple[Node, Any]] = []
+    note = lambda node, args, _, cotangents: steps.append((node, cotangents)) if isinstance(node, Node) else None
+    leaves = [n for n in ancestors([r.node for r in roots]) if isinstance(n, Leaf)]
+    ends = [at(np.zeros(r.shape, r.dtype), r.node) for r in roots]
     with using(observers=(note,)), np.errstate(all="ignore"):
-        pullback(stubs, ones, leaves, retain=True, tracked=False, only_wanted=True)
+        ones = [np.ones(r.shape, r.dtype) for r in roots]
+        pullback(ends, ones, leaves, retain=True, tracked=False, only_wanted=True)
     for node, cotangents in steps:
-        item = by_node.get(node) or next(
-            (i for n, i in by_node.items() if isinstance(n, Pick) and n.parents[0] is node), None
-        )
         for parent, ct in zip(node.parents, cotangents):
-            if item is not None and ct is not None and parent in by_node:
+            if ct is not None and parent in by_node and node in by_node:
                 ct = fitted(ct, parent, node) if ct.shape != parent.shape else ct
-                yield item, [by_node[parent]], 0, float(np.linalg.norm(np.asarray(ct)))
+                yield (by_node[parent], by_node[node]), f"|g| {np.linalg.norm(ct):.3g}"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ class Comparison:
         numbers = lambda v: None if v is None else f"{v:.2g}"
         rows = [
             [r.route, _glance(r.gradient), numbers(r.error), numbers(r.stated), r.evaluations, numbers(r.seconds)]
-            + [r.verdict]
+            + [shorten(r.verdict, 80, placeholder=" ...")]
             for r in self.rows
         ]
         return Table(heads, rows)

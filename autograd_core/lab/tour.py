@@ -17,7 +17,7 @@ from .routes import compare, passes
 from .table import Table
 from .trace import wengert
 
-exp, sin, sqrt, tanh = (PUBLIC[name] for name in ("exp", "sin", "sqrt", "tanh"))
+exp, sin = PUBLIC["exp"], PUBLIC["sin"]
 
 STOPS: dict[str, Callable[[], None]] = {}
 
@@ -30,7 +30,7 @@ def stop(function: Callable[[], None]) -> Callable[[], None]:
 
 def length(x1: Tensor, x2: Tensor) -> Tensor:
     """The length of a vector of two numbers."""
-    return sqrt(x1**2 + x2**2)
+    return np.sqrt(x1**2 + x2**2)
 
 
 def power(base: Tensor, exponent: int) -> Tensor:
