@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -324,10 +325,13 @@ def size(count: float) -> str:
 
 def folded(g: Graph) -> Graph:
     """The graph with boxes that repeat in a row, one alike or several in turn, as one."""
-    after = {v: [b for a, b in g.edges if a is v] for v in g.vertices}
-    before = {v: [a for a, b in g.edges if b is v] for v in g.vertices}
-    next_in_row = {v: after[v][0] for v in g.vertices if len(after[v]) == 1 and len(before[after[v][0]]) == 1}
-    heads = [v for v in g.vertices if v not in next_in_row.values()]
+    after: dict[Vertex, list[Vertex]] = defaultdict(list)
+    arriving = Counter(b for _, b in g.edges)
+    for a, b in g.edges:
+        after[a].append(b)
+    next_in_row = {v: found[0] for v, found in after.items() if len(found) == 1 == arriving[found[0]]}
+    followers = set(next_in_row.values())
+    heads = [v for v in g.vertices if v not in followers]
     replaced: dict[Vertex, Vertex] = {}
     for head in heads:
         row = [head]

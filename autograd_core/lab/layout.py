@@ -46,11 +46,10 @@ def place(root: Group, edges: Iterable[tuple[Box, Box]]) -> dict[tuple[Box, Box]
     """Give every box its place, and for each edge the points on its way, in the coordinates of the whole."""
     edges = list(dict.fromkeys(edges))
     routes = {edge: _route(*edge) for edge in edges}
-    local: dict[Group, list] = defaultdict(list)
+    local: dict[Group, dict] = defaultdict(dict)  # the pieces of edges in each group, each once, in order
     for route in routes.values():
         for group, a, b in route:
-            if (a, b) not in local[group]:
-                local[group].append((a, b))
+            local[group][a, b] = None
     _arrange(root, local)
     return {edge: _points(edge, route) for edge, route in routes.items()}
 
@@ -80,12 +79,12 @@ def _route(a: Box, b: Box) -> list[tuple[Group, Box, Box]]:
     return [*outward, (ours[shared - 1], start, end), *inward[::-1]]
 
 
-def _arrange(group: Group, local: dict[Group, list]) -> None:
+def _arrange(group: Group, local: dict[Group, dict]) -> None:
     """Lay out a group, the groups in it first."""
     for box in group.boxes:
         if isinstance(box, Group):
             _arrange(box, local)
-    edges = local[group]
+    edges = list(local[group])
     boxes = [*group.top.values(), *group.boxes, *group.bottom.values()]
     layers = _layers(group, boxes, edges)
     links = _with_points(group, layers, edges)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
@@ -43,7 +43,7 @@ class Drawing:
         self.items, self.graph = items, shown
 
     def __str__(self) -> str:
-        return _text(self.items, self.graph)
+        return _text(self.graph)
 
     __repr__ = __str__
 
@@ -125,19 +125,21 @@ def _names_of(names: Any) -> list[tuple[Tensor, str]]:
 # --- text ------------------------------------------------------------------------------------------------------------
 
 
-def _text(items: list[Item], g: Graph) -> str:
+def _text(g: Graph) -> str:
     """A line for each box, in the order in which they ran, inside their modules."""
-    names = {v: v.name for v in g.vertices}
     lines: list[str] = []
+    arriving: dict[Vertex, list[tuple[str, str]]] = defaultdict(list)
+    for (a, b), text in g.edges.items():
+        arriving[b].append((a.name, text))
     around: list[Call] = []
     for v in g.vertices:
         shared = sum(1 for a, b in zip(around, v.chain) if a is b)
         lines += ["  " * k + c.title for k, c in enumerate(v.chain) if k >= shared]
         around = v.chain
-        given = [names[a] for a, b in g.edges if b is v]
-        what = v.title if v.title == names[v] else f"{names[v]} = {v.title}"
-        edge = [f"d/d{names[a]} = {text}" for (a, b), text in g.edges.items() if b is v and text]
-        parts = [f"{what}({', '.join(given)})" if given else what, *v.texts, *edge, *(["result"] if v.result else [])]
+        given = ", ".join(name for name, _ in arriving[v])
+        what = v.title if v.title == v.name else f"{v.name} = {v.title}"
+        slopes = [f"d/d{name} = {text}" for name, text in arriving[v] if text]
+        parts = [f"{what}({given})" if given else what, *v.texts, *slopes, *(["result"] if v.result else [])]
         lines.append("  " * len(v.chain) + "   ".join(parts))
     return "\n".join(lines)
 
