@@ -20,7 +20,6 @@ from .graph import (
     PARAMETER,
     Call,
     Graph,
-    Item,
     Vertex,
     derivatives,
     graph,
@@ -39,8 +38,8 @@ STYLE = "font-family:ui-monospace,Menlo,Consolas,monospace;font-size:11px"
 class Drawing:
     """The graph of a result, a function or a module; `print` shows it as text, notebooks as a picture."""
 
-    def __init__(self, items: list[Item], shown: Graph):
-        self.items, self.graph = items, shown
+    def __init__(self, shown: Graph):
+        self.graph = shown
 
     def __str__(self) -> str:
         return _text(self.graph)
@@ -109,7 +108,7 @@ def draw(
         raise TypeError(f"draw: expected a Tensor, a module or a function, got {type(what).__name__}")
     shown = not is_module(what) if parameters is None else parameters
     labels = derivatives(items) if derivatives_on_edges else {}
-    return Drawing(items, graph(items, depth, shown, labels))
+    return Drawing(graph(items, depth, shown, labels))
 
 
 def _names_of(names: Any) -> list[tuple[Tensor, str]]:
