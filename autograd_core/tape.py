@@ -140,6 +140,7 @@ class _State(threading.local):
     again = False  # whether a checkpoint runs its function once more: it must find all as it was the first time
     depth = 0  # of forward-mode and batching transforms around the code that runs
     generator: Any = None  # of this thread's random numbers, if not the default one
+    mapped: tuple = ()  # of each vmap around the code that runs: its level, its size, what it says of randomness
 
 
 state = _State()
