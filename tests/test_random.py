@@ -572,7 +572,7 @@ BY_PARAMETERS = {
 
 def members(f, *randomness):
     """Results of f mapped once for each way, the last innermost, with all members in a row."""
-    for n, how in enumerate(reversed(randomness)):
+    for how in reversed(randomness):
         f = ag.vmap(f, randomness=how)
     sizes = range(2, 2 + len(randomness))
     y = f(ag.ones(*sizes, 4), ag.full((*sizes,), 0.5)).numpy()
