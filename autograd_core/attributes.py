@@ -17,6 +17,7 @@ from .ops.create import CPU, as_device
 from .ops.create import device as device_type
 from .tape import current, observe, state
 from .tensor import LEAVE, Boxed, Tensor
+from .views import base_of
 
 
 class Attributes(Traced):
@@ -307,7 +308,7 @@ class TensorAttributes:
     @property
     def _base(self) -> Tensor | None:
         """The tensor of which it is a view."""
-        return self.origin and self.origin.base
+        return self.origin and base_of(self)
 
     def detach_(self) -> Tensor:
         """Cut it off from its history; returns the tensor."""

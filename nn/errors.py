@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+
+from autograd_core.errors import of_another_library
 
 TOLD = (ValueError, TypeError, IndexError, RuntimeError, AttributeError)
 
 
-def placed(error: Exception, module: Any) -> None:
+def placed(error: Exception, module: Any, inputs: Iterable = ()) -> None:
     """Begin an error's text with the path from this module to the one in which it arose; called from the inside out."""
+    if isinstance(error, (TypeError, AttributeError)) and "arose_in" not in vars(error):
+        error.args = (of_another_library(inputs) or error.args[0],) if error.args else ()
     if not isinstance(error, TOLD) or len(error.args) != 1 or not isinstance(error.args[0], str):
         return
     inner, text = vars(error).setdefault("arose_in", (module, error.args[0]))

@@ -37,7 +37,7 @@ class Module:
         try:
             return self.forward(*args, **kwargs) if self._hooks is None else called(self, self._hooks, args, kwargs)
         except Exception as error:
-            placed(error, self)
+            placed(error, self, (*args, *kwargs.values()))
             raise
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -278,6 +278,8 @@ class Module:
     def half(self) -> Self:
         """16 bits."""
         return self._cast(np.dtype(np.float16))
+
+    bfloat16 = Tensor.bfloat16
 
     def cpu(self) -> Self:
         """Where everything is."""

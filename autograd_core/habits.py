@@ -1,0 +1,176 @@
+"""Names that scripts written for PyTorch use beside computing: old constructors, questions about devices, settings.
+
+What a script asks before it chooses a device is answered, there is none but the CPU; what it sets for reproducible
+runs on a GPU it may set.  Names that mean nothing here say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+from .errors import called
+from .numpy_functions import fill_diagonal
+from .op import Traced
+from .ops import PUBLIC
+from .ops.create import empty, tensor
+from .tape import Leaf, current
+from .tensor import Tensor, at
+
+__all__ = [
+    "BoolTensor", "ByteTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor", "LongTensor", "ShortTensor",
+    "Size", "accelerator", "backends", "broadcast_shapes", "cuda", "finfo", "iinfo", "is_tensor",
+    "use_deterministic_algorithms",
+]  # fmt: skip
+
+Size = tuple
+ABSENT = {
+    "bfloat16": "NumPy has no such type; use float32, or float16 for storage",
+    "save": "write nn.save(path, state), which needs no pickle",
+    "load": "write nn.load(path), which reads PyTorch's files too and runs nothing that is in them",
+    "jit": "to run a function faster, write @ag.compile",
+    "autocast": "there is no mixed precision here; leave it out",
+    "FloatStorage": "a tensor's memory is the array t.numpy()",
+}
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether it is a tensor of this library."""
+    return isinstance(obj, Traced)
+
+
+def finfo(type: Any = None) -> np.finfo:
+    """The limits of a floating-point type, by default those of the default type."""
+    return np.finfo(dtypes.get_default_dtype() if type is None else dtypes.as_dtype(type))
+
+
+def iinfo(type: Any) -> np.iinfo:
+    """The limits of an integer type."""
+    return np.iinfo(dtypes.as_dtype(type))
+
+
+def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
+    """The shape that arrays of these shapes have together."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ValueError(f"broadcast_shapes: {', '.join(map(str, shapes))} do not broadcast together") from None
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Nothing to do: the same calls give the same results here, always."""
+
+
+def _made(dtype: np.dtype, *data: Any) -> Tensor:
+    """A tensor of a type, of a list's numbers or of sizes, as PyTorch's first constructors had it."""
+    if data and all(isinstance(n, (int, np.integer)) for n in data):
+        return empty(*data, dtype=dtype)
+    return tensor(data[0] if data else [], dtype=dtype)
+
+
+def _constructor(name: str, dtype: np.dtype) -> Callable:
+    def make(*data: Any) -> Tensor:
+        return _made(dtype, *data)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"A tensor of {dtype}: {name}([1, 2]) has these numbers, {name}(2, 3) this size."
+    return make
+
+
+FloatTensor = _constructor("FloatTensor", dtypes.float32)
+DoubleTensor = _constructor("DoubleTensor", dtypes.float64)
+HalfTensor = _constructor("HalfTensor", dtypes.float16)
+LongTensor = _constructor("LongTensor", dtypes.int64)
+IntTensor = _constructor("IntTensor", dtypes.int32)
+ShortTensor = _constructor("ShortTensor", dtypes.int16)
+ByteTensor = _constructor("ByteTensor", dtypes.uint8)
+BoolTensor = _constructor("BoolTensor", dtypes.bool)
+
+
+class cuda:
+    """There is none: what scripts ask before they choose a device, and what they do to all devices there are."""
+
+    is_available = staticmethod(lambda: False)
+    device_count = staticmethod(lambda: 0)
+    manual_seed = manual_seed_all = staticmethod(lambda seed: None)
+    empty_cache = synchronize = staticmethod(lambda *device: None)
+
+
+class accelerator:
+    """There is none."""
+
+    is_available = staticmethod(lambda: False)
+    device_count = staticmethod(lambda: 0)
+    current_accelerator = staticmethod(lambda: None)
+
+
+class backends:
+    """Settings of backends that are not here, which may be set all the same."""
+
+    class cudnn:
+        """Reproducible or fast: it is both here."""
+
+        enabled, deterministic, benchmark = False, True, False
+        is_available = staticmethod(lambda: False)
+
+    class mps:
+        """There is none."""
+
+        is_available = is_built = staticmethod(lambda: False)
+
+
+def absent(name: str) -> AttributeError:
+    """What is said of a name that is not here."""
+    hint = f": {ABSENT[name]}" if name in ABSENT else ""
+    return AttributeError(f"module 'autograd_core' has no attribute {name!r}{hint}", name=name)
+
+
+def bfloat16(self: Tensor) -> Tensor:
+    """NumPy has no such type: an error that says so."""
+    raise TypeError(f"bfloat16: {ABSENT['bfloat16']}")
+
+
+def reshaped(t: Tensor, view: Callable, name: str) -> Tensor:
+    """Let t become a view of itself; what was a view of it before is one of what it was."""
+    if current().grad and isinstance(t.node, Leaf):
+        fix = f"use x = x.{name}(...), or no_grad()"
+        raise RuntimeError(f"{called(name)}_: a leaf that requires gradients cannot be changed in place; {fix}")
+    before = at(t.value, t.node, t.level)
+    before.origin = t.origin
+    after = view(before)
+    if isinstance(t.node, Leaf):
+        t.data = after
+    else:
+        t.value, t.node, t.origin, t.leaf = after.value, after.node, after.origin, None
+    return t
+
+
+def _in_place(name: str) -> Callable:
+    def change(self: Tensor, *args: Any, **options: Any) -> Tensor:
+        return reshaped(self, lambda t: PUBLIC[name](t, *args, **options), name)
+
+    change.__name__ = change.__qualname__ = f"{name}_"
+    change.__doc__ = f"Become its own `{name}`; returns the tensor."
+    return change
+
+
+def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """Set the main diagonal to a number; with `wrap`, of a tall matrix again after each square."""
+    fill_diagonal(self, fill_value, wrap)
+    return self
+
+
+for _name in ("unsqueeze", "squeeze", "transpose", "t", "swapaxes", "swapdims"):
+    setattr(Tensor, f"{_name}_", _in_place(_name))
+
+
+def new(self: Tensor, *data: Any) -> Tensor:
+    """A tensor of the same type, of a list's numbers or of sizes."""
+    return _made(self.dtype, *data)
+
+
+for _method in (bfloat16, fill_diagonal_, new):
+    setattr(Tensor, _method.__name__, _method)
