@@ -22,6 +22,16 @@ def placed(error: Exception, module: Any, inputs: Iterable = ()) -> None:
         error.args = (f"{path}{' ' if path else ''}{described(inner, bool(path))}: {text}",)
 
 
+def demand_type(input: Any, weight: Any, what: str = "input", fix: str = "model") -> None:
+    """Raise unless an input has the type of the parameters it meets."""
+    if input.dtype != weight.dtype:
+        given, needed = str(input.dtype), str(weight.dtype)
+        short = {"float32": ".float()", "float64": ".double()", "float16": ".half()"}
+        either = f"{what.split()[-1]}{short.get(needed, f'.to({needed!r})')}"
+        both = f" or {fix}{short.get(given, f'.to({given!r})')}" if input.dtype.kind in "fc" else ""
+        raise TypeError(f"{what} is {given}, the parameters are {needed}; {either}{both} makes them one type")
+
+
 def described(module: Any, inside: bool = False) -> str:
     """A module in a few words: its class and what is printed of it, in parentheses after a path."""
     extra = module.extra_repr()
