@@ -47,6 +47,20 @@ def explained(op: Any, args: tuple, error: Exception) -> Exception:
     return better
 
 
+def module_path() -> str:
+    """Said after a line: the innermost module whose call is running, with its path in the outermost one, if there is any."""
+    frame, calls = sys._getframe(1), []  # type: ignore[var-annotated]
+    while frame is not None:
+        holder = frame.f_locals.get("self") if frame.f_code.co_name == "__call__" else None
+        if hasattr(type(holder), "named_modules"):
+            calls.append(holder)
+        frame = frame.f_back  # type: ignore[assignment]
+    if not calls:
+        return ""
+    path = next((path for path, m in calls[-1].named_modules() if m is calls[0]), "")
+    return f", module {path} ({type(calls[0]).__name__})" if path else f", module {type(calls[0]).__name__}"
+
+
 def of_another_library(values: Iterable) -> str | None:
     """What is said of a tensor of PyTorch, JAX or the like among some values; None if there is none."""
     for v in values:

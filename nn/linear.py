@@ -98,7 +98,8 @@ class Bilinear(Module):
         """(..., in1_features) and (..., in2_features) to (..., out_features)."""
         weight = self.weight
         y = F.bilinear(input1, input2, weight, self.bias)
-        demand_type(input1, weight, "input1"), demand_type(input2, weight, "input2")
+        demand_type(input1, weight, "input1")
+        demand_type(input2, weight, "input2")
         return y
 
     def extra_repr(self) -> str:

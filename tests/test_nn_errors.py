@@ -329,3 +329,30 @@ def test_what_is_no_state(given, hint):
     with pytest.raises(TypeError) as caught:
         linear().load_state_dict(given)
     assert hint in str(caught.value)
+
+
+# --- backward --------------------------------------------------------------------------------------------------------
+
+
+def overwritten(m, x):
+    y = x.exp()
+    z = (y * y).sum() + 0 * x
+    y.detach().mul_(2)
+    return z
+
+
+BACKWARD = {
+    "Inf": (lambda m, x: (x - x).sqrt(), "the gradient of sqrt is Inf"),
+    "overwritten": (overwritten, "changed in place|overwritten"),
+    "forward": (lambda m, x: x / (x - x), "made (Inf|NaN) in forward"),
+}
+
+
+@pytest.mark.parametrize("name", BACKWARD)
+def test_where_in_the_model_a_gradient_went_wrong(name):
+    """Outside of detect_anomaly nothing is noted of where a call was made: it would cost time."""
+    function, text = BACKWARD[name]
+    model = nn.Sequential(nn.Linear(3, 3), Model(Of(function)))
+    with pytest.raises(RuntimeError, match=f"(?s){text}.*, module 1.encoder.0.layer \\(Of\\)"):
+        with ag.detect_anomaly():
+            model(T(2, 3)).sum().backward()

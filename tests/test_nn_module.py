@@ -530,7 +530,38 @@ def test_modules_that_are_inside_themselves_are_named():
         "repr": lambda: repr(net),
         "apply": lambda: net.apply(lambda m: None),
     }.items():
-        with pytest.raises(RuntimeError, match=rf"^{name}: '[0-9.]*parent[0-9.]*' leads back .* self.parent = \[parent\]"):
+        with pytest.raises(
+            RuntimeError, match=rf"^{name}: '[0-9.]*parent[0-9.]*' leads back .* self.parent = \[parent\]"
+        ):
             use()
     net[0][1] = Child([net])
     assert list(net.state_dict()) == ["0.0.weight", "0.0.bias"] and "Child()" in repr(net)
+
+
+def test_layers_by_pytorchs_files():
+    assert nn.modules.Linear is nn.modules.linear.Linear is nn.Linear and nn.modules.Module is nn.modules.module.Module
+    for name, layers in {
+        "batchnorm._BatchNorm": (nn.BatchNorm1d(2), nn.BatchNorm2d(2), nn.SyncBatchNorm(2)),
+        "conv._ConvNd": (nn.Conv1d(1, 1, 1), nn.ConvTranspose2d(1, 1, 1)),
+        "conv._ConvTransposeNd": (nn.ConvTranspose2d(1, 1, 1),),
+        "instancenorm._InstanceNorm": (nn.InstanceNorm1d(2),),
+        "loss._Loss": (nn.MSELoss(), nn.CrossEntropyLoss()),
+        "loss._WeightedLoss": (nn.CrossEntropyLoss(),),
+        "dropout._DropoutNd": (nn.Dropout2d(),),
+        "pooling._AvgPoolNd": (nn.AvgPool1d(2), nn.AvgPool3d(2)),
+        "rnn.RNNBase": (nn.LSTM(1, 1),),
+    }.items():
+        file, _, common = name.partition(".")
+        kind = getattr(getattr(nn.modules, file), common)
+        assert all(isinstance(layer, kind) for layer in layers) and not isinstance(nn.Linear(1, 1), kind)
+    assert nn.modules.utils._pair(3) == (3, 3) and nn.modules.utils._pair((1, 2)) == (1, 2)
+
+
+def test_every_file_of_pytorchs_layers_is_there():
+    torch = pytest.importorskip("torch")
+    for name, file in [(n, v) for n, v in vars(torch.nn.modules).items() if hasattr(v, "__spec__") and n[0] != "_"]:
+        layers = [
+            n for n, v in vars(file).items() if isinstance(v, type) and v.__module__ == getattr(file, "__name__", "")
+        ]
+        layers = [n for n in layers if n[0].isupper() and hasattr(nn, n)]
+        assert all(hasattr(getattr(nn.modules, name), n) for n in layers), name
