@@ -34,7 +34,9 @@ def _times(count: int) -> Callable:
     return lambda x: tuple(x) if isinstance(x, Iterable) else (x,) * count
 
 
-activation = channelshuffle = container = distance = flatten = fold = linear = module = normalization = _file()
+activation = adaptive = channelshuffle = container = distance = flatten = fold = linear = module = normalization = (
+    _file()
+)
 padding = pixelshuffle = sparse = transformer = upsampling = activation
 batchnorm = _file(_BatchNorm=BatchNorm, _NormBase=RunningNorm)
 conv = _file(_ConvNd=Convolution, _ConvTransposeNd=TransposedConvolution)

@@ -559,9 +559,7 @@ def test_layers_by_pytorchs_files():
 
 def test_every_file_of_pytorchs_layers_is_there():
     torch = pytest.importorskip("torch")
-    for name, file in [(n, v) for n, v in vars(torch.nn.modules).items() if hasattr(v, "__spec__") and n[0] != "_"]:
-        layers = [
-            n for n, v in vars(file).items() if isinstance(v, type) and v.__module__ == getattr(file, "__name__", "")
-        ]
-        layers = [n for n in layers if n[0].isupper() and hasattr(nn, n)]
-        assert all(hasattr(getattr(nn.modules, name), n) for n in layers), name
+    for name, file in [(n, v) for n, v in vars(torch.nn.modules).items() if hasattr(v, "__spec__")]:
+        classes = [v for v in vars(file).values() if isinstance(v, type) and v.__module__ == file.__name__]
+        layers = [c.__name__ for c in classes if issubclass(c, torch.nn.Module) and hasattr(nn, c.__name__)]
+        assert all(hasattr(getattr(nn.modules, name), layer) for layer in layers), name
