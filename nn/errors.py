@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from autograd_core.errors import of_another_library
 
 TOLD = (ValueError, TypeError, IndexError, RuntimeError, AttributeError)
@@ -27,7 +29,8 @@ def demand_type(input: Any, weight: Any, what: str = "input", fix: str = "model"
     if input.dtype != weight.dtype:
         given, needed = str(input.dtype), str(weight.dtype)
         short = {"float32": ".float()", "float64": ".double()", "float16": ".half()"}
-        either = f"{what.split()[-1]}{short.get(needed, f'.to({needed!r})')}"
+        cast = f".astype({needed!r})" if isinstance(input, np.ndarray) else short.get(needed, f".to({needed!r})")
+        either = what.split()[-1] + cast
         both = f" or {fix}{short.get(given, f'.to({given!r})')}" if input.dtype.kind in "fc" else ""
         raise TypeError(f"{what} is {given}, the parameters are {needed}; {either}{both} makes them one type")
 
