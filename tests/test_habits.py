@@ -1,6 +1,8 @@
 """Names that scripts for PyTorch use: `ag.autograd`, old constructors, devices, tensors that reshape themselves."""
 
 import importlib
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -199,3 +201,12 @@ def test_functions_of_a_point_are_those_of_pytorch(name, what):
     for create_graph in (False, True) if what != "forward" else (False,):
         followed = same(asked(ag, ag.tensor, create_graph), asked(torch, torch.tensor, create_graph))
         assert ("True" in str(followed)) == create_graph
+
+
+def test_the_document_runs():
+    (code,) = re.findall(
+        r"```python\n(.*?)```", (Path(__file__).parent.parent / "docs/pytorch.md").read_text(), re.DOTALL
+    )
+    names = {}
+    exec(code, names)
+    assert names["loss"].item() > 0
