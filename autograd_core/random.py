@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from . import members
 from .dtypes import as_dtype, get_default_dtype, int64, promote_types
 from .errors import called
 from .kernels import random as kernel
@@ -34,12 +35,10 @@ from .ops.axes import spelled
 from .ops.base import broadcast_to
 from .ops.create import CPU, as_device, as_size, ask_gradients, float_type, number, require_differentiable
 from .ops.math import cos, exp, sin
-from .ops.shape import stack
 from .tape import observe, refuse_capture
 from .tape import state as thread
 from .tensor import PLAIN, Tensor, at
 from .views import require_writable
-from .vmap import Batched
 
 __all__ = [
     "Generator", "bernoulli", "default_generator", "drawing_from", "fork_rng", "get_rng_state",
@@ -224,7 +223,9 @@ def drawn(draw: Any, generator: Generator | None, *values: Any, **params: Any) -
         generator = thread.generator or default_generator
     elif not isinstance(generator, Generator):
         raise TypeError(f"{called(draw.op.name)}: generator must be a Generator, got {type(generator).__name__}")
-    return (_members_drawn if thread.mapped else _drawn)(draw, generator.state, values, params)
+    if thread.mapped:
+        return members.drawn(_drawn, draw, generator.state, values, params)
+    return _drawn(draw, generator.state, values, params)
 
 
 def _drawn(draw: Any, state: np.ndarray, values: tuple, params: dict) -> Any:
@@ -235,53 +236,6 @@ def _drawn(draw: Any, state: np.ndarray, values: tuple, params: dict) -> Any:
     if thread.mode is not None and thread.mode.observers:
         observe(draw.op, (state, *values), params, t)
     return t
-
-
-def _members_drawn(draw: Any, state: np.ndarray, values: tuple, params: dict) -> Any:
-    """A draw inside vmap: once for all members of those that say "same", anew for each of those that say "different"."""
-    levels = [_level(draw, values, *mapping) for mapping in thread.mapped]
-    anew = [level for level in levels if level is not None]
-    sizes = tuple(size for _, size in anew)
-    if not anew:
-        return _drawn(draw, state, values, params)
-    if values:  # what they are drawn for is made to differ, or at least to have the axes
-        return _drawn(draw, state, tuple(v + _boxed(at(np.zeros(sizes, v.dtype)), anew) for v in values), params)
-    if "shape" in params:
-        return _boxed(_drawn(draw, state, (), params | {"shape": (*sizes, *params["shape"])}), anew)
-    rows = [_drawn(draw, state, (), params) for _ in range(math.prod(sizes))]
-    return _boxed(stack(rows).reshape(*sizes, *rows[0].shape), anew)
-
-
-def _level(draw: Any, values: tuple, level: int, size: int, randomness: str) -> tuple[int, int] | None:
-    """The level and size of a vmap whose members draw anew; None if they do not, an error if it cannot be."""
-    name = called(draw.op.name)
-    if randomness == "error":
-        raise RuntimeError(
-            f"{name}: a random draw inside vmap; give vmap randomness='different' if each member is to draw its own, "
-            "'same' if all are to share one, or draw before, outside of vmap"
-        )
-    if randomness == "different":
-        return level, size
-    if any(_is_batched(v, level) for v in values):
-        raise RuntimeError(
-            f"{name}: members cannot share a draw whose parameters differ between them; "
-            "give vmap randomness='different', or compare one draw of rand with them"
-        )
-    return None
-
-
-def _is_batched(value: Any, level: int) -> bool:
-    """Whether a value differs between the members of the vmap of a level."""
-    while isinstance(value, Traced) and value.level > level:
-        value = value.innermost()
-    return isinstance(value, Batched) and value.level == level
-
-
-def _boxed(y: Any, levels: list) -> Any:
-    """Values whose first axes are those of the levels, from the outermost in."""
-    for level, _ in levels:
-        y = Batched(y, level)
-    return y
 
 
 # --- draws of a size -------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ Transition = namedtuple("Transition", ("state", "action", "next_state", "reward"
 
 class DQN(nn.Module):
     def __init__(self, n_observations, n_actions):
-        super(DQN, self).__init__()
+        super().__init__()
         self.layer1 = nn.Linear(n_observations, 16)
         self.layer2 = nn.Linear(16, 16)
         self.layer3 = nn.Linear(16, n_actions)
