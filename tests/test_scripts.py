@@ -20,8 +20,8 @@ IMPORTS = {  # the first that fits a line that imports
     r"^from torch import nn, optim$": "import nn, optim",
     r"^from torch import (nn|optim)$": r"import \1",
     r"^(import|from) torch\.(nn|optim)\b": r"\1 \2",
+    r"^from torch\.utils\.data\b": "from nn.data",
     r"^from torch\b": "from autograd_core",
-    r"^import torch\.utils\.data$": "",
     r"^import torch$": "import autograd_core as torch",
 }
 

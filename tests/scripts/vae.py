@@ -3,6 +3,7 @@
 import torch
 from torch import nn, optim
 from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
 
 
 class VAE(nn.Module):
@@ -44,11 +45,13 @@ def run(same):
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
     pictures = same("pictures", torch.rand(40, 1, 8, 8))
 
+    dataset = TensorDataset(pictures, torch.zeros(40, dtype=torch.long))
+    loader = DataLoader(dataset, batch_size=16, shuffle=False)
     losses = []
     for epoch in range(3):
         model.train()
         train_loss = 0
-        for batch_idx, data in enumerate(pictures.split(16)):
+        for batch_idx, (data, _) in enumerate(loader):
             eps = same(f"noise {epoch} {batch_idx}", torch.randn(len(data), 5))
             optimizer.zero_grad()
             recon_batch, mu, logvar = model(data, eps)
@@ -56,7 +59,7 @@ def run(same):
             loss.backward()
             train_loss += loss.item()
             optimizer.step()
-        losses.append(train_loss / len(pictures))
+        losses.append(train_loss / len(loader.dataset))
     with torch.inference_mode():
         sample = model.decode(eps).cpu().view(-1, 1, 8, 8)
     return losses + [sample.sum().item(), torch.cat([pictures[:8], sample], dim=0).mean().item()]
