@@ -68,6 +68,15 @@ def losses_of(source: str, same: Same) -> list:
         return [*names["run"](same), printed.getvalue()]
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """PyTorch's threads wait for each other where others work too, which on small arrays takes most of the time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning:torch")
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.stem)
 def test_the_same_numbers(path):
