@@ -71,8 +71,10 @@ from .habits import backends as backends
 from .habits import broadcast_shapes as broadcast_shapes
 from .habits import cuda as cuda
 from .habits import finfo as finfo
+from .habits import func as func
 from .habits import iinfo as iinfo
 from .habits import is_tensor as is_tensor
+from .habits import set_printoptions as set_printoptions
 from .habits import use_deterministic_algorithms as use_deterministic_algorithms
 from .interop import from_dlpack as from_dlpack
 from .jacobians import ggnvp as ggnvp

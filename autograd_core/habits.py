@@ -6,12 +6,13 @@ runs on a GPU it may set.  Names that mean nothing here say so.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from . import dtypes
+from . import dtypes, functional, jacobians
 from .errors import called
 from .numpy_functions import fill_diagonal
 from .op import Traced
@@ -22,7 +23,7 @@ from .tensor import Tensor, at
 
 __all__ = [
     "BoolTensor", "ByteTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor", "LongTensor", "ShortTensor",
-    "Size", "accelerator", "backends", "broadcast_shapes", "cuda", "finfo", "iinfo", "is_tensor",
+    "Size", "accelerator", "backends", "broadcast_shapes", "cuda", "finfo", "func", "iinfo", "is_tensor", "set_printoptions",
     "use_deterministic_algorithms",
 ]  # fmt: skip
 
@@ -32,8 +33,11 @@ ABSENT = {
     "save": "write nn.save(path, state), which needs no pickle",
     "load": "write nn.load(path), which reads PyTorch's files too and runs nothing that is in them",
     "jit": "to run a function faster, write @ag.compile",
+    "amp": "there is no mixed precision here; leave it out",
     "autocast": "there is no mixed precision here; leave it out",
-    "FloatStorage": "a tensor's memory is the array t.numpy()",
+    "channels_last": "the order of axes in memory is chosen by the library; leave memory_format= out",
+    "contiguous_format": "leave memory_format= out: a tensor is in memory as its shape says, or a view",
+    "set_default_tensor_type": "write set_default_dtype(ag.float64)",
 }
 
 
@@ -64,6 +68,27 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
     """Nothing to do: the same calls give the same results here, always."""
 
 
+def set_printoptions(
+    precision: int | None = None,
+    threshold: int | None = None,
+    edgeitems: int | None = None,
+    linewidth: int | None = None,
+    profile: str | None = None,
+    sci_mode: bool | None = None,
+) -> None:
+    """How tensors are printed, which is how NumPy prints arrays."""
+    limits = {
+        "default": (4, 1000, 3, 80),
+        "short": (2, 1000, 2, 80),
+        "full": (4, sys.maxsize, 3, 80),
+        None: (None,) * 4,
+    }
+    if profile not in limits:
+        raise ValueError(f"set_printoptions: profile must be 'default', 'short' or 'full', got {profile!r:.40}")
+    given = [a if a is not None else b for a, b in zip((precision, threshold, edgeitems, linewidth), limits[profile])]
+    np.set_printoptions(*given[:3], linewidth=given[3], suppress=None if sci_mode is None else not sci_mode)
+
+
 def _made(dtype: np.dtype, *data: Any) -> Tensor:
     """A tensor of a type, of a list's numbers or of sizes, as PyTorch's first constructors had it."""
     if data and all(isinstance(n, (int, np.integer)) for n in data):
@@ -88,6 +113,31 @@ IntTensor = _constructor("IntTensor", dtypes.int32)
 ShortTensor = _constructor("ShortTensor", dtypes.int16)
 ByteTensor = _constructor("ByteTensor", dtypes.uint8)
 BoolTensor = _constructor("BoolTensor", dtypes.bool)
+
+
+class func:
+    """The functions of `torch.func`, which stand at the top here; `functional_call` is in `nn.utils`."""
+
+    grad, vmap, vjp, jvp, linearize = map(
+        staticmethod, (functional.grad, functional.vmap, functional.vjp, functional.jvp, functional.linearize)
+    )
+    hessian = staticmethod(jacobians.hessian)
+
+    @staticmethod
+    def jacrev(f: Callable, argnums: Any = 0) -> Callable:
+        """`jacobian`, by rows."""
+        return jacobians.jacobian(f, argnums, "reverse")
+
+    @staticmethod
+    def jacfwd(f: Callable, argnums: Any = 0) -> Callable:
+        """`jacobian`, by columns."""
+        return jacobians.jacobian(f, argnums, "forward")
+
+    @staticmethod
+    def grad_and_value(f: Callable, argnums: Any = 0, has_aux: bool = False) -> Callable:
+        """`value_and_grad`, with the gradient first."""
+        both = functional.value_and_grad(f, argnums, has_aux)
+        return lambda *args, **options: both(*args, **options)[::-1]
 
 
 class cuda:

@@ -210,3 +210,23 @@ def test_the_document_runs():
     names = {}
     exec(code, names)
     assert names["loss"].item() > 0
+
+
+def test_functions_of_torch_func():
+    f, x = lambda x: (x**3).sum(), ag.tensor([1.0, 2.0])
+    of = ag.func
+    assert of.grad(f)(x).tolist() == [3, 12] and of.vmap(lambda v: v * 2)(x).tolist() == [2, 4]
+    g, value = of.grad_and_value(f)(x)
+    assert g.tolist() == [3, 12] and value.item() == 9
+    assert of.jacrev(lambda x: x**2)(x).tolist() == of.jacfwd(lambda x: x**2)(x).tolist() == [[2, 0], [0, 4]]
+    assert of.hessian(f)(x).tolist() == [[6, 0], [0, 12]] and of.vjp(f, x)[1](ag.tensor(2.0)).tolist() == [6, 24]
+
+
+def test_how_tensors_are_printed():
+    with np.printoptions():
+        ag.set_printoptions(precision=2, sci_mode=False)
+        assert repr(ag.tensor([1 / 3])) == "tensor([0.33])"
+        ag.set_printoptions(profile="default")
+        assert repr(ag.tensor([1 / 3])) == "tensor([0.3333])"
+        with pytest.raises(ValueError, match="profile must be"):
+            ag.set_printoptions(profile="long")
