@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, functional, jacobians
+from .attributes import PRINTING
 from .errors import called
 from .numpy_functions import fill_diagonal
 from .op import Traced
@@ -76,17 +77,18 @@ def set_printoptions(
     profile: str | None = None,
     sci_mode: bool | None = None,
 ) -> None:
-    """How tensors are printed, which is how NumPy prints arrays."""
-    limits = {
-        "default": (4, 1000, 3, 80),
-        "short": (2, 1000, 2, 80),
-        "full": (4, sys.maxsize, 3, 80),
-        None: (None,) * 4,
-    }
-    if profile not in limits:
+    """How tensors are printed; what is left out stays as it is, or is what the profile says."""
+    profiles = {"default": (4, 1000, 3, 80), "short": (2, 1000, 2, 80), "full": (4, sys.maxsize, 3, 80)}
+    if profile is not None and profile not in profiles:
         raise ValueError(f"set_printoptions: profile must be 'default', 'short' or 'full', got {profile!r:.40}")
-    given = [a if a is not None else b for a, b in zip((precision, threshold, edgeitems, linewidth), limits[profile])]
-    np.set_printoptions(*given[:3], linewidth=given[3], suppress=None if sci_mode is None else not sci_mode)
+    given = precision, threshold, edgeitems, linewidth
+    for name, own, usual in zip(
+        ("precision", "threshold", "edgeitems", "max_line_width"), given, profiles.get(str(profile), (None,) * 4)
+    ):
+        if own is not None or usual is not None:
+            PRINTING[name] = usual if own is None else own
+    if sci_mode is not None:
+        PRINTING["suppress_small"] = not sci_mode
 
 
 def _made(dtype: np.dtype, *data: Any) -> Tensor:
@@ -183,8 +185,13 @@ def bfloat16(self: Tensor) -> Tensor:
     raise TypeError(f"bfloat16: {ABSENT['bfloat16']}")
 
 
-def reshaped(t: Tensor, view: Callable, name: str) -> Tensor:
+def reshaped(t: Any, view: Callable, name: str) -> Any:
     """Let t become a view of itself; what was a view of it before is one of what it was."""
+    if not isinstance(t, Tensor):  # inside jvp or vmap
+        after = view(t)
+        for slot in type(t).__slots__:
+            setattr(t, slot, getattr(after, slot))
+        return t
     if current().grad and isinstance(t.node, Leaf):
         fix = f"use x = x.{name}(...), or no_grad()"
         raise RuntimeError(f"{called(name)}_: a leaf that requires gradients cannot be changed in place; {fix}")
@@ -199,7 +206,7 @@ def reshaped(t: Tensor, view: Callable, name: str) -> Tensor:
 
 
 def _in_place(name: str) -> Callable:
-    def change(self: Tensor, *args: Any, **options: Any) -> Tensor:
+    def change(self: Any, *args: Any, **options: Any) -> Any:
         return reshaped(self, lambda t: PUBLIC[name](t, *args, **options), name)
 
     change.__name__ = change.__qualname__ = f"{name}_"
@@ -214,7 +221,7 @@ def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
 
 
 for _name in ("unsqueeze", "squeeze", "transpose", "t", "swapaxes", "swapdims"):
-    setattr(Tensor, f"{_name}_", _in_place(_name))
+    setattr(Traced, f"{_name}_", _in_place(_name))
 
 
 def new(self: Tensor, *data: Any) -> Tensor:

@@ -102,6 +102,19 @@ def test_reshaping_in_place_is_reshaping(name, recorded, changed):
                 assert (g is None) == (h is None) and (g is None or g.tolist() == h.tolist())
 
 
+@pytest.mark.parametrize("name", ["unsqueeze_", "squeeze_", "transpose_"])
+def test_reshaping_in_place_inside_transforms(name):
+    change, pure = RESHAPED[name]
+    x = ag.randn(4, 2, 1, 3)
+    f, g = (lambda t, shape=shape: (shape(t * 1) ** 2).sum(0) for shape in (change, pure))
+    assert ag.vmap(f)(x).tolist() == ag.vmap(g)(x).tolist()
+    for y, z in zip(ag.jvp(f, (x[0],), (x[1],)), ag.jvp(g, (x[0],), (x[1],))):
+        assert y.tolist() == z.tolist()
+    assert (
+        ag.vmap(ag.hessian(lambda t: f(t).sum()))(x).tolist() == ag.vmap(ag.hessian(lambda t: g(t).sum()))(x).tolist()
+    )
+
+
 def test_leaves_that_require_gradients_do_not_reshape_themselves():
     w = nn.Parameter(ag.ones(3))
     with pytest.raises(RuntimeError, match=r"unsqueeze_: a leaf .* x = x.unsqueeze\(...\)"):
@@ -223,10 +236,15 @@ def test_functions_of_torch_func():
 
 
 def test_how_tensors_are_printed():
-    with np.printoptions():
+    third = ag.tensor([1 / 3, 1e-9])
+    assert repr(third) == "tensor([3.3333e-01, 1.0000e-09])"
+    try:
         ag.set_printoptions(precision=2, sci_mode=False)
-        assert repr(ag.tensor([1 / 3])) == "tensor([0.33])"
-        ag.set_printoptions(profile="default")
-        assert repr(ag.tensor([1 / 3])) == "tensor([0.3333])"
-        with pytest.raises(ValueError, match="profile must be"):
-            ag.set_printoptions(profile="long")
+        assert repr(third) == "tensor([0.33, 0.  ])"
+        ag.set_printoptions(threshold=3, edgeitems=1)
+        assert repr(ag.arange(9)) == "tensor([0, ..., 8])"
+    finally:
+        ag.set_printoptions(profile="default", sci_mode=True)
+    assert repr(third) == "tensor([3.3333e-01, 1.0000e-09])" and "..." not in repr(ag.arange(9))
+    with pytest.raises(ValueError, match="profile must be"):
+        ag.set_printoptions(profile="long")
