@@ -5,7 +5,7 @@ The functions on tensors (`ag.tanh`, `ag.matmul`, ...) come from the tables in `
 
 from math import e, inf, nan, pi
 
-from . import attributes, random, testing
+from . import attributes, autograd, random, testing
 from .anomaly import detect_anomaly, explain
 from .backward import gradient
 from .compiled import compile
@@ -16,6 +16,8 @@ from .errors import CaptureError
 from .forward import Dual
 from .functional import grad, jvp, linearize, value_and_grad, vjp, vmap
 from .gradcheck import gradcheck, gradgradcheck
+from .habits import *
+from .habits import absent as _absent
 from .interop import from_dlpack
 from .jacobians import ggnvp, hessian, hvp, jacobian
 from .kernels._threads import get_num_threads, set_num_threads
@@ -34,9 +36,18 @@ for _name, _function in PUBLIC.items():
         _function.__module__, _function.__qualname__ = __name__, _name
 
 _INTERNAL = {"NAMESPACES", "PUBLIC", "attributes"}
-_SHOWN = {"fft", "linalg", "random", "special", "testing"}  # of the modules
+_SHOWN = {"autograd", "fft", "linalg", "random", "special", "testing"}  # of the modules
 __all__ = sorted(
     name
     for name, value in globals().items()
     if not name.startswith("_") and name not in _INTERNAL and (name in _SHOWN or not hasattr(value, "__spec__"))
 )
+
+
+def __getattr__(name: str) -> object:
+    """`nn` and `optim`, which stand above this package, for who asks for them here; else an error that may help."""
+    if name in ("nn", "optim"):
+        import importlib
+
+        return importlib.import_module(name)
+    raise _absent(name)
