@@ -3,6 +3,7 @@
 The functions on tensors (`ag.tanh`, `ag.matmul`, ...) come from the tables in `ops`; everything else is imported here.
 """
 
+import importlib
 from math import e, inf, nan, pi
 
 from . import attributes, autograd, random, testing
@@ -35,19 +36,24 @@ for _name, _function in PUBLIC.items():
     if globals().get(_name) is _function and _function.__module__ != __name__:  # where pickle looks for it
         _function.__module__, _function.__qualname__ = __name__, _name
 
-_INTERNAL = {"NAMESPACES", "PUBLIC", "attributes"}
+# The laboratory is imported when first asked for: where its names come from.  A module stands for itself.
+_LATER = {"source_grad": "source", "symbolic": "symbolic"}
+_INTERNAL = {"NAMESPACES", "PUBLIC", "attributes", "importlib"}
 _SHOWN = {"autograd", "fft", "linalg", "random", "special", "testing"}  # of the modules
 __all__ = sorted(
-    name
-    for name, value in globals().items()
-    if not name.startswith("_") and name not in _INTERNAL and (name in _SHOWN or not hasattr(value, "__spec__"))
+    set(_LATER).union(
+        name
+        for name, value in globals().items()
+        if not name.startswith("_") and name not in _INTERNAL and (name in _SHOWN or not hasattr(value, "__spec__"))
+    )
 )
 
 
 def __getattr__(name: str) -> object:
-    """`nn` and `optim`, which stand above this package, for who asks for them here; else an error that may help."""
+    """A name of the laboratory; `nn` and `optim`, which stand above this package; else an error that may help."""
+    if name in _LATER:
+        module = importlib.import_module(f"{__name__}.{_LATER[name]}")
+        return globals().setdefault(name, getattr(module, name, module))
     if name in ("nn", "optim"):
-        import importlib
-
         return importlib.import_module(name)
     raise _absent(name)

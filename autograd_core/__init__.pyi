@@ -11,6 +11,7 @@ Size: builtins.type
 e: builtins.float
 from . import autograd as autograd
 from . import random as random
+from . import symbolic as symbolic
 from . import testing as testing
 from .anomaly import detect_anomaly as detect_anomaly
 from .anomaly import explain as explain
@@ -109,6 +110,7 @@ from .random import randperm as randperm
 from .random import seed as seed
 from .random import set_rng_state as set_rng_state
 from .samples import shapes as shapes
+from .source.function import source_grad as source_grad
 from .tape import enable_grad as enable_grad
 from .tape import inference_mode as inference_mode
 from .tape import is_grad_enabled as is_grad_enabled

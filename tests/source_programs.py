@@ -38,7 +38,9 @@ class Writer:
     def index(self) -> str:
         inside = WHOLE[: self.loops]
         if inside and self.draw(st.booleans()):
-            return self.pick(*inside, *(f"{i} - 1" for i in inside), *(f"3 - {i}" for i in inside), *(f"-1 - {i}" for i in inside))
+            return self.pick(
+                *inside, *(f"{i} - 1" for i in inside), *(f"3 - {i}" for i in inside), *(f"-1 - {i}" for i in inside)
+            )
         return str(self.draw(st.integers(-4, 3)))
 
     def leaf(self) -> str:
@@ -62,8 +64,17 @@ class Writer:
         if kind == 7:
             return f"{self.pick('np.sin', 'np.tanh', 'np.cos', 'np.arctan')}({part()})"
         if kind == 8:
-            return self.pick(f"({part()}) / (1.5 + np.sin({part()}))", f"(np.tanh({part()}))**2", f"-({part()})", f"np.exp(-({part()})**2)")
-        return self.pick(f"np.sum({self.array(1)})", f"({part()} if {self.test()} else {part()})", f"np.dot(x * 1.0, {self.array(1)})")
+            return self.pick(
+                f"({part()}) / (1.5 + np.sin({part()}))",
+                f"(np.tanh({part()}))**2",
+                f"-({part()})",
+                f"np.exp(-({part()})**2)",
+            )
+        return self.pick(
+            f"np.sum({self.array(1)})",
+            f"({part()} if {self.test()} else {part()})",
+            f"np.dot(x * 1.0, {self.array(1)})",
+        )
 
     def test(self) -> str:
         inside = WHOLE[: self.loops]
@@ -107,7 +118,9 @@ class Writer:
         elif kind == 10:
             self.line(f"y = np.tanh({self.array(2)})")
         elif kind == 11:
-            self.line(f"{self.pick('a, b', 'b, c', 'c, a')} = {self.bounded(self.number(1))}, {self.bounded(self.number(1))}")
+            self.line(
+                f"{self.pick('a, b', 'b, c', 'c, a')} = {self.bounded(self.number(1))}, {self.bounded(self.number(1))}"
+            )
         elif kind == 12 and self.loops:
             self.exit()
         else:
@@ -126,7 +139,9 @@ class Writer:
             return self.line("c = c + a * 0.5")
         kind = self.draw(st.integers(0, 4))
         if kind <= 1 and self.loops < 3:
-            head = self.pick("range(3)", "range(n)", "range(1, 4)", "range(3, -1, -1)", "range(n - 2)", "range(0, 4, 2)")
+            head = self.pick(
+                "range(3)", "range(n)", "range(1, 4)", "range(3, -1, -1)", "range(n - 2)", "range(0, 4, 2)"
+            )
             self.line(f"for {WHOLE[self.loops]} in {head}:")
             self.loops += 1
             self.inside()
@@ -165,5 +180,7 @@ def programs(draw) -> str:
     writer.line("y = x * 0.5")
     for _ in range(draw(st.integers(2, 7))):
         writer.statement()
-    writer.line(f"return {writer.pick('c', 'a + b * c', 'c + np.sum(y * 1.0)', 'b * y[1]')} + np.sum((y * 1.0) * x) * 0.25")
+    writer.line(
+        f"return {writer.pick('c', 'a + b * c', 'c + np.sum(y * 1.0)', 'b * y[1]')} + np.sum((y * 1.0) * x) * 0.25"
+    )
     return "def f(a, x, n):\n" + "\n".join(writer.lines) + "\n"

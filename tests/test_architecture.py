@@ -30,7 +30,9 @@ ORDER = """
     compiled.memory compiled.emit compiled.lines compiled.steps compiled.passes.order compiled.passes.dead
     compiled.passes.copies compiled.passes.split compiled.passes.join compiled.passes.fuse compiled.passes
     compiled.replay compiled.function compiled numpy_functions numpy_linalg interop habits autograd.functional autograd
-    stubs __main__
+    symbolic.expression symbolic.normal symbolic.simplify symbolic.calculus symbolic.printing symbolic.swell symbolic
+    source.read source.structure source.kinds source.support source.pull source.functions source.assignments
+    source.sweep source.program source.function source stubs __main__
 """.split()
 
 # The few imports that point the other way; each is made inside a function, after everything is loaded.
@@ -41,6 +43,9 @@ UPWARD = {
     ("ops.math", "ops.index"): "where(condition) with nothing to choose from is nonzero(condition)",
     ("ops.composed", "functional"): "rules that are derivatives of compositions are found as any derivative is",
     ("ops.dropout", "random"): "masks are drawn from the default generator, which watches draws as all others",
+    ("symbolic.expression", "symbolic.calculus"): "an expression's methods are the functions of the files above it",
+    ("symbolic.expression", "symbolic.simplify"): "the same",
+    ("symbolic.expression", "symbolic.printing"): "the same",
     ("ops.reduce", "ops.linalg"): "norm of a matrix may be one that linalg computes",
 }
 

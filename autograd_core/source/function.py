@@ -249,4 +249,3 @@ def source_grad(f: Callable, argnums: int | Sequence[int] = 0, *, compile: bool 
     `vjp(*args)` is for results that are arrays or several, and `on_tape(*args)` takes tensors.
     """
     return SourceGradient(f, argnums, compile and COMPILED)
-

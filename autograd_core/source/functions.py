@@ -61,7 +61,9 @@ def entry_of(scope: Scope, e: ast.Call) -> tuple[Entry, list[ast.expr]]:
         found = TABLE[function] = _of_ufunc(function, f)
     if found is None:
         name = ast.unparse(e.func)
-        scope.function.refuse(e, f"{name} is not known to source_grad; write it with what is, or as a function of yours")
+        scope.function.refuse(
+            e, f"{name} is not known to source_grad; write it with what is, or as a function of yours"
+        )
     return found, args
 
 
@@ -346,6 +348,7 @@ for _f in (math.isnan, math.isinf, math.isfinite, bool, np.all, np.any):
     TABLE[_f] = Entry(number_kind(BOOL))
 TABLE |= {
     math.erf: Elementwise(PUBLIC["erf"]), math.erfc: Elementwise(PUBLIC["erfc"]),
+    math.lgamma: Elementwise(PUBLIC["lgamma"]),
     abs: Elementwise(PUBLIC["abs"], None), builtins.pow: Elementwise(PUBLIC["pow"], None),
     np.clip: Elementwise(PUBLIC["clamp"], None), np.where: Entry(chosen, pull_where),
     float: Entry(number_kind(FLOAT), pull_same), max: Entry(elementwise_kind, pull_larger(">")),

@@ -105,7 +105,9 @@ class Scope:
         s, (name,) = self.statements[k], conflict.args
         if not isinstance(s, ast.Assign) or name not in names_set(s.targets):
             old = self.kinds[name]
-            self.function.refuse(s, f"{name} is {old} and becomes something else inside a branch or loop; use two names")
+            self.function.refuse(
+                s, f"{name} is {old} and becomes something else inside a branch or loop; use two names"
+            )
         self.versions += 1
         new = f"{name}_{self.versions}"
         for node in ast.walk(ast.Module(s.targets, [])):
@@ -282,9 +284,7 @@ class Scope:
         if self.is_call(e):
             found = self.results_of(e)
             return found[0] if len(found) == 1 else None if not found else Kind("tuple")
-        from .functions import entry_of
-
-        entry, args = entry_of(self, e)
+        entry, args = self.program.entry_of(self, e)
         kinds = [self.kind(a) for a in args]
         return None if None in kinds else entry.kind(self, e, args, kinds)
 
@@ -343,9 +343,7 @@ class Scope:
         if isinstance(e, ast.Subscript) or isinstance(e, ast.Attribute) and e.attr == "T":
             return self.source(e.value) if (kind := self.kind(e)) and kind.ndim else None
         if isinstance(e, ast.Call) and not self.is_call(e):
-            from .functions import entry_of
-
-            entry, args = entry_of(self, e)
+            entry, args = self.program.entry_of(self, e)
             return self.source(args[0]) if entry.view else None
         return None
 
@@ -380,5 +378,3 @@ def _loaded(target: ast.expr) -> ast.expr:
     if isinstance(target, ast.Name):
         return ast.Name(target.id, ast.Load(), lineno=target.lineno)
     return ast.Subscript(target.value, target.slice, ast.Load(), lineno=target.lineno)  # type: ignore[attr-defined]
-
-

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from . import support
+from .assignments import Line, Lines, Names
+from .functions import entry_of, pull_product
 from .kinds import NONE, Kind, Scope, kind_of_value
 from .read import Function, is_data, missing, python_function, walk
 from .structure import structured
-from .sweep import Line, Lines, Names, Sweep
+from .sweep import Sweep
 
 TAPES = {"reals": "[0.0]", "wholes": "[0]"}
 
@@ -129,7 +131,11 @@ class Record:
         assert self.names is not None
         scope, used = self.scope, read_in(reverse)
         changed = {n.id for n in walk(scope.statements) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        own = [n for n in scope.kinds if n not in self.program.data and (n not in scope.arguments or not scope.kinds[n].ndim or n in changed)]
+        own = [
+            n
+            for n in scope.kinds
+            if n not in self.program.data and (n not in scope.arguments or not scope.kinds[n].ndim or n in changed)
+        ]
         loops = {n.target.id for n in walk(scope.statements) if isinstance(n, ast.For)}  # type: ignore[attr-defined]
         shadow = lambda n: scope.kinds[n].ndim and n in scope.active and self.names.bar(n) in used  # type: ignore
         return sorted(n for n in own if n not in loops and (n in needed or shadow(n)))
@@ -192,7 +198,9 @@ class Program:
         return structure.statements
 
     def is_flag(self, name: str, structure: Any) -> bool:
-        return name in {n.id for n in walk(structure.statements) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        return name in {
+            n.id for n in walk(structure.statements) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+        }
 
     def data_name(self, function: Function, name: str) -> str:
         """The name that a number or an array from outside goes by."""
@@ -215,6 +223,8 @@ class Program:
             function.refuse(node, f"{node.id} means something else in another function; use one name for it everywhere")
 
     # --- what records ask ---
+
+    entry_of, product = staticmethod(entry_of), staticmethod(pull_product)
 
     def called(self, scope: Scope, e: ast.Call) -> tuple[Record, dict[str, ast.expr]]:
         """The record of a function that is called, and its arguments by name."""
@@ -251,6 +261,8 @@ class Program:
             for t, r in zip(names, record.result_names()):
                 if r in inner.active:
                     scope.active.add(t)
+                if r not in inner.kinds:
+                    continue
                 for n in record.arrays():
                     source = scope.source(given[n])
                     if source and inner.kinds[r].ndim and inner.root(r) == inner.root(n):
@@ -260,14 +272,18 @@ class Program:
 
     def settle(self) -> None:
         """Kinds and activity of every function, until nothing changes: functions may call each other."""
-        for step in (self._infer, self._activate):
-            before = None
-            while before != (before := self._state()):
+        before = None
+        while before != (before := self._state()):
+            for record in list(self.records.values()):
+                self._infer(record)
+            if before == self._state():
                 for record in list(self.records.values()):
-                    step(record)
+                    self._activate(record)
         for record in self.records.values():
             if record.falls and record.count:
-                record.function.refuse(record.function.tree, "returns a value on some ways through it, and none on others")
+                record.function.refuse(
+                    record.function.tree, "returns a value on some ways through it, and none on others"
+                )
             for name, kind in zip(record.result_names(), record.results()):
                 if kind is None:
                     record.function.refuse(record.function.tree, f"it never returns ({name} has no value)")
@@ -295,7 +311,7 @@ class Program:
 
     def source(self) -> str:
         """The generated source: the sweeps of every function that is called, and the whole of the first."""
-        self.used: list[Record] = []
+        self.used = []
         parts, done = [self.top.joint(self.wanted)], []
         while rest := [r for r in self.used if r not in done]:
             done.append(rest[0])
@@ -376,5 +392,3 @@ def tape_of(name: str) -> str:
     dtype, _, axes = name.rpartition("_")
     n = int(axes[:-1])
     return f"[np.zeros({(2,) * n}, np.{dtype})[{', '.join(['::2'] * n)}]]"
-
-

@@ -14,7 +14,7 @@ from ..symbolic.expression import Expression, constant, nodes, symbol
 from ..symbolic.printing import ATOM, INFIX, POWER, UNARY, Text, _in, _infix
 from ..symbolic.simplify import simplify
 from .kinds import Kind, Scope
-from .read import walk
+from .read import index_text, walk
 
 Line = Any  # a line of source, or (the head of a block, its lines)
 OPERATORS: dict[type, Callable] = {
@@ -109,8 +109,11 @@ class Pull:
 
     def pull_Subscript(self, e: ast.Subscript, g: str) -> None:
         if not isinstance(e.value, ast.Name):
-            self.scope.function.refuse(e, f"a part of {ast.unparse(e.value)}; give that a name first")
-        self.add(f"{self.names.bar(e.value.id)}[{ast.unparse(e.slice)}]", g)
+            shadow = self.names.fresh("g")
+            self.lines.append(f"{shadow} = np.zeros_like({self.value(e.value)})")
+            self.add(f"{shadow}[{index_text(e.slice)}]", g)
+            return self.pull(e.value, shadow)
+        return self.add(f"{self.names.bar(e.value.id)}[{index_text(e.slice)}]", g)
 
     def pull_Attribute(self, e: ast.Attribute, g: str) -> None:
         self.pull(e.value, f"{self.factor(g)}.T")
@@ -121,9 +124,7 @@ class Pull:
 
     def pull_BinOp(self, e: ast.BinOp, g: str) -> None:
         if isinstance(e.op, ast.MatMult):
-            from .functions import pull_product
-
-            pull_product(self, e, [e.left, e.right], g)
+            self.scope.program.product(self, e, [e.left, e.right], g)
         else:
             self.elementwise(e, [e.left, e.right], OPERATORS[type(e.op)], g)
 
@@ -131,9 +132,7 @@ class Pull:
         self.choice(e.test, e.body, e.orelse, g)
 
     def pull_Call(self, e: ast.Call, g: str) -> None:
-        from .functions import entry_of
-
-        entry, args = entry_of(self.scope, e)
+        entry, args = self.scope.program.entry_of(self.scope, e)
         if entry.pull is not None:
             entry.pull(self, e, args, g)
 
@@ -269,5 +268,3 @@ def _power(base: Text, p: Any) -> Text:
     if p == 2 and re.fullmatch(r"\w+", base[0]):
         return f"{base[0]}*{base[0]}", 5
     return f"{_in(base, ATOM)}**{p!r}", POWER
-
-

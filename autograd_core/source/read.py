@@ -133,3 +133,8 @@ def walk(node: ast.AST | list) -> Iterator[ast.AST]:
     """All nodes of a tree, or of several."""
     for root in node if isinstance(node, list) else [node]:
         yield from ast.walk(root)
+
+
+def index_text(index: ast.expr) -> str:
+    """The text of an index, as it stands between brackets."""
+    return ast.unparse(ast.Subscript(ast.Name("a", ast.Load()), index, ast.Load()))[2:-1]

@@ -34,7 +34,9 @@ class Structure:
         self.taken = {n.id for n in ast.walk(function.tree) if isinstance(n, ast.Name)} | set(function.parameters)
         self.local = names_set(function.tree.body) | set(function.parameters)
         self.loops: list[str] = []  # the flags that stop the loops we are in
-        self.left: list[list[str]] = [[]]  # for each of them, the flag that says that its body has been left, if any asks
+        self.left: list[list[str]] = [
+            []
+        ]  # for each of them, the flag that says that its body has been left, if any asks
         self.results = 0
         self.returned = ""  # the flag that says that a result is there, if anybody asks
 
@@ -383,8 +385,8 @@ class Structure:
         done = [assign(stop, ast.Constant(False))] if stops else []
         done.append(ast.copy_location(new, s))
         if RETURN in exits and self.loops:
-            stop = assign(self.loops[-1], ast.Constant(True))
-            leave = ast.If(load(self._left({RETURN})), [stop, *self._mark()], [])
+            onward: list[ast.stmt] = [assign(self.loops[-1], ast.Constant(True)), *self._mark()]
+            leave = ast.If(load(self._left({RETURN})), onward, [])
             done.append(ast.copy_location(leave, s))
         return done, {FALL, RETURN} if RETURN in exits else {FALL}
 
@@ -413,7 +415,9 @@ def settled(s: Structure, statements: list[ast.stmt]) -> list[ast.stmt]:
 
 def assign(name: str | None, value: ast.expr) -> ast.Assign:
     """name = value."""
-    return ast.fix_missing_locations(ast.Assign([ast.Name(name, ast.Store())], value, lineno=getattr(value, "lineno", 1)))
+    return ast.fix_missing_locations(
+        ast.Assign([ast.Name(name, ast.Store())], value, lineno=getattr(value, "lineno", 1))
+    )
 
 
 def load(name: str | None) -> ast.Name:

@@ -1,9 +1,9 @@
 """Symbolic differentiation: expressions by tracing, derivatives from the ops' own rules, a simplifier, printers.
 
-    >>> from autograd_core import symbolic
-    >>> f = symbolic.trace(lambda x: 2 * x**3 + x**2)
-    >>> f.derivative("x")
-    6*x**2 + 2*x
+>>> from autograd_core import symbolic
+>>> f = symbolic.trace(lambda x: 2 * x**3 + x**2)
+>>> f.derivative("x")
+6*x**2 + 2*x
 """
 
 from .calculus import formula, steps, taylor

@@ -187,7 +187,7 @@ def _interned(key: tuple, **slots: Any) -> Expression:
     found = _made.get(key)
     if found is None:
         found = Expression()
-        fields = {"op": None, "args": (), "params": {}, "name": None, "constant": None}
+        fields: dict[str, Any] = {"op": None, "args": (), "params": {}, "name": None, "constant": None}
         fields |= {"serial": next(_serials), "memory_of": {}}
         for slot, value in (fields | slots).items():
             object.__setattr__(found, slot, value)
@@ -199,7 +199,12 @@ def symbol(name: str) -> Expression:
     """A symbol of a name."""
     if not isinstance(name, str) or not name.isidentifier():
         raise ValueError(f"symbolic: a symbol needs a name that Python takes, got {name!r}")
-    return _interned(("symbol", name), name=name)
+    return named(name, "symbol")
+
+
+def named(name: str, what: str) -> Expression:
+    """What has a name; of different kinds of things, two may have the same."""
+    return _interned((what, name), name=name)
 
 
 def symbols(names: str | Sequence[str]) -> tuple[Expression, ...]:

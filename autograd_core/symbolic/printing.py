@@ -68,7 +68,9 @@ def _python(e: Expression, args: list[Text], prefix: str) -> Text:
     if name in ("square", "power"):
         return f"{_in(args[0], ATOM)}**{e.params.get('exponent', 2)!r}", POWER
     inner = ", ".join([*(a for a, _ in args), *(f"{k}={v!r}" for k, v in e.params.items())])
-    called = prefix + name if name in PUBLIC and not e.params else f"{prefix}op.REGISTRY[{name!r}].call" if prefix else name
+    called = (
+        prefix + name if name in PUBLIC and not e.params else f"{prefix}op.REGISTRY[{name!r}].call" if prefix else name
+    )
     return f"{called}({inner})", ATOM
 
 
@@ -142,5 +144,3 @@ def _tex_number(value: Any) -> Text:
         digits, _, power = shown.partition("e")
         shown = rf"{digits} \cdot 10^{{{int(power)}}}"
     return shown, UNARY if value < 0 else ATOM
-
-

@@ -76,5 +76,3 @@ def recorded(y: Tensor | None) -> int:
     if y is None or y.node is None:
         return 0
     return sum(isinstance(n, Node) for n in ancestors([y.grad_fn or y.node]))
-
-
