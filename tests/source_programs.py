@@ -95,7 +95,8 @@ class Writer:
         return f"{self.pick('np.sin', 'np.tanh', '-')}({part()})"
 
     def bounded(self, text: str) -> str:
-        """A number that does not grow from turn to turn."""
+        """A number that does not grow from turn to turn, and is no second name of a tensor, which += would change."""
+        text = f"{text} * 1.0" if text in NUMBERS else text
         return f"np.tanh({text})" if self.loops else text
 
     def statement(self) -> None:
@@ -153,7 +154,9 @@ class Writer:
             self.depth += 1
             self.line(f"{k} += 1")
             self.depth -= 1
+            self.loops += 1
             self.inside()
+            self.loops -= 1
         else:
             self.line(f"if {self.test()}:")
             self.inside()

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..custom import custom_vjp
+from ..custom import applied
+from ..functional import as_tensor
 from ..kernels._jit import COMPILED
 from ..op import Traced
 from ..tensor import Tensor
@@ -77,22 +78,16 @@ class SourceGradient:
             got = f"{len(kinds)} values" if len(kinds) != 1 else str(kinds[0])
             raise ValueError(f"source_grad: {self.function.name} must return one number, it returns {got}; use vjp")
         values, gradients = adjoint(_numbers_of(arguments), [1.0])
-        return values[0], self._shaped(gradients, [arguments[n] for n in wanted])
+        return values[0], self._shaped([_typed(g, arguments[n]) for g, n in zip(gradients, wanted)])
 
     def vjp(self, *args: Any, **options: Any) -> tuple[Any, Callable]:
         """f's value (or values), and the function that pulls cotangents of them back to gradients."""
-        arguments, wanted = self._arguments(args, options)
-        adjoint = self._adjoint(arguments, wanted)
-        given = {n: a.copy() if isinstance(a, np.ndarray) else a for n, a in arguments.items()}
-        values = self._values(given)
+        pullback = Pullback(self, *self._arguments(args, options))
 
         def pull(*seeds: Any) -> Any:
-            if len(seeds) != len(values):
-                raise ValueError(f"source_grad: {len(values)} results, and {len(seeds)} cotangents")
-            fitted = [_seed(s, v) for s, v in zip(seeds, values)]
-            return self._shaped(adjoint(_numbers_of(given), fitted)[1], [given[n] for n in wanted])
+            return self._shaped(pullback(*seeds))
 
-        return (values[0] if len(values) == 1 else tuple(values)), pull
+        return (pullback.values[0] if len(pullback.values) == 1 else tuple(pullback.values)), pull
 
     def source(self, *args: Any, **options: Any) -> str:
         """The generated source for arguments like these."""
@@ -165,54 +160,113 @@ class SourceGradient:
                     if a != b and np.may_share_memory(arrays[a], arrays[b]):
                         raise ValueError(f"source_grad: {a} is written to, and shares memory with {b}; pass a copy")
 
-    def _values(self, given: dict[str, Any]) -> list:
-        """What f itself returns, with its arguments left alone."""
-        arguments = [v.copy() if isinstance(v, np.ndarray) else v for v in given.values()]
-        found = self.f(*arguments)
-        return list(found) if isinstance(found, tuple) else [found]
+    def _shaped(self, gradients: list) -> Any:
+        return gradients[0] if isinstance(self.argnums, int) else tuple(gradients)
 
-    def _shaped(self, gradients: list, arguments: list) -> Any:
-        typed = [_typed(g, a) for g, a in zip(gradients, arguments)]
-        return typed[0] if isinstance(self.argnums, int) else tuple(typed)
+
+class Pullback:
+    """f at some arguments: its values, and how cotangents of them are pulled back."""
+
+    def __init__(self, owner: SourceGradient, arguments: dict[str, Any], wanted: list[str]):
+        self.owner, self.wanted = owner, wanted
+        self.given = {n: a.copy() if isinstance(a, np.ndarray) else a for n, a in arguments.items()}
+        self.adjoint = owner._adjoint(arguments, wanted)
+        self.kinds: list[Kind] = self.adjoint.program.top.results()  # type: ignore[assignment]
+        self.one = len(self.kinds) == 1 and not self.kinds[0].ndim  # its gradient is found together with its value
+        seeds = [1.0] if self.one else [np.zeros((1,) * k.ndim) if k.ndim else 0.0 for k in self.kinds]
+        self.values, gradients = self.adjoint(_numbers_of(self.given), seeds)
+        self.slopes = gradients if self.one else None
+
+    def __call__(self, *seeds: Any) -> list:
+        if len(seeds) != len(self.values):
+            raise ValueError(f"source_grad: {len(self.values)} results, and {len(seeds)} cotangents")
+        seeds = tuple(_seed(s, v) for s, v in zip(seeds, self.values))
+        if self.slopes is not None:
+            found = [seeds[0] * g for g in self.slopes]
+        else:
+            found = self.adjoint(_numbers_of(self.given), list(seeds))[1]
+        return [_typed(g, self.given[n]) for g, n in zip(found, self.wanted)]
+
+    def along(self, tangents: list) -> list:
+        """The tangents of the values, entry by entry from their gradients."""
+        rows = []
+        for k, v in enumerate(self.values):
+            tangent = np.zeros(np.shape(v))
+            for i in np.ndindex(np.shape(v)):
+                seeds = [np.zeros(np.shape(w)) for w in self.values]
+                seeds[k][i] = 1.0
+                tangent[i] = sum(np.sum(g * t) for g, t in zip(self(*seeds), tangents) if t is not None)
+            rows.append(tangent)
+        return rows
 
 
 class OnTape:
-    """f on tensors: a custom function whose pullback runs the generated source."""
+    """f on tensors: calls that are recorded as one operation, whose pullback runs the generated source."""
 
     def __init__(self, owner: SourceGradient):
-        self.owner, count = owner, len(owner.function.parameters)
+        count = len(owner.function.parameters)
         numbers = [owner.argnums] if isinstance(owner.argnums, int) else owner.argnums
-        self.wanted = sorted(n % count for n in numbers)
-        fixed = [n for n in range(count) if n not in self.wanted]
-        self.rule = custom_vjp(owner.function.f, nondiff_argnums=fixed)
-        self.rule.defvjp(self.forward, self.backward)
-        self.inverse = custom_vjp(self.gradients, nondiff_argnums=(0,))
-        self.inverse.defvjp(lambda pull, g: (self.gradients(pull, g), None), self.second)
+        self.wanted = sorted({n % count for n in numbers})
+        self.all = SourceGradient(owner.f, tuple(self.wanted), owner.compile)
+        self.function = owner.function
 
     def call(self, *args: Any, **options: Any) -> Any:
-        given = list(self.owner._bound(args, options).values())
-        return self.rule(*given)
+        """f of numbers, arrays and tensors."""
+        given = list(self.all._bound(args, options).values())
+        leaves = [given[n] for n in self.wanted]
+        if not any(isinstance(a, Traced) for a in leaves):
+            values = Call(self, given).pullback(leaves).values
+            return values[0] if len(values) == 1 else tuple(values)
+        return applied(Call(self, given), tuple(as_tensor(a) for a in leaves))
 
-    def forward(self, *args: Any) -> tuple:
-        """The value, and how to pull back."""
-        values = [np.asarray(_detached(a)) if isinstance(a, (Traced, np.ndarray)) else a for a in args]
-        one = SourceGradient(self.owner.f, tuple(self.wanted), self.owner.compile)
-        one.made = self.owner.made
-        return one.vjp(*values)
 
-    def backward(self, *kept: Any) -> tuple:
-        *_, pull, g = kept
-        return tuple(self.inverse(pull, g))
+class Call:
+    """One call of such a function."""
 
-    def gradients(self, pull: Callable, g: Any) -> tuple:
-        """The gradients for a cotangent of the result."""
-        gs = g if isinstance(g, tuple) else (g,)
-        return pull(*(np.asarray(_detached(x)) for x in gs))
+    def __init__(self, owner: OnTape, given: list):
+        self.owner, self.given, self.__name__ = owner, given, owner.function.name
 
-    def second(self, *kept: Any) -> Any:
-        raise NotImplementedError(
-            f"source_grad: {self.owner.function.name} has no second derivative here; use the tape, or ag.symbolic"
-        )
+    def pullback(self, leaves: Sequence) -> Pullback:
+        """What runs the generated source, for the numbers that the arguments hold."""
+        given = [_detached(a) for a in self.given]
+        for n, a in zip(self.owner.wanted, leaves):
+            given[n] = _detached(a)
+        return Pullback(self.owner.all, *self.owner.all._arguments(given, {}))
+
+    def forward(self, ctx: Any, *xs: Any) -> Any:
+        """The values."""
+        ctx.xs, ctx.pullback = xs, self.pullback(xs)
+        values = tuple(as_tensor(np.asarray(v)) for v in ctx.pullback.values)
+        return values if len(values) > 1 else values[0]
+
+    def backward(self, ctx: Any, *gs: Any) -> Any:
+        """The gradients, themselves recorded so that whoever differentiates them is told."""
+        return applied(Once(self.__name__, ctx.pullback), (*gs, *ctx.xs))
+
+    def jvp(self, ctx: Any, *ts: Any) -> Any:
+        """The tangents of the values."""
+        return applied(Once(self.__name__, ctx.pullback, forward_mode=True), (*ts, *ctx.xs))
+
+
+class Once:
+    """The derivative of such a function, which has none in turn."""
+
+    def __init__(self, name: str, pullback: Pullback, forward_mode: bool = False):
+        self.__name__, self.pullback, self.forward_mode = name, pullback, forward_mode
+
+    def forward(self, ctx: Any, *args: Any) -> Any:
+        """Gradients for cotangents, or tangents for tangents."""
+        count = len(self.pullback.wanted if self.forward_mode else self.pullback.values)
+        given = [None if a is None else np.asarray(_detached(a)) for a in args[:count]]
+        found = self.pullback.along(given) if self.forward_mode else self.pullback(*given)
+        return tuple(as_tensor(np.asarray(v)) for v in found)
+
+    def backward(self, ctx: Any, *gs: Any) -> Any:
+        """None: an error that says so."""
+        what = f"source_grad: {self.__name__} has no second derivative here"
+        raise NotImplementedError(f"{what}; use the tape, or ag.symbolic for what has no branches and loops")
+
+    jvp = backward
 
 
 def _detached(x: Any) -> Any:

@@ -100,13 +100,14 @@ class Expression(Traced):
     def substitute(self, values: dict | None = None, **named: Any) -> Expression:
         """The same with symbols replaced by numbers or expressions: by name, or a dict of symbols."""
         found = {_name_of(k): expression(v) for k, v in {**(values or {}), **named}.items()}
-        self._known(found)
+        names = {s.name for s in self.symbols()}
+        if unknown := [n for n in found if n not in names]:
+            raise ValueError(f"symbolic: there is no symbol {unknown[0]} in it; there are: {', '.join(sorted(names))}")
         return rebuilt(self, lambda e: found.get(e.name, e))
 
     def evaluate(self, values: dict | None = None, **named: Any) -> Any:
-        """The value, given one for every symbol: numbers, arrays or tensors."""
+        """The value, given one for every symbol (and for others, if you like): numbers, arrays or tensors."""
         given = {_name_of(k): _floating(v) for k, v in {**(values or {}), **named}.items()}
-        self._known(given)
         if missing := [s.name for s in self.symbols() if s.name not in given]:
             raise ValueError(f"symbolic: no value for {', '.join(missing)}")
         known: dict[Expression, Any] = {}
@@ -158,11 +159,6 @@ class Expression(Traced):
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"
-
-    def _known(self, given: dict) -> None:
-        names = {s.name for s in self.symbols()}
-        if unknown := [n for n in given if n not in names]:
-            raise ValueError(f"symbolic: there is no symbol {unknown[0]} in it; there are: {', '.join(sorted(names))}")
 
 
 def _refusal(what: str) -> Callable:

@@ -182,6 +182,9 @@ def product(times: Any, powers: dict[Expression, Any]) -> Expression:
     """The product of a number and powers, as a fraction with one bar."""
     if times == 0:
         return ZERO
+    if times == -1 and len(powers) == 1 and (only := next(iter(powers))).op and powers[only] is ONE_:
+        if only.op.name in ("add", "sub"):
+            return negated(only)
     above, below = [], []
     for base, p in sorted(powers.items(), key=lambda item: _place(item[0])):
         down = leading(p) < 0 if isinstance(p, Expression) else p < 0

@@ -62,7 +62,7 @@ def _python(e: Expression, args: list[Text], prefix: str) -> Text:
         return (e.name, ATOM) if e.name else _number(e.constant, prefix)
     name = e.op.name
     if name == "neg":
-        return f"-{_in(args[0], UNARY)}", UNARY
+        return f"-{_in(args[0], PRODUCT)}", min(args[0][1], UNARY)
     if name in INFIX:
         return _infix(*INFIX[name], *args)
     if name in ("square", "power"):
@@ -103,7 +103,7 @@ def _tex(e: Expression, args: list[Text]) -> Text:
         return (_tex_symbol(e.name), ATOM) if e.name else _tex_number(e.constant)
     name = e.op.name
     if name == "neg":
-        return f"-{_paren(args[0], UNARY)}", SUM
+        return f"-{_paren(args[0], PRODUCT)}", SUM
     if name in ("square", "power", "pow"):
         power = args[1][0] if name == "pow" else _tex_number(e.params.get("exponent", 2))[0]
         return f"{_paren(args[0], ATOM)}^{{{power}}}", POWER

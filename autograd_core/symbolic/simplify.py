@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import Any
 
 from ..ops import PUBLIC
-from .expression import Expression, applied, constant, nodes, remembered, symbol
+from .expression import Expression, applied, constant, named, nodes, remembered
 from .normal import (
     ARITHMETIC,
     collected,
@@ -39,7 +39,7 @@ class Rule:
         left, arrow, right = self.line.partition("->")
         if not arrow:
             raise ValueError(f"symbolic: a rule is written 'pattern -> replacement', got {line!r}")
-        scope = {**PUBLIC, **{letter: symbol(letter) for letter in "abcnxyz"}}
+        scope = {**PUBLIC, **{letter: named(letter, "letter") for letter in "abcnxyz"}}
         parse = lambda text: normal(_expression(eval(text, {"__builtins__": {}}, scope)))
         self.left, self.right = parse(left), parse(right)
         self.head = self.left.op.name if self.left.op else ""
@@ -189,11 +189,11 @@ def expand(e: Expression) -> Expression:
 
 def _multiplied(e: Expression) -> Expression:
     times, powers = factors(e)
-    sums = [base for base, p in powers.items() if _opens(base, p)]
+    sums = {base for base, p in powers.items() if _opens(base, p)}
     if not sums:
         return e
     result = terms(product(times, {base: p for base, p in powers.items() if base not in sums}))
-    for base in sums:
+    for base in sorted(sums, key=str):
         for _ in range(int(powers[base])):
             pairs = [(scaled(make("mul", a, b), 1), s * t) for a, s in result.items() for b, t in terms(base).items()]
             result = _summed(
@@ -241,8 +241,8 @@ RULES: tuple[Rule, ...] = tuple(map(Rule, """
     where(c, x, where(c, y, z)) -> where(c, x, z)
     where(True, x, y)         -> x
     where(False, x, y)        -> y
-    logical_and(True, x)      -> x
-    logical_and(False, x)     -> False
+    logical_and(True, c)      -> c
+    logical_and(False, c)     -> False
     where(c, a*x, a*y)        -> a * where(c, x, y)
 """.strip().splitlines()))
 # fmt: on
