@@ -1,5 +1,5 @@
 """Functions for source transformation to differentiate: each has something that is easy to get wrong."""
-# ruff: noqa: E701, E731 - some are written as users write
+# ruff: noqa: B007 - loops count turns
 
 import math
 

@@ -119,7 +119,7 @@ def test_compiled_source_gives_the_same(f, args, argnums):
     check(f, args, argnums, compile=True)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(programs())
 def test_programs_with_loops_branches_and_arrays_agree_with_the_tape(text):
     f = function(text)
@@ -135,7 +135,7 @@ def test_programs_with_loops_branches_and_arrays_agree_with_the_tape(text):
         np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(smooth_programs(control=True))
 def test_programs_of_numbers_agree_with_the_tape(program):
     numbers = tuple(range(len(program.point)))
