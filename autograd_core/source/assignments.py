@@ -46,11 +46,30 @@ class Names:
         return name
 
 
+class Frame:
+    """Where a loop keeps numbers: a row of an array for each turn, a column for each place in the body that keeps one."""
+
+    def __init__(self, names: Names, turn: str):
+        self.names, self.turn = names, turn
+        self.arrays: dict[str, tuple[str, int]] = {}  # by the type of numbers: the array, and how many columns it has
+
+    def place(self, dtype: str) -> str:
+        """A new place."""
+        name, columns = self.arrays.get(dtype) or (self.names.fresh("kept"), 0)
+        self.arrays[dtype] = (name, columns + 1)
+        return f"{name}[{self.turn}, {columns}]"
+
+    def made(self, turns: str) -> Lines:
+        """The lines that make the arrays."""
+        typed = {"float64": "", "int64": ", np.int64"}
+        return [f"{name} = np.empty(({turns}, {count}){typed[t]})" for t, (name, count) in self.arrays.items()]
+
+
 class Assignments:
     """How assignments and calls are swept, in a function for arguments of given kinds."""
 
-    def __init__(self, scope: Scope, names: Names, needed: set[str], kept: set[str]):
-        self.scope, self.names = scope, names
+    def __init__(self, scope: Scope, names: Names, needed: set[str], kept: set[str], joint: bool):
+        self.scope, self.names, self.joint = scope, names, joint
         self.needed = needed  # names whose values the reverse sweep reads
         self.kept = {scope.root(n) for n in needed | kept if n in scope.kinds and scope.kinds[n].ndim}
         self.assigned = set(scope.arguments)  # names that may have a value by now
@@ -58,6 +77,8 @@ class Assignments:
         self.blank: set[str] = set()  # names that are kept and may have none
         self.stable = constants(scope)
         self.depth = 0  # of loops and branches we are in
+        self.loops = 0  # of them, the loops
+        self.frame: Frame | None = None  # where the loop we are in keeps numbers, if it has such a place
 
     def run(self) -> tuple[Lines, Lines]:
         """The lines of both sweeps."""
@@ -97,17 +118,24 @@ class Assignments:
         parts = ([name] if name in self.needed else []) + ([self.names.bar(name)] if shadow else [])
         if parts and name not in self.certain:
             self.blank.add(name)
-        tape = self.names.tape(kind) if parts else ""
-        back = "{} = {}.pop() != 0" if kind.base == "bool" and not kind.ndim else "{} = {}.pop()"
-        return [f"{tape}.append({p})" for p in parts], [back.format(p, tape) for p in parts[::-1]]
+        stored = [self.stored(p, kind) for p in parts]
+        return [first for first, _ in stored], [f"{p} = {back}" for p, (_, back) in zip(parts, stored)][::-1]
+
+    def stored(self, text: str, kind: Kind) -> tuple[str, str]:
+        """The line that keeps a value, and the text of what was kept."""
+        truth = " != 0" if kind.base == "bool" and not kind.ndim else ""
+        if self.frame is not None and not kind.ndim:
+            place = self.frame.place("float64" if kind.base == "float" else "int64")
+            return f"{place} = {text}", place + truth
+        tape = self.names.tape(kind)
+        return f"{tape}.append({text})", f"{tape}.pop(){truth}"
 
     def keep_part(self, name: str, place: str, kind: Kind) -> tuple[Lines, Lines]:
         """The same of a part of an array."""
         if self.scope.root(name) not in self.kept:
             return [], []
-        tape = self.names.tape(kind)
-        back = f"{place} = {tape}.pop()" + (" != 0" if kind.base == "bool" and not kind.ndim else "")
-        return [f"{tape}.append({place}{'.copy()' if kind.ndim else ''})"], [back]
+        first, back = self.stored(f"{place}.copy()" if kind.ndim else place, kind)
+        return [first], [f"{place} = {back}"]
 
     # --- assignments ---
 

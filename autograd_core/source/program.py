@@ -48,14 +48,14 @@ class Record:
         """The parameters that are numbers."""
         return [n for n, k in self.scope.arguments.items() if not k.ndim]
 
-    def swept(self, kept: set[str]) -> tuple[Sweep, Lines, Lines, set[str]]:
+    def swept(self, kept: set[str], joint: bool) -> tuple[Sweep, Lines, Lines, set[str]]:
         """The sweeps, with as little kept as they need."""
         needed: set[str] = set()
         kinds, active, local = dict(self.scope.kinds), set(self.scope.active), set(self.scope.local)
         while True:
             self.scope.kinds, self.scope.active, self.scope.local = dict(kinds), set(active), set(local)
             self.names = Names(self.structure.taken | local | self.program.taken, self.program.tapes)
-            sweep = Sweep(self.scope, self.names, needed, kept)
+            sweep = Sweep(self.scope, self.names, needed, kept, joint)
             forward, reverse = sweep.run()
             read = {n for n in read_in(reverse) if n in self.scope.kinds}
             if read <= needed:
@@ -66,7 +66,7 @@ class Record:
 
     def joint(self, wanted: list[str]) -> str:
         """One function that runs both sweeps and returns the results and the gradients."""
-        sweep, forward, reverse, _ = self.swept(set())
+        sweep, forward, reverse, _ = self.swept(set(), True)
         assert self.names is not None
         bar, scope = self.names.bar, self.scope
         written = {n for n in scope.arguments if scope.kinds[n].ndim and scope.root(n) in scope.written}
@@ -101,7 +101,7 @@ class Record:
 
     def split(self) -> str:
         """Two functions, one for each sweep, for callers that go on in between."""
-        sweep, forward, reverse, needed = self.swept(set(self.arrays()))
+        sweep, forward, reverse, needed = self.swept(set(self.arrays()), False)
         assert self.names is not None
         bar, scope, results = self.names.bar, self.scope, self.result_names()
         shadows = [bar(n) for n in self.arrays() if n in scope.active]

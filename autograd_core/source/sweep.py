@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from .assignments import Assignments, Lines
+from .assignments import Assignments, Frame, Lines
 from .kinds import Kind
 from .read import names_set
 
@@ -38,19 +38,20 @@ class Sweep(Assignments):
         if all(self.is_stable(t) for t in tests):
             both = [self.branches(heads, [sweep[k] for sweep in sweeps]) for k in (0, 1)]
             return both[0], both[1]
-        tape = self.names.tape(Kind("int"))
-        forward = [[*f, f"{tape}.append({k})"] for k, (f, _) in enumerate(sweeps)]
-        return self.branches(heads, forward), self.by_number(tape, [r for _, r in sweeps])
+        mark = self.names.fresh("branch")
+        first, back = self.stored(mark, Kind("int"))
+        forward = [[*f, first.replace(mark, str(k))] for k, (f, _) in enumerate(sweeps)]
+        return self.branches(heads, forward), self.by_number(back, [r for _, r in sweeps])
 
-    def by_number(self, tape: str, reverse: list[Lines]) -> Lines:
+    def by_number(self, kept: str, reverse: list[Lines]) -> Lines:
         """The reverse of branches, by the number of the one that was taken."""
         if len(reverse) == 2:
-            heads = [f"if {tape}.pop() == 0:", "else:"] if reverse[0] else [f"if {tape}.pop() == 1:", ""]
+            heads = [f"if {kept} == 0:", "else:"] if reverse[0] else [f"if {kept} == 1:", ""]
             found = reverse if reverse[0] else reverse[::-1]
             return [(h, b) for h, b in zip(heads, found) if b]
         name = self.names.fresh("branch")
         heads = [f"if {name} == {k}:" for k in range(len(reverse))]
-        return [f"{name} = {tape}.pop()", *((h, b) for h, b in zip(heads, reverse) if b)]
+        return [f"{name} = {kept}", *((h, b) for h, b in zip(heads, reverse) if b)]
 
     def branches(self, heads: list[str], bodies: list[Lines]) -> Lines:
         """The text of an `if`."""
@@ -75,51 +76,89 @@ class Sweep(Assignments):
     def sweep_For(self, s: ast.For) -> tuple[Lines, Lines]:
         variable, args = s.target.id, s.iter.args  # type: ignore[attr-defined]
         start, stop, step = bounds(args)
-        self.assigned |= names_set(s.body)
-        self.stable.add(variable)
-        body, back = self.inner(s.body)
-        self.stable.discard(variable)
-        flag, head = s.stop, f"for {variable} in {ast.unparse(s.iter)}:"  # type: ignore[attr-defined]
+        flag, fixed = s.stop, step in (1, -1) and all(map(self.is_stable, args))  # type: ignore[attr-defined]
+        outside = self.frame
+        self.frame = Frame(self.names, turn(variable, start, step)) if fixed and flag is None else None
+        body, back = self.turns(s.body, variable)
+        frame, self.frame = self.frame, outside
+        head = f"for {variable} in {ast.unparse(s.iter)}:"
         if not back:
             return [(head, [*body, *([(f"if {flag}:", ["break"])] if flag else [])] or ["pass"])], []
-        if flag is None and all(map(self.is_stable, args)) and step in (1, -1):
-            return [(head, body)], [(reversed_head(variable, start, stop, step), back)]
-        return self.counted(variable, args, step, flag, body, back)
+        if frame is None:
+            return self.counted(variable, args, step, flag, body, back)
+        made = frame.made(f"max({difference(start, stop, step)}, 0)")
+        first, last = self.frame_kept(frame)
+        return [*made, (head, body), *first], [*last, (reversed_head(variable, start, stop, step), back)]
+
+    def turns(self, body: list[ast.stmt], variable: str | None = None) -> tuple[Lines, Lines]:
+        """The body of a loop, at every turn of which the variable has another value."""
+        self.assigned |= names_set(body)
+        self.stable |= {variable} if variable else set()
+        self.loops += 1
+        found = self.inner(body)
+        self.loops -= 1
+        self.stable -= {variable} if variable else set()
+        return found
+
+    def frame_kept(self, frame: Frame) -> tuple[Lines, Lines]:
+        """How the arrays of a loop are kept, if there may be others before they are read."""
+        first: Lines = []
+        last: Lines = []
+        for dtype, (name, _) in frame.arrays.items() if self.loops or not self.joint else ():
+            keep, back = self.stored(name, Kind("float" if dtype == "float64" else "int", 2, dtype))
+            first, last = [*first, keep], [f"{name} = {back}", *last]
+        return first, last
 
     def counted(self, variable: str, args: list, step: Any, flag: Any, body: Lines, back: Lines) -> tuple[Lines, Lines]:
         """A loop that may be left, or whose bounds may change: its turns are counted, and its range is kept."""
-        tape, turns = self.names.tape(Kind("int")), self.names.fresh("turns")
-        texts = [ast.unparse(a) for a in args]
+        names, texts = self.names, [ast.unparse(a) for a in args]
+        turns = names.fresh("turns")
         start, stop, by = [*(["0"] if len(args) == 1 else []), *texts, "1"][:3]
         forward: Lines = []
         kept = [turns]
         if len(args) > 1 and not self.is_stable(args[0]):
-            forward, start, kept = [f"{(first := self.names.fresh('first'))} = {start}"], first, [first, turns]
+            forward, start, kept = [f"{(first := names.fresh('first'))} = {start}"], first, [first, turns]
         if step is None:
-            forward.append(f"{(name := self.names.fresh('step'))} = {by}")
+            forward.append(f"{(name := names.fresh('step'))} = {by}")
             by, kept = name, [*kept, name]
         tail = "" if by == "1" else f", {by}"
         if flag is None:
-            forward.append(f"{(last := self.names.fresh('last'))} = {stop}")
+            forward.append(f"{(last := names.fresh('last'))} = {stop}")
             whole = f"range({start}, {last}{tail})"
             forward += [f"{turns} = len({whole})", (f"for {variable} in {whole}:", body)]
         else:
             inside = [*body, f"{turns} += 1", (f"if {flag}:", ["break"])]
             forward += [f"{turns} = 0", (f"for {variable} in range({start}, {stop}{tail}):", inside)]
-        forward += [f"{tape}.append({n})" for n in kept]
+        stored = [self.stored(n, Kind("int")) for n in kept]
+        again = [f"{n} = {b}" for n, (_, b) in zip(kept, stored)][::-1]
         head = f"for {variable} in {turned(start, turns, by)}:"
-        return forward, [*(f"{n} = {tape}.pop()" for n in kept[::-1]), (head, back)]
+        return [*forward, *(f for f, _ in stored)], [*again, (head, back)]
 
     def sweep_While(self, s: ast.While) -> tuple[Lines, Lines]:
-        self.assigned |= names_set(s.body)
-        body, back = self.inner(s.body)
+        outside, self.frame = self.frame, None
+        body, back = self.turns(s.body)
+        self.frame = outside
         test, flag = ast.unparse(s.test), s.stop  # type: ignore[attr-defined]
         test = test if not flag else f"not {flag}" if test == "True" else f"not {flag} and ({test})"
         if not back:
             return [(f"while {test}:", body or ["pass"])], []
-        tape, turns = self.names.tape(Kind("int")), self.names.fresh("turns")
-        forward = [f"{turns} = 0", (f"while {test}:", [*body, f"{turns} += 1"]), f"{tape}.append({turns})"]
-        return forward, [(f"for _ in range({tape}.pop()):", back)]
+        turns = self.names.fresh("turns")
+        keep, kept = self.stored(turns, Kind("int"))
+        forward = [f"{turns} = 0", (f"while {test}:", [*body, f"{turns} += 1"]), keep]
+        return forward, [(f"for _ in range({kept}):", back)]
+
+
+def turn(variable: str, start: ast.expr, step: Any) -> str:
+    """Which turn it is, by the variable of the loop."""
+    if step == -1:
+        return f"{ast.unparse(start)} - {variable}"
+    return variable if ast.unparse(start) == "0" else f"{variable} - ({ast.unparse(start)})"
+
+
+def difference(start: ast.expr, stop: ast.expr, step: int) -> str:
+    """How many turns a loop takes, if that is not negative."""
+    low, high = (start, stop) if step == 1 else (stop, start)
+    return ast.unparse(high) if ast.unparse(low) == "0" else f"{ast.unparse(high)} - ({ast.unparse(low)})"
 
 
 def chain(s: ast.If) -> tuple[list[ast.expr], list[list[ast.stmt]]]:
