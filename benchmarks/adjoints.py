@@ -143,7 +143,7 @@ def pairs() -> Iterator[tuple[str, str, Callable, Callable, tuple, tuple[int, ..
         yield "ODE", f"{n} steps", predator_and_prey, predator_and_prey_by_hand, arguments, (0, 1, 2, 3)
     for n in (1_000, 100_000):
         yield "recurrence", f"{n} steps", recurrence, recurrence_by_hand, (rng.normal(size=n), 0.7, 0.4), (0, 1, 2)
-    for n in (30, 300):
+    for n in (50, 300):
         arguments = (rng.normal(size=n), rng.normal(size=n), 0.3)
         yield "dynamic programme", f"{n} x {n}", alignment, alignment_by_hand, arguments, (0, 1, 2)
 

@@ -42,17 +42,19 @@ class Adjoint:
             compile_together(scope, [*helpers, *made])
         self.compiled, self.run = compiled, scope[self.name]
         self.warmed = not compiled
+        written = program.top.scope.written
+        self.written = [n for n in program.top.arrays() if program.top.scope.root(n) in written]
 
     def __call__(self, arguments: list, seeds: list) -> tuple[list, list]:
         """The results, and the gradients for the given seeds."""
-        with np.errstate(all="ignore"):
-            if self.warmed:
-                found = self.run(*arguments, *seeds, *self.program.values())
-            else:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # of Numba, about what could be quicker
-                    found = self.run(*arguments, *seeds, *self.program.values())
-                self.warmed = True
+        values = self.program.values()
+        if self.warmed and self.compiled:
+            found = self.run(*arguments, *seeds, *values)
+        else:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")  # of Numba, about what could be quicker
+                found = self.run(*_numbers_of(arguments, self.compiled), *seeds, *values)
+            self.warmed = True
         return list(found[: self.count]), list(found[self.count :])
 
 
@@ -64,6 +66,7 @@ class SourceGradient:
         self.function = Function(f)
         functools.update_wrapper(self, python_function(f))
         self.made: dict[tuple, Adjoint] = {}
+        self.quick: dict[tuple, Adjoint] = {}  # by the types of arguments: those that may be called as they are
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         """The gradient of f's result, which must be one number, by the arguments in argnums."""
@@ -71,14 +74,27 @@ class SourceGradient:
 
     def value_and_grad(self, *args: Any, **options: Any) -> tuple[Any, Any]:
         """f's value and its gradient, by one run of the generated source."""
+        if not options and (adjoint := self.quick.get(_signature(args))) is not None:
+            found = adjoint.run(*args, 1.0)
+            slopes = found[1:]
+        else:
+            found, slopes = self._by_name(args, options)
+        return found[0], slopes[0] if isinstance(self.argnums, int) else tuple(slopes)
+
+    def _by_name(self, args: tuple, options: dict) -> tuple[list, list]:
+        """The same for arguments of which not yet known is that they can be passed on as they are."""
         arguments, wanted = self._arguments(args, options)
         adjoint = self._adjoint(arguments, wanted)
         kinds = adjoint.program.top.results()
         if len(kinds) != 1 or kinds[0].ndim:  # type: ignore[union-attr]
             got = f"{len(kinds)} values" if len(kinds) != 1 else str(kinds[0])
             raise ValueError(f"source_grad: {self.function.name} must return one number, it returns {got}; use vjp")
-        values, gradients = adjoint(_numbers_of(arguments), [1.0])
-        return values[0], self._shaped([_typed(g, arguments[n]) for g, n in zip(gradients, wanted)])
+        values, gradients = adjoint(list(arguments.values()), [1.0])
+        simple = adjoint.compiled and not adjoint.program.data and not adjoint.written and not options
+        if simple and len(args) == len(arguments) and all(a is b for a, b in zip(args, arguments.values())):
+            if not any(isinstance(a, np.floating) for a in args):
+                self.quick[_signature(args)] = adjoint
+        return values, [_typed(g, arguments[n]) for g, n in zip(gradients, wanted)]
 
     def vjp(self, *args: Any, **options: Any) -> tuple[Any, Callable]:
         """f's value (or values), and the function that pulls cotangents of them back to gradients."""
@@ -101,6 +117,8 @@ class SourceGradient:
     # --- arguments, by name ---
 
     def _bound(self, args: tuple, options: dict) -> dict[str, Any]:
+        if not options and len(args) == len(self.function.parameters):
+            return dict(zip(self.function.parameters, args))
         bound = self.function.signature.bind(*args, **options)
         bound.apply_defaults()
         return {n: bound.arguments[n] for n in self.function.parameters}
@@ -143,7 +161,7 @@ class SourceGradient:
         kinds: dict[str, Kind] = {n: kind_of_value(v) for n, v in arguments.items()}  # type: ignore[misc]
         key = (tuple(kinds.items()), tuple(wanted))
         adjoint = self.made.get(key)
-        if adjoint is not None and adjoint.program.kinds_now() != adjoint.program.kinds_then:
+        if adjoint is not None and adjoint.program.data and adjoint.program.kinds_now() != adjoint.program.kinds_then:
             adjoint = None
         if adjoint is None:
             adjoint = self.made[key] = Adjoint(Program(self.f, kinds, wanted), self.compile)
@@ -152,13 +170,10 @@ class SourceGradient:
 
     def _apart(self, adjoint: Adjoint, arguments: dict[str, Any]) -> None:
         """Refuse arrays that share memory if one of them is written to: each is copied by itself."""
-        scope = adjoint.program.top.scope
-        arrays = {n: v for n, v in arguments.items() if isinstance(v, np.ndarray)}
-        for a in arrays:
-            if scope.root(a) in scope.written:
-                for b in arrays:
-                    if a != b and np.may_share_memory(arrays[a], arrays[b]):
-                        raise ValueError(f"source_grad: {a} is written to, and shares memory with {b}; pass a copy")
+        for a in adjoint.written:
+            for b, v in arguments.items():
+                if a != b and isinstance(v, np.ndarray) and np.may_share_memory(arguments[a], v):
+                    raise ValueError(f"source_grad: {a} is written to, and shares memory with {b}; pass a copy")
 
     def _shaped(self, gradients: list) -> Any:
         return gradients[0] if isinstance(self.argnums, int) else tuple(gradients)
@@ -174,7 +189,7 @@ class Pullback:
         self.kinds: list[Kind] = self.adjoint.program.top.results()  # type: ignore[assignment]
         self.one = len(self.kinds) == 1 and not self.kinds[0].ndim  # its gradient is found together with its value
         seeds = [1.0] if self.one else [np.zeros((1,) * k.ndim) if k.ndim else 0.0 for k in self.kinds]
-        self.values, gradients = self.adjoint(_numbers_of(self.given), seeds)
+        self.values, gradients = self.adjoint(list(self.given.values()), seeds)
         self.slopes = gradients if self.one else None
 
     def __call__(self, *seeds: Any) -> list:
@@ -184,7 +199,7 @@ class Pullback:
         if self.slopes is not None:
             found = [seeds[0] * g for g in self.slopes]
         else:
-            found = self.adjoint(_numbers_of(self.given), list(seeds))[1]
+            found = self.adjoint(list(self.given.values()), list(seeds))[1]
         return [_typed(g, self.given[n]) for g, n in zip(found, self.wanted)]
 
     def along(self, tangents: list) -> list:
@@ -269,6 +284,11 @@ class Once:
     jvp = backward
 
 
+def _signature(args: tuple) -> tuple:
+    """What generated source depends on."""
+    return tuple([(a.dtype, a.ndim) if a.__class__ is np.ndarray else a.__class__ for a in args])
+
+
 def _detached(x: Any) -> Any:
     """The array that a traced value holds."""
     while isinstance(x, Traced):
@@ -276,9 +296,9 @@ def _detached(x: Any) -> Any:
     return x
 
 
-def _numbers_of(arguments: dict[str, Any]) -> list:
+def _numbers_of(arguments: list, compiled: bool) -> list:
     """Floats as NumPy's where nothing is compiled, so that they divide by zero as arrays do."""
-    return [np.float64(v) if isinstance(v, float) else v for v in arguments.values()]
+    return arguments if compiled else [np.float64(v) if isinstance(v, float) else v for v in arguments]
 
 
 def _seed(s: Any, value: Any) -> Any:

@@ -333,7 +333,7 @@ class Program:
 
     def values(self) -> list[Any]:
         """The numbers and arrays from outside, as they are now."""
-        return [function.lookup(name) for function, name in (self.data[n] for n in self.free())]
+        return [function.lookup(name) for function, name in (self.data[n] for n in self.free())] if self.data else []
 
 
 def bound_arguments(scope: Scope, function: Function, e: ast.Call) -> dict[str, ast.expr]:
