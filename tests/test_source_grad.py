@@ -417,6 +417,17 @@ def test_a_lambda_and_a_compiled_function_are_read_too():
         assert ag.source_grad(numba.njit(F.newton), compile=False)(4.0) == pytest.approx(0.25)
 
 
+def averages(A):
+    return np.sum(np.mean(A, axis=0) ** 2)
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+def test_what_numba_does_not_compile_runs_as_python():
+    with pytest.raises(TypeError, match="Numba does not compile averages.*compile=False"):
+        ag.source_grad(averages)(M)
+    check(averages, (M,), 0, compile=False)
+
+
 def test_a_zero_cotangent_selects_nothing():
     def f(x):
         y = np.log(x)

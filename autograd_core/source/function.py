@@ -53,9 +53,25 @@ class Adjoint:
         else:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")  # of Numba, about what could be quicker
-                found = self.run(*_numbers_of(arguments, self.compiled), *seeds, *values)
+                found = self._first(_numbers_of(arguments, self.compiled) + seeds + values)
             self.warmed = True
         return list(found[: self.count]), list(found[self.count :])
+
+    def _first(self, arguments: list) -> Any:
+        """The first run, in which Numba may find that it cannot compile what the function does."""
+        try:
+            return self.run(*arguments)
+        except Exception as error:
+            if not type(error).__module__.startswith("numba"):
+                raise
+            name = self.program.top.function.name
+            reason = next(
+                (line for line in str(error).splitlines() if "No impl" in line or "nvalid" in line), str(error)
+            )
+            raise TypeError(
+                f"source_grad: Numba does not compile {name}: {reason.strip():.200}; "
+                "write it so that numba.njit takes it, or run the generated source as Python, by compile=False"
+            ) from error
 
 
 class SourceGradient:
