@@ -121,6 +121,15 @@ def test_K_A07_the_derivative_of_a_product_of_functions_swells_and_the_tape_does
     assert str(report).splitlines()[-1].split()[:2] == ["3", f"{written[3]:,}"]
 
 
+def test_K_A20_targets_where_the_second_derivative_of_an_activation_is_largest():
+    f = trace(lambda x: 1.7159 * np.tanh(2 * x / 3))
+    at = 1.5 * math.atanh(1 / math.sqrt(3))
+    assert f.derivative(order=3).evaluate(x=at) == pytest.approx(0, abs=1e-15)
+    bend = f.derivative(order=2)
+    assert abs(bend.evaluate(x=at)) > max(abs(bend.evaluate(x=at + d)) for d in (-0.1, 0.1))
+    assert f.evaluate(x=at) == pytest.approx(0.99, abs=0.005), "nearly 1, the target"
+
+
 @pytest.mark.parametrize(
     ("f", "words"),
     [
