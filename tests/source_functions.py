@@ -388,3 +388,21 @@ def zipped(x, y):
     for a, b in zip(x, y):
         s = s * a + b * b
     return s
+
+
+def names(x, n):
+    reals, wholes, others, g1, t1, kept1 = x, 1, x * 2, x, 3.0, x
+    seed1, value1, x_bar = x * x, 2.0, x
+    for i in range(n):
+        reals = reals * x + np.sin(np.exp(reals)) * others
+        if reals > 3:
+            break
+        wholes = wholes + 1
+        kept1 = kept1 * reals + g1 * t1 * seed1 * value1
+        seed1 = squared(seed1, kept1) * x_bar
+    return reals * wholes * kept1 * seed1
+
+
+def squared(reals, wholes):
+    reals = reals * wholes
+    return reals * reals

@@ -64,6 +64,7 @@ CASES = [
     (F.strided, (X,), 0),
     (F.whole_rows, (M,), 0),
     (F.annotated, (0.7,), 0),
+    (F.names, (0.3, 4), 0),
     (F.zipped, (X, X[::-1] * 2), (0, 1)),
 ]
 

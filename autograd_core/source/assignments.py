@@ -21,8 +21,8 @@ Lines = list[Line]
 class Names:
     """Names for what the generated source adds."""
 
-    def __init__(self, taken: set[str], tapes: set[str]):
-        self.taken, self.tapes = set(taken), tapes
+    def __init__(self, taken: set[str], tapes: set[str], mark: str):
+        self.taken, self.tapes, self.mark = set(taken), tapes, mark  # the mark keeps tapes apart from the user's names
         self.suffix = "_bar"
         while any(f"{n}{self.suffix}" in taken for n in taken):
             self.suffix += "_"
@@ -42,8 +42,8 @@ class Names:
     def tape(self, kind: Kind) -> str:
         """The list that keeps values of a kind."""
         name = f"{kind.dtype}_{kind.ndim}d" if kind.ndim else "reals" if kind.base == "float" else "wholes"
-        self.tapes.add(name)
-        return name
+        self.tapes.add(name + self.mark)
+        return name + self.mark
 
 
 class Frame:

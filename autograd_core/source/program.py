@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -54,7 +55,7 @@ class Record:
         kinds, active, local = dict(self.scope.kinds), set(self.scope.active), set(self.scope.local)
         while True:
             self.scope.kinds, self.scope.active, self.scope.local = dict(kinds), set(active), set(local)
-            self.names = Names(self.structure.taken | local | self.program.taken, self.program.tapes)
+            self.names = Names(self.structure.taken | local | self.program.taken, self.program.tapes, self.program.mark)
             sweep = Sweep(self.scope, self.names, needed, kept, joint)
             forward, reverse = sweep.run()
             read = {n for n in read_in(reverse) if n in self.scope.kinds}
@@ -156,6 +157,8 @@ class Program:
         self.used: list[Record] = []
         self.settle()
         self.text = self.source()
+        for name in self.user_names() & {n for n in support.NAMES if f"{n}(" in self.text}:
+            self.top.function.refuse(self.top.function.tree, f"the name {name} is needed for a function; use another")
         self.kinds_then = self.kinds_now()
 
     def function(self, f: Any) -> Function:
@@ -311,17 +314,23 @@ class Program:
 
     def source(self) -> str:
         """The generated source: the sweeps of every function that is called, and the whole of the first."""
-        self.used = []
+        self.used, self.mark = [], ""
+        while any(re.fullmatch(rf"(reals|wholes|\w+_\dd){self.mark}", n) for n in self.user_names()):
+            self.mark += "_"
         parts, done = [self.top.joint(self.wanted)], []
         while rest := [r for r in self.used if r not in done]:
             done.append(rest[0])
             parts.insert(0, rest[0].split())
-        tapes = "".join(f"    {t} = {tape_of(t)}\n" for t in sorted(self.tapes))
+        tapes = "".join(f"    {t} = {tape_of(t.removesuffix(self.mark))}\n" for t in sorted(self.tapes))
         extra = ", ".join([*self.free(), *sorted(self.tapes)])
         text = "\n\n".join(parts).replace("    *TAPES*\n", tapes)
         for mark, names in (("*EXTRA*", extra), ("*FREE*", ", ".join(self.free()))):
             text = text.replace(f", {mark}", f", {names}" if names else "").replace(mark, names)
         return text
+
+    def user_names(self) -> set[str]:
+        """All names of all functions."""
+        return set().union(*(r.structure.taken | r.scope.local for r in self.records.values()))
 
     def helpers(self) -> set[str]:
         """The support functions that are used."""
