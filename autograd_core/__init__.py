@@ -6,7 +6,7 @@ The functions on tensors (`ag.tanh`, `ag.matmul`, ...) come from the tables in `
 import importlib
 from math import e, inf, nan, pi
 
-from . import attributes, random, testing
+from . import attributes, autograd, random, testing
 from .anomaly import detect_anomaly, explain
 from .backward import gradient
 from .compiled import compile
@@ -17,6 +17,8 @@ from .errors import CaptureError
 from .forward import Dual
 from .functional import grad, jvp, linearize, value_and_grad, vjp, vmap
 from .gradcheck import gradcheck, gradgradcheck
+from .habits import *
+from .habits import absent as _absent
 from .interop import from_dlpack
 from .jacobians import ggnvp, hessian, hvp, jacobian
 from .kernels._threads import get_num_threads, set_num_threads
@@ -36,18 +38,9 @@ for _name, _function in PUBLIC.items():
 
 # The laboratory is imported when first asked for: where its names come from.  A module stands for itself.
 _LATER = dict.fromkeys(("compare", "draw", "lab", "numeric", "wengert"), "lab")
-
-
-def __getattr__(name: str) -> object:
-    """A name of the laboratory."""
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{_LATER[name]}")
-    return globals().setdefault(name, getattr(module, name, module))
-
-
+_LATER |= {"source_grad": "source", "symbolic": "symbolic"}
 _INTERNAL = {"NAMESPACES", "PUBLIC", "attributes", "importlib"}
-_SHOWN = {"fft", "linalg", "random", "special", "testing"}  # of the modules
+_SHOWN = {"autograd", "fft", "linalg", "random", "special", "testing"}  # of the modules
 __all__ = sorted(
     set(_LATER).union(
         name
@@ -55,3 +48,13 @@ __all__ = sorted(
         if not name.startswith("_") and name not in _INTERNAL and (name in _SHOWN or not hasattr(value, "__spec__"))
     )
 )
+
+
+def __getattr__(name: str) -> object:
+    """A name of the laboratory; `nn` and `optim`, which stand above this package; else an error that may help."""
+    if name in _LATER:
+        module = importlib.import_module(f"{__name__}.{_LATER[name]}")
+        return globals().setdefault(name, getattr(module, name, module))
+    if name in ("nn", "optim"):
+        return importlib.import_module(name)
+    raise _absent(name)

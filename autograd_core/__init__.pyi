@@ -7,9 +7,12 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 
 from .tensor import Axes, Operand
+Size: builtins.type
 e: builtins.float
+from . import autograd as autograd
 from . import lab as lab
 from . import random as random
+from . import symbolic as symbolic
 from . import testing as testing
 from .anomaly import detect_anomaly as detect_anomaly
 from .anomaly import explain as explain
@@ -57,6 +60,24 @@ from .functional import vjp as vjp
 from .functional import vmap as vmap
 from .gradcheck import gradcheck as gradcheck
 from .gradcheck import gradgradcheck as gradgradcheck
+from .habits import BoolTensor as BoolTensor
+from .habits import ByteTensor as ByteTensor
+from .habits import DoubleTensor as DoubleTensor
+from .habits import FloatTensor as FloatTensor
+from .habits import HalfTensor as HalfTensor
+from .habits import IntTensor as IntTensor
+from .habits import LongTensor as LongTensor
+from .habits import ShortTensor as ShortTensor
+from .habits import accelerator as accelerator
+from .habits import backends as backends
+from .habits import broadcast_shapes as broadcast_shapes
+from .habits import cuda as cuda
+from .habits import finfo as finfo
+from .habits import func as func
+from .habits import iinfo as iinfo
+from .habits import is_tensor as is_tensor
+from .habits import set_printoptions as set_printoptions
+from .habits import use_deterministic_algorithms as use_deterministic_algorithms
 from .interop import from_dlpack as from_dlpack
 from .jacobians import ggnvp as ggnvp
 from .jacobians import hessian as hessian
@@ -94,6 +115,7 @@ from .random import randperm as randperm
 from .random import seed as seed
 from .random import set_rng_state as set_rng_state
 from .samples import shapes as shapes
+from .source.function import source_grad as source_grad
 from .tape import enable_grad as enable_grad
 from .tape import inference_mode as inference_mode
 from .tape import is_grad_enabled as is_grad_enabled

@@ -17,6 +17,7 @@ from .ops.create import CPU, as_device
 from .ops.create import device as device_type
 from .tape import current, observe, state
 from .tensor import LEAVE, Boxed, Tensor
+from .views import base_of
 
 
 class Attributes(Traced):
@@ -307,7 +308,7 @@ class TensorAttributes:
     @property
     def _base(self) -> Tensor | None:
         """The tensor of which it is a view."""
-        return self.origin and self.origin.base
+        return self.origin and base_of(self)
 
     def detach_(self) -> Tensor:
         """Cut it off from its history; returns the tensor."""
@@ -347,11 +348,14 @@ def _concrete(t: Any, what: str) -> np.ndarray:
     return t
 
 
+PRINTING: dict[str, Any] = {"precision": 4, "suppress_small": False}  # as `set_printoptions` has it
+
+
 def _printed(t: Tensor) -> str:
     name = "tensor" if type(t) in (Tensor, Boxed) else type(t).__name__
     if not isinstance(t.value, np.ndarray):
         return f"{name}({t.value!r})"
-    body = np.array2string(t.value, separator=", ", prefix=f"{name}(", precision=4, suppress_small=False)
+    body = np.array2string(t.value, separator=", ", prefix=f"{name}(", **PRINTING)
     usual = (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool)
     notes = [] if t.dtype in usual and t.numel() else [f"dtype={t.dtype}"]
     if not t.numel() and t.ndim != 1:

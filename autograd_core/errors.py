@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ def explained(op: Any, args: tuple, error: Exception) -> Exception:
     named = text.startswith(f"{op.name}:")
     if getattr(error, "explained", False) or named and name == op.name or not isinstance(error, MISUSES):
         return error
+    if (found := of_another_library(args)) is not None:
+        return TypeError(f"{name}: {found}")
     kind = next(k for k in MISUSES if isinstance(error, k))
     names = map(str, range(99)) if op.variadic else op.inputs
     given = [f"{n} is {_shape_of(a)}" for n, a in zip(names, args)] + [f"in {op.name}"] * (name != op.name)
@@ -43,6 +45,29 @@ def explained(op: Any, args: tuple, error: Exception) -> Exception:
     better = kind(f"{name}: {reason}" if named else f"{name}: {reason} ({', '.join(given)})")
     better.explained = reason  # type: ignore[attr-defined]
     return better
+
+
+def module_path() -> str:
+    """Said after a line: the innermost module whose call is running, with its path in the outermost one, if there is any."""
+    frame, calls = sys._getframe(1), []  # type: ignore[var-annotated]
+    while frame is not None:
+        holder = frame.f_locals.get("self") if frame.f_code.co_name == "__call__" else None
+        if hasattr(type(holder), "named_modules"):
+            calls.append(holder)
+        frame = frame.f_back  # type: ignore[assignment]
+    if not calls:
+        return ""
+    path = next((path for path, m in calls[-1].named_modules() if m is calls[0]), "")
+    return f", module {path} ({type(calls[0]).__name__})" if path else f", module {type(calls[0]).__name__}"
+
+
+def of_another_library(values: Iterable) -> str | None:
+    """What is said of a tensor of PyTorch, JAX or the like among some values; None if there is none."""
+    for v in values:
+        if hasattr(v, "__dlpack__") and not isinstance(v, (np.ndarray, np.generic)) and not hasattr(v, "innermost"):
+            library, kind = type(v).__module__.partition(".")[0], type(v).__name__
+            return f"got a {library}.{kind}, which is of another library; ag.tensor(x) makes a tensor of this one"
+    return None
 
 
 def said(error: Exception, forward: Callable | None = None, elementwise: bool = False) -> str:

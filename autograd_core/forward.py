@@ -200,10 +200,12 @@ def _entry(v: Any) -> Any:
 
 
 @contextmanager
-def new_level():
-    """A level of its own for a forward-mode or batching transform."""
+def new_level(*mapping):
+    """A level of its own for a forward-mode or batching transform; vmap says its size and randomness."""
     state.depth += 1
+    level, outer = 2 * state.depth - 1, state.mapped
+    state.mapped = (*outer, (level, *mapping)) if mapping else outer
     try:
-        yield 2 * state.depth - 1
+        yield level
     finally:
-        state.depth -= 1
+        state.depth, state.mapped = state.depth - 1, outer

@@ -63,7 +63,7 @@ def outward(value: Any, form: Any, level: int) -> Any:
         if value.requires_grad:
             return value
         value = value.value
-    if isinstance(value, Traced) and not (isinstance(form, Tensor) and form.level == level):
+    if isinstance(value, Traced) and (value.level > level or not (isinstance(form, Tensor) and form.level == level)):
         return value
     if isinstance(form, NUMBERS):
         return np.asarray(value).item() if np.ndim(value) == 0 else np.asarray(value)
@@ -324,16 +324,21 @@ def linearize(f: Callable, *primals: Any) -> tuple:
     return run.results(), push
 
 
-def vmap(f: Callable, in_dims: Any = 0, out_dims: Any = 0) -> Callable:
-    """f over a batch: arguments have an extra axis at `in_dims` (None: shared by all), results one at `out_dims`."""
+def vmap(f: Callable, in_dims: Any = 0, out_dims: Any = 0, randomness: str = "error") -> Callable:
+    """f over a batch: arguments have an extra axis at `in_dims` (None: shared by all), results one at `out_dims`.
+
+    Random draws inside are an error, or the "same" for all members, or "different": each draws anew.
+    """
     require_callable(f, "vmap")
+    if randomness not in ("error", "different", "same"):
+        raise ValueError(f"vmap: randomness must be 'error', 'different' or 'same', got {randomness!r:.40}")
 
     @functools.wraps(f)
     def call(*args, **options):
         dims = _spread_dims(in_dims, args, "in_dims")
         leaves, rebuild = flatten(args)
         size = _batch_size(leaves, dims)
-        with new_level() as level:
+        with new_level(size, randomness) as level:
             boxed = [x if d is None else Batched(_to_front(x, d), level) for x, d in zip(leaves, dims)]
             result = f(*rebuild(boxed), **options)
         ys, build = flatten(result)
@@ -392,7 +397,7 @@ def _from_front(y: Any, d: int | None, size: int, level: int, plain: bool, given
         y = as_tensor(np.asarray(y) if not isinstance(y, Traced) else y)
         y = REGISTRY["broadcast_to"].call(y, shape=(size, *y.shape))
     else:
-        y = y.batch
+        y = as_tensor(y.batch)
     if not -y.ndim <= d < y.ndim:
         raise ValueError(f"vmap: out_dims={d}, but with the mapped axis the result has {y.ndim} axes")
     y = y if d == 0 else PUBLIC["movedim"](y, 0, d)

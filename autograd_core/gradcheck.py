@@ -37,9 +37,7 @@ def gradcheck(
                 if ys
                 else "gradcheck: the function returned nothing"
             )
-        for k, y in enumerate(ys):
-            if isinstance(y, Tensor) and y.dtype.kind in "fc":
-                _check_output(f, inputs, wanted, k, eps, atol, rtol, fast_mode)
+        _compare(f, inputs, wanted, ys, eps, atol, rtol, fast_mode)
     except GradientMismatch as mismatch:
         if not raise_exception:
             return False
@@ -68,34 +66,48 @@ def _outputs(result: Any) -> list:
     return list(result) if isinstance(result, (tuple, list)) else [result]
 
 
-def _check_output(
-    f: Callable, inputs: tuple, wanted: list, k: int, eps: float, atol: float, rtol: float, fast: bool
+def _compare(
+    f: Callable, inputs: tuple, wanted: list, ys: list, eps: float, atol: float, rtol: float, fast: bool
 ) -> None:
-    value = lambda *xs: _outputs(f(*xs))[k].value
-    y = _outputs(f(*inputs))[k]
-    rng = np.random.default_rng(0)
-    for j in wanted:
-        compare = _projection if fast else _whole
-        analytic, numeric = compare(value, y, inputs, j, eps, rng)
-        if not np.allclose(analytic, numeric, rtol=rtol, atol=atol, equal_nan=False):
-            raise GradientMismatch(_side_by_side(k, j, analytic, numeric, rtol, atol, fast))
+    """Pull every weighting of an output back to all inputs at once, push every step of an input to all outputs."""
+    rng, sources = np.random.default_rng(0), [inputs[j] for j in wanted]
+    checked = [k for k, y in enumerate(ys) if isinstance(y, Tensor) and y.dtype.kind in "fc"]
+    weights = {k: _draws(ys[k], fast, rng) for k in checked}
+    steps = {j: [u / max(1.0, np.linalg.norm(u)) for u in _draws(inputs[j], fast, rng)] for j in wanted}
+    pushed = {j: [_difference(f, inputs, j, u, eps, checked) for u in steps[j]] for j in wanted}
+    for k in checked:
+        pulled = [_gradients(ys[k], sources, w) for w in weights[k]]
+        for number, j in enumerate(wanted):
+            shape = len(weights[k]), len(steps[j])
+            analytic = np.array([[_dot(u, pull[number]) for u in steps[j]] for pull in pulled]).reshape(shape)
+            numeric = np.array([[_dot(w, push[k]) for push in pushed[j]] for w in weights[k]]).reshape(shape)
+            if not np.allclose(analytic, numeric, rtol=rtol, atol=atol, equal_nan=False):
+                raise GradientMismatch(_side_by_side(k, j, analytic, numeric, rtol, atol, fast))
 
 
-def _grad(y: Tensor, x: Tensor, g: np.ndarray) -> np.ndarray:
-    if not y.requires_grad:
-        return np.zeros(x.shape, x.dtype)
-    (found,) = gradient(y, x, at(g), retain_graph=True, allow_unused=True)
-    return np.zeros(x.shape, x.dtype) if found is None else found.value
+def _gradients(y: Tensor, sources: list, weights: np.ndarray) -> list[np.ndarray]:
+    found: Any = [None] * len(sources)
+    if y.requires_grad:
+        found = gradient(y, sources, at(weights.astype(y.dtype)), retain_graph=True, allow_unused=True)
+    return [np.zeros(x.shape, x.dtype) if g is None else g.value for x, g in zip(sources, found)]
 
 
-def _moved(value: Callable, inputs: tuple, j: int, step: np.ndarray) -> np.ndarray:
+def _moved(f: Callable, inputs: tuple, j: int, step: np.ndarray) -> list:
     x = inputs[j]
-    shifted = Tensor(x.value + step.astype(x.dtype), requires_grad=True)
-    return value(*inputs[:j], shifted, *inputs[j + 1 :])
+    return _outputs(f(*inputs[:j], Tensor(x.value + step.astype(x.dtype), requires_grad=True), *inputs[j + 1 :]))
 
 
-def _difference(value: Callable, inputs: tuple, j: int, u: np.ndarray, eps: float) -> np.ndarray:
-    return (_moved(value, inputs, j, eps * u) - _moved(value, inputs, j, -eps * u)) / (2 * eps)
+def _difference(f: Callable, inputs: tuple, j: int, u: np.ndarray, eps: float, checked: list) -> dict[int, np.ndarray]:
+    """By how much each output changes for a step of an input."""
+    above, below = _moved(f, inputs, j, eps * u), _moved(f, inputs, j, -eps * u)
+    return {k: (above[k].value - below[k].value) / (2 * eps) for k in checked}
+
+
+def _draws(t: Tensor, fast: bool, rng: np.random.Generator) -> list[np.ndarray]:
+    """Every real direction of an array, or one random one."""
+    if not fast:
+        return _units(t.shape, t.dtype)
+    return [rng.standard_normal(t.shape) + (1j * rng.standard_normal(t.shape) if t.dtype.kind == "c" else 0)]
 
 
 def _units(shape: tuple, dtype: np.dtype) -> list[np.ndarray]:
@@ -103,33 +115,6 @@ def _units(shape: tuple, dtype: np.dtype) -> list[np.ndarray]:
     size = int(np.prod(shape))
     eye = [row.reshape(shape) for row in np.eye(size)]
     return eye + [1j * e for e in eye] if dtype.kind == "c" else eye
-
-
-def _whole(value: Callable, y: Tensor, inputs: tuple, j: int, eps: float, rng: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The Jacobian, a row per real direction of the output and a column per real direction of the input."""
-    x = inputs[j]
-    steps, weights = _units(x.shape, x.dtype), _units(y.shape, y.dtype)
-    empty = np.zeros((len(weights), len(steps)))
-    if not empty.size:
-        return empty, empty
-    pulled = [_grad(y, x, w.astype(y.dtype)) for w in weights]
-    pushed = [_difference(value, inputs, j, u, eps) for u in steps]
-    analytic = np.array([[_dot(u, g) for u in steps] for g in pulled])
-    numeric = np.array([[_dot(w, d) for d in pushed] for w in weights])
-    return analytic, numeric
-
-
-def _projection(
-    value: Callable, y: Tensor, inputs: tuple, j: int, eps: float, rng: Any
-) -> tuple[np.ndarray, np.ndarray]:
-    """One random weighting of the outputs along one random direction of the input."""
-    x = inputs[j]
-    draw = lambda t: rng.standard_normal(t.shape) + (1j * rng.standard_normal(t.shape) if t.dtype.kind == "c" else 0)
-    u, w = draw(x), draw(y)
-    u = u / max(1.0, float(np.linalg.norm(u)))
-    return np.asarray(_dot(u, _grad(y, x, w.astype(y.dtype)))), np.asarray(
-        _dot(w, _difference(value, inputs, j, u, eps))
-    )
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> float:

@@ -11,7 +11,7 @@ draw reserves as many whole blocks as its numbers need and is a pure function of
   or let all draws of a thread come from one with `drawing_from`.
 
 Uniform numbers and integers are the same on every machine; normal and exponential ones agree to rounding, for they go
-through the machine's logarithm and cosine.  Inside vmap a draw without batched arguments is the same for each member.
+through the machine's logarithm and cosine.  Inside vmap a draw is what its `randomness` says.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from . import members
 from .dtypes import as_dtype, get_default_dtype, int64, promote_types
 from .errors import called
 from .kernels import random as kernel
@@ -222,12 +223,18 @@ def drawn(draw: Any, generator: Generator | None, *values: Any, **params: Any) -
         generator = thread.generator or default_generator
     elif not isinstance(generator, Generator):
         raise TypeError(f"{called(draw.op.name)}: generator must be a Generator, got {type(generator).__name__}")
-    y = draw(generator.state, *[v.value if v.__class__ in PLAIN else v for v in values], **params)
+    if thread.mapped:
+        return members.drawn(_drawn, draw, generator.state, values, params)
+    return _drawn(draw, generator.state, values, params)
+
+
+def _drawn(draw: Any, state: np.ndarray, values: tuple, params: dict) -> Any:
+    y = draw(state, *[v.value if v.__class__ in PLAIN else v for v in values], **params)
     if isinstance(y, Traced):
         return y
     t = at(y)
     if thread.mode is not None and thread.mode.observers:
-        observe(draw.op, (generator.state, *values), params, t)
+        observe(draw.op, (state, *values), params, t)
     return t
 
 

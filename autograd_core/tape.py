@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import require_callable
+from .errors import module_path, require_callable
 from .op import Op, Plan, Traced
 
 clock = itertools.count(1)
@@ -140,6 +140,7 @@ class _State(threading.local):
     again = False  # whether a checkpoint runs its function once more: it must find all as it was the first time
     depth = 0  # of forward-mode and batching transforms around the code that runs
     generator: Any = None  # of this thread's random numbers, if not the default one
+    mapped: tuple = ()  # of each vmap around the code that runs: its level, its size, what it says of randomness
 
 
 state = _State()
@@ -357,4 +358,5 @@ def user_line() -> str:
     frame = sys._getframe(1)
     while frame.f_back and (frame.f_code.co_filename.startswith((_HERE, _NUMPY, "<string>", "<frozen"))):
         frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+    inside = module_path() if current().anomaly else ""
+    return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}{inside}"

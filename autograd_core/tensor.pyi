@@ -161,6 +161,8 @@ class Tensor(Traced):
         """Ones with probability x, else zeros; with p given, ones with probability p in the shape and type of x."""
     def bernoulli_(self, p: Any = 0.5, *, generator: Any = None) -> Tensor:
         """Fill with ones with probability p, else zeros."""
+    def bfloat16(self) -> Tensor:
+        """NumPy has no such type: an error that says so."""
     def bincount(self, weights: Any = None, minlength: Any = 0) -> Tensor:
         """How often each number from 0 on occurs in x, or the sum of the weights there."""
     def bitwise_and(self, other: Operand) -> Tensor:
@@ -371,6 +373,8 @@ class Tensor(Traced):
         """Fill with exponentially distributed numbers of rate lambd."""
     def fill_(self, value: Any) -> Tensor:
         """Set every entry to one number, in place."""
+    def fill_diagonal_(self, fill_value: Any, wrap: builtins.bool = False) -> Tensor:
+        """Set the main diagonal to a number; with `wrap`, of a tall matrix again after each square."""
     def fix(self) -> Tensor:
         """The integer part of x, rounded towards zero."""
     def fix_(self) -> Self:
@@ -749,6 +753,8 @@ class Tensor(Traced):
         """`negative` in place; returns the tensor."""
     def nelement(self) -> builtins.int:
         """The number of entries."""
+    def new(self, *data: Any) -> Tensor:
+        """A tensor of the same type, of a list's numbers or of sizes."""
     def new_empty(self, *sizes: Any, size: Any = None, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
         """Unwritten memory of a size, in the type of the tensor."""
     def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
@@ -941,6 +947,8 @@ class Tensor(Traced):
         """`square` in place; returns the tensor."""
     def squeeze(self, dim: Any = None, *, axis: Axes = ...) -> Tensor:
         """x without its axes of length one, or without those of them named by dim."""
+    def squeeze_(self, dim: Any = None, *, axis: Axes = ...) -> Self:
+        """Become its own `squeeze`; returns the tensor."""
     def std(self, dim: Any = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: Any = None, axis: Axes = ..., keepdims: builtins.bool = ...) -> Tensor:
         """The standard deviation of all entries, or along `dim`; its gradient is 0 where all entries are equal."""
     def std_mean(self, dim: Any = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: Any = None, axis: Axes = ..., keepdims: builtins.bool = ...) -> builtins.tuple[Tensor, Tensor]:
@@ -963,10 +971,16 @@ class Tensor(Traced):
         """U, S, V with x = U diag(S) V.mH: `linalg.svd` under its older name, with V itself."""
     def swapaxes(self, axis0: Any, axis1: Any) -> Tensor:
         """Two axes exchanged, as a view."""
+    def swapaxes_(self, axis0: Any, axis1: Any) -> Self:
+        """Become its own `swapaxes`; returns the tensor."""
     def swapdims(self, dim0: Any, dim1: Any) -> Tensor:
         """Two axes exchanged, as a view."""
+    def swapdims_(self, dim0: Any, dim1: Any) -> Self:
+        """Become its own `swapdims`; returns the tensor."""
     def t(self) -> Tensor:
         """The transpose of a matrix; a vector is its own."""
+    def t_(self) -> Self:
+        """Become its own `t`; returns the tensor."""
     def take(self, index: Any) -> Tensor:
         """The entries at places counted through all axes."""
     def take_along_dim(self, indices: Any, dim: Any = None, *, axis: Axes = ...) -> Tensor:
@@ -995,6 +1009,8 @@ class Tensor(Traced):
         """The sum of the diagonal of a matrix."""
     def transpose(self, dim0: Any, dim1: Any) -> Tensor:
         """Two axes exchanged, as a view."""
+    def transpose_(self, dim0: Any, dim1: Any) -> Self:
+        """Become its own `transpose`; returns the tensor."""
     def tril(self, diagonal: Any = 0) -> Tensor:
         """The lower triangle of matrices, zero elsewhere."""
     def tril_(self, diagonal: Any = 0) -> Self:
@@ -1029,6 +1045,8 @@ class Tensor(Traced):
         """The entries (or slices of `dim`) that differ from the one before; also the run of each, and how long it is."""
     def unsqueeze(self, dim: Any = ..., *, axis: Axes = ...) -> Tensor:
         """x with an axis of length one put in at dim."""
+    def unsqueeze_(self, dim: Any = ..., *, axis: Axes = ...) -> Self:
+        """Become its own `unsqueeze`; returns the tensor."""
     def var(self, dim: Any = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: Any = None, axis: Axes = ..., keepdims: builtins.bool = ...) -> Tensor:
         """The variance of all entries, or along `dim`: squared deviations over their number less `correction` (1)."""
     def var_mean(self, dim: Any = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: Any = None, axis: Axes = ..., keepdims: builtins.bool = ...) -> builtins.tuple[Tensor, Tensor]:

@@ -33,6 +33,15 @@ class View:
         return cls(source.origin.base, source.origin.path + step, source.origin.base.node)
 
 
+def base_of(t: Any) -> Any:
+    """The tensor that t is a view of, or t; one that was reshaped in place since is itself a view of what it was."""
+    if t.origin is None:
+        return t
+    if t.origin.base.origin is not None:
+        t.origin.base = t.origin.base.origin.base
+    return t.origin.base
+
+
 def follow(path: tuple, x: Any) -> Any:
     """Take the view of x that a path describes."""
     for op, params, k in path:
@@ -43,7 +52,7 @@ def follow(path: tuple, x: Any) -> Any:
 def refresh(t: Any) -> None:
     """Give a view the history its base has gained by a change in place."""
     now, seen = t.origin.base.node, t.origin.seen
-    if now is not seen:
+    if now is not seen and (now := base_of(t).node) is not seen:
         t.origin.seen = now
         if (now is None or isinstance(now, Leaf)) and (seen is None or isinstance(seen, Leaf)):
             return  # the base was frozen or thawed, not changed
@@ -66,7 +75,7 @@ def require_writable(target: Any, who: str) -> None:
             why = "its entries share memory, as after expand, or its memory is read-only"
             raise RuntimeError(f"{called(who)}: this tensor cannot be changed in place: {why}; clone() it first")
         return
-    base = target.origin.base if getattr(target, "origin", None) is not None else target
+    base = base_of(target) if getattr(target, "origin", None) is not None else target
     if current().grad and isinstance(getattr(base, "node", None), Leaf):
         what = "a leaf that requires gradients" if base is target else "a view of a leaf that requires gradients"
         why = "its gradient would be lost; use no_grad(), or clone() it first"
@@ -76,8 +85,7 @@ def require_writable(target: Any, who: str) -> None:
 
 def overwrite(t: Any, new: Any, who: str = "write") -> None:
     """Let tensor t take on the value and the history of `new`; nothing changes if it cannot."""
-    base = t if t.origin is None else t.origin.base
-    recording = current().grad
+    base, recording = base_of(t), current().grad
     require_writable(t, who)
     new = _fitting(t, new, who)
     if not isinstance(new, type(t)) and isinstance(new, Traced) and new.level > t.level:
@@ -110,7 +118,7 @@ def _keep_result(t: Any) -> None:
 
 def take_history(t: Any, node: Any) -> None:
     """Give a tensor that was changed in place by a user's function the node of that call."""
-    base = t if t.origin is None else t.origin.base
+    base = base_of(t)
     if isinstance(base.node, Leaf):
         raise RuntimeError("mark_dirty: a leaf that requires gradients cannot be changed in place; clone() it first")
     mark_written(t.value)

@@ -55,8 +55,11 @@ class Batched(Traced):
 
     def write(self, new: Any, who: str = "write") -> None:
         """Take on other values in place."""
-        mine = isinstance(new, Batched) and new.level == self.level
-        write(self.batch, new.batch if mine else new, who)
+        if isinstance(new, Batched) and new.level == self.level:
+            new = new.batch
+        elif isinstance(new, Traced) and new.shape == self.shape:  # the same for all
+            new = REGISTRY["broadcast_to"].call(new, shape=self.batch.shape)
+        write(self.batch, new, who)
 
     def detach(self) -> Any:
         """The batch without its history."""

@@ -26,7 +26,7 @@ from .transformer import *
 
 def __getattr__(name: str) -> object:
     """The packages that not every program needs, when they are first asked for."""
-    if name in {"data", "metrics", "models", "plot", "train"}:
+    if name in {"data", "metrics", "models", "modules", "plot", "train"}:
         import importlib
 
         return importlib.import_module(f".{name}", __name__)

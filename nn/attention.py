@@ -8,6 +8,7 @@ from autograd_core import Tensor, empty
 
 from . import functional as F
 from . import init
+from .errors import demand_type
 from .functional.attention import each_once
 from .linear import Linear
 from .module import Module
@@ -96,6 +97,7 @@ class MultiheadAttention(Module):
         turned = self.batch_first and getattr(query, "ndim", 0) == 3
         if turned:
             query, key, value = each_once(lambda x: x.transpose(0, 1) if x.ndim == 3 else x, query, key, value)
+        out_weight = self.out_proj.weight  # once: it may be computed
         output, weights = F.multi_head_attention_forward(
             query,
             key,
@@ -108,7 +110,7 @@ class MultiheadAttention(Module):
             self.bias_v,
             self.add_zero_attn,
             self.dropout,
-            self.out_proj.weight,
+            out_weight,
             self.out_proj.bias,
             self.training,
             key_padding_mask,
@@ -121,4 +123,7 @@ class MultiheadAttention(Module):
             average_attn_weights=average_attn_weights,
             is_causal=is_causal,
         )
+        for x, name in ((query, "query"), (key, "key"), (value, "value")):
+            if x.dtype is not out_weight.dtype:
+                demand_type(x, out_weight, name)
         return (output.transpose(0, 1) if turned else output), weights

@@ -10,6 +10,7 @@ from autograd_core import Tensor, empty
 from autograd_core.ops.convolution import numbers, pairs
 
 from . import functional as F
+from .errors import demand_type
 from .lazy import Lazy, materialize
 from .linear import uniform
 from .module import Module
@@ -97,7 +98,11 @@ class Convolution(Module):
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             input, padding = F.pad(input, self.margins(), mode=self.padding_mode), 0
-        return self.function(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        weight = self.weight  # once: it may be computed
+        y = self.function(input, weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        if input.dtype is not weight.dtype:
+            demand_type(input, weight)
+        return y
 
     def margins(self) -> list[int]:
         """The padding as `pad` takes it: before and after the last axis, then the one before it."""
@@ -171,9 +176,11 @@ class TransposedConvolution(Convolution):
         Where a stride leaves open how large the result is, `output_size` says so.
         """
         more = self.output_padding if output_size is None else self.padding_for(tuple(input.shape), output_size)
-        return self.function(
-            input, self.weight, self.bias, self.stride, self.padding, more, self.groups, self.dilation
-        )  # fmt: skip
+        weight = self.weight
+        y = self.function(input, weight, self.bias, self.stride, self.padding, more, self.groups, self.dilation)
+        if input.dtype is not weight.dtype:
+            demand_type(input, weight)
+        return y
 
     def padding_for(self, shape: tuple, output_size: Any) -> tuple[int, ...]:
         """The output_padding that gives a size."""

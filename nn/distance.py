@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from autograd_core import Tensor
+from typing import Any
+
+import numpy as np
+
+from autograd_core import Tensor, as_tensor, empty
 
 from . import functional as F
 from .module import Module
+from .parameter import Buffer
 
-__all__ = ["CosineSimilarity", "PairwiseDistance"]
+__all__ = ["CosineSimilarity", "PairwiseDistance", "RadialBasis"]
 
 
 class PairwiseDistance(Module):
@@ -30,3 +35,22 @@ class CosineSimilarity(Module):
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
         """Two of the same shape to the same without axis dim."""
         return F.cosine_similarity(x1, x2, self.dim, self.eps)
+
+
+class RadialBasis(Module):
+    """Squared distances to `prototypes` (number, size), which are given and stay: the smallest is that of the class."""
+
+    def __init__(self, prototypes: Any):
+        if np.ndim(prototypes) != 2:
+            raise ValueError(f"RadialBasis: prototypes must be (number, size), got shape {np.shape(prototypes)}")
+        self.prototypes = Buffer(empty(*np.shape(prototypes)).copy_(as_tensor(prototypes)))
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(..., size) to (..., number)."""
+        if input.shape[-1:] != self.prototypes.shape[1:]:
+            needed = f"(..., {self.prototypes.shape[1]})"
+            raise ValueError(f"RadialBasis: input must be {needed} as prototypes are, got shape {tuple(input.shape)}")
+        return ((input.unsqueeze(-2) - self.prototypes) ** 2).sum(-1)
+
+    def extra_repr(self) -> str:
+        return f"{self.prototypes.shape[0]}, {self.prototypes.shape[1]}"

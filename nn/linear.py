@@ -10,6 +10,7 @@ from autograd_core import Tensor, empty
 
 from . import functional as F
 from . import init
+from .errors import demand_type
 from .lazy import Lazy, materialize
 from .module import Module
 from .parameter import Parameter, UninitializedParameter
@@ -44,7 +45,11 @@ class Linear(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """(..., in_features) to (..., out_features)."""
-        return F.linear(input, self.weight, self.bias)
+        weight = self.weight  # once: it may be computed
+        y = F.linear(input, weight, self.bias)
+        if input.dtype is not weight.dtype:
+            demand_type(input, weight)
+        return y
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
@@ -91,7 +96,11 @@ class Bilinear(Module):
 
     def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
         """(..., in1_features) and (..., in2_features) to (..., out_features)."""
-        return F.bilinear(input1, input2, self.weight, self.bias)
+        weight = self.weight
+        y = F.bilinear(input1, input2, weight, self.bias)
+        demand_type(input1, weight, "input1")
+        demand_type(input2, weight, "input2")
+        return y
 
     def extra_repr(self) -> str:
         sizes = f"in1_features={self.in1_features}, in2_features={self.in2_features}"

@@ -7,16 +7,16 @@ attribute is watched for one thing only: that what is part of the state does not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, Self
 
 import numpy as np
 
-from autograd_core import Tensor, no_grad
+from autograd_core import Tensor, empty_like, no_grad
 
 from . import state
 from .errors import placed
-from .hooks import Hooks, called
+from .hooks import Hooks, called, run
 from .parameter import Buffer, Parameter, Uninitialized
 
 __all__ = ["Module"]
@@ -37,7 +37,7 @@ class Module:
         try:
             return self.forward(*args, **kwargs) if self._hooks is None else called(self, self._hooks, args, kwargs)
         except Exception as error:
-            placed(error, self)
+            placed(error, self, (*args, *kwargs.values()))
             raise
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -65,6 +65,10 @@ class Module:
             listed = vars(self).get("_buffer_names", {})
             return ((n, v) for n, v in attributes if isinstance(v, Buffer) or n in listed and v is not None)
         return ((n, v) for n, v in attributes if isinstance(v, kind))
+
+    _parameters = property(lambda self: View(self, Parameter), doc="Its own parameters by name, to read and to set.")
+    _buffers = property(lambda self: View(self, Buffer), doc="Its own buffers by name, to read and to set.")
+    _modules = property(lambda self: View(self, Module), doc="The modules directly inside by name, to read and to set.")
 
     def is_persistent(self, name: str) -> bool:
         """Whether a buffer is part of the state."""
@@ -212,8 +216,12 @@ class Module:
 
     def apply(self, fn: Callable[[Module], Any]) -> Self:
         """Call fn on every module inside, then on this one."""
-        for child in self.children():
-            child.apply(fn)
+        try:
+            for child in self.children():
+                child.apply(fn)
+        except RecursionError:
+            state.refuse_cycle(self, "apply")
+            raise
         fn(self)
         return self
 
@@ -252,6 +260,27 @@ class Module:
         given = any(not isinstance(a, str) or hasattr(np, a) for a in (*args, kwargs.get("dtype", "cpu")))
         return self._cast(np_dtype) if given and np_dtype is not None else self
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Put what a function makes of each parameter and buffer, and of gradients, in its place."""
+        for t in self._tensors() if recurse else [*self.parameters(False), *self.buffers(False)]:
+            grad, t.grad = t.grad, None
+            with no_grad():
+                t.data = fn(t.data)
+                t.grad = grad if grad is None else fn(grad)
+        return self
+
+    def to_empty(self, *, device: Any = None, recurse: bool = True) -> Self:
+        """Give parameters and buffers memory of their own, whose numbers are yet to be set."""
+        return self._apply(lambda t: empty_like(t, device=device), recurse)
+
+    def share_memory(self) -> Self:
+        """Nothing to do: there is one process."""
+        return self
+
+    def _get_name(self) -> str:
+        """The name of its class."""
+        return type(self).__name__
+
     def _cast(self, dtype: Any) -> Self:
         for t in self._tensors():
             if isinstance(t, Uninitialized):
@@ -279,6 +308,8 @@ class Module:
         """16 bits."""
         return self._cast(np.dtype(np.float16))
 
+    bfloat16 = Tensor.bfloat16
+
     def cpu(self) -> Self:
         """Where everything is."""
         return self
@@ -291,14 +322,48 @@ class Module:
 
     def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> dict[str, Any]:
         """Names and tensors of all parameters and persistent buffers; the memory is shared."""
-        return state.collected(self, {} if destination is None else destination, prefix, keep_vars)
+        try:
+            return state.collected(self, {} if destination is None else destination, prefix, keep_vars)
+        except RecursionError:
+            if not prefix:
+                state.refuse_cycle(self, "state_dict")
+            raise
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> state.Keys:
         """Copy values in from what `state_dict` gave, here or in PyTorch; nothing changes unless all of it fits."""
-        return state.loaded(self, state_dict, strict, assign)
+        try:
+            return state.loaded(self, state_dict, strict, assign)
+        except RecursionError:
+            state.refuse_cycle(self, "load_state_dict")
+            raise
 
     def before_load(self, state: dict[str, Any], prefix: str) -> None:
         """What a class does to a state that is about to be loaded, to bring older ones up to date."""
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        """Put the module's own part into a state; classes may define another."""
+        state.collect_own(self, destination, prefix, keep_vars)
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict,
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """The module's turn at a state, which it may change; values are copied in when all modules had theirs.
+
+        Classes may define another, and call this one for what is to be checked and loaded as usual.
+        """
+        if not isinstance(local_metadata, state.Loading):
+            raise TypeError("_load_from_state_dict: hand on the local_metadata that was given")
+        self.before_load(state_dict, prefix)
+        told = state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        run(self, "load_before", *told)
+        local_metadata.register(self, prefix)
 
     # --- hooks ---
 
@@ -339,6 +404,12 @@ class Module:
         """Call `hook(module, state_dict, prefix, local_metadata, strict, missing, unexpected, errors)` before loading."""
         return self._add_hook("load_before", hook)
 
+    _register_state_dict_hook = register_state_dict_post_hook
+
+    def _register_load_state_dict_pre_hook(self, hook: Callable, with_module: bool = False) -> Any:
+        """The form of old, `hook(state_dict, prefix, ...)`, without the module unless it is asked for."""
+        return self.register_load_state_dict_pre_hook(hook if with_module else lambda module, *told: hook(*told))
+
     def register_load_state_dict_post_hook(self, hook: Callable) -> Any:
         """Call `hook(module, incompatible_keys)` after loading."""
         return self._add_hook("load_after", hook)
@@ -350,12 +421,46 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        lines = [f"({name}): {_indented(repr(child))}" for name, child in self.submodules()]
+        try:
+            lines = [f"({name}): {_indented(repr(child))}" for name, child in self.submodules()]
+        except RecursionError:
+            state.refuse_cycle(self, "repr")
+            raise
         return shown(type(self).__name__, self.extra_repr(), lines)
 
     def float(self) -> Self:
         """32 bits."""
         return self._cast(np.dtype(np.float32))
+
+
+class View(MutableMapping):
+    """What a module holds of one kind, by name: entries set and deleted here are set and deleted there."""
+
+    def __init__(self, module: Module, kind: Any):
+        self.module, self.kind = module, kind
+
+    def __getitem__(self, name: str) -> Any:
+        return dict(self.module.held(self.kind))[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if self.kind is Buffer and name not in self:
+            self.module.register_buffer(name, value)
+        else:
+            setattr(self.module, name, value)
+
+    def __delitem__(self, name: str) -> None:
+        if name not in self:
+            raise KeyError(name)
+        delattr(self.module, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self.module.held(self.kind))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 def shown(name: str, extra: str, lines: list[str]) -> str:

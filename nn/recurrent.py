@@ -21,6 +21,7 @@ from autograd_core import (
     zeros,
 )
 
+from .errors import demand_type
 from .linear import uniform
 from .module import Module
 from .parameter import Parameter
@@ -166,7 +167,7 @@ class RNNBase(Module):
         wanted = "packed data (rows, inputs)" if packed else f"{shape}, or (time, inputs) of one sequence"
         if x.ndim not in ((2,) if packed else (2, 3)) or x.shape[-1] != self.input_size:
             raise ValueError(f"expected {wanted} with {self.input_size} inputs, got shape {tuple(x.shape)}")
-        _check_type(x, self._flat_weights[0])
+        demand_type(x, self._flat_weights[0])
 
     def _state(self, hx: Any, batch: int, alone: bool, order: Any) -> Any:
         """The first states, (layers * directions, batch, size) each, in the order of the packed sequences."""
@@ -183,7 +184,7 @@ class RNNBase(Module):
                 why = "(layers * directions, size)" if alone else "(layers * directions, batch, size)"
                 batched = "; input is one sequence without a batch axis" if alone else ""
                 raise ValueError(f"the first state {name} must be {wanted}, {why}, got {tuple(state.shape)}{batched}")
-            _check_type(state, like, f"the first state {name}")
+            demand_type(state, like, f"the first state {name}")
             state = state.unsqueeze(1) if alone else state
             found.append(state if order is None else state.index_select(1, order))
         return tuple(found) if cells else found[0]
@@ -303,7 +304,7 @@ class RNNCellBase(Module):
         if not hasattr(input, "ndim") or input.ndim not in (1, 2) or input.shape[-1] != self.input_size:
             given = tuple(input.shape) if hasattr(input, "shape") else type(input).__name__
             raise ValueError(f"expected one step (batch, {self.input_size}) or ({self.input_size},), got {given}")
-        _check_type(input, self.weight_ih)
+        demand_type(input, self.weight_ih)
         alone = input.ndim == 1
         x = input.unsqueeze(0) if alone else input
         state = self._state(hx, x.shape[0], alone)
@@ -326,7 +327,7 @@ class RNNCellBase(Module):
             wanted = (self.hidden_size,) if alone else (batch, self.hidden_size)
             if tuple(state.shape) != wanted:
                 raise ValueError(f"the state {name} must be {wanted}, as input is, got {tuple(state.shape)}")
-            _check_type(state, self.weight_ih, f"the state {name}")
+            demand_type(state, self.weight_ih, f"the state {name}")
             found.append(state.unsqueeze(0) if alone else state)
         return tuple(found) if self.cells else found[0]
 
@@ -395,14 +396,6 @@ def known(nonlinearity: Any, name: str) -> str:
         hint = "; bias= and what follows are best given by name" if isinstance(nonlinearity, bool) else ""
         raise ValueError(f"{name}: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r:.40}{hint}")
     return nonlinearity
-
-
-def _check_type(x: Any, weight: Any, what: str = "input") -> None:
-    if x.dtype != weight.dtype:
-        raise TypeError(
-            f"{what} is {x.dtype}, the parameters are {weight.dtype}; {what.split()[-1]}.to({str(weight.dtype)!r}) or "
-            f"model.to({str(x.dtype)!r}) makes them one type"
-        )
 
 
 def _states_given(hx: Any, cells: bool) -> tuple:

@@ -41,24 +41,76 @@ def has_extra(module: Any) -> bool:
 def collected(module: Any, into: Any, prefix: str, keep_vars: bool) -> Any:
     """The state of a module and of all inside it, under `prefix`."""
     run(module, "state_before", prefix, keep_vars)
-    for name, tensor in own(module).items():
-        into[prefix + name] = tensor if keep_vars or is_uninitialized(tensor) else tensor.detach()
-    if has_extra(module):
-        into[prefix + EXTRA] = module.get_extra_state()
+    module._save_to_state_dict(into, prefix, keep_vars)
     for name, child in module.submodules():
         child.state_dict(destination=into, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
     run(module, "state_after", into, prefix, {})
     return into
 
 
-def expected(module: Any, prefix: str = "") -> dict[str, tuple[Any, str]]:
-    """For every name in the state, the module that holds it and the name there."""
-    names = {prefix + name: (module, name) for name in own(module)}
+def collect_own(module: Any, into: Any, prefix: str, keep_vars: bool) -> None:
+    """What of the state is the module's own."""
+    for name, tensor in own(module).items():
+        into[prefix + name] = tensor if keep_vars or is_uninitialized(tensor) else tensor.detach()
     if has_extra(module):
-        names[prefix + EXTRA] = (module, EXTRA)
+        into[prefix + EXTRA] = module.get_extra_state()
+
+
+class Loading(dict):
+    """What modules are told beside the state that is loaded, and where they say which names in it are theirs."""
+
+    def __init__(self, metadata: Mapping, places: dict[str, tuple[Any, str]]):
+        super().__init__(metadata)
+        self.places, self.registered = places, False
+
+    def register(self, module: Any, prefix: str) -> None:
+        """The module's own part is to be checked and loaded as that of others is."""
+        self.places |= {prefix + name: (module, name) for name in own(module)}
+        if has_extra(module):
+            self.places[prefix + EXTRA] = (module, EXTRA)
+        self.registered = True
+
+
+class Prepared:
+    """A state before it is loaded, after every module has had its turn at it."""
+
+    def __init__(self, module: Any, state: Mapping, strict: bool):
+        self.given, self.strict = dict(state), strict
+        self.places: dict[str, tuple[Any, str]] = {}  # for every name, the module that holds it and the name there
+        self.missing, self.unexpected, self.errors = [], [], []  # type: ignore[var-annotated]
+        self.metadata = getattr(state, "_metadata", None) or {}
+        self.visit(module, "")
+
+    def visit(self, module: Any, prefix: str) -> None:
+        """The turn of a module, and then of those inside it."""
+        told = Loading(self.metadata.get(prefix[:-1], {}), self.places)
+        module._load_from_state_dict(self.given, prefix, told, self.strict, self.missing, self.unexpected, self.errors)
+        children = dict(module.submodules())
+        if not told.registered:  # it has loaded its part itself
+            rest = lambda n: n.removeprefix(prefix).partition(".")[0]
+            for name in [n for n in self.given if n.startswith(prefix) and rest(n) not in children]:
+                del self.given[name]
+        for name, child in children.items():
+            self.visit(child, f"{prefix}{name}.")
+
+
+def refuse_cycle(module: Any, who: str) -> None:
+    """Raise if a module is inside itself."""
+    if path := cycle(module, "", ()):
+        raise RuntimeError(
+            f"{who}: {path!r} leads back to a module that it is inside of, so this would have no end; keep what stands "
+            "above a module in a list, self.parent = [parent], which is not part of the model"
+        ) from None
+
+
+def cycle(module: Any, prefix: str, above: tuple) -> str:
+    """The path of the first module that is also one above itself; "" if none is."""
     for name, child in module.submodules():
-        names |= expected(child, f"{prefix}{name}.")
-    return names
+        if child is module or child in above:
+            return prefix + name
+        if found := cycle(child, f"{prefix}{name}.", (*above, module)):
+            return found
+    return ""
 
 
 def loaded(module: Any, state: Mapping[str, Any], strict: bool, assign: bool) -> Keys:
@@ -67,16 +119,13 @@ def loaded(module: Any, state: Mapping[str, Any], strict: bool, assign: bool) ->
         hint = "; call state_dict() on it first" if hasattr(state, "state_dict") else ""
         hint = "; read the file first, with load" if isinstance(state, str) else hint
         raise TypeError(f"load_state_dict: expected names and tensors in a dict, got {type(state).__name__}{hint}")
-    given, missing, unexpected, errors = dict(state), [], [], []  # type: ignore[var-annotated]
-    for path, m in module.named_modules():
-        prefix = f"{path}." if path else ""
-        m.before_load(given, prefix)
-        run(m, "load_before", given, prefix, {}, strict, missing, unexpected, errors)
-    places = expected(module)
+    ready = Prepared(module, state, strict)
+    given, places, errors = ready.given, ready.places, ready.errors
+    missing, unexpected = ready.missing, ready.unexpected
     missing += [n for n in places if n not in given]
     unexpected += [n for n in given if n not in places]
     values = {n: given[n] if n.endswith(EXTRA) else array_of(n, given[n], errors) for n in places if n in given}
-    errors += [text for n, (m, name) in places.items() if n in values for text in misfit(n, m, name, values[n])]
+    errors += [text for n, (m, name) in places.items() if n in values for text in misfit(n, m, name, values[n], assign)]
     if strict:
         errors = told(missing, unexpected) + errors
         errors += [f"  {n!r} holds a dict: is state[{n!r}] meant?" for n in unexpected if isinstance(given[n], Mapping)]
@@ -107,11 +156,14 @@ def array_of(name: str, value: Any, errors: list[str]) -> Any:
     return array
 
 
-def misfit(name: str, module: Any, attribute: str, value: Any) -> list[str]:
+def misfit(name: str, module: Any, attribute: str, value: Any, assign: bool) -> list[str]:
     """What is wrong with the shape of a value, and what it may come from."""
     if attribute == EXTRA or value is None or is_uninitialized(value):
         return []
     want = vars(module)[attribute]
+    if value.dtype.kind == "c" != want.dtype.kind and not assign:
+        what = f"{value.dtype} in the state, {want.dtype} in the model, which would lose the imaginary parts"
+        return [f"  {name}: {what}; is its .real meant?"]
     if is_uninitialized(want) or want.shape == value.shape:
         return []
     hint = ""

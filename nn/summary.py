@@ -199,14 +199,15 @@ def summary(model: Module, inputs: Any, dtype: Any = None, depth: int | None = N
     """Call a model once, in the mode it is in, and tell what every module in it does.
 
     `inputs` is the shape of the input, `(8, 3, 32, 32)`; a list of shapes, for several; or inputs themselves: a tensor, a
-    tuple or list of them, a dict of those with names.  Inputs made from shapes are normal numbers of the type `dtype`, or
-    zeros if that has none.  Modules further down than `depth` have no row: their figures are in those above them.
+    tuple or list of them, a dict of those with names.  Inputs made from shapes are normal numbers of the type `dtype` (one
+    for all, or one for each; that of the parameters if left out), or zeros if that has none.  Modules further down than
+    `depth` have no row: their figures are in those above them.
     """
     if not isinstance(model, Module):
         raise TypeError(f"summary: expected a Module, got {type(model).__name__}")
     if lazy := [n for n, t in _named_tensors(model) if is_uninitialized(t)]:
         raise ValueError(f"summary: {', '.join(lazy)} have no shape yet; call the model on one batch first")
-    args, kwargs = _arguments(inputs, dtype)
+    args, kwargs = _arguments(inputs, _type_of(model) if dtype is None else dtype)
     rows = _rows(model, depth)
     with as_it_was(model), ExitStack() as stack:
         watch = Watch(rows)
@@ -214,7 +215,13 @@ def summary(model: Module, inputs: Any, dtype: Any = None, depth: int | None = N
         stack.enter_context(saved_tensors_hooks(watch.keep, lambda kept: kept.tensor))
         stack.enter_context(enable_grad())
         watch.attach(stack)
-        y = model(*args, **kwargs)
+        try:
+            y = model(*args, **kwargs)
+        except TypeError as error:
+            if dtype is None and error.args:
+                fix = "give dtype=, as ag.int64 for indices, or inputs themselves"
+                error.args = (f"{error.args[0]} (an input made of its shape has the type of the parameters: {fix})",)
+            raise
         _count_kept(watch, model)
         del y
     return _finished(model, rows, [*args, *kwargs.values()])
@@ -327,12 +334,21 @@ def _named_tensors(model: Module) -> Iterator[tuple[str, Tensor]]:
     yield from model.named_buffers()
 
 
+def _type_of(model: Module) -> Any:
+    """The type of the first parameter that has floating-point numbers."""
+    return next((p.dtype for p in model.parameters() if p.dtype.kind == "f"), get_default_dtype())
+
+
 def _arguments(inputs: Any, dtype: Any) -> tuple[tuple, dict]:
     """What the model is called on."""
     if isinstance(inputs, Mapping):
-        return (), {name: _one(v, dtype) for name, v in inputs.items()}
+        kinds = dtype if isinstance(dtype, Mapping) else dict.fromkeys(inputs, dtype)
+        return (), {name: _one(v, kinds.get(name)) for name, v in inputs.items()}
     if isinstance(inputs, (tuple, list)) and not _is_shape(inputs):
-        return tuple(_one(v, dtype) for v in inputs), {}
+        each = dtype if isinstance(dtype, (tuple, list)) else [dtype] * len(inputs)
+        if len(each) != len(inputs):
+            raise ValueError(f"summary: {len(each)} types for {len(inputs)} inputs")
+        return tuple(_one(v, kind) for v, kind in zip(inputs, each)), {}
     return (_one(inputs, dtype),), {}
 
 

@@ -1,9 +1,11 @@
 """How hypothesis searches: briefly by default, reproducibly under CI, at length with HYPOTHESIS_PROFILE=thorough.
 
-What a test records with `record_property` is printed at the end of the run, whichever process the test ran in.
+What a test records with `record_property` is printed at the end of the run, whichever process the test ran in.  Which
+tests were skipped because a package is not installed is kept, so that they can be run alone once it is: `--wanting torch`.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,11 +25,48 @@ settings.register_profile("thorough", usual, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "usual"))
 
 
-def pytest_terminal_summary(terminalreporter):
-    """Print the figures that tests recorded: reports carry them between processes, output would be lost."""
+def pytest_addoption(parser):
+    """The option that runs what an earlier run could not."""
+    told = "run only what the last run without this option skipped because PACKAGE was not installed"
+    parser.addoption("--wanting", metavar="PACKAGE", help=told)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Print the figures that tests recorded, and keep what was skipped for want of what: reports come from all processes."""
     reports = [r for kind in terminalreporter.stats.values() for r in kind if getattr(r, "when", "") == "call"]
     for name, value in (item for report in reports for item in report.user_properties):
         terminalreporter.write_line(f"{name}: {value}")
+    if not config.getoption("--wanting") and hasattr(config, "cache"):
+        config.cache.set("wanting", unimported(terminalreporter.stats.get("skipped", ())))
+
+
+def unimported(reports):
+    """By package that was not there, the tests that were skipped for it, and the files that were skipped as a whole."""
+    found = {}
+    for report in reports:
+        if missing := re.search(r"could not import '(\w+)", str(report.longrepr)):
+            found.setdefault(missing[1], []).append(report.nodeid)
+    return found
+
+
+def pytest_configure(config):
+    """Refuse to run nothing."""
+    if (package := config.getoption("--wanting")) and not wanting(config):
+        raise pytest.UsageError(f"--wanting {package}: run the tests without {package} first; none was skipped for it")
+
+
+def wanting(config):
+    """The tests and files that were skipped for the package asked for."""
+    return set(config.cache.get("wanting", {}).get(config.getoption("--wanting"), ()))
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what did not want the package."""
+    if config.getoption("--wanting"):
+        kept = wanting(config)
+        chosen = [item for item in items if {item.nodeid, item.nodeid.partition("::")[0]} & kept]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+        items[:] = chosen
 
 
 KERNELS = Path(__file__).parent.parent / "autograd_core" / "kernels"

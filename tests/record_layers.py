@@ -60,7 +60,12 @@ def arrays_in(values: list) -> list[np.ndarray]:
 def replaced(values: list, arrays: list) -> list:
     """Values with other arrays in their places."""
     new = iter(arrays)
-    return layers.converted(values, lambda v: next(new) if isinstance(v, np.ndarray) else v)
+    return layers.converted(values, lambda v: next(new).view(type(v)) if isinstance(v, np.ndarray) else v)
+
+
+def asked(value: np.ndarray) -> bool:
+    """Whether the gradient of an input is recorded."""
+    return value.dtype.kind == "f" and not isinstance(value, layers.Fixed)
 
 
 def answer(layer: Any, case: Case, values: list, convert: Callable, make: Callable) -> tuple[list, list, list, list]:
@@ -115,7 +120,7 @@ def record() -> None:
     import torch
 
     def tensor(a: Any) -> Any:
-        return torch.tensor(a, requires_grad=a.dtype.kind == "f") if isinstance(a, np.ndarray) else a
+        return torch.tensor(a, requires_grad=asked(a)) if isinstance(a, np.ndarray) else a
 
     def array(t: Any) -> np.ndarray:
         return NONE if t is None else (t.to_dense() if t.is_sparse else t).detach().numpy()

@@ -121,3 +121,16 @@ def test_gradcheck_shows_both_values_side_by_side() -> None:
         ag.gradcheck(half, ag.tensor(1.0))
     z = ag.tensor(np.array([1 + 2j, 0.5j]), requires_grad=True)
     assert ag.gradcheck(lambda z: z * z.conj() + z.exp(), z) and ag.gradgradcheck(lambda z: z * z, z)
+
+
+def test_gradcheck_takes_two_evaluations_for_an_input_however_many_outputs_there_are() -> None:
+    calls = []
+
+    def powers(*xs):
+        calls.append(1)
+        return [x**n for x in xs for n in range(1, 6)] + [xs[0] * xs[1], ag.tensor(3)]
+
+    assert ag.gradcheck(powers, [leaf(1.0, 2.0) for _ in range(4)], fast_mode=True) and len(calls) == 1 + 2 * 4
+    wrong = lambda x, y: [x * y, x * y, x * y.detach()]
+    with pytest.raises(RuntimeError, match="gradcheck: output 2 by input 1"):
+        ag.gradcheck(wrong, [leaf(1.0, 2.0), leaf(3.0, 5.0)])

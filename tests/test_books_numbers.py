@@ -174,6 +174,25 @@ length = lambda x1, x2: ag.sqrt(x1**2 + x2**2)
 TRACE = ag.wengert(length, 1, 2)
 ROOT = sqrt(5)
 row("K-S45 sum and power rules", 28)(lambda: ag.grad(lambda x: 2 * x**3 + x**2)(2.0))
+
+
+def test_row_k_s45_and_k_a07_a_derivative_by_rules_can_be_read():
+    assert repr(ag.symbolic.trace(lambda x: 2 * x**3 + x**2).derivative("x")) == "6*x**2 + 2*x"
+    with pytest.raises(TypeError, match="a branch or loop depends on the value"):
+        ag.symbolic.trace(branch)
+
+
+def test_row_k_s50_and_k_a13_code_in_code_of_the_gradient_out():
+    gradient = ag.source_grad(written_out, compile=False)
+    assert "def written_out_adjoint" in gradient.source(3.0) and np.isclose(gradient(3.0), ag.grad(written_out)(3.0))
+
+
+def written_out(x):
+    for _ in range(2):
+        x = np.sqrt(x * x + 1) if x > 1 else x * x
+    return x
+
+
 row("K-S46 values", [1, 2, 1, 4, 5, ROOT])(lambda: [line.value for line in TRACE])
 row("K-S46 forward mode seeded for x1", [1, 0, 2, 0, 2, 1 / ROOT])(lambda: [line.tangents[0] for line in TRACE])
 row("K-S46 forward mode seeded for x2", [0, 1, 0, 4, 4, 2 / ROOT])(lambda: [line.tangents[1] for line in TRACE])

@@ -125,9 +125,28 @@ def test_alpha_dropout_agrees_with_torch_on_what_it_makes():
     np.testing.assert_allclose(mine[kept], other[kept], atol=1e-6)
 
 
-def test_in_a_batch_all_members_drop_the_same():
-    y = ag.vmap(lambda x: ops.dropout(x, 0.5))(ag.ones(3, 50)).numpy()
-    assert (y == y[0]).all() and (y == 0).any()
+@pytest.mark.parametrize("shared", [False, True], ids=["of a member", "of what all share"])
+@pytest.mark.parametrize("drop", [ops.dropout, lambda x, *a: ops.dropout1d(x[:, None], *a), ops.alpha_dropout])
+def test_in_a_batch_members_drop_the_same_or_each_its_own(drop, shared):
+    x = ag.ones(50) if shared else ag.ones(3, 50)
+    f = lambda _, x: drop(x, 0.5, True) * 1
+    rows = lambda how: ag.vmap(f, (0, None if shared else 0), randomness=how)(ag.ones(3), x).numpy().reshape(3, 50)
+    same, different = rows("same"), rows("different")
+    assert (same == same[0]).all() and len(np.unique(same)) == 2
+    assert len(np.unique(different, axis=0)) == 3 and len(np.unique(different)) == 2
+    with pytest.raises(RuntimeError, match="^dropout: a random draw inside vmap.*randomness='different'.*'same'"):
+        rows("error")
+    assert (ag.vmap(lambda x: ops.dropout(x, 0.5, False))(ag.ones(3, 5)).numpy() == 1).all()  # nothing is drawn
+
+
+def test_gradients_of_members_that_drop_each_its_own():
+    x = ag.ones(4, 50, dtype=ag.float64)
+    f = lambda x: (ops.dropout(x, 0.5) ** 2).sum()
+    value, grad = ag.vmap(ag.value_and_grad(f), randomness="different")(x)
+    np.testing.assert_allclose(value.numpy(), grad.numpy().sum(1) / 2)  # of (2x)²: 8x; where x is 1: 4 and 8
+    assert len(np.unique(grad.numpy(), axis=0)) == 4
+    again = ag.jacobian(lambda x: ag.vmap(f, randomness="different")(x))(x).numpy()
+    assert again.shape == (4, 4, 50) and not again[~np.eye(4, dtype=bool)].any()
 
 
 ERRORS = [

@@ -332,3 +332,16 @@ def test_everything_returned_can_be_written_to() -> None:
     ag.jvp(lambda x: x.expand(2, 3), (a,), (a,))[1][0] = 3
     ag.vmap(lambda x: x)(a)[0] = 3
     assert a.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("x", [np.arange(3.0), ag.arange(3.0), ag.arange(3.0, requires_grad=True)], ids=repr)
+def test_pullbacks_and_pushes_inside_vmap(x):
+    """What was made outside of vmap gives, inside, a value of vmap's own, not a tensor that hides one."""
+    f = lambda x: (x**2).sum() * x
+    rows = ag.vmap(ag.vjp(f, x)[1])(ag.eye(3))
+    columns = ag.vmap(ag.linearize(f, x)[1])(ag.eye(3))
+    held = np.asarray(ag.as_tensor(x).detach())
+    expected = 2 * np.outer(held, held) + (held**2).sum() * np.eye(3)
+    for got in (rows, columns):
+        assert type(got.detach().value) is np.ndarray
+        np.testing.assert_allclose(got.detach().numpy(), expected)  # the same transposed

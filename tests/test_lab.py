@@ -44,7 +44,21 @@ def test_all_routes_agree_within_what_they_state(program: Program):
     assert found.require() and not [row for row in found if row.verdict != "agrees"], found
 
 
-ROUTES = ["tape", "duals", *(f"{method} differences" for method in numeric.SCHEMES)]
+ROUTES = ["tape", "duals", *(f"{method} differences" for method in numeric.SCHEMES), "symbolic"]
+
+
+def written_for_numpy(x, y):
+    """A loop, a branch and NumPy's functions."""
+    for _ in range(3):
+        x = x + 0.1 * np.sin(y) if x > 0 else x * y
+    return np.sqrt(x**2 + y**2)
+
+
+def test_generated_source_is_one_of_the_routes():
+    found = ag.compare(written_for_numpy, 1.0, 2.0, argnums=(0, 1), routes=["tape", "symbolic", "source"]).require()
+    assert found["source"].verdict == "agrees" and found["source"].evaluations == 0
+    assert found["symbolic"].verdict.startswith("refused: symbolic: a branch or loop depends on the value")
+    assert "several entries" in ag.compare(lambda x: x.sum(), np.ones(2), routes=["symbolic"])["symbolic"].verdict
 
 
 @settings(quick, max_examples=60)

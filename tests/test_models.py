@@ -172,7 +172,7 @@ def test_lenet_parts():
     assert apart[~np.eye(10, dtype=bool)].min() >= 4 * 8
     f6 = numbers(3, 84)
     distances = ((f6.numpy()[:, None] - points) ** 2).sum(-1)
-    np.testing.assert_allclose(lenet.RadialBasis(points)(f6).numpy(), distances, rtol=1e-5)
+    np.testing.assert_allclose(nn.RadialBasis(points)(f6).numpy(), distances, rtol=1e-5)
 
 
 def test_map_loss():

@@ -74,8 +74,12 @@ def ints(*shape):
 
 # A layer, what it is called on, the class of the error, and all that must be in its text.
 CALLS = {
+    "no pooling": (
+        lambda: nn.Linear(784, 4), [T(2, 3, 8, 8)], ValueError, ["flatten(1) makes (2, 192)", "in_features would be 192"],
+    ),
+    "features": (lambda: nn.Linear(784, 4), [T(2, 80)], ValueError, ["in_features would have to be 80"]),
     "dims": (linear, [T(3, 5)], ValueError, ["(3, 5)", "(4, 3)", "last axes"]),
-    "transposed": (linear, [T(2, 4)], ValueError, ["(2, 4)", "did you mean weight.T?"]),
+    "transposed": (linear, [T(2, 4)], ValueError, ["(2, 4)", "are in_features and out_features swapped"]),
     "flatten": (lambda: nn.Linear(784, 4), [T(2, 1, 28, 28)], ValueError, ["(2, 1, 28, 28)", "(4, 784)", "flatten(1)"]),
     "list": (linear, [[[1.0, 2.0, 3.0]]], TypeError, ["must be a tensor or an array, got list"]),
     "None": (linear, [None], TypeError, ["got NoneType"]),
@@ -188,10 +192,60 @@ def test_what_is_only_a_warning():
 
 
 def test_what_is_no_mistake_here():
-    """Arrays, integers and doubles are taken as they are."""
+    """Arrays are taken as tensors are."""
     layer = linear()
-    for x in (np.zeros((2, 3)), np.zeros((2, 3), np.float32), ints(2, 3), T(2, 3, dtype=ag.float64)):
+    for x in (np.zeros((2, 3), np.float32), ag.zeros(2, 3)):
         assert layer(x).shape == (2, 4) and layer(x).requires_grad
+
+
+MIXED = {
+    "linear": (linear, [(2, 3)]),
+    "bilinear": (lambda: nn.Bilinear(2, 3, 4), [(5, 2), (5, 3)]),
+    "conv": (lambda: nn.Conv2d(3, 4, 2, padding_mode="reflect", padding=1), [(1, 3, 5, 5)]),
+    "transposed": (lambda: nn.ConvTranspose1d(3, 4, 2), [(1, 3, 5)]),
+    "lstm": (lambda: nn.LSTM(3, 2), [(4, 2, 3)]),
+    "cell": (lambda: nn.GRUCell(3, 2), [(2, 3)]),
+    "attention": (lambda: nn.MultiheadAttention(4, 2), [(3, 2, 4)] * 3),
+    "transformer": (lambda: nn.TransformerEncoderLayer(4, 2, 8), [(3, 2, 4)]),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_inputs_of_another_type_than_the_parameters(name):
+    """Results of the wider type would be slow and surprise; PyTorch refuses them too."""
+    make, shapes = MIXED[name]
+    model = Model(make())
+    before = snapshot(model)
+    for inputs, fix in (
+        ([T(*s, dtype=ag.float64) for s in shapes], ".float() or model.double() makes them one type"),
+        ([np.zeros(s) for s in shapes], ".astype('float32') or model.double()"),
+        ([ints(*s) for s in shapes], ".float() makes them one type"),
+    ):
+        with pytest.raises(
+            TypeError, match=r"^encoder.0.layer.* is (float64|int64), the parameters are float32"
+        ) as caught:
+            model(*inputs)
+        assert fix in str(caught.value)
+    unchanged(model, before)
+    with pytest.raises(TypeError, match=r"is float32, the parameters are float64; \w+.double\(\) or model.float\(\)"):
+        model.double()(*[T(*s) for s in shapes])
+    assert model(*[T(*s, dtype=ag.float64) for s in shapes]) is not None
+
+
+def test_computed_weights_are_computed_once_for_a_call():
+    class Counted(nn.Module):
+        calls = 0
+
+        def forward(self, w):
+            self.calls += 1
+            return w
+
+    for layer, shape in ((linear(), (2, 3)), (nn.Conv1d(3, 4, 2), (1, 3, 5)), (nn.ConvTranspose1d(3, 4, 2), (1, 3, 5))):
+        count = Counted()
+        nn.utils.parametrize.register_parametrization(layer, "weight", count)
+        before = count.calls
+        layer(T(*shape))
+        assert count.calls == before + 1
 
 
 def walked_twice():
@@ -247,6 +301,9 @@ STATES = {
     "typing": ({"0.wieght": T(4, 3), "0.bias": T(4)}, ["is '0.wieght' meant for '0.weight'?"]),
     "checkpoint": ({"model": GOOD, "epoch": 3}, ["missing: 0.weight, 0.bias", "is state['model'] meant?"]),
     "another model": ({"fc.weight": T(7, 7)}, ["missing: 0.weight, 0.bias", "unexpected: fc.weight"]),
+    "complex": (
+        GOOD | {"0.bias": T(4, dtype=ag.complex64)}, ["0.bias: complex64 in the state, float32 in the model", ".real meant?"],
+    ),
     "text inside": (GOOD | {"0.bias": "zeros"}, ["0.bias", "got str"]),
     "everything": (
         {"0.weight": T(3, 4), "extra": T(1)}, ["missing: 0.bias", "unexpected: extra", "looks transposed"],
@@ -272,3 +329,30 @@ def test_what_is_no_state(given, hint):
     with pytest.raises(TypeError) as caught:
         linear().load_state_dict(given)
     assert hint in str(caught.value)
+
+
+# --- backward --------------------------------------------------------------------------------------------------------
+
+
+def overwritten(m, x):
+    y = x.exp()
+    z = (y * y).sum() + 0 * x
+    y.detach().mul_(2)
+    return z
+
+
+BACKWARD = {
+    "Inf": (lambda m, x: (x - x).sqrt(), "the gradient of sqrt is Inf"),
+    "overwritten": (overwritten, "changed in place|overwritten"),
+    "forward": (lambda m, x: x / (x - x), "made (Inf|NaN) in forward"),
+}
+
+
+@pytest.mark.parametrize("name", BACKWARD)
+def test_where_in_the_model_a_gradient_went_wrong(name):
+    """Outside of detect_anomaly nothing is noted of where a call was made: it would cost time."""
+    function, text = BACKWARD[name]
+    model = nn.Sequential(nn.Linear(3, 3), Model(Of(function)))
+    with pytest.raises(RuntimeError, match=f"(?s){text}.*, module 1.encoder.0.layer \\(Of\\)"):
+        with ag.detect_anomaly():
+            model(T(2, 3)).sum().backward()

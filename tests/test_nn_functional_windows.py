@@ -383,3 +383,33 @@ def test_float32_stays(f):
     y = f(x)
     (g,) = ag.gradient(y.sum(), [x])
     assert y.dtype == g.dtype == np.float32 and np.isfinite(g.numpy()).all()
+
+
+def test_words_are_dropped_whole():
+    ag.manual_seed(0)
+    weight = ag.ones(5000, 3, requires_grad=True)
+    y = F.embedding_dropout(weight, 0.3)
+    rows = y.detach().numpy()
+    assert (np.ptp(rows, axis=1) == 0).all() and np.allclose(np.unique(rows), [0, 1 / 0.7])
+    assert abs((rows[:, 0] == 0).mean() - 0.3) < 0.03
+    words = ag.tensor([7, 7, 9])
+    found = F.embedding(words, y).detach().numpy()
+    assert (found[0] == found[1]).all()
+    y.sum().backward()
+    np.testing.assert_array_equal(weight.grad.numpy(), rows)
+    assert F.embedding_dropout(weight, 0.3, False) is weight
+
+
+def test_units_are_kept_as_their_scores_say():
+    ag.manual_seed(0)
+    scores = ag.tensor(np.repeat([[-2.0, 0.0, 3.0]], 20000, 0), requires_grad=True)
+    units = ag.ones(20000, 3, dtype=ag.float64, requires_grad=True)
+    y = F.adaptive_dropout(units, scores, 1.5, -0.5)
+    rate = 1 / (1 + np.exp(0.5 - 1.5 * np.array([-2.0, 0.0, 3.0])))
+    assert set(np.unique(y.detach().numpy())) == {0, 1}
+    np.testing.assert_allclose(y.detach().numpy().mean(0), rate, atol=0.015)
+    y.sum().backward()
+    assert scores.grad is None and (units.grad.numpy() == y.detach().numpy()).all()
+    np.testing.assert_allclose(F.adaptive_dropout(units, scores, 1.5, -0.5, False)[0].detach().numpy(), rate)
+    with pytest.raises(ValueError, match=r"a score for each unit, got \(2,\) and \(3,\)"):
+        F.adaptive_dropout(ag.ones(2), ag.ones(3))

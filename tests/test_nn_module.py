@@ -388,3 +388,178 @@ def test_a_second_backward_adds_to_gradients_that_were_tracked():
     p.sum().backward(create_graph=True)
     p.sum().backward()
     assert p.grad.tolist() == [2, 2, 2]
+
+
+# --- what PyTorch's modules let classes and users do -----------------------------------------------------------------
+
+
+def test_what_it_holds_can_be_read_and_set_by_name():
+    net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    assert list(net._modules) == ["0", "1"] and len(net._modules) == 2 and net._modules["1"] is net[1]
+    assert list(net[0]._parameters) == ["weight", "bias"] and list(net[1]._buffers)[:2] == [
+        "running_mean",
+        "running_var",
+    ]
+    net._modules["0"] = nn.Linear(2, 3, bias=False)
+    assert net[0].bias is None and "bias" not in net[0]._parameters and repr(net._modules).startswith("{'0': Linear(")
+    net[1]._buffers["seen"] = ag.zeros(2)
+    assert "1.seen" in net.state_dict()
+    del net._modules["1"]
+    assert len(net) == 1
+    with pytest.raises(KeyError):
+        del net._modules["1"]
+
+
+def test_functions_of_all_tensors():
+    net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    net(ag.randn(4, 2)).sum().backward()
+    net._apply(lambda t: t.double() if t.is_floating_point() else t)
+    assert {t.dtype.name for t in net.state_dict().values()} == {"float64", "int64"}
+    assert all(p.grad.dtype == ag.float64 for p in net.parameters())
+    before = net[0].weight
+    assert net.to_empty(device="cpu") is net and net[0].weight is before and before.shape == (3, 2)
+    with pytest.raises(ValueError, match="'cuda' is not known"):
+        net.to_empty(device="cuda")
+    assert net._get_name() == "Sequential" and net.share_memory() is net
+
+
+class Renaming(nn.Module):
+    """Loads states in which `scale` has the name `gamma`, and keeps a table that it saves as text."""
+
+    _version = 2
+
+    def __init__(self):
+        self.scale, self.words, self.versions = nn.Parameter(ag.ones(2)), ["a"], []
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[f"{prefix}words"] = " ".join(self.words)
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *rest):
+        self.versions.append(local_metadata.get("version"))
+        if f"{prefix}gamma" in state_dict:
+            state_dict[f"{prefix}scale"] = state_dict.pop(f"{prefix}gamma")
+        self.words = state_dict.pop(f"{prefix}words").split()
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
+
+
+class ByItself(nn.Module):
+    """Loads without the help of the class above it."""
+
+    def __init__(self):
+        self.packed, self.inner = nn.Parameter(ag.zeros(2)), nn.Linear(1, 1)
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        destination[f"{prefix}half"] = self.packed.detach() / 2
+
+    def _load_from_state_dict(self, state_dict, prefix, metadata, strict, missing, unexpected, errors):
+        if f"{prefix}half" not in state_dict:
+            missing.append(f"{prefix}half")
+            return
+        self.packed.data.copy_(ag.as_tensor(state_dict[f"{prefix}half"]) * 2)
+
+
+def test_classes_may_save_and_load_their_own_part():
+    net = nn.Sequential(Renaming(), nn.Linear(2, 2))
+    net[0].words = ["x", "y"]
+    state = net.state_dict()
+    assert list(state) == ["0.scale", "0.words", "1.weight", "1.bias"] and state["0.words"] == "x y"
+    state["0.gamma"] = state.pop("0.scale") * 3
+    other = nn.Sequential(Renaming(), nn.Linear(2, 2))
+    other.load_state_dict(state)
+    assert other[0].scale.tolist() == [3, 3] and other[0].words == ["x", "y"] and "0.gamma" in state
+    with pytest.raises(RuntimeError, match="missing: 0.scale"):
+        other.load_state_dict({n: v for n, v in state.items() if n != "0.gamma"})
+
+
+def test_classes_may_load_without_help():
+    net = nn.Sequential(ByItself())
+    with ag.no_grad():
+        net[0].packed.fill_(4)
+    state = net.state_dict()
+    assert list(state) == ["0.half", "0.inner.weight", "0.inner.bias"]
+    other = nn.Sequential(ByItself())
+    other.load_state_dict(state)
+    assert other[0].packed.tolist() == [4, 4] and other[0].inner.weight.tolist() == net[0].inner.weight.tolist()
+    with pytest.raises(RuntimeError, match="missing: 0.half"):
+        other.load_state_dict({n: v for n, v in state.items() if n != "0.half"})
+    with pytest.raises(RuntimeError, match="unexpected: 0.inner.more"):
+        other.load_state_dict(state | {"0.inner.more": ag.ones(1)})
+    with pytest.raises(RuntimeError, match="unexpected: 1.half"):
+        other.load_state_dict(state | {"1.half": ag.ones(1)})
+
+
+def test_versions_of_the_modules_come_with_a_state_of_pytorch():
+    torch = pytest.importorskip("torch")
+
+    class Theirs(torch.nn.Module):
+        _version = 7
+
+        def __init__(self):
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.ones(2))
+
+    state = torch.nn.Sequential(Theirs()).state_dict()
+    state["0.words"] = "a"
+    ours = nn.Sequential(Renaming())
+    ours.load_state_dict(state)
+    assert ours[0].versions == [7]
+
+
+def test_hooks_of_the_old_form():
+    net, told = nn.Linear(1, 1), []
+    net._register_load_state_dict_pre_hook(lambda state, prefix, *rest: told.append((prefix, len(rest))))
+    net._register_state_dict_hook(lambda module, state, prefix, metadata: told.append(module))
+    net.load_state_dict(net.state_dict())
+    assert told == [net, ("", 5)]
+
+
+class Child(nn.Module):
+    def __init__(self, parent):
+        self.parent = parent
+
+
+def test_modules_that_are_inside_themselves_are_named():
+    net = nn.Sequential(nn.Sequential(nn.Linear(1, 1)))
+    net[0].append(Child(net))
+    net.train()
+    assert len(list(net.modules())) == 4
+    for name, use in {
+        "state_dict": lambda: net.state_dict(),
+        "load_state_dict": lambda: net.load_state_dict({}),
+        "repr": lambda: repr(net),
+        "apply": lambda: net.apply(lambda m: None),
+    }.items():
+        with pytest.raises(
+            RuntimeError, match=rf"^{name}: '[0-9.]*parent[0-9.]*' leads back .* self.parent = \[parent\]"
+        ):
+            use()
+    net[0][1] = Child([net])
+    assert list(net.state_dict()) == ["0.0.weight", "0.0.bias"] and "Child()" in repr(net)
+
+
+def test_layers_by_pytorchs_files():
+    assert nn.modules.Linear is nn.modules.linear.Linear is nn.Linear and nn.modules.Module is nn.modules.module.Module
+    for name, layers in {
+        "batchnorm._BatchNorm": (nn.BatchNorm1d(2), nn.BatchNorm2d(2), nn.SyncBatchNorm(2)),
+        "conv._ConvNd": (nn.Conv1d(1, 1, 1), nn.ConvTranspose2d(1, 1, 1)),
+        "conv._ConvTransposeNd": (nn.ConvTranspose2d(1, 1, 1),),
+        "instancenorm._InstanceNorm": (nn.InstanceNorm1d(2),),
+        "loss._Loss": (nn.MSELoss(), nn.CrossEntropyLoss()),
+        "loss._WeightedLoss": (nn.CrossEntropyLoss(),),
+        "dropout._DropoutNd": (nn.Dropout2d(),),
+        "pooling._AvgPoolNd": (nn.AvgPool1d(2), nn.AvgPool3d(2)),
+        "rnn.RNNBase": (nn.LSTM(1, 1),),
+    }.items():
+        file, _, common = name.partition(".")
+        kind = getattr(getattr(nn.modules, file), common)
+        assert all(isinstance(layer, kind) for layer in layers) and not isinstance(nn.Linear(1, 1), kind)
+    assert nn.modules.utils._pair(3) == (3, 3) and nn.modules.utils._pair((1, 2)) == (1, 2)
+
+
+def test_every_file_of_pytorchs_layers_is_there():
+    torch = pytest.importorskip("torch")
+    for name, file in [(n, v) for n, v in vars(torch.nn.modules).items() if hasattr(v, "__spec__")]:
+        classes = [v for v in vars(file).values() if isinstance(v, type) and v.__module__ == file.__name__]
+        layers = [c.__name__ for c in classes if issubclass(c, torch.nn.Module) and hasattr(nn, c.__name__)]
+        assert all(hasattr(getattr(nn.modules, name), layer) for layer in layers), name

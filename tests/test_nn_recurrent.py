@@ -156,7 +156,7 @@ ERRORS = [
     ),
     (lambda: nn.GRU(3, 4)(ag.ones(3)), "expected"),
     (lambda: nn.GRU(3, 4)([1.0, 2.0]), "got list"),
-    (lambda: nn.GRU(3, 4)(ag.ones(5, 2, 3, dtype="float64")), r"input\.to\('float32'\)"),
+    (lambda: nn.GRU(3, 4)(ag.ones(5, 2, 3, dtype="float64")), r"input\.float\(\) or model\.double\(\)"),
     (lambda: nn.GRU(3, 4)(ag.ones(5, 2, 3), ag.ones(2, 4)), r"first state h must be \(1, 2, 4\)"),
     (lambda: nn.GRU(3, 4)(ag.ones(5, 3), ag.ones(1, 1, 4)), "without a batch axis"),
     (lambda: nn.LSTM(3, 4)(ag.ones(5, 2, 3), ag.ones(1, 2, 4)), r"pair \(h, c\)"),

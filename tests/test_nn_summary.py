@@ -293,3 +293,28 @@ def test_the_table():
     assert "parameters: 2,200, of which 2,200 are trained (8.6 KiB)" in text
     with pytest.raises(KeyError, match="no row for '7'; there are"):
         nn.summary(nn.Sequential(nn.Linear(1, 1)), (1,))["7"]
+
+
+class Tagger(nn.Module):
+    """Words and numbers to scores."""
+
+    def __init__(self):
+        self.table, self.out = nn.Embedding(10, 4), nn.Linear(4, 2)
+
+    def forward(self, words, weights):
+        return self.out(self.table(words) * weights.unsqueeze(-1))
+
+
+def test_types_of_inputs():
+    model = Tagger().double()
+    shapes, total = [(2, 5), (2, 5)], 40 + 10
+    assert nn.summary(model, shapes, dtype=[ag.int64, ag.float64]).total_parameters == total
+    named = dict(zip(("words", "weights"), shapes))
+    assert nn.summary(model, named, dtype={"words": ag.int64, "weights": ag.float64}).total_parameters == total
+    assert nn.summary(model.out, (3, 4))[""].output == "(3, 2)"
+    with pytest.raises(
+        TypeError, match=r"^table \(Embedding.*must hold integers, got float64 .*give dtype=, as ag.int64"
+    ):
+        nn.summary(model, shapes)
+    with pytest.raises(ValueError, match="1 types for 2 inputs"):
+        nn.summary(model, shapes, dtype=[ag.int64])

@@ -544,3 +544,83 @@ def test_draws_of_another_thread_are_its_own() -> None:
 def test_drawing_from_wants_a_generator() -> None:
     with pytest.raises(TypeError, match="expected a Generator, got int"), ag.drawing_from(3):
         pass
+
+
+# --- inside vmap -----------------------------------------------------------------------------------------------------
+
+MAPPED = {
+    "rand": lambda x, p: ag.rand(5),
+    "randn": lambda x, p: ag.randn(2, 3),
+    "complex": lambda x, p: ag.randn(3, dtype=ag.complex64),
+    "rand_like": lambda x, p: ag.rand_like(x),
+    "randint": lambda x, p: ag.randint(1000, (5,)),
+    "randperm": lambda x, p: ag.randperm(30),
+    "bernoulli": lambda x, p: ag.bernoulli(ag.full((60,), 0.5)),
+    "poisson": lambda x, p: ag.poisson(ag.full((9,), 50.0)),
+    "multinomial": lambda x, p: ag.multinomial(ag.ones(40), 8),
+    "normal": lambda x, p: ag.normal(ag.zeros(3), 1.0),
+    "uniform_": lambda x, p: (x * 1).uniform_(),
+    "exponential_": lambda x, p: (x * 1).exponential_(),
+    "generator": lambda x, p: ag.rand(5, generator=ag.Generator()),
+}
+BY_PARAMETERS = {
+    "bernoulli": lambda x, p: ag.bernoulli(p.expand(60)),
+    "poisson": lambda x, p: ag.poisson(p.expand(9) * 100),
+    "multinomial": lambda x, p: ag.multinomial(p.expand(40), 8),
+}
+
+
+def members(f, *randomness):
+    """Results of f mapped once for each way, the last innermost, with all members in a row."""
+    for how in reversed(randomness):
+        f = ag.vmap(f, randomness=how)
+    sizes = range(2, 2 + len(randomness))
+    y = f(ag.ones(*sizes, 4), ag.full((*sizes,), 0.5)).numpy()
+    return y, [r.tobytes() for r in y.reshape(-1, *y.shape[len(randomness) :])]
+
+
+@pytest.mark.parametrize("name", MAPPED)
+def test_members_share_a_draw_or_draw_each_their_own(name):
+    f = MAPPED[name]
+    assert len(set(members(f, "same")[1])) == 1
+    assert len(set(members(f, "different")[1])) == 2
+    assert len(set(members(f, "different", "different")[1])) == 6
+    y, _ = members(f, "different", "same")
+    assert (y[:, :1] == y).all() and (y[0] != y[1]).any()
+    y, _ = members(f, "same", "different")
+    assert (y[:1] == y).all() and (y[:, 0] != y[:, 1]).any()
+    for how in (["error"], ["error", "same"], ["different", "error"]):
+        with pytest.raises(RuntimeError, match="a random draw inside vmap; give vmap randomness='different'"):
+            members(f, *how)
+
+
+@pytest.mark.parametrize("name", BY_PARAMETERS)
+def test_members_with_parameters_of_their_own(name):
+    f = BY_PARAMETERS[name]
+    assert len(set(members(f, "different")[1])) == 2
+    assert len(set(members(f, "different", "different")[1])) == 6
+    with pytest.raises(RuntimeError, match="cannot share a draw whose parameters differ"):
+        members(f, "same")
+
+
+def test_members_draw_what_one_draw_of_all_would():
+    ag.manual_seed(3)
+    y = ag.vmap(lambda x: x + ag.rand(8), randomness="different")(ag.zeros(4))
+    ag.manual_seed(3)
+    assert (y.numpy() == ag.rand(4, 8).numpy()).all()
+
+
+def test_a_draw_after_vmap_and_after_its_errors_is_an_ordinary_one():
+    def fails(x):
+        raise KeyError
+
+    for f in (lambda x: x, fails, lambda x: ag.rand(3)):
+        try:
+            ag.vmap(f)(ag.ones(2))
+        except (KeyError, RuntimeError):
+            pass
+        assert ag.rand(3).shape == (3,)
+    with pytest.raises(ValueError, match="randomness must be 'error', 'different' or 'same', got 'none'"):
+        ag.vmap(lambda x: x, randomness="none")
+    with pytest.raises(RuntimeError, match="uniform_"):
+        ag.vmap(lambda x: ag.zeros(3).uniform_(), randomness="different")(ag.ones(2))

@@ -1,5 +1,7 @@
 """Reductions against PyTorch: values, types, gradients, second gradients; and what they must be on their own."""
 
+import inspect
+import itertools
 import math
 
 import numpy as np
@@ -8,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import autograd_core as ag
+from autograd_core.ops import PUBLIC
+from autograd_core.tree import flatten
 
 
 def weighted(results, lib, constant):
@@ -517,3 +521,53 @@ def test_gradient_of_a_bias_shared_by_many_rows_loses_few_digits():
     bias = ag.zeros(3, requires_grad=True)
     (ag.tensor(np.zeros_like(g)) + bias).backward(ag.tensor(g))
     np.testing.assert_allclose(bias.grad.numpy(), g.astype(float).sum(0), rtol=5e-7)
+
+
+# --- axes in any order -----------------------------------------------------------------------------------------------
+
+ORDERED = {"flip", "permute", "roll", "rot90", "matrix_norm"}  # where the order of axes means something
+
+
+def over_several():
+    """Every public function that takes several axes as `dim`."""
+    places = [PUBLIC, {f"linalg.{n}": f for n, f in vars(ag.linalg).items() if callable(f) and n[0] != "_"}]
+    for name, function in [item for place in places for item in place.items()]:
+        try:
+            takes = "dim" in inspect.signature(function).parameters
+        except (TypeError, ValueError):
+            continue
+        if takes and name.split(".")[-1] not in ORDERED:
+            try:
+                function(ag.rand(2, 3, 4, 5), dim=(1, 2))
+            except (TypeError, ValueError, IndexError, RuntimeError):
+                continue
+            yield name, function
+
+
+SEVERAL = dict(over_several())
+
+
+def test_most_reductions_take_several_axes():
+    known = "all amax amin any logsumexp mean nanmean nansum norm std std_mean sum var var_mean linalg.vector_norm"
+    assert set(known.split()) <= set(SEVERAL)
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+@pytest.mark.parametrize("turned", [False, True], ids=["in order", "turned"])
+def test_axes_may_be_named_in_any_order(name, turned):
+    x = np.random.default_rng(0).random((2, 3, 4, 5))
+    t = ag.tensor(x).permute(3, 1, 0, 2) if turned else ag.tensor(x)
+    for count in (2, 3, 4):
+        for dims in itertools.permutations(range(4), count):
+            given, wanted = [
+                np.concatenate([v.numpy().ravel() if hasattr(v, "numpy") else [v] for v in flatten(y)[0]])
+                for y in (SEVERAL[name](t, dim=d) for d in (tuple(d - 4 for d in dims), tuple(sorted(dims))))
+            ]
+            np.testing.assert_allclose(given, wanted, err_msg=f"{dims}")
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "prod", "std", "var", "any", "all"])
+def test_axes_may_be_named_to_numpy_in_any_order(name):
+    x = np.random.default_rng(0).random((2, 3, 4))
+    for axis in itertools.permutations(range(-3, 0), 2):
+        np.testing.assert_allclose(getattr(np, name)(ag.tensor(x), axis=axis).numpy(), getattr(np, name)(x, axis=axis))

@@ -33,9 +33,12 @@ def slope(g, p, factor, decay):
 
 @inline
 def between(a, b, share, tiny):
-    """a and a share of the way to b, unless that is subnormal, as near b it would be for ever; all of the way is b."""
+    """a and a share of the way to b: all of it where the share would be subnormal, as near b it is for ever."""
+    if share == 0:
+        return a
     way = normal(b - a, tiny / share)
-    return fma(share, way, a) if share < 0.5 else fma(share - type(share)(1), way, b)
+    there = fma(share, way, a) if share < 0.5 else fma(share - type(share)(1), way, b)
+    return b if way == 0 else there
 
 
 @kernel(chunks=True, fastmath=WRITTEN)

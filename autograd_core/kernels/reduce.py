@@ -37,6 +37,7 @@ def layout(x: np.ndarray, axis: tuple) -> tuple:
         if not x.flags.forc:
             x = plain(x)
         return plain(x if x.ndim == 1 else x.reshape(-1, order="A")), (1, x.size, 1), False
+    axis = tuple(sorted(axis))
     if back := not x.flags.c_contiguous and x.flags.f_contiguous:
         x, axis = x.T, tuple([-1 - x.ndim - a for a in axis[::-1]])
     first, last = axis[0] + x.ndim, axis[-1] + x.ndim + 1
@@ -81,6 +82,7 @@ def view(shape: tuple, axis: tuple, keepdims: bool) -> tuple | None:
 
     It is None if the axes lie apart, or leave a few long columns, which have a way of their own.
     """
+    axis = tuple(sorted(axis))
     if not axis or axis[-1] - axis[0] >= len(axis):
         return None
     first, last = axis[0] + len(shape), axis[-1] + len(shape) + 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,8 @@ import numpy as np
 from ..errors import require_callable
 from ..functional import chosen_arguments, grad, jvp
 from ..op import Traced
+from ..source import source_grad
+from ..symbolic import trace
 from ..tape import current, using
 from ..tree import flatten
 from . import numeric
@@ -159,17 +160,15 @@ class Problem:
 
     def symbols(self) -> Callable:
         """The formula of each derivative, evaluated."""
-        symbolic = _exported("symbolic")
         if any(np.ndim(x) or isinstance(x, (tuple, list, dict)) for x in self.chosen):
             raise TypeError("symbols stand for numbers, and an argument has several entries")
         names = [f"x{n}" for n in self.numbers]
-        slopes = symbolic.trace(self.f, *names).gradient(*names)
+        slopes = trace(self.f, *names).gradient(*names)
         values = {name: float(_plain(x)) for name, x in zip(names, self.chosen)}
         return lambda: [slope.evaluate(values) for slope in slopes]
 
     def source(self) -> Callable:
         """Generated adjoint code."""
-        source_grad = _exported("source_grad")
         if self.whole is None:
             raise TypeError("what is compared is a direction, and the source is of the whole function")
         adjoint = source_grad(self.whole, self.numbers)
@@ -183,11 +182,6 @@ ROUTES: dict[str, Callable[[Problem], Callable]] = {
     "symbolic": Problem.symbols,
     "source": Problem.source,
 }
-
-
-def _exported(name: str) -> Any:
-    """What the package has under a name, which it imports when first asked for."""
-    return getattr(importlib.import_module(__package__.rpartition(".")[0]), name)
 
 
 def _row(route: str, make: Callable, problem: Problem, truth: np.ndarray) -> Row:

@@ -10,6 +10,8 @@ from ..forward import Dual
 from ..functional import grad, value_and_grad
 from ..jacobians import hessian
 from ..ops import PUBLIC
+from ..source import source_grad
+from ..symbolic import trace as trace_of
 from ..tensor import Tensor
 from . import numeric
 from .picture import draw
@@ -36,6 +38,13 @@ def length(x1: Tensor, x2: Tensor) -> Tensor:
 def power(base: Tensor, exponent: int) -> Tensor:
     """A power by recursion."""
     return 1.0 if exponent == 0 else base * power(base, exponent - 1)
+
+
+def steps(x, n):
+    """Steps of Euler's along x' = sin(x)."""
+    for _ in range(n):
+        x = x + 0.1 * np.sin(x)
+    return x
 
 
 @stop
@@ -78,6 +87,26 @@ def picture() -> None:
     """The graph, with the derivative of each step on its edge"""
     print(draw(length, 1, 2, derivatives_on_edges=True))
     print('\nag.draw(length, 1, 2, derivatives_on_edges=True).save("length.svg") draws it.')
+
+
+@stop
+def symbols() -> None:
+    """Symbols: rewrite rules, and a formula that can be read"""
+    rows = []
+    for text, f in (("2x³ + x²", lambda x: 2 * x**3 + x**2), ("sqrt(x² + 4)", lambda x: np.sqrt(x**2 + 4))):
+        formula = trace_of(f)
+        rows.append([text, str(formula.derivative()), str(formula.derivative(order=2))])
+    print(Table(["function", "derivative", "second derivative"], rows))
+
+
+@stop
+def source() -> None:
+    """Source transformation: code in, the code of its gradient out, both compiled"""
+    adjoint = source_grad(steps)
+    print(adjoint.source(0.7, 3))
+    print(
+        f"three steps of x <- x + 0.1 sin(x) from 0.7 have the slope {adjoint(0.7, 3)}; by the tape {grad(steps)(0.7, 3)}"
+    )
 
 
 @stop

@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import called
+from ..errors import called, of_another_library
 from ..op import Signature
 
 
@@ -106,6 +106,8 @@ def spelled(function: Callable) -> Callable:
 
 def unlike_a_tensor(function: Callable, args: tuple, options: dict, error: Exception) -> Exception:
     """The error of a function that was given something else than it takes, if that is what went wrong."""
+    if (found := of_another_library([*args, *options.values()])) is not None and not hasattr(error, "explained"):
+        return TypeError(f"{called(function.__name__)}: {found}")
     if not str(error).startswith(("'", "unsupported operand", "bad operand", "can't multiply")):
         return error
     kinds = (str, bytes, list, tuple, dict, set, int, float, complex, type(None))

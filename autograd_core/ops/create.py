@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import dtypes
 from ..dtypes import as_dtype, default_complex, get_default_dtype, promote_types
-from ..errors import called
+from ..errors import called, of_another_library
 from ..op import Traced, op
 from ..tape import observe, state
 from ..tensor import Tensor, at
@@ -203,7 +203,8 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
 def from_numpy(ndarray):
     """A tensor in the memory of an array: a change to either is a change to both."""
     if not isinstance(ndarray, np.ndarray):
-        raise TypeError(f"from_numpy: expected a NumPy array, got {type(ndarray).__name__}; use tensor(), which copies")
+        given = of_another_library([ndarray]) or f"got {type(ndarray).__name__}; use tensor(), which copies"
+        raise TypeError(f"from_numpy: expected a NumPy array, {given}")
     return at(_native(ndarray.view(np.ndarray), "from_numpy"))
 
 
@@ -252,9 +253,13 @@ def _leaf_types(data: Any) -> set[type]:
 def _converted(data: Any, name: str) -> np.ndarray:
     """What NumPy makes of Python numbers in nested lists."""
     try:
-        array = np.asarray(data)
+        array = np.asarray(data.detach() if hasattr(data, "detach") else data)
     except ValueError as error:
         raise ValueError(f"{name}: rows of different lengths do not make a tensor ({error})") from None
+    except TypeError as error:  # of a type that NumPy has not, as bfloat16
+        error = TypeError(f"{name}: {type(data).__name__} does not become an array ({error}); convert it first")
+        error.explained = True  # type: ignore[attr-defined]
+        raise error from None
     if array.dtype.kind == "O" and array.size and all(isinstance(n, int) for n in array.flat):
         raise ValueError(f"{name}: {max(array.flat, key=abs)} does not fit int64; give dtype=ag.float64 and a float")
     if array.dtype.kind not in "biufc":

@@ -14,6 +14,8 @@ import numpy as np
 from ..direct import arrays_of, recorded
 from ..kernels import dropout as kernels
 from ..op import Traced, op
+from ..tape import state
+from ..tensor import Tensor
 from ..views import write
 from .math import where
 
@@ -36,18 +38,18 @@ def dropped(x, mask, *, scale):
     return kernels.dropped(x, mask, scale)
 
 
-@op(mutates=("state",), samples=())
+@op(mutates=("state",), samples=(), name="dropout")
 def draw_mask(state, *, shape, p):
     """True with probability 1 - p."""
     return kernels.draw(state, shape, p)
 
 
 def _mask(x: Any, shape: tuple, p: float) -> Any:
-    """A mask for x; inside vmap the same for all members."""
+    """A mask for x, an array where x is one, unless it differs between the members of a vmap."""
     from ..random import drawn
 
     mask = drawn(draw_mask, None, shape=shape, p=p)
-    return mask if isinstance(x, Traced) else mask.value
+    return mask.value if isinstance(mask, Tensor) and not isinstance(x, Traced) else mask
 
 
 def _checked(p: Any, name: str) -> float:
@@ -73,7 +75,7 @@ def _drop(x: Any, p: Any, training: bool, inplace: bool, name: str, shape: tuple
         raise TypeError(f"{name}: expected floating-point numbers, got {x.dtype}; use input.float()")
     if not training or p == 0 or not math.prod(x.shape):
         return x
-    if shape is None and not alpha and not inplace and (values := arrays_of((x,))):
+    if shape is None and not (alpha or inplace or state.mapped) and (values := arrays_of((x,))):
         return _at_once(x, values[0], p)
     mask = _mask(x, tuple(x.shape) if shape is None else shape, p)
     if alpha and p < 1:

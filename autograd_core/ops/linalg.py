@@ -989,7 +989,7 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     if not isinstance(ord, (int, float)):
         raise TypeError(f"vector_norm: ord must be a number, got {ord!r}")
     x = x if dtype is None else x.astype(dtype)
-    axis = all_axes(x.ndim, None if dim == () else dim, "vector_norm")
+    axis = tuple(sorted(all_axes(x.ndim, None if dim == () else dim, "vector_norm")))
     if (ord < 0 or ord == math.inf) and any(x.shape[a] == 0 for a in axis):
         raise ValueError(
             f"vector_norm: there is no norm of order {ord} of no entries; x is {tuple(x.shape)}, dim is {dim}"

@@ -113,9 +113,7 @@ def _check(x: Any, w: Any, bias: Any) -> None:
     if not 1 <= w.ndim <= 2:
         raise ValueError(f"linear: weight must be (out, in) or (in), got shape {tuple(w.shape)}; bmm takes batches")
     if x.ndim < 1 or x.shape[-1] != w.shape[-1]:
-        hint = "; did you mean weight.T?" if x.ndim and w.ndim == 2 and x.shape[-1] == w.shape[0] else ""
-        if math.prod(x.shape[1:]) == w.shape[-1]:
-            hint = "; input.flatten(1) would fit"
+        hint = _hint(tuple(x.shape), tuple(w.shape))
         raise ValueError(
             f"linear: input is {tuple(x.shape)}, weight is {tuple(w.shape)}: both last axes must have the same "
             f"length, weight is (out features, in features){hint}"
@@ -123,6 +121,18 @@ def _check(x: Any, w: Any, bias: Any) -> None:
     if bias is not None and (not hasattr(bias, "ndim") or tuple(bias.shape) not in ((), tuple(w.shape[:-1]))):
         given = f"shape {tuple(bias.shape)}" if hasattr(bias, "shape") else type(bias).__name__
         raise ValueError(f"linear: bias must have one entry for each row of weight, {tuple(w.shape[:-1])}, got {given}")
+
+
+def _hint(x: tuple, w: tuple) -> str:
+    """What is likely wrong where the last axis of an input is not that of a weight."""
+    features = math.prod(x[1:])
+    if features == w[-1]:
+        return "; input.flatten(1) would fit"
+    if len(x) == 4:
+        return f"; if images are meant, flatten(1) makes ({x[0]}, {features}) of them: in_features would be {features}"
+    if x and len(w) == 2 and x[-1] == w[0]:
+        return "; are in_features and out_features swapped, or is weight.T meant?"
+    return f"; in_features would have to be {x[-1]}" if x and len(w) == 2 else ""
 
 
 def bilinear(input1, input2, weight, bias=None):

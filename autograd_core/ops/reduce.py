@@ -38,11 +38,11 @@ def spread(g, axis, keepdims):
 
 
 def axes_of(x: Any, dim: Any, name: str) -> tuple[int, ...]:
-    """The axes meant by dim; none given means all."""
+    """The axes meant by dim, in order; none given means all."""
     n = x.ndim
     if dim is None or dim == ():
         return EVERY[n]
-    return (one_axis(n, dim, name),) if n and dim.__class__ is int else all_axes(n, dim, name)
+    return (one_axis(n, dim, name),) if n and dim.__class__ is int else tuple(sorted(all_axes(n, dim, name)))
 
 
 def count(x: Any, axis: tuple) -> int:

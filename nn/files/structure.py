@@ -30,7 +30,8 @@ _KEYS = (str, int, float, complex, bool, type(None), tuple, np.generic)
 def flatten(state: Any, dtypes: frozenset[np.dtype]) -> tuple[dict[str, np.ndarray], str | None]:
     """The arrays of a state under names, and the text that says the rest; a plain dict of arrays needs none."""
     if not isinstance(state, dict):
-        raise TypeError(f"save: expected a dict of tensors, got {_named(state)}; give it a name: {{'weight': ...}}")
+        fix = "write .state_dict()" if hasattr(state, "state_dict") else "give it a name: {'weight': ...}"
+        raise TypeError(f"save: expected a dict of tensors, got {_named(state)}; {fix}")
     if all(type(k) is str and isinstance(v, (Traced, np.ndarray)) for k, v in state.items()):
         arrays = {_valid(name): _array(value, name) for name, value in state.items()}
         if all(array.dtype in dtypes for array in arrays.values()) and not arrays.keys() & _TAKEN:

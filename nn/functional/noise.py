@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 
-from autograd_core import Tensor, bernoulli, full, matmul, rand, randn
+from autograd_core import Tensor, bernoulli, full, matmul, rand, randn, sigmoid
 from autograd_core.ops.dropout import dropout
 from autograd_core.ops.linear import linear
 from autograd_core.ops.padding import pad
 from autograd_core.ops.pooling import max_pool2d
 
 __all__ = [
-    "drop_block2d", "drop_connect", "drop_connect_linear", "dropout_mask", "gaussian_dropout", "stochastic_depth",
-    "variational_dropout",
+    "adaptive_dropout", "drop_block2d", "drop_connect", "drop_connect_linear", "dropout_mask", "embedding_dropout",
+    "gaussian_dropout", "stochastic_depth", "variational_dropout",
 ]  # fmt: skip
 
 
@@ -94,3 +94,27 @@ def variational_dropout(input: Tensor, p: float = 0.5, training: bool = True, di
     """In training, dropout with the same mask at each place of dim: at each step of a sequence (L, N, C)."""
     _probability(p, "variational_dropout")
     return input * dropout_mask(input, p, dim) if training and p else input
+
+
+def embedding_dropout(weight: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+    """In training, rows of a table of embeddings set to 0 with probability p, and the others divided by 1 - p.
+
+    A word that is dropped is dropped wherever it occurs: `embedding(words, embedding_dropout(weight, p, training))`.
+    """
+    _probability(p, "embedding_dropout")
+    return variational_dropout(weight, p, training, -1)
+
+
+def adaptive_dropout(
+    input: Tensor, scores: Tensor, alpha: float = 1.0, beta: float = 0.0, training: bool = True
+) -> Tensor:
+    """In training, each unit kept with probability sigmoid(alpha * score + beta); in evaluation multiplied by that.
+
+    The scores are what the units are an activation of (standout), or those of a network of their own.  No gradient goes
+    through what is drawn.
+    """
+    if input.shape != scores.shape:
+        given = f"{tuple(input.shape)} and {tuple(scores.shape)}"
+        raise ValueError(f"adaptive_dropout: needs a score for each unit, got {given}")
+    kept = sigmoid(alpha * scores + beta)
+    return input * (bernoulli(kept.detach()) if training else kept)

@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core import Tensor, as_tensor, cat, empty, full, zeros
+from autograd_core import Tensor, cat, empty, full, zeros
 
 from .. import functional as F
 from .. import init
 from ..activations import ReLU
 from ..containers import Sequential
 from ..convolution import Conv2d
+from ..distance import RadialBasis
 from ..linear import Linear
 from ..module import Module
-from ..parameter import Buffer, Parameter
+from ..parameter import Parameter
 from ..pooling import MaxPool2d
 from ..shape import Flatten
 
@@ -98,17 +99,6 @@ class PartialConv2d(Module):
         """(N, in_channels, H, W) to (N, maps, H - kernel_size + 1, W - kernel_size + 1)."""
         kernels = cat([self.weight, zeros(1, *self.weight.shape[1:], dtype=self.weight.dtype)])
         return F.conv2d(x, kernels[self.places], self.bias)
-
-
-class RadialBasis(Module):
-    """Squared distances to fixed prototypes: the smallest is that of the class."""
-
-    def __init__(self, points: Any):
-        self.prototypes = Buffer(empty(*np.shape(points)).copy_(as_tensor(points)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, size) to (N, prototypes)."""
-        return ((x.unsqueeze(1) - self.prototypes) ** 2).sum(-1)
 
 
 class LeNet5(Module):

@@ -1,5 +1,6 @@
 """What is done to modules from outside, under the names of `torch.nn.utils`."""
 
+from . import convert as convert_parameters
 from . import parametrizations, parametrize, prune, rnn, stateless
 from .clip_grad import clip_grad_norm, clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from .convert import parameters_to_vector, vector_to_parameters

@@ -1,0 +1,376 @@
+"""What source transformation knows of NumPy, math and Python's own functions: kinds of results, and adjoints.
+
+Elementwise functions have no entry of their own: their ops' declarations are asked, on symbols.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..interop import ours
+from ..ops import PUBLIC
+from .kinds import BOOL, FLOAT, INT, Kind, Scope, array, broadcast, product_kind
+from .read import missing
+
+
+class Entry:
+    """A function: the kind of its result, how a cotangent goes through it, whether its result is a view."""
+
+    view = False
+
+    def __init__(self, kind: Callable, pull: Callable | None = None, view: bool = False):
+        self.kind, self.view = kind, view
+        self.pull = pull
+
+
+class Elementwise(Entry):
+    """An elementwise function, known by what it does to symbols."""
+
+    def __init__(self, symbolic: Callable, base: str | None = "float"):
+        self.symbolic, self.base = symbolic, base
+        self.pull = lambda p, e, args, g: p.elementwise(e, args, symbolic, g)
+
+    def kind(self, scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:  # type: ignore[override]
+        """That of its arguments."""
+        inexact = self.base == "float" and all(k.base != "float" for k in kinds)
+        return broadcast(*kinds, base="float" if inexact else None)
+
+
+TABLE: dict[Any, Entry] = {}
+METHODS: dict[str, Any] = {}
+
+
+def entry_of(scope: Scope, e: ast.Call) -> tuple[Entry, list[ast.expr]]:
+    """What is known of the function that is called, and its positional arguments; a method's array comes first."""
+    function = scope.function.resolve(e.func, scope.local)
+    args = list(e.args)
+    if function is missing and isinstance(e.func, ast.Attribute):
+        function, args = METHODS.get(e.func.attr, missing), [e.func.value, *args]
+        if function is missing:
+            scope.function.refuse(e, f"the method .{e.func.attr} is not known; known are {', '.join(sorted(METHODS))}")
+    if function is missing:
+        scope.function.refuse(e, f"{ast.unparse(e.func)} is not defined where the function stands")
+    found = TABLE.get(function) if function.__hash__ else None
+    if found is None and isinstance(function, np.ufunc) and (f := ours(function)) is not None:
+        found = TABLE[function] = _of_ufunc(function, f)
+    if found is None:
+        name = ast.unparse(e.func)
+        scope.function.refuse(
+            e, f"{name} is not known to source_grad; write it with what is, or as a function of yours"
+        )
+    return found, args
+
+
+def _of_ufunc(ufunc: np.ufunc, f: Callable) -> Entry:
+    op = getattr(f, "op", None)
+    if op is not None and not op.differentiable:
+        base = "bool" if "?" in ufunc.types[-1].partition("->")[2] else None
+        return Entry(lambda scope, e, args, kinds: broadcast(*kinds, base=base))
+    keeps = "l->l" in ufunc.types or "ll->l" in ufunc.types
+    return Elementwise(f, None if keeps else "float")
+
+
+def keyword(e: ast.Call, args: list, name: str, place: int) -> ast.expr | None:
+    """An argument by its name or its place."""
+    return next((k.value for k in e.keywords if k.arg == name), args[place] if len(args) > place else None)
+
+
+def literal(scope: Scope, e: ast.expr, what: str) -> Any:
+    """A number that is written out."""
+    try:
+        return ast.literal_eval(e)
+    except ValueError:
+        return scope.function.refuse(e, f"{what} must be written as a number, not {ast.unparse(e)}")
+
+
+def axis_of(scope: Scope, e: ast.Call, args: list, kind: Kind) -> int | None:
+    """The axis that a reduction is over, None if over all."""
+    given = keyword(e, args, "axis", 1)
+    if any(k.arg not in ("axis", None) for k in e.keywords):
+        scope.function.refuse(e, f"of the options of {ast.unparse(e.func)}, only axis is known")
+    if given is None:
+        return None
+    axis = literal(scope, given, "axis")
+    if axis is not None and not (isinstance(axis, int) and -kind.ndim <= axis < kind.ndim):
+        scope.function.refuse(e, f"axis {axis!r} of {kind}")
+    return axis if axis is None else axis % kind.ndim
+
+
+# --- kinds ---
+
+
+def reduced(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
+    """Of a reduction over all axes, or over one."""
+    base, floats = kinds[0].base, kinds[0].dtype.startswith("float")
+    if axis_of(scope, e, args, kinds[0]) is None:
+        return INT if base == "bool" else Kind(base)
+    return array(kinds[0].ndim - 1, kinds[0].dtype if floats else "int64")
+
+
+def averaged(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
+    """Of a mean."""
+    if axis_of(scope, e, args, kinds[0]) is None:
+        return FLOAT
+    return array(kinds[0].ndim - 1, kinds[0].dtype if kinds[0].base == "float" else "float64")
+
+
+def like_first(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
+    """That of the first argument."""
+    return kinds[0]
+
+
+def made(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
+    """Of an array that is made of a shape."""
+    shape = args[0]
+    if isinstance(shape, (ast.Tuple, ast.List)):
+        return array(len(shape.elts), _dtype(scope, e, args))
+    if kinds[0] == INT:
+        return array(1, _dtype(scope, e, args))
+    if isinstance(shape, ast.Attribute) and shape.attr == "shape":
+        return array(scope.kind(shape.value).ndim, _dtype(scope, e, args))  # type: ignore[union-attr]
+    return scope.function.refuse(e, "a shape must be a whole number, a tuple of them, or the .shape of an array")
+
+
+def _dtype(scope: Scope, e: ast.Call, args: list, place: int = 1) -> str:
+    given = keyword(e, args, "dtype", place)
+    if given is None:
+        return "float64"
+    dtype = scope.function.resolve(given, scope.local)
+    if dtype is missing:
+        scope.function.refuse(e, f"{ast.unparse(given)} is not a type; write np.float64 or the like")
+    return np.dtype(dtype).name
+
+
+def filled(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
+    """Of np.full."""
+    kind = made(scope, e, args[:1], kinds)
+    return array(kind.ndim, {"float": "float64", "int": "int64", "bool": "bool"}[kinds[1].base])
+
+
+def listed(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
+    """Of an array of items that are written out."""
+    items, ndim = args[0], 0
+    if not isinstance(items, (ast.List, ast.Tuple)):
+        scope.function.refuse(e, "np.array of something that is not written out; use .copy() for a copy")
+    leaves: list = [items]
+    while isinstance(leaves[0], (ast.List, ast.Tuple)):
+        leaves, ndim = [x for row in leaves for x in row.elts], ndim + 1
+        if not leaves:
+            scope.function.refuse(e, "np.array of nothing; use np.zeros(0)")
+    found = scope.kinds_of(leaves)
+    if found is None:
+        return None  # type: ignore[return-value]
+    if any(k.ndim for k in found):
+        scope.function.refuse(e, "np.array of arrays; fill an array of zeros instead")
+    base = broadcast(*found).base
+    return array(ndim, {"float": "float64", "int": "int64", "bool": "bool"}[base])
+
+
+def spread(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
+    """Of np.arange and np.linspace."""
+    whole = e.func.attr == "arange" and all(k.base == "int" for k in kinds)  # type: ignore[attr-defined]
+    return array(1, "int64" if whole else "float64")
+
+
+def reshaped(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
+    """Of np.reshape."""
+    shape = args[1:] if len(args) > 2 or kinds[1] == INT else [args[1]]
+    if len(shape) == 1 and isinstance(shape[0], (ast.Tuple, ast.List)):
+        return array(len(shape[0].elts), kinds[0].dtype)
+    if len(shape) == 1 and isinstance(shape[0], ast.Attribute):
+        return array(scope.kind(shape[0].value).ndim, kinds[0].dtype)  # type: ignore[union-attr]
+    return array(len(shape), kinds[0].dtype)
+
+
+def joined_rows(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
+    """Of np.concatenate along the first axis."""
+    if not isinstance(args[0], (ast.Tuple, ast.List)) or e.keywords or len(args) > 1:
+        scope.function.refuse(e, "np.concatenate is known of a tuple of arrays, along the first axis")
+    found = scope.kinds_of(args[0].elts)
+    return found and array(found[0].ndim, np.result_type(*(k.dtype for k in found)).name)  # type: ignore
+
+
+def chosen(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
+    """Of np.where."""
+    if len(kinds) != 3:
+        scope.function.refuse(e, "np.where needs both values: np.where(condition, a, b)")
+    kind = broadcast(*kinds[1:])
+    ndim = max(k.ndim for k in kinds)
+    return array(ndim, kind.dtype or {"float": "float64", "int": "int64", "bool": "bool"}[kind.base])
+
+
+# --- adjoints: p writes lines, g is the text of the cotangent ---
+
+
+def pull_sum(p: Any, e: ast.Call, args: list, g: str) -> None:
+    kind = p.scope.kind(args[0])
+    axis = axis_of(p.scope, e, args, kind)
+    whole = g if axis is None else f"np.expand_dims({g}, {axis})"
+    p.spread(args[0], whole, kind, whole_array=axis is not None)
+
+
+def pull_mean(p: Any, e: ast.Call, args: list, g: str) -> None:
+    kind = p.scope.kind(args[0])
+    axis = axis_of(p.scope, e, args, kind)
+    x = p.value(args[0])
+    count = f"{x}.size" if axis is None else f"{x}.shape[{axis}]"
+    share = p.bound(f"{p.factor(g)} / {count}")
+    p.spread(args[0], share if axis is None else f"np.expand_dims({share}, {axis})", kind, axis is not None)
+
+
+def pull_extreme(p: Any, e: ast.Call, args: list, g: str) -> None:
+    if axis_of(p.scope, e, args, p.scope.kind(args[0])) is not None:
+        p.scope.function.refuse(e, f"{ast.unparse(e.func)} along an axis is not supported")
+    best = p.bound(f"{p.value(args[0])} == {p.value(e)}", "best")
+    p.pull(args[0], f"{p.factor(g)} * {best} / np.sum({best})")
+
+
+def pull_prod(p: Any, e: ast.Call, args: list, g: str) -> None:
+    kind = p.scope.kind(args[0])
+    if kind.ndim != 1:
+        p.scope.function.refuse(e, "np.prod is supported of arrays with one axis")
+    p.pull(args[0], f"{p.factor(g)} * others({p.value(args[0])})")
+
+
+def pull_cumsum(p: Any, e: ast.Call, args: list, g: str) -> None:
+    if p.scope.kind(args[0]).ndim != 1:
+        p.scope.function.refuse(e, "np.cumsum is supported of arrays with one axis")
+    p.pull(args[0], f"np.cumsum({p.factor(g)}[::-1])[::-1]")
+
+
+def pull_product(p: Any, e: ast.expr, args: list, g: str) -> None:
+    a, b = args[:2]
+    ranks = (p.scope.kind(a).ndim, p.scope.kind(b).ndim)
+    g = p.bound(g)
+    if p.active(a):
+        y = p.value(b)
+        p.pull(a, {1: f"{g} * {y}", 2: f"np.outer({g}, {y})"}[ranks[0]] if ranks[1] == 1 else f"np.dot({g}, {y}.T)")
+    if p.active(b):
+        x = p.value(a)
+        by_vector = {1: f"{g} * {x}", 2: f"np.outer({x}, {g})"}
+        p.pull(b, by_vector[ranks[1]] if ranks[0] == 1 else f"np.dot({x}.T, {g})")
+
+
+def pull_outer(p: Any, e: ast.Call, args: list, g: str) -> None:
+    g = p.bound(g)
+    for x, text in ((args[0], "np.dot({g}, {y})"), (args[1], "np.dot({y}, {g})")):
+        if p.active(x):
+            other = args[1] if x is args[0] else args[0]
+            p.pull(x, text.format(g=g, y=p.value(other)))
+
+
+def pull_norm(p: Any, e: ast.Call, args: list, g: str) -> None:
+    if len(args) > 1 or e.keywords:
+        p.scope.function.refuse(e, "np.linalg.norm is supported without options")
+    y = p.bound(p.value(e))
+    p.lines.append((f"if {y} != 0.0:", p.inside(lambda: p.pull(args[0], f"{p.factor(g)} / {y} * {p.value(args[0])}"))))
+
+
+def pull_same(p: Any, e: ast.Call, args: list, g: str) -> None:
+    p.pull(args[0], g)
+
+
+def pull_reshape(p: Any, e: ast.Call, args: list, g: str) -> None:
+    p.pull(args[0], f"np.reshape({g}, {p.value(args[0])}.shape)")
+
+
+def pull_transpose(p: Any, e: ast.Call, args: list, g: str) -> None:
+    p.pull(args[0], f"{p.factor(g)}.T")
+
+
+def pull_listed(p: Any, e: ast.Call, args: list, g: str) -> None:
+    g = p.bound(g)
+
+    def item(x: ast.expr, index: str) -> None:
+        if isinstance(x, (ast.List, ast.Tuple)):
+            for k, inner in enumerate(x.elts):
+                item(inner, f"{index}, {k}" if index else str(k))
+        else:
+            p.pull(x, f"{g}[{index}]")
+
+    item(args[0], "")
+
+
+def pull_full(p: Any, e: ast.Call, args: list, g: str) -> None:
+    p.pull(args[1], f"np.sum({g})")
+
+
+def pull_joined(p: Any, e: ast.Call, args: list, g: str) -> None:
+    g, start = p.bound(g), "0"
+    for x in args[0].elts:
+        end = p.bound(f"{start} + len({p.value(x)})" if start != "0" else f"len({p.value(x)})", "end")
+        p.pull(x, f"{g}[{start}:{end}]")
+        start = end
+
+
+def pull_where(p: Any, e: ast.Call, args: list, g: str) -> None:
+    if p.scope.kind(e).ndim:
+        p.elementwise(e, args, PUBLIC["where"], g)
+    else:
+        p.choice(args[0], args[1], args[2], g)
+
+
+def pull_larger(sign: str) -> Callable:
+    """Python's max and min: the first of equals."""
+
+    def pull(p: Any, e: ast.Call, args: list, g: str) -> None:
+        if len(args) != 2:
+            p.scope.function.refuse(e, f"{ast.unparse(e.func)} is supported of two numbers")
+        test = ast.Compare(args[1], [ast.Gt() if sign == ">" else ast.Lt()], [args[0]])
+        p.choice(ast.copy_location(test, e), args[1], args[0], g)
+
+    return pull
+
+
+# --- the table ---
+
+number_kind = lambda kind: lambda scope, e, args, kinds: kind
+elementwise_kind = lambda scope, e, args, kinds: broadcast(*kinds)
+float_copy = lambda scope, e, args, kinds: array(kinds[0].ndim, _dtype(scope, e, [None, *args[1:]]))
+
+MATH = {n: n for n in """sin cos tan sinh cosh tanh exp expm1 log log1p log2 log10 sqrt hypot floor ceil trunc copysign
+                         exp2 cbrt fmod""".split()}  # fmt: skip
+MATH |= {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh", "acosh": "arccosh"}
+MATH |= {"atanh": "arctanh", "atan2": "arctan2", "pow": "power", "fabs": "absolute", "degrees": "degrees"}
+MATH |= {"radians": "radians"}
+for _name, _ufunc in MATH.items():
+    if hasattr(math, _name):
+        TABLE[getattr(math, _name)] = Elementwise(ours(getattr(np, _ufunc)))  # type: ignore[arg-type]
+for _f in (math.floor, math.ceil, math.trunc, int, len, round, np.size, np.ndim, np.argmax, np.argmin, np.searchsorted):
+    TABLE[_f] = Entry(number_kind(INT))
+for _f in (math.isnan, math.isinf, math.isfinite, bool, np.all, np.any):
+    TABLE[_f] = Entry(number_kind(BOOL))
+TABLE |= {
+    math.erf: Elementwise(PUBLIC["erf"]), math.erfc: Elementwise(PUBLIC["erfc"]),
+    math.lgamma: Elementwise(PUBLIC["lgamma"]),
+    abs: Elementwise(PUBLIC["abs"], None), builtins.pow: Elementwise(PUBLIC["pow"], None),
+    np.clip: Elementwise(PUBLIC["clamp"], None), np.where: Entry(chosen, pull_where),
+    float: Entry(number_kind(FLOAT), pull_same), max: Entry(elementwise_kind, pull_larger(">")),
+    min: Entry(elementwise_kind, pull_larger("<")),
+    np.sum: Entry(reduced, pull_sum), np.mean: Entry(averaged, pull_mean), np.prod: Entry(reduced, pull_prod),
+    np.max: Entry(reduced, pull_extreme), np.min: Entry(reduced, pull_extreme), np.cumsum: Entry(like_first, pull_cumsum),
+    np.amax: Entry(reduced, pull_extreme), np.amin: Entry(reduced, pull_extreme),
+    np.dot: Entry(lambda scope, e, args, kinds: product_kind(scope, e, *kinds), pull_product),
+    np.outer: Entry(lambda s, e, args, kinds: array(2, np.result_type(*(k.dtype for k in kinds)).name), pull_outer),
+    np.linalg.norm: Entry(number_kind(FLOAT), pull_norm), np.copy: Entry(like_first, pull_same),
+    np.zeros: Entry(made), np.ones: Entry(made), np.empty: Entry(made), np.full: Entry(filled, pull_full),
+    np.zeros_like: Entry(like_first), np.ones_like: Entry(like_first), np.empty_like: Entry(like_first),
+    np.arange: Entry(spread), np.linspace: Entry(spread), np.array: Entry(listed, pull_listed),
+    np.reshape: Entry(reshaped, pull_reshape, view=True), np.transpose: Entry(like_first, pull_transpose, view=True),
+    np.ravel: Entry(lambda scope, e, args, kinds: array(1, kinds[0].dtype), pull_reshape, view=True),
+    np.ndarray.flatten: Entry(lambda scope, e, args, kinds: array(1, kinds[0].dtype), pull_reshape),
+    np.ndarray.astype: Entry(float_copy, pull_same), np.concatenate: Entry(joined_rows, pull_joined),
+    np.float64: Entry(number_kind(FLOAT), pull_same), np.int64: Entry(number_kind(INT)),
+    print: Entry(number_kind(Kind("none"))),
+}  # fmt: skip
+METHODS |= {
+    "sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "prod": np.prod, "dot": np.dot, "copy": np.copy,
+    "reshape": np.reshape, "ravel": np.ravel, "cumsum": np.cumsum, "transpose": np.transpose, "astype": np.ndarray.astype,
+    "flatten": np.ndarray.flatten, "argmax": np.argmax, "argmin": np.argmin, "all": np.all, "any": np.any,
+}  # fmt: skip

@@ -1,0 +1,140 @@
+"""A function's source as a tree, and what the names in it that are not its own stand for."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+import linecache
+import textwrap
+from collections.abc import Callable, Iterator
+from types import FunctionType, ModuleType
+from typing import Any, NoReturn
+
+import numpy as np
+
+
+class SourceError(SyntaxError):
+    """Source that cannot be turned into adjoint source; it names the line."""
+
+
+class Function:
+    """A Python function that has been read: its tree, its parameters, and a way to look up its other names."""
+
+    def __init__(self, f: Callable):
+        self.f = python_function(f)
+        self.name = self.f.__name__
+        self.file = self.f.__code__.co_filename
+        self.tree = self._parsed()
+        arguments = self.tree.args
+        if arguments.vararg or arguments.kwarg:
+            self.refuse(self.tree, "*args and **options: name the parameters")
+        self.parameters = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+        self.signature = inspect.signature(self.f)
+
+    def _parsed(self) -> ast.FunctionDef:
+        try:
+            lines, first = inspect.getsourcelines(self.f)
+        except (OSError, TypeError) as error:
+            raise SourceError(
+                f"source_grad: the source of {self.f.__name__} is not to be found; it must stand in a file or a notebook"
+            ) from error
+        tree = self._tree(textwrap.dedent("".join(lines)))
+        ast.increment_lineno(tree, first - 1)
+        if isinstance(tree, ast.Lambda):
+            body = [ast.copy_location(ast.Return(tree.body), tree.body)]
+            tree = ast.copy_location(ast.FunctionDef("function", tree.args, body, [], None), tree)
+            self.name = "function"
+        if not isinstance(tree, ast.FunctionDef):
+            self.refuse(tree, "an asynchronous function")
+        return tree
+
+    def _tree(self, text: str) -> ast.AST:
+        if self.f.__name__ != "<lambda>":
+            return ast.parse(text).body[0]
+        found = []
+        for start in range(len(text)):  # a lambda's source is the lines on which it stands
+            if text.startswith("lambda", start):
+                for end in range(len(text), start, -1):
+                    try:
+                        found.append(ast.parse(text[start:end].strip(), mode="eval").body)
+                        break
+                    except SyntaxError:
+                        continue
+        found = [n for n in found if isinstance(n, ast.Lambda)]
+        if len(found) != 1:
+            raise SourceError(f"source_grad: {len(found)} lambdas on one line of {self.file}; write a def")
+        return found[0]
+
+    def refuse(self, node: ast.AST, what: str) -> NoReturn:
+        """Raise, with the line of the source."""
+        line = getattr(node, "lineno", self.f.__code__.co_firstlineno)
+        text = linecache.getline(self.file, line)
+        column = len(text) - len(text.lstrip()) + 1
+        raise SourceError(f"source_grad: {self.name}, line {line}: {what}", (self.file, line, column, text))
+
+    def lookup(self, name: str) -> Any:
+        """What a name that is not local stands for now; `missing` if nothing."""
+        code, cells = self.f.__code__, self.f.__closure__ or ()
+        if name in code.co_freevars:
+            try:
+                return cells[code.co_freevars.index(name)].cell_contents
+            except ValueError:
+                return missing
+        return self.f.__globals__.get(name, getattr(builtins, name, missing))
+
+    def resolve(self, node: ast.AST, local: set[str]) -> Any:
+        """What an expression of names and attributes of modules stands for; `missing` if it is of local things."""
+        if isinstance(node, ast.Name):
+            return missing if node.id in local else self.lookup(node.id)
+        if isinstance(node, ast.Attribute):
+            owner = self.resolve(node.value, local)
+            return getattr(owner, node.attr, missing) if isinstance(owner, ModuleType) else missing
+        return missing
+
+
+missing = object()
+
+
+def python_function(f: Any) -> FunctionType:
+    """The Python function behind a function, which may be one that Numba compiles."""
+    f = getattr(f, "py_func", f)
+    if not isinstance(f, FunctionType):
+        what = f"{type(f).__name__} {f!r:.60}"
+        raise TypeError(f"source_grad: expected a function written in Python, or one that Numba compiles, got {what}")
+    return f
+
+
+def is_ours(value: Any) -> bool:
+    """Whether a value is a function whose source can be transformed in turn."""
+    return isinstance(getattr(value, "py_func", value), FunctionType) and not module_of(value).startswith("numpy")
+
+
+def module_of(value: Any) -> str:
+    return getattr(value, "__module__", None) or ""
+
+
+def is_data(value: Any) -> bool:
+    """Whether a value is a number or an array."""
+    return isinstance(value, (bool, int, float, np.ndarray, np.generic))
+
+
+def names_in(node: ast.AST | list) -> set[str]:
+    """All names that are read in it."""
+    return {n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+
+
+def names_set(node: ast.AST | list) -> set[str]:
+    """All names that are assigned in it."""
+    return {n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+
+
+def walk(node: ast.AST | list) -> Iterator[ast.AST]:
+    """All nodes of a tree, or of several."""
+    for root in node if isinstance(node, list) else [node]:
+        yield from ast.walk(root)
+
+
+def index_text(index: ast.expr) -> str:
+    """The text of an index, as it stands between brackets."""
+    return ast.unparse(ast.Subscript(ast.Name("a", ast.Load()), index, ast.Load()))[2:-1]
