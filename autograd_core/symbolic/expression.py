@@ -21,7 +21,14 @@ from ..tape import user_line
 Number = (bool, int, float)
 FLOAT, TRUTH = np.dtype(np.float64), np.dtype(np.bool_)
 ASK = {"__float__": "float()", "__int__": "int()", "__index__": "an index", "__complex__": "complex()"}
-ASK |= {"__len__": "len()", "__iter__": "a loop", "__array__": "an array", "item": "item()", "tolist": "tolist()"}
+ASK |= {
+    "__len__": "len()",
+    "__iter__": "a loop",
+    "__array__": "an array",
+    "item": "item()",
+    "tolist": "tolist()",
+    "innermost": "a choice",
+}
 
 
 class Expression(Traced):
