@@ -29,7 +29,9 @@ ORDER = """
     custom control anomaly gradcheck testing compiled.program compiled.guards compiled.capture compiled.compare
     compiled.memory compiled.emit compiled.lines compiled.steps compiled.passes.order compiled.passes.dead
     compiled.passes.copies compiled.passes.split compiled.passes.join compiled.passes.fuse compiled.passes
-    compiled.replay compiled.function compiled numpy_functions numpy_linalg interop stubs __main__
+    compiled.halves compiled.results compiled.reverse compiled.back compiled.replay compiled.explain compiled.function
+    compiled.modules
+    compiled numpy_functions numpy_linalg interop stubs __main__
 """.split()
 
 # The few imports that point the other way; each is made inside a function, after everything is loaded.

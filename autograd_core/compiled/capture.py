@@ -10,8 +10,8 @@ import numpy as np
 
 from ..errors import CaptureError
 from ..op import REGISTRY, Op, Traced
-from ..tape import Leaf, current, memory, user_line, using
-from ..tensor import DETACH, LEAVE, Tensor, at
+from ..tape import Leaf, Node, clock, current, enable_grad, memory, user_line, using
+from ..tensor import DETACH, LEAVE, Tensor, at, node_of
 from .program import INPUT, OUTER, TEMPORARY, Array, Block, Call, Program, address
 
 UNSEEN = object()
@@ -35,12 +35,17 @@ class Capture:
         self.refused: str | None = None
         self.pending: dict[int, Any] = {}  # arrays that were written to, until a call says that it was it
         self.places: set[tuple[int, str]] = set()  # of numbers that are asked for anew
+        self.since = next(clock)
+        self.nodes: dict[int, Any] = {}  # those of arguments, by position
+        self.outward = False  # whether a walk inside the run has gone on into the history of an argument
+        self.leaves_outside: set[Leaf] = set()
 
     # --- what the core tells ---
 
     def __call__(self, op: Any, args: tuple, params: dict, result: Any) -> None:
         """A call, after it ran."""
         if not isinstance(op, Op) or op is DETACH:
+            self.outward = self.outward or (op.__class__ is Node and op in self.nodes.values())
             return
         if any(isinstance(a, Traced) and a.level > 0 for a in args):
             return  # what it does to values below is told by these
@@ -131,12 +136,20 @@ class Capture:
             return array
         return self.array(a) if isinstance(a, np.ndarray) else a
 
-    def standing_for(self, v: Any) -> Tensor:
+    def standing_for(self, v: Any, k: int) -> Any:
         """A tensor in place of an argument: on memory that it has for itself, since replays copy into such memory."""
-        value = v.value if isinstance(v, Tensor) else v
-        own = memory(value) is value and value.flags.c_contiguous
-        t = at(value if own else np.array(value, order="C"), v.node if isinstance(v, Tensor) else None)
-        t.leaf = v.leaf if isinstance(v, Tensor) else None
+        if not isinstance(v, (Tensor, np.ndarray)):
+            return v
+        value, node = (v.value, node_of(v)) if isinstance(v, Tensor) else (v, None)
+        computed = node is not None and node.__class__ is not Leaf
+        own = memory(value) is value and value.flags.c_contiguous and not computed
+        t = at(value if own else np.array(value, order="C"), node)
+        if computed:
+            with enable_grad():
+                t.node = REGISTRY["alias"].call(t).node
+        elif isinstance(v, Tensor):
+            t.leaf = v.leaf
+        self.nodes[k] = t.node
         self.inputs.append(self.array(t.value, INPUT))
         self.made_here.add(id(t.value))
         return t
@@ -147,7 +160,7 @@ class Capture:
 
     def program(self, outputs: list[Array]) -> Program:
         """What was seen, as data."""
-        return Program(self.calls, self.inputs, outputs, self.live)
+        return Program(list(self.calls), list(self.inputs), outputs, list(self.live))
 
 
 @contextmanager

@@ -3,86 +3,119 @@
 from __future__ import annotations
 
 import sys
-import threading
+import weakref
 from collections.abc import Callable
 from operator import gt
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..backward import ancestors
 from ..tape import Leaf, mark_all, mark_written, memory, writes_of
-from ..tensor import Tensor, at
-from ..tree import flatten
+from ..tensor import Tensor, at, node_of
 from . import lines, steps  # noqa: F401 - declare how calls are written
+from .back import Back, Lessons
 from .capture import UNSEEN, Capture
-from .emit import emitted
+from .compare import difference
+from .emit import Source, emitted
+from .halves import whole
+from .memory import Memory
 from .passes import improved
-from .program import OUTER
+from .program import OUTER, Block, Program
+from .results import Copies, Results, value_of
+
+
+class Part(NamedTuple):
+    """A program as it is placed and written."""
+
+    program: Program
+    memory: Memory
+    source: Source
 
 
 class Replay:
     """What a run did, and how to do it again: `prepare` makes it ready."""
 
-    def __init__(self, capture: Capture, given: list, leaves: list, result: Any, guards: list[Callable]):
-        self.ready, self.tries, self.guards, self.lock = False, 1, guards, threading.Lock()
+    def __init__(self, capture: Capture, given: list, leaves: list, call: Callable, result: Any, guards: list):
+        self.ready, self.agreed, self.tries, self.guards = False, False, 1, guards
         self.capture, self.given = capture, given
-        self.differentiable = False  # whether gradients may be wanted of a result: then the function runs as it is
         self.others = [v for v in given if not isinstance(v, Tensor)]  # held, since the key has the ids of some
         self.tensors = [k for k, v in enumerate(given) if isinstance(v, Tensor)]
-        found, self.build = flatten(result)
-        self.results = [self.returned(y) for y in found]
+        self.results = Results(result, capture, given, leaves)
         self.gradients = [self.gradient(leaf) for leaf, _ in capture.leaves.values()]
-        ends = [r for how, r in self.results if how == "made"] + [g for *_, g in self.gradients if g is not None]
-        self.program = capture.program(ends)
+        slopes = [g for *_, g in self.gradients if g is not None]
+        self.program = capture.program(self.results.arrays + slopes)
+        linked = [j for j in self.results.linked if not finished(self.results.found[j])]
+        self.back = Back(capture, self.results, linked, call)
+        self.lost = self.loses()
+        self.lock, self.back.settle = self.back.lock, weakly(self.prepare)
 
-    # --- what a run gave ---
+    @property
+    def hopeless(self) -> bool:
+        """Whether the function has to run as it is."""
+        return self.lost or self.back.hopeless or bool(not self.ready and self.capture.refused)
 
-    def returned(self, y: Any) -> tuple[str, Any]:
-        """How a result is given: computed, an argument, a view of what is outside, or itself."""
-        if not isinstance(y, Tensor):
-            if not isinstance(y, (int, float, complex, str, bytes, bool, type(None))):
-                self.capture.refuse(
-                    f"the function returns {type(y).__name__}; return tensors, in tuples, lists or dicts"
-                )
-            return "itself", y
-        for k in self.tensors:
-            if self.given[k] is y:
-                return "argument", k
-        if y.node is not None and not y.is_leaf and not finished(y):
-            self.differentiable = True
-        array = self.capture.array(y.value)
-        if array.block.kind == OUTER:
-            return ("view", y.value) if id(y.value) in self.capture.made_here else ("itself", y)
-        return "made", array
+    def loses(self) -> bool:
+        """Whether a replay could not leave histories as the run has left them."""
+        capture, back = self.capture, self.back
+        if self.results.unusual or any(node is not node_of(t) for t, _, node in capture.tensors.values()):
+            return True
+        if any(self.given[k].node is not node for k, node in capture.nodes.items()):
+            return True
+        if any(self.results.found[j].leaf in [leaf for leaf, *_ in self.gradients] for j in self.results.asking):
+            return True
+        owners = [a.block.owner for a in capture.inputs]
+        written = any(map(capture.input_written, owners))
+        return bool(back.linked) and (back.graph is None or bool(self.gradients) or capture.outward or written)
 
-    def other_results(self, later: Replay) -> str | None:
-        """Whether results that come from no tensor were others in a later run."""
-        plain = lambda r: [(type(v), repr(v)) for how, v in r.results if how == "itself" and not isinstance(v, Tensor)]
-        return None if plain(self) == plain(later) else "a number or text that is returned"
+    def differs(self, later: Replay) -> str | None:
+        """What a later run did otherwise."""
+        if other := difference(self.program, later.program):
+            return other
+        if self.results.plain() != later.results.plain():
+            return "a number or text that is returned"
+        how = lambda r: [(w.how, w.what if w.how in ("argument", "same") else None) for w in r.results.ways]
+        edge = lambda r: (r.back.keys, r.back.linked, r.results.asking)
+        return (
+            None if how(self) == how(later) and edge(self) == edge(later) else "which results share memory or history"
+        )
 
     def meets(self, leaves: list) -> bool:
         """Whether an argument shares memory with what the function has from elsewhere."""
-        return any(
-            id(memory(v.value if isinstance(v, Tensor) else v)) in self.owners
-            for v in map(leaves.__getitem__, self.tensors)
-        )
+        return any(id(memory(value_of(leaves[k]))) in self.owners for k in self.tensors)
 
     def gradient(self, leaf: Leaf) -> tuple:
         """Whose gradient changed, by position if it is an argument's, and where it is at the end."""
         position = next((k for k in self.tensors if self.given[k].leaf is leaf), None)
         return leaf, position, None if leaf.grad is None else self.capture.array(leaf.grad.value)
 
-    def first(self, result: Any, leaves: list, given: list) -> Any:
-        """The result of the run that was watched, in terms of the arguments that it was given."""
-        for k in self.tensors:
-            v = leaves[k]
-            value = v.value if isinstance(v, Tensor) else v
-            if value is not given[k].value and self.capture.input_written(given[k].value):
-                np.copyto(value, given[k].value)
-                mark_written(value)
-        found, build = flatten(result)
-        return build([leaves[r] if how == "argument" else y for y, (how, r) in zip(found, self.results)])
+    def adds(self, leaves: list) -> bool:
+        """Whether an argument has a gradient already that a run changes."""
+        grads = [(leaves[k].leaf, k) for _, k, _ in self.gradients if k is not None]
+        return any(leaf is not None and leaf.grad is not None for leaf, _ in grads)
+
+    def first(self, leaves: list, name: str) -> Any:
+        """The results of the run that was watched, in terms of the arguments that it was given."""
+        write_back(self.capture, self.given, leaves)
+        found, made = self.results.found, {}  # type: ignore[var-annotated]
+        if self.back.linked and not self.hopeless:
+            made = self.back.first(leaves, name)
+        return self.results.given_back(lambda j: made.get(j, found[j]), leaves)
+
+    def follows(self, last: Replay | None) -> None:
+        """Go on learning where the last run left off."""
+        if last is not None and last.back.linked:
+            lessons = last.back.lessons
+            known = Lessons(lessons.wanted, lessons.relearnt + last.back.stale) if last.ready else lessons
+            self.back.lessons = known
+
+    def agrees(self, before: Replay) -> None:
+        """Two runs did the same: prepare for the next, once it is known whether gradients flow back from them."""
+        self.agreed = self.back.agreed = True
+        lessons = self.back.lessons
+        if not self.back.linked or (before.agreed and not lessons.last and not lessons.wanted):
+            lessons.done = True
+            self.prepare()
 
     # --- doing it again ---
 
@@ -93,24 +126,35 @@ class Replay:
         self.outside = [(t, v, n, *hooks_of(t, n)) for t, v, n in self.capture.tensors.values()]
         self.owners = {id(b.owner) for b in self.capture.blocks.values() if b.kind == OUTER}
         self.known = self.capture.known
-        self.program = improved(self.program)
-        self.place()
-        self.ready, self.given = True, []
-        del self.capture
+        if self.back.linked:
+            self.back.prepare()
+        else:
+            self.program = improved(self.program)
+            self.place()
+        self.ready, self.given, self.explained = True, [], False
+        self.results.forget()
+        del self.capture, self.back.capture
 
     def place(self) -> None:
         """Find memory for everything, and write the lines that run on it."""
         program = self.program
-        self.memory, self.run, self.source = emitted(program, self.known)
+        self.memory, self.run, source = emitted(program, self.known)
+        self.part = Part(program, self.memory, source)
         places = iter([self.memory[a] for a in program.outputs])
-        self.ends = [(how, next(places) if how == "made" else r) for how, r in self.results]
+        self.ends = {j: next(places) for j in self.results.made}
         self.slopes = [(leaf, k, None if g is None else next(places)) for leaf, k, g in self.gradients]
         self.inputs = list(zip(self.tensors, [self.memory[a] for a in program.inputs]))
         self.live = [(self.memory[a], get) for a, get in program.live]
         written = {a.block for call in program.calls for a in call.changes}
         self.written = [writes_of(b.owner) for b in written if b.kind == OUTER]
         self.returned_to = [(k, self.memory[a]) for k, a in zip(self.tensors, program.inputs) if a.block in written]
+        for a, (_, place) in zip(program.inputs, self.inputs):
+            np.copyto(place, a.block.owner)  # so that it can be run before it is called
         self.users: list[int] | None = None
+
+    def parts(self) -> list:
+        """The programs: one, or one forward and one back."""
+        return self.back.halves.parts() if self.back.halves else [self.part]
 
     def valid(self) -> bool:
         """Whether all that the run took from outside is as it was."""
@@ -131,12 +175,15 @@ class Replay:
         """How many hold each gradient, or the memory it lies in."""
         return [sys.getrefcount(a) for _, _, g in self.slopes if g is not None for a in (g, g.base)]
 
-    def __call__(self, leaves: list) -> Any:
+    def __call__(self, leaves: list, name: str) -> Any:
+        if self.back.linked:
+            places, made = self.back.run(self.valid, leaves, self.tensors, name)
+            other = self.copied(places, self.back.halves.memory)  # type: ignore[union-attr]
+            return self.results.given_back(lambda j: made[j] if j in made else other(j), leaves)
         if self.users is not None and any(map(gt, self.held(), self.users)):
             self.place()  # somebody holds what this run would change
         for k, place in self.inputs:
-            v = leaves[k]
-            np.copyto(place, v.value if isinstance(v, Tensor) else v)
+            np.copyto(place, value_of(leaves[k]))
         for place, get in self.live:
             place[...] = get()
         self.run()
@@ -146,17 +193,31 @@ class Replay:
             self.users = self.held()
         mark_all(self.written)
         for k, place in self.returned_to:
-            v = leaves[k]
-            np.copyto(v.value if isinstance(v, Tensor) else v, place)
-            mark_written(v.value if isinstance(v, Tensor) else v)
-        return self.build([self.given_back(how, r, leaves) for how, r in self.ends])
+            np.copyto(value_of(leaves[k]), place)
+            mark_written(value_of(leaves[k]))
+        return self.results.given_back(self.copied(self.ends, self.memory), leaves)
 
-    @staticmethod
-    def given_back(how: str, r: Any, leaves: list) -> Any:
-        """One result."""
-        if how == "made":
-            return at(r.copy())
-        return leaves[r] if how == "argument" else at(r) if how == "view" else r
+    def copied(self, places: dict[int, np.ndarray], memory: Any) -> Callable[[int], Tensor]:
+        """What makes new tensors of the results."""
+        copies, ways, asking = Copies(self.results.shared), self.results.ways, self.results.asking
+        block: Callable[[Block], np.ndarray] = lambda b: memory[whole(b)]
+
+        def make(j: int) -> Tensor:
+            t = at(copies.of(ways[j].what, places[j], block))
+            return t.requires_grad_() if j in asking else t
+
+        return make
+
+
+def weakly(method: Callable) -> Callable[[], None]:
+    """A call of a method while its object is there."""
+    reference = weakref.WeakMethod(method)
+
+    def call() -> None:
+        if (found := reference()) is not None:
+            found()
+
+    return call
 
 
 def hooks_of(t: Tensor, node: Any) -> tuple:
@@ -167,3 +228,16 @@ def hooks_of(t: Tensor, node: Any) -> tuple:
 def finished(y: Tensor) -> bool:
     """Whether a backward has been through the graph behind a tensor, so that no other can."""
     return any(getattr(node, "env", ()) is None for node in ancestors([y.grad_fn or y.node]))
+
+
+def write_back(capture: Capture, given: list, leaves: list) -> None:
+    """What the run has changed of its arguments, for those that it had copies of."""
+    for k, node in capture.nodes.items():
+        v, t = leaves[k], given[k]
+        if not capture.input_written(t.value) or t.value is value_of(v):
+            continue
+        if isinstance(v, Tensor) and t.node is not None:
+            v.write(t)
+        else:
+            np.copyto(value_of(v), t.value)
+            mark_written(value_of(v))

@@ -1,0 +1,451 @@
+"""Compiled functions whose results gradients flow back from: as the functions themselves, whatever is asked of them."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import autograd_core as ag
+import nn
+import optim
+from nn import functional as F
+
+RUNS = 6
+
+
+def alike(make, *, replays=True, tolerance=1e-5):
+    """Programs made with and without compiling give the same, again and again; whether replays took part."""
+    plain, fast = make(lambda f: f), make(counted := Counted())
+    for k in range(RUNS):
+        ag.manual_seed(k)
+        expected = plain(np.random.default_rng(k))
+        ag.manual_seed(k)
+        actual = fast(np.random.default_rng(k))
+        assert len(expected) == len(actual)
+        for n, (a, b) in enumerate(zip(expected, actual)):
+            assert (a is None) == (b is None), (k, n)
+            if a is not None:
+                a, b = (np.asarray(v.detach().numpy() if isinstance(v, ag.Tensor) else v) for v in (a, b))
+                assert a.shape == b.shape and a.dtype == b.dtype, (k, n)
+                np.testing.assert_allclose(b, a, rtol=tolerance, atol=1e-6, err_msg=f"run {k}, value {n}")
+    done = sum(f.cache_info().replays for f in counted.made)
+    assert bool(done) == replays, [f.cache_info() for f in counted.made]
+
+
+class Counted:
+    """`compile`, and what it has made."""
+
+    def __init__(self):
+        self.made = []
+
+    def __call__(self, f):
+        self.made.append(ag.compile(f))
+        return self.made[-1]
+
+
+class Net(nn.Module):
+    def __init__(self, norm=True, p=0.4):
+        self.first, self.last, self.p = nn.Linear(5, 8), nn.Linear(8, 3), p
+        self.norm = nn.BatchNorm1d(8) if norm else nn.Identity()
+
+    def forward(self, x):
+        return self.last(F.dropout(F.relu(self.norm(self.first(x))), self.p, self.training))
+
+
+def draw(rng, *shape):
+    return ag.tensor(rng.standard_normal(shape).astype("f"))
+
+
+def net_and(compile, **options):
+    ag.manual_seed(1)
+    net = Net(**options)
+    return net, compile(net)
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_training_with_a_compiled_model(norm):
+    def make(compile):
+        net, f = net_and(compile, norm=norm)
+        descent = optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+
+        def step(rng):
+            loss = F.cross_entropy(f(draw(rng, 6, 5)), ag.tensor(rng.integers(0, 3, 6)))
+            descent.zero_grad()
+            loss.backward()
+            descent.step()
+            return [loss, *net.parameters(), *net.buffers(), *(p.grad for p in net.parameters())]
+
+        return step
+
+    alike(make)
+
+
+def test_frozen_parameters_modes_and_batches_that_change():
+    def make(compile):
+        net, f = net_and(compile)
+
+        def step(rng, count=[0]):  # noqa: B006
+            count[0] += 1
+            net.train(count[0] % 5 != 0)
+            net.first.weight.requires_grad_(count[0] % 7 < 5)
+            net.zero_grad()
+            f(draw(rng, 6 if count[0] % 4 else 4, 5)).square().sum().backward()
+            return [p.grad for p in net.parameters()]
+
+        return lambda rng: [g for _ in range(12) for g in step(rng)]
+
+    alike(make)
+
+
+scalar = lambda x: (x.tanh() * x).sum() + (x * x * x).mean()
+vector = lambda x: ag.stack([(x * x).sum(), x.sin().sum(), x.prod()])
+TRANSFORMS = {
+    "grad": lambda f, x: [ag.grad(f)(x)],
+    "value_and_grad": lambda f, x: list(ag.value_and_grad(f)(x)),
+    "grad of grad": lambda f, x: [ag.grad(lambda z: (ag.grad(f)(z) ** 2).sum())(x)],
+    "hessian": lambda f, x: [ag.hessian(f)(x)],
+    "hvp": lambda f, x: [ag.hvp(f, (x,), (x * 0.5,))[-1]],
+    "jvp": lambda f, x: list(ag.jvp(f, (x,), (x * 0.5,))),
+    "jvp of grad": lambda f, x: list(ag.jvp(ag.grad(f), (x,), (x * 0.5,))),
+    "vmap": lambda f, x: [ag.vmap(f)(ag.stack([x, x * 2]))],
+    "vmap of grad": lambda f, x: [ag.vmap(ag.grad(f))(ag.stack([x, x * 2]))],
+    "grad of vmap": lambda f, x: [ag.grad(lambda z: ag.vmap(f)(ag.stack([z, z * 2])).sum())(x)],
+    "linearize": lambda f, x: [ag.linearize(f, x)[1](x * 3)],
+    "vjp": lambda f, x: [ag.vjp(f, x)[1](ag.tensor(2.0).double())],
+    "checkpoint": lambda f, x: [ag.grad(lambda z: ag.checkpoint(f, z))(x)],
+    "twice": lambda f, x: [ag.grad(lambda z: f(z) * f(z * 2))(x)],
+    "number": lambda f, x: [f(x).detach()],
+}
+
+
+@pytest.mark.parametrize("name", list(TRANSFORMS))
+def test_transforms_of_compiled_functions_and_compiled_transforms(name):
+    transform = TRANSFORMS[name]
+    outside = lambda f: lambda rng: transform(f, draw(rng, 4).double())
+    inside = lambda f: lambda rng: f(draw(rng, 4).double())
+
+    replayed = name in ("grad", "value_and_grad", "grad of grad", "linearize", "vjp", "twice", "number")
+    alike(lambda compile: outside(compile(scalar)), replays=replayed, tolerance=1e-9)
+    alike(lambda compile: outside(compile(compile(scalar))), replays=replayed, tolerance=1e-9)
+    alike(lambda compile: inside(compile(lambda x: transform(scalar, x))), tolerance=1e-9)
+
+
+@pytest.mark.parametrize("mode", ["reverse", "forward"])
+def test_jacobians_of_compiled_functions_and_compiled_jacobians(mode):
+    outside = lambda f: lambda rng: [ag.jacobian(f, mode=mode)(draw(rng, 4).double())]
+    inside = lambda f: lambda rng: [f(draw(rng, 4).double())]
+    alike(lambda compile: outside(compile(vector)), replays=mode == "reverse")
+    alike(lambda compile: inside(compile(ag.jacobian(vector, mode=mode))))
+
+
+def test_several_calls_before_their_gradients():
+    def make(compile):
+        net, f = net_and(compile)
+
+        def step(rng):
+            net.zero_grad()
+            a, b = f(draw(rng, 6, 5)), f(draw(rng, 6, 5))
+            c = f(draw(rng, 6, 5))
+            (a * b).sum().backward(retain_graph=True)
+            first = [p.grad.clone() for p in net.parameters()]
+            (a * b).sum().backward()
+            (c * 2).sum().backward()
+            return [*first, *(p.grad for p in net.parameters()), *net.buffers()]
+
+        return step
+
+    alike(make, tolerance=2e-5)
+
+
+def test_what_is_asked_for_may_change():
+    def make(compile):
+        net, f = net_and(compile, p=0.0, norm=False)
+        g = compile(lambda x: (f(x), x.exp(), x.detach() * 2))
+
+        def step(rng):
+            x = draw(rng, 6, 5).requires_grad_()
+            y, z, fixed = g(x)
+            found = [fixed, *ag.gradient(y.sum(), [x], retain_graph=True)]
+            found += ag.gradient([y.sum(), z.sum()], [x, net.first.weight], retain_graph=True)
+            found += ag.gradient(z.sum(), [x], retain_graph=True)
+            net.zero_grad()
+            (y.sum() + z.sum()).backward()
+            return [*found, x.grad, *(p.grad for p in net.parameters())]
+
+        return step
+
+    alike(make)
+
+
+def test_a_penalty_on_gradients_with_dropout_and_running_statistics():
+    def make(compile):
+        net, f = net_and(compile)
+
+        def step(rng):
+            x = draw(rng, 6, 5).requires_grad_()
+            net.zero_grad()
+            y = f(x)
+            (g,) = ag.gradient(y.sum(), x, create_graph=True)
+            (y.mean() + (g.square().sum(1) - 1).square().mean()).backward()
+            return [x.grad, *(p.grad for p in net.parameters()), *net.buffers(), ag.rand(2)]
+
+        return step
+
+    alike(make, tolerance=2e-5)
+
+
+def test_in_the_middle_of_a_network_and_in_a_loop():
+    def make(compile):
+        ag.manual_seed(2)
+        before, after = nn.Linear(5, 4), nn.Linear(4, 2)
+        cell = nn.Linear(4, 4)
+        f = compile(lambda h: cell(h).tanh())
+
+        def step(rng):
+            x = draw(rng, 3, 5)
+            h = before(x)
+            for _ in range(5):
+                h = f(h)
+            for m in (before, after, cell):
+                m.zero_grad()
+            after(h).square().sum().backward()
+            return [p.grad for m in (before, after, cell) for p in m.parameters()]
+
+        return step
+
+    alike(make)
+
+
+def test_hooks_are_called_once_and_see_the_whole():
+    def make(compile):
+        net, f = net_and(compile, norm=False)
+        seen = []
+        net.first.weight.register_hook(lambda g: seen.append(g.sum().item()) or g * 2)
+        net.last.bias.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad.sum().item()))
+
+        def step(rng):
+            net.zero_grad()
+            seen.clear()
+            x = draw(rng, 6, 5).requires_grad_()
+            h = x * 2
+            h.retain_grad()
+            y = f(h)
+            y.register_hook(lambda g: g * 3)
+            y.retain_grad()
+            (y.square().sum() + net.first.weight.sum()).backward()
+            return [np.array(seen), x.grad, h.grad, y.grad, *(p.grad for p in net.parameters())]
+
+        return step
+
+    alike(make)
+
+
+def test_hooks_inside_and_functions_of_the_users_own():
+    class Double(ag.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return g * x * 5
+
+    def body(x):
+        h = Double.apply(x * 2)
+        h.register_hook(lambda g: g.clamp(-1, 1))
+        return h.sin()
+
+    outside = lambda f: lambda rng: [ag.grad(lambda x: f(x).sum())(draw(rng, 4))]
+    alike(lambda compile: outside(compile(body)))
+
+
+def test_views_and_results_that_share_memory():
+    def body(x, w):
+        y = x * w
+        return y, y[1:], y.reshape(-1), x[0], x.T, x, y, w, w[:1], (x + 1).T
+
+    def make(compile):
+        w = ag.tensor([1.0, 2.0, 3.0]).requires_grad_()
+        f = compile(body)
+
+        def step(rng):
+            x = draw(rng, 2, 3).requires_grad_()
+            h = x * 1
+            y, part, flat, row, turned, same, again, weight, head, other = f(h, w)
+            assert same is h and again is y and weight is w and row.value.base is not None
+            assert np.shares_memory(row.value, h.value) and np.shares_memory(part.value, y.value)
+            assert other.value.strides == (4, 12)
+            w.grad = None
+            with ag.no_grad():
+                part.zero_()
+            (y.sum() + part.sum() + flat.square().sum() + row.sum() * 2 + turned.sum() + head.sum() * 3).backward()
+            return [y, flat, x.grad, w.grad, other]
+
+        return step
+
+    alike(make)
+
+
+def test_changes_in_place_of_results_and_of_arguments():
+    def make(compile):
+        f = compile(lambda x: x.exp())
+
+        def step(rng):
+            x = draw(rng, 3).requires_grad_()
+            y = f(x)
+            y.mul_(3)
+            y.sum().backward()
+            return [y, x.grad]
+
+        return step
+
+    alike(make)
+
+    def changing(compile):
+        f = compile(lambda x: x.mul_(2) * 1)
+
+        def step(rng):
+            x = draw(rng, 3).requires_grad_()
+            h = x.exp()
+            y = f(h)
+            (y.sum() + h.sum()).backward()
+            return [x.grad, h]
+
+        return step
+
+    alike(changing, replays=False)
+
+
+def test_parameters_changed_before_their_gradients_are_an_error():
+    net = nn.Linear(3, 3)
+    f = ag.compile(lambda x: net(net(x)))
+    for _ in range(4):
+        f(ag.randn(2, 3)).sum().backward()
+    y = f(ag.randn(2, 3))
+    with ag.no_grad():
+        net.weight.mul_(2)
+    with pytest.raises(RuntimeError, match="changed in place since"):
+        y.sum().backward()
+    y = f(ag.randn(2, 3))
+    y.sum().backward()
+    with pytest.raises(RuntimeError, match="freed by an earlier backward"):
+        y.sum().backward()
+    y = f(ag.randn(2, 3))
+    net.weight.register_hook(lambda g: g)
+    (g,) = ag.gradient(y.sum(), [net.bias], retain_graph=True)
+    assert g.shape == (3,)
+
+
+def test_a_history_that_a_function_closes_over_is_kept():
+    def make(compile):
+        w = ag.tensor([1.0, 2.0]).requires_grad_()
+        h = w * 3
+        f = compile(lambda x: x * h)
+
+        def step(rng):
+            return [*ag.gradient(f(draw(rng, 2)).sum(), [w], retain_graph=True)]
+
+        return step
+
+    alike(make, replays=False)
+
+
+def test_backward_inside_that_goes_on_outside():
+    def make(compile):
+        f = compile(lambda x: (x * x).sum().backward())
+
+        def step(rng):
+            x = draw(rng, 3).requires_grad_()
+            f(x * 2)
+            return [x.grad]
+
+        return step
+
+    alike(make, replays=False)
+
+
+def test_without_gradients_asked_for_it_is_replayed_too():
+    def make(compile):
+        net, f = net_and(compile, norm=False, p=0.0)
+        return lambda rng: [f(draw(rng, 6, 5)).detach()]
+
+    alike(make)
+
+
+def test_a_compiled_module_is_a_module():
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    fast = ag.compile(model)
+    assert isinstance(fast, nn.Sequential) and repr(fast) == repr(model) and len(fast) == 3
+    assert list(fast.state_dict()) == list(model.state_dict())
+    assert all(p is q for p, q in zip(fast.parameters(), model.parameters()))
+    fast.eval()
+    assert not model.training and not model[1].training
+    model.train()
+    assert fast.training
+    fast.extra = nn.Parameter(ag.ones(1))
+    assert "extra" in dict(model.named_parameters())
+    del fast.extra
+    outer = nn.Sequential(fast, nn.Linear(2, 1))
+    assert "0.2.weight" in outer.state_dict()
+    x = ag.randn(3, 4)
+    for _ in range(4):
+        outer(x).sum().backward()
+    assert fast.cache_info().replays == 2
+    with pytest.raises(ValueError, match=r"0\.0 \(Linear"):
+        outer(ag.randn(3, 5))
+    for twin in (copy.deepcopy(fast), pickle.loads(pickle.dumps(fast)), copy.deepcopy(outer)[0]):
+        assert type(twin) is type(fast) and twin[0].weight is not fast[0].weight
+        np.testing.assert_allclose(twin(x).detach().numpy(), model(x).detach().numpy(), rtol=1e-6)
+    average = optim.swa_utils.AveragedModel(fast)
+    average.update_parameters(fast)
+    np.testing.assert_allclose(average(x).detach().numpy(), model(x).detach().numpy(), rtol=1e-6)
+
+
+def test_methods_attributes_and_functions_with_attributes():
+    class Holder:
+        def __init__(self):
+            self.w = ag.tensor([1.0, 2.0]).requires_grad_()
+
+        def method(self, x):
+            return (self.w * x).sum()
+
+        def __call__(self, x):
+            return self.method(x) * 2
+
+    holder = Holder()
+    for f in (ag.compile(holder.method), ag.compile(holder)):
+        for k in range(5):
+            x = ag.ones(2) * (k + 1.0)
+            (g,) = ag.gradient(f(x), holder.w)
+            np.testing.assert_allclose(g.numpy(), x.numpy() * (2 if f.__name__ == "Holder" else 1))
+        assert f.cache_info().replays == 3
+    assert ag.compile(holder).w is holder.w
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        ag.compile(holder).nothing_of_the_kind  # noqa: B018
+
+
+def test_the_kernels_can_be_read(capsys, monkeypatch):
+    net = Net()
+    f = ag.compile(explain=True)(net)
+    before = [b.numpy().copy() for b in net.buffers()]
+    for _ in range(3):
+        f(ag.randn(6, 5)).sum().backward()
+    printed = capsys.readouterr().out
+    assert "of peak" in printed and "linear_product" in printed and "batch_norm_pull" in printed
+    state = [b.numpy().copy() for b in net.buffers()]
+    assert not np.array_equal(before[0], state[0])
+    drawn = ag.get_rng_state()
+    assert f.explain().splitlines()[0].startswith("Net: ")
+    for b, value in zip(net.buffers(), state):
+        assert np.array_equal(b.numpy(), value)
+    assert np.array_equal(np.asarray(drawn), np.asarray(ag.get_rng_state()))
+    for level, said in ((1, "= "), (2, "arena of"), (3, "of peak"), (4, "def replay():")):
+        monkeypatch.setenv("AG_DEBUG", str(level))
+        g = ag.compile(lambda x: (x * 2).sum())
+        for _ in range(3):
+            g(ag.ones(3))
+        text = capsys.readouterr().err
+        assert said in text
