@@ -449,3 +449,44 @@ def test_the_kernels_can_be_read(capsys, monkeypatch):
             g(ag.ones(3))
         text = capsys.readouterr().err
         assert said in text
+
+
+def test_identity_and_memory_of_results_without_gradients():
+    table = ag.randn(3, 4)
+
+    def body(x, y):
+        z = x + y
+        return z, z, z[0], z.T, x, x[1:], x.T, x.detach(), table, table[0], (y * 2)[:1], [y, None, 3]
+
+    f = ag.compile(body)
+    for n in range(6):
+        x, y = ag.randn(3, 4), ag.randn(3, 4)
+        total = (x + y).numpy()
+        for got in (body(x, y), f(x, y)):
+            z, again, row, turned, same, tail, x_turned, cut, outer, outer_row, part, (given, none, three) = got
+            assert again is z and same is x and outer is table and given is y and none is None and three == 3
+            pairs = [(row, z), (turned, z), (tail, x), (x_turned, x), (cut, x), (outer_row, table)]
+            for view, base in pairs:
+                assert np.shares_memory(view.value, base.value), n
+            assert not np.shares_memory(z.value, x.value) and turned.value.strides == (4, 16)
+            np.testing.assert_array_equal(turned.numpy(), total.T)
+            np.testing.assert_array_equal(part.numpy(), 2 * y.numpy()[:1])
+            tail.zero_()
+            assert not x.numpy()[1:].any()
+    assert f.cache_info().replays == 4
+    overlapping = ag.compile(lambda x: ((x * 2)[1:], (x * 2).reshape(-1)))
+    shared = ag.compile(lambda x: (lambda h: (h[1:], h[:2]))(x * 2))
+    for _ in range(4):
+        overlapping(ag.ones(3))
+        a, b = shared(ag.ones(3))
+        a.zero_()
+        assert b.tolist() == [2, 0]
+
+
+def test_surroundings_that_change_with_every_call():
+    settings = {"scale": 0.0}
+    f = ag.compile(lambda x: x * settings["scale"])
+    for k in range(20):
+        settings["scale"] = float(k // 2)
+        assert f(ag.ones(2)).tolist() == [k // 2] * 2
+    assert f.cache_info().eager > 5

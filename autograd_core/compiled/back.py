@@ -7,7 +7,9 @@ through the graph of that run.
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,6 +27,7 @@ from .results import Results, value_of
 from .reverse import Graph, Watched, tensors_of, usual
 
 TRIES = 4  # walks that may differ from the one before
+LOCKED: weakref.WeakSet[Back] = weakref.WeakSet()
 MISSES = 2  # walks of a kind that is not known, before the function is watched again
 
 
@@ -58,6 +61,7 @@ class Back:
         self.capture, self.results, self.call, self.linked = capture, results, call, linked
         self.graph, self.keys = graph_of(capture, results, linked)
         self.lock = threading.Lock()
+        LOCKED.add(self)
         self.walked: Walked | None = None
         self.lessons, self.settle = Lessons(), lambda: None
         self.halves: Halves | None = None
@@ -230,3 +234,13 @@ def put(owners: list[np.ndarray], values: list[np.ndarray]) -> None:
     """Give arrays other values."""
     for owner, value in zip(owners, values):
         np.copyto(owner, value)
+
+
+def unlocked() -> None:
+    """In a child after a fork: the threads that held locks are not there."""
+    for back in LOCKED:
+        back.lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=unlocked)

@@ -19,9 +19,8 @@ from ..tree import flatten
 from .capture import Capture, capturing
 from .explain import debugged, table
 from .guards import Readings, reading
-from .replay import Replay, write_back
+from .replay import TRIES, Replay, write_back
 
-TRIES = 4  # runs that may differ from the one before, as the first does that sets up state
 NOTHING = "nothing has been captured twice yet"
 UNKNOWN = "an argument whose value cannot be told"
 
@@ -64,7 +63,7 @@ class Compiled:
                 entry.lock.release()
                 if not entry.explained:
                     self.tell(entry)
-        call = lambda given: self.called(build(given), bool(kwargs))
+        call = functools.partial(called, self.fn, build, bool(kwargs))
         try:
             return self.captured(key, leaves, call, None if entry is None or entry.ready else entry, entry)
         except CaptureError:
@@ -75,10 +74,6 @@ class Compiled:
         """The function itself."""
         self.counts["eager"] += 1
         return self.fn(*args, **kwargs)
-
-    def called(self, given: Any, named: bool) -> Any:
-        """The function on arguments as they were flattened."""
-        return self.fn(*given[0], **given[1]) if named else self.fn(*given)
 
     def captured(self, key: tuple, leaves: list, call: Callable, before: Replay | None, last: Any) -> Any:
         """Run the function, watched; what it does is replayed once two runs did the same."""
@@ -169,6 +164,12 @@ class Compiled:
 
     def __repr__(self) -> str:
         return f"<compiled {self.__name__}>"
+
+
+def called(fn: Callable, build: Callable, named: bool, leaves: list) -> Any:
+    """A function on arguments as they were flattened."""
+    given = build(leaves)
+    return fn(*given[0], **given[1]) if named else fn(*given)
 
 
 def again(fn: Callable, options: dict) -> Compiled:

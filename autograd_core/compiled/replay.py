@@ -25,6 +25,9 @@ from .program import OUTER, Block, Program
 from .results import Copies, Results, value_of
 
 
+TRIES = 4  # runs that may differ from the one before, as the first does that sets up state
+
+
 class Part(NamedTuple):
     """A program as it is placed and written."""
 
@@ -38,6 +41,7 @@ class Replay:
 
     def __init__(self, capture: Capture, given: list, leaves: list, call: Callable, result: Any, guards: list):
         self.ready, self.agreed, self.tries, self.guards = False, False, 1, guards
+        self.uses = self.wasted = 0  # how often it was replayed, and how often others like it were prepared in vain
         self.capture, self.given = capture, given
         self.others = [v for v in given if not isinstance(v, Tensor)]  # held, since the key has the ids of some
         self.tensors = [k for k, v in enumerate(given) if isinstance(v, Tensor)]
@@ -48,7 +52,12 @@ class Replay:
         linked = [j for j in self.results.linked if not finished(self.results.found[j])]
         self.back = Back(capture, self.results, linked, call)
         self.lost = self.loses()
-        self.lock, self.back.settle = self.back.lock, weakly(self.prepare)
+        self.back.settle = weakly(self.prepare)
+
+    @property
+    def lock(self) -> Any:
+        """What one run holds, forward or back: both are in the same memory."""
+        return self.back.lock
 
     @property
     def hopeless(self) -> bool:
@@ -103,7 +112,10 @@ class Replay:
         return self.results.given_back(lambda j: made.get(j, found[j]), leaves)
 
     def follows(self, last: Replay | None) -> None:
-        """Go on learning where the last run left off."""
+        """Go on learning where the last run left off; give up if what was learnt was never of use."""
+        if last is not None:
+            self.wasted = last.wasted + (last.ready and not last.uses) if not last.uses else 0
+            self.lost = self.lost or self.wasted >= TRIES
         if last is not None and last.back.linked:
             lessons = last.back.lessons
             known = Lessons(lessons.wanted, lessons.relearnt + last.back.stale) if last.ready else lessons
@@ -176,6 +188,7 @@ class Replay:
         return [sys.getrefcount(a) for _, _, g in self.slopes if g is not None for a in (g, g.base)]
 
     def __call__(self, leaves: list, name: str) -> Any:
+        self.uses += 1
         if self.back.linked:
             places, made = self.back.run(self.valid, leaves, self.tensors, name)
             other = self.copied(places, self.back.halves.memory)  # type: ignore[union-attr]
@@ -232,7 +245,7 @@ def finished(y: Tensor) -> bool:
 
 def write_back(capture: Capture, given: list, leaves: list) -> None:
     """What the run has changed of its arguments, for those that it had copies of."""
-    for k, node in capture.nodes.items():
+    for k in capture.nodes:
         v, t = leaves[k], given[k]
         if not capture.input_written(t.value) or t.value is value_of(v):
             continue

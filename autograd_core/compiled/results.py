@@ -31,7 +31,7 @@ class Results:
     def __init__(self, result: Any, capture: Any, given: list, leaves: list):
         self.found, self.build = flatten(result)
         self.capture, self.given = capture, given
-        self.own = [t is v or (isinstance(t, Tensor) and t.value is value_of(v)) for t, v in zip(given, leaves)]
+        self.ordered = [not isinstance(t, Tensor) or value_of(v).flags.c_contiguous for t, v in zip(given, leaves)]
         self.unusual = False  # whether some are such that only the function itself can give the like
         self.places = {id(y): j for j, y in reversed(list(enumerate(self.found))) if isinstance(y, Tensor)}
         self.arguments = {id(t): k for k, t in enumerate(given) if isinstance(t, Tensor)}
@@ -93,7 +93,7 @@ class Results:
         if array.block.kind == INPUT:
             k = next(k for k, t in enumerate(self.given) if isinstance(t, Tensor) and t.value is array.block.owner)
             self.unusual = self.unusual or node_of(y) is not None or not array.size
-            if not self.own[k]:
+            if not self.ordered[k]:
                 self.capture.refuse("a view of an argument is returned whose entries do not lie in order; clone() it")
             return Way("bytes", (k, array))
         return Way("made", array)
