@@ -490,3 +490,47 @@ def test_surroundings_that_change_with_every_call():
         settings["scale"] = float(k // 2)
         assert f(ag.ones(2)).tolist() == [k // 2] * 2
     assert f.cache_info().eager > 5
+
+
+layer = nn.Linear(3, 2)
+ARRAYS = {
+    "NumPy's functions": lambda x: np.tanh(x) * 2 + x[0],
+    "one number": lambda x: (x * x).sum(),
+    "the library's functions": lambda x: (F.relu(x), ag.softmax(x, -1), x[1:], x.T, x),
+    "a gradient": ag.grad(lambda x: (x * x).sum()),
+    "a Hessian": ag.hessian(lambda x: (x * x * x).sum()),
+    "forward mode": lambda x: ag.jvp(lambda z: z * z, (x,), (x,)),
+    "a Jacobian": ag.jacobian(lambda x: x * x),
+    "with parameters": lambda x: x * layer.bias[0],
+    "made a tensor": lambda x: (ag.tensor(x) * 2, ag.from_numpy(x), ag.as_tensor(x), layer(ag.tensor(x).float())),
+    "beside tensors": lambda x: [x + 1, ag.zeros(3) + x],
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", list(ARRAYS))
+def test_arrays_in_arrays_out(name, dtype):
+    f = ARRAYS[name]
+    g = ag.compile(f)
+    for k in range(5):
+        x = np.random.default_rng(k).standard_normal(3).astype(dtype)
+        expected, actual = (ag.tree.flatten(v)[0] for v in (f(x), g(x)))
+        for a, b in zip(expected, actual, strict=True):
+            assert (
+                type(a) is type(b)
+                and a.dtype == b.dtype
+                and np.shares_memory(value(a), x) == np.shares_memory(value(b), x)
+            )
+            np.testing.assert_allclose(value(b), value(a), rtol=1e-5)
+    assert g.cache_info().replays
+
+
+def value(v):
+    return v.value if isinstance(v, ag.Tensor) else np.asarray(v)
+
+
+def test_arrays_that_numpy_would_compute_with_in_another_type_are_refused():
+    for f in (lambda x: x * 2.5, ag.sqrt, lambda x: x / 2):
+        with pytest.raises(ag.CaptureError, match="is float64 for NumPy, but float32 for tensors"):
+            ag.compile(f)(np.arange(4))
+    assert ag.compile(lambda x: x * 2 > 3)(np.arange(4)).tolist() == [False, False, True, True]

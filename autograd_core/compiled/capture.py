@@ -18,6 +18,12 @@ UNSEEN = object()
 SHAPED_BY_DATA = {"argwhere", "mask_places", "nonzero", "masked_select", "unique"}
 
 
+class Given(Tensor):
+    """An array that was given, as a tensor: what is computed of such alone is an array outside of the run."""
+
+    __slots__ = ()
+
+
 class Capture:
     """What is seen of one run."""
 
@@ -57,6 +63,8 @@ class Capture:
             return
         if op.name in SHAPED_BY_DATA:
             self.refuse(f"the shape of what {op.name} returns depends on data; use where() or a mask")
+        if result is not None:
+            self.as_given(op, args, result)
         given = tuple(map(self.argument, args))
         if op is REGISTRY["overwrite"]:
             made, written = (), (given[0],)
@@ -70,6 +78,36 @@ class Capture:
             self.pending.pop(id(a.block.owner), None)
         self.settled()
         self.calls.append(Call(op, given, params, made, written, user_line()))
+
+    def as_given(self, op: Op, args: tuple, result: Any) -> None:
+        """Note what is computed of given arrays alone: outside of the run NumPy would do so, in its own types."""
+        tensors = [a for a in args if isinstance(a, Tensor)]
+        if not tensors or not all(a.__class__ is Given for a in tensors):
+            return
+        for y in result if isinstance(result, tuple) else (result,):
+            if op.promotes:
+                self.typed(op, args, y.dtype)
+            if y.__class__ is Tensor:
+                y.__class__ = Given
+
+    def typed(self, op: Op, args: tuple, dtype: np.dtype) -> None:
+        """Refuse to compute of arrays in another type than NumPy would."""
+        if not all(a.__class__ is Given for a in args if isinstance(a, Tensor)):
+            return
+        usual = np.result_type(*[a.dtype if isinstance(a, Tensor) else a for a in args if a is not None])
+        usual = usual if usual.kind in "fc" else np.dtype(np.float64)
+        if dtype.kind in "fc" and dtype != usual:
+            self.refuse(f"{op.name} of arrays is {usual} for NumPy, but {dtype} for tensors; give tensors")
+
+    def like(self, form: Any, t: Tensor) -> Tensor:
+        """A tensor in place of what stands for an argument: for an array if that does."""
+        if form.__class__ is Given and t.__class__ is Tensor:
+            t.__class__ = Given
+        return t
+
+    def as_tensor(self, t: Any) -> Any:
+        """What a user makes a tensor of is one from then on, if it stood for an array."""
+        return at(t.value) if t.__class__ is Given else t
 
     def refuse(self, what: str) -> None:
         """The run did what a replay cannot."""
@@ -144,6 +182,8 @@ class Capture:
         computed = node is not None and node.__class__ is not Leaf
         own = memory(value) is value and value.flags.c_contiguous and not computed
         t = at(value if own else np.array(value, order="C"), node)
+        if isinstance(v, np.ndarray):
+            t.__class__ = Given
         if computed:
             with enable_grad():
                 t.node = REGISTRY["alias"].call(t).node

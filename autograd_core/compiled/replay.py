@@ -24,7 +24,6 @@ from .passes import improved
 from .program import OUTER, Block, Program
 from .results import Copies, Results, value_of
 
-
 TRIES = 4  # runs that may differ from the one before, as the first does that sets up state
 
 

@@ -12,6 +12,7 @@ from ..tape import Leaf
 from ..tensor import Tensor, at, node_of
 from ..tree import flatten
 from ..views import follow
+from .capture import Given
 from .program import INPUT, OUTER, Array, Block
 
 PLAIN = (int, float, complex, str, bytes, bool, type(None))
@@ -37,6 +38,7 @@ class Results:
         self.arguments = {id(t): k for k, t in enumerate(given) if isinstance(t, Tensor)}
         self.ways = [self.way(j, y) for j, y in enumerate(self.found)]
         last = {"view": 1, "same": 2}
+        self.bare = {j for j, y in enumerate(self.found) if y.__class__ is Given}  # arrays outside of the run
         self.order = sorted(range(len(self.ways)), key=lambda j: last.get(self.ways[j].how, 0))
         self.made = [j for j, w in enumerate(self.ways) if w.how == "made"]
         self.asking = {j for j in self.made if self.is_leaf(j)}
@@ -116,12 +118,17 @@ class Results:
                 out[j] = inside(leaves[what[0]], what[1])
             else:
                 out[j] = {"same": out.get, "argument": leaves.__getitem__, "memory": at}.get(how, same)(what)
-        return self.build([out[j] for j in range(len(self.ways))])
+        return self.build([bare(out[j]) if j in self.bare else out[j] for j in range(len(self.ways))])
 
     def forget(self) -> None:
         """Let go of the tensors of the run."""
         self.found, self.given, self.places, self.arguments = [], [], {}, {}
         del self.capture
+
+
+def bare(y: Any) -> Any:
+    """A tensor as the array, or the single number of NumPy's, that it stands for."""
+    return y if not isinstance(y, Tensor) else y.value if y.ndim else y.value[()]
 
 
 def value_of(argument: Any) -> Any:
@@ -139,7 +146,7 @@ def inside(argument: Any, array: Array) -> Any:
     value = value_of(argument)
     first = value.reshape(-1).view(np.uint8)[array.offset : array.offset + array.dtype.itemsize].view(array.dtype)
     found = np.lib.stride_tricks.as_strided(first, array.shape, array.strides)
-    return at(found) if isinstance(argument, Tensor) else found
+    return at(found)
 
 
 class Copies:
