@@ -534,3 +534,27 @@ def test_arrays_that_numpy_would_compute_with_in_another_type_are_refused():
         with pytest.raises(ag.CaptureError, match="is float64 for NumPy, but float32 for tensors"):
             ag.compile(f)(np.arange(4))
     assert ag.compile(lambda x: x * 2 > 3)(np.arange(4)).tolist() == [False, False, True, True]
+
+
+def test_gradients_kept_while_parameters_let_go_of_them():
+    p, q = nn.Parameter(ag.ones(3)), nn.Parameter(ag.ones(2))
+
+    def step(x):
+        p.grad = q.grad = None
+        ((p * x).sum() * q.sum()).backward()
+
+    f, kept = ag.compile(step), []
+    for k in range(12):
+        f(ag.ones(3) * k)
+        g = p.grad
+        kept.append([g.numpy(), g, g.numpy()[:1]][k % 3])
+        if k % 2:
+            p.grad = None
+        del g
+    assert [value(g)[0] for g in kept] == [2 * k for k in range(12)] and f.cache_info().replays == 10
+    f, kept = ag.compile(lambda x: (x * x).sum().backward()), []
+    for k in range(6):
+        x = (ag.ones(3) * k).requires_grad_()
+        f(x)
+        kept.append(x.grad.numpy())
+    assert [g[0] for g in kept] == [2 * k for k in range(6)]

@@ -24,6 +24,7 @@ from .passes import improved
 from .program import OUTER, Block, Program
 from .results import Copies, Results, value_of
 
+ALONE = 3  # references to a gradient that only a parameter holds, while they are counted
 TRIES = 4  # runs that may differ from the one before, as the first does that sets up state
 
 
@@ -183,8 +184,13 @@ class Replay:
         return True
 
     def held(self) -> list[int]:
-        """How many hold each gradient, or the memory it lies in."""
-        return [sys.getrefcount(a) for _, _, g in self.slopes if g is not None for a in (g, g.base)]
+        """How many hold each gradient of a parameter, or the memory it lies in, apart from the parameter itself."""
+        found = []
+        for leaf, k, g in self.slopes:
+            if k is None and g is not None:
+                t, ours = leaf.grad, leaf.grad is not None and leaf.grad.value is g
+                found += [sys.getrefcount(g) - ours, sys.getrefcount(g.base), sys.getrefcount(t) * ours]
+        return found
 
     def __call__(self, leaves: list, name: str) -> Any:
         self.uses += 1
@@ -194,15 +200,18 @@ class Replay:
             return self.results.given_back(lambda j: made[j] if j in made else other(j), leaves)
         if self.users is not None and any(map(gt, self.held(), self.users)):
             self.place()  # somebody holds what this run would change
+        if self.users is None:
+            self.users = [max(n, ALONE) if k % 3 == 2 else n for k, n in enumerate(self.held())]
         for k, place in self.inputs:
             np.copyto(place, value_of(leaves[k]))
         for place, get in self.live:
             place[...] = get()
         self.run()
         for leaf, k, g in self.slopes:
-            (leaf if k is None else leaves[k].leaf).grad = None if g is None else at(g)
-        if self.users is None:
-            self.users = self.held()
+            if k is None:
+                leaf.grad = None if g is None else at(g)
+            else:
+                leaves[k].leaf.grad = None if g is None else at(g.copy())
         mark_all(self.written)
         for k, place in self.returned_to:
             np.copyto(value_of(leaves[k]), place)
