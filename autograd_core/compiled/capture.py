@@ -12,7 +12,7 @@ from ..errors import CaptureError
 from ..op import REGISTRY, Op, Traced
 from ..tape import Leaf, Node, clock, current, enable_grad, memory, user_line, using
 from ..tensor import DETACH, LEAVE, Tensor, at, node_of
-from .program import INPUT, OUTER, TEMPORARY, Array, Block, Call, Program, address
+from .program import INPUT, OUTER, TEMPORARY, Array, Block, Call, Live, Program, address
 
 UNSEEN = object()
 SHAPED_BY_DATA = {"argwhere", "mask_places", "nonzero", "masked_select", "unique"}
@@ -41,6 +41,7 @@ class Capture:
         self.refused: str | None = None
         self.pending: dict[int, Any] = {}  # arrays that were written to, until a call says that it was it
         self.places: set[tuple[int, str]] = set()  # of numbers that are asked for anew
+        self.guards: list[Any] = []  # what must hold besides what was read
         self.since = next(clock)
         self.nodes: dict[int, Any] = {}  # those of arguments, by position
         self.outward = False  # whether a walk inside the run has gone on into the history of an argument
@@ -138,6 +139,15 @@ class Capture:
         self.live.append((self.array(array), lambda: place[name]))
         self.places.add((id(place), name))
         return at(array)
+
+    def setting(self, place: dict, name: str) -> Any:
+        """A static parameter as it is at the time of each run; whether it is zero may decide what is done."""
+        value = Live.of(place, name)
+        self.places.add((id(place), name))
+        zero = lambda v: [not x for x in v] if isinstance(v, (tuple, list)) else not v
+        first = zero(value)
+        self.guards.append(lambda: zero(place[name]) == first)
+        return value
 
     # --- arrays and where they lie ---
 

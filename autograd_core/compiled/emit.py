@@ -11,7 +11,7 @@ import numpy as np
 from .. import dtypes
 from ..op import REGISTRY
 from .memory import Memory
-from .program import Array, Call, Program
+from .program import Array, Call, Live, Program
 
 EMITTERS: dict[str, Callable] = {}  # by the name of an op: what writes a line that needs no new memory, or None
 
@@ -53,6 +53,8 @@ class Source:
         """An array or a number as it is written."""
         if isinstance(a, Array):
             return self.array(a)
+        if isinstance(a, Live):
+            return f"{self.name(a, 'live')}.now()"
         return (
             repr(a)
             if a is None or type(a) in (int, float, bool) and a == a and abs(a) != float("inf")

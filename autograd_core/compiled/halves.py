@@ -13,7 +13,7 @@ import numpy as np
 from ..kernels._memory import empty
 from ..kernels.pointing import point, pointer
 from .emit import Source, written
-from .memory import LINE, Memory
+from .memory import LINE, Memory, sole
 from .passes import improved
 from .passes.copies import with_names
 from .passes.dead import without_dead
@@ -30,7 +30,7 @@ class Lent(Memory):
     def taker(self, a: Array) -> Callable:
         if a.block in self.lent:
             home = self[a]
-            return lambda made: np.copyto(home, made)
+            return lambda made: np.copyto(home, sole(made))
         return super().taker(a)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class Memory:
         """What takes a result for an array: a function of the result."""
         if a.block not in self.pointed or not a.whole_block:
             home = self[a]
-            return lambda made: np.copyto(home, made)
+            return lambda made: np.copyto(home, sole(made))
         return self.takers.setdefault(a.block, Taker(self[a]))
 
     def settle(self, outputs: list[Array]) -> None:
@@ -95,7 +96,7 @@ class Taker:
 
     def __call__(self, made: np.ndarray) -> None:
         if made.__class__ is not np.ndarray:
-            made = np.asarray(made)  # NumPy returns bare entries where a result has no axes
+            made = np.asarray(sole(made))  # NumPy returns bare entries where a result has no axes
         if made.strides != self.strides or made.dtype != self.dtype or made.shape != self.shape:
             made = self.laid_out(made)
         self.made = made
@@ -112,6 +113,11 @@ class Taker:
         home = np.empty([made.shape[d] for d in order], self.dtype).transpose(np.argsort(order))
         np.copyto(home, made)
         return home
+
+
+def sole(made: Any) -> Any:
+    """What an op has made, which may be a tuple of one."""
+    return made[0] if made.__class__ is tuple else made
 
 
 def fresh(size: int) -> np.ndarray:

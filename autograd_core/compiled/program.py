@@ -88,6 +88,44 @@ class Array(NamedTuple):
         return a < d and c < b
 
 
+class Live:
+    """A static parameter that is asked for anew at each run: `place[name]`."""
+
+    place: dict
+    name: str
+
+    @classmethod
+    def of(cls, place: dict, name: str) -> Any:
+        """The value as it is now, with where it is from."""
+        value = place[name]
+        made = (LiveNumbers if isinstance(value, (tuple, list)) else LiveNumber)(value)
+        made.place, made.name = place, name
+        return made
+
+    @property
+    def source(self) -> tuple[int, str]:
+        """Where it is from."""
+        return id(self.place), self.name
+
+    def now(self) -> Any:
+        """Its value."""
+        value = self.place[self.name]
+        return tuple(map(float, value)) if isinstance(self, tuple) else value
+
+
+class LiveNumber(Live, float):
+    """One number."""
+
+
+class LiveNumbers(Live, tuple):
+    """Several."""
+
+
+def at_present(params: dict[str, Any]) -> dict[str, Any]:
+    """Static parameters as they are now."""
+    return {n: v.now() if isinstance(v, Live) else v for n, v in params.items()}
+
+
 @dataclass(eq=False)
 class Call:
     """One op: what it is given (arrays, or Python's numbers), static parameters, what it makes, what it changes."""

@@ -40,7 +40,7 @@ class Replay:
     """What a run did, and how to do it again: `prepare` makes it ready."""
 
     def __init__(self, capture: Capture, given: list, leaves: list, call: Callable, result: Any, guards: list):
-        self.ready, self.agreed, self.tries, self.guards = False, False, 1, guards
+        self.ready, self.agreed, self.tries, self.guards = False, False, 1, [*capture.guards, *guards]
         self.uses = self.wasted = 0  # how often it was replayed, and how often others like it were prepared in vain
         self.capture, self.given = capture, given
         self.others = [v for v in given if not isinstance(v, Tensor)]  # held, since the key has the ids of some

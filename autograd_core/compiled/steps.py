@@ -6,7 +6,7 @@ import numpy as np
 
 from ..kernels import together
 from .emit import Source, emitter
-from .program import Array, Call
+from .program import Array, Call, at_present
 
 
 @emitter("steps")
@@ -33,13 +33,13 @@ class Steps:
     def __call__(self) -> None:
         before = [[c.item() for c in counters] for counters in self.counters]
         if all(v.count(v[0]) == len(v) for v in before):
-            answers = [self.rule(*self.given[0], **self.params)]
+            answers = [self.rule(*self.given[0], **at_present(self.params))]
             for counters in self.counters:
                 now = counters[0]
                 for c in counters[1:]:
                     c[...] = now
         else:
-            answers = [self.rule(*values, **self.params) for values in self.given]
+            answers = [self.rule(*values, **at_present(self.params)) for values in self.given]
         step, arrays, _ = answers[0]
         records = self.records(arrays)
         which = self.one if len(answers) == 1 else self.each
