@@ -18,7 +18,12 @@ from nn import functional as F
 
 RUNS = 4
 BY_DATA = {"CTCLoss", "AdaptiveLogSoftmaxWithLoss", "LBFGS"}  # what they compute depends on values: refused
-OTHERWISE = {"RNNBase", "RNNCellBase", "FractionalMaxPool2d", "FractionalMaxPool3d"}  # whose line does not call the layer
+OTHERWISE = {
+    "RNNBase",
+    "RNNCellBase",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
+}  # whose line does not call the layer
 CASES = {c.name: c for c in reversed(layers.cases()) if c.name not in OTHERWISE}
 
 
@@ -82,7 +87,7 @@ def layer_and(case):
 
 
 def loss_of(outputs):
-    size = lambda y: (y * y).sum() if y.dtype.kind != "c" else (y.abs() ** 2).sum()
+    size = lambda y: (y * y * (y + 1)).mean() if y.dtype.kind != "c" else (y.abs() ** 2).sum()
     terms = [size(y) for y in outputs if y.requires_grad]
     return sum(terms[1:], terms[0]) if terms else None
 
@@ -208,40 +213,78 @@ def test_averages_of_parameters(average):
     compare(make, average)
 
 
-def test_what_modules_keep_between_calls():
-    class Keeping(nn.Module):
-        def __init__(self, how):
-            self.cell, self.how, self.calls = nn.RNNCell(4, 5), how, nn.Buffer(ag.zeros(()))
-            self.hidden = ag.zeros(6, 5)
-            self.register_buffer("kept", ag.zeros(6, 5))
+class Keeping(nn.Module):
+    """A recurrent cell that keeps its state, in one of several ways."""
 
-        def forward(self, x):
-            hidden = self.cell(x, self.kept if self.how == "a buffer" else self.hidden)
-            self.calls += 1
-            if self.how == "in place":
-                self.hidden.copy_(hidden.detach())
-            elif self.how == "anew":
-                self.hidden = hidden.detach()
-            else:
-                self.kept = hidden.detach()
-            return hidden.sum()
+    def __init__(self, how):
+        self.cell, self.how = nn.LSTMCell(4, 5), how
+        self.register_buffer("hidden", ag.zeros(6, 5))
+        self.memory, self.state, self.calls = ag.zeros(6, 5), (ag.zeros(6, 5), ag.zeros(6, 5)), nn.Buffer(ag.zeros(()))
 
-    for how in ("in place", "anew", "a buffer"):
-
-        def make(compile, how=how):
-            ag.manual_seed(0)
-            net = Keeping(how)
-            f = compile(lambda x: net(x).backward())
-
-            def run(k):
-                net.zero_grad()
-                f(data(k)[0])
-                return values(net.hidden, net.kept, net.calls, *(p.grad for p in net.parameters()))
-
-            return run
-
-        if how == "in place":
-            compare(make, how)
+    def forward(self, x):
+        self.calls += 1
+        before = self.state if "nest" in self.how else (self.hidden.clone(), self.memory.clone())
+        h, c = self.cell(x, before)
+        if self.how == "in place":
+            self.hidden.copy_(h.detach())
+            self.memory.copy_(c.detach())
+        elif "nest" in self.how:
+            self.state = (h.detach(), c.detach())
+        elif self.how == "one and the same":
+            self.hidden = self.memory = c.detach()
         else:
-            with pytest.raises(ag.CaptureError, match="changes (hidden|kept)"):
-                compare(make, how)
+            self.hidden, self.memory = h.detach(), c.detach()
+        return h.sum() + c.square().mean()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("how", ["in place", "anew", "a nest"])
+def test_what_modules_keep_between_calls(how, whole):
+    def make(compile):
+        ag.manual_seed(0)
+        net = Keeping(how)
+        f = compile(lambda x: net(x).backward()) if whole else compile(net)
+
+        def run(k):
+            net.zero_grad()
+            y = f(data(k)[0])
+            if y is not None:
+                y.backward()
+            if k == 3:
+                net.hidden = ag.ones(6, 5) * 3
+            grads = [p.grad for p in net.parameters()]
+            return values(net.hidden, net.memory, net.calls, *net.state, *grads, *net.buffers())
+
+        return lambda k: [*run(2 * k), *run(2 * k + 1)]
+
+    compare(make, how)
+
+
+def test_what_is_kept_under_two_names_or_with_a_history():
+    def make(compile):
+        ag.manual_seed(0)
+        net = Keeping("one and the same")
+        f = compile(lambda x: net(x).detach())
+
+        def run(k):
+            y = f(data(k)[0])
+            assert net.hidden is net.memory
+            return values(y, net.hidden, net.memory)
+
+        return run
+
+    with pytest.raises(ag.CaptureError, match="changes (hidden|memory)"):
+        compare(make, "one and the same")
+    hidden = {"h": ag.zeros(3)}
+    w = nn.Parameter(ag.ones(3))
+
+    def growing(x):
+        hidden["h"] = hidden["h"] * w + x
+        return hidden["h"].sum()
+
+    f = ag.compile(growing)
+    for k in range(6):
+        y = f(ag.ones(3))
+        assert y.item() == 3 * (k + 1)
+    (g,) = ag.gradient(y, w)
+    assert g.tolist() == [15, 15, 15] and f.cache_info().replays == 0

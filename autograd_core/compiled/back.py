@@ -56,7 +56,8 @@ class Lessons:
 class Back:
     """The way back through one kind of run."""
 
-    def __init__(self, capture: Capture, results: Results, linked: list[int], call: Callable):
+    def __init__(self, capture: Capture, results: Results, linked: list[int], call: Callable, kept: list):
+        self.kept = kept
         self.capture, self.results, self.call, self.linked = capture, results, call, linked
         self.graph, self.keys = graph_of(capture, results, linked)
         self.lock = threading.Lock()
@@ -190,9 +191,16 @@ class Back:
 
     def graph_again(self, leaves: list) -> Graph:
         """The graph that the function leaves on arguments, its edge in the order of the node's parents."""
-        stands = Capture(True)
+        stands, rest = Capture(True), iter(leaves[len(leaves) - sum(len(k.forms) for k in self.kept) :])
         given = [stands.standing_for(v, k) for k, v in enumerate(leaves)]
-        results = Results(self.call(given), stands, given, leaves)
+        present = [k.place.get(k.name) for k in self.kept]
+        try:
+            for k in self.kept:
+                k.put([next(rest) for _ in k.forms])
+            results = Results((self.call(given), [k.tensors() for k in self.kept]), stands, given, leaves)
+        finally:
+            for k, value in zip(self.kept, present):
+                k.place[k.name] = value
         stands.leaves_outside = {k for k in self.keys if not isinstance(k, int)}
         graph, keys = graph_of(stands, results, self.linked)
         if graph is None or not set(keys) <= set(self.keys):

@@ -204,6 +204,20 @@ class Capture:
         self.made_here.add(id(t.value))
         return t
 
+    def adopted(self, tensors: list, since: int) -> bool:
+        """Take tensors from outside, in whose place later runs have others, as further arguments, if they can be that."""
+        arrays = [self.array(t.value) for t in tensors]
+        overlapping = any(a.overlaps(b) for k, a in enumerate(arrays) for b in arrays[:k])
+        if overlapping or any(t.node is not None or a.block.kind != OUTER for t, a in zip(tensors, arrays)):
+            return False
+        for k, (t, a) in enumerate(zip(tensors, arrays), since):
+            a.block.kind = INPUT
+            self.tensors.pop(id(t), None)
+            self.inputs.append(a)
+            self.made_here.add(id(t.value))
+            self.nodes[k] = None
+        return True
+
     def input_written(self, value: np.ndarray) -> bool:
         """Whether a call has changed an argument."""
         return any(a.block.owner is value for call in self.calls for a in call.writes)

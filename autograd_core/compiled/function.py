@@ -53,12 +53,18 @@ class Compiled:
         entry = self.entries.get(key)
         if UNKNOWN in key[0] or (entry is not None and entry.hopeless):
             return self.as_it_is(args, kwargs)
-        if entry is not None and entry.ready and not entry.back.stale and entry.valid():
-            if entry.meets(leaves) or entry.adds(leaves) or not entry.lock.acquire(blocking=False):
+        every = leaves if entry is None or not entry.ready else entry.with_kept(leaves)
+        if entry is not None and entry.ready and every is not None and not entry.back.stale and entry.valid():
+            if (
+                (entry.kept and sharing(every))
+                or entry.meets(every)
+                or entry.adds(leaves)
+                or not entry.lock.acquire(blocking=False)
+            ):
                 return self.as_it_is(args, kwargs)  # or another thread is in it
             try:
                 self.counts["replays"] += 1
-                return entry(leaves, self.__name__)
+                return entry(every, self.__name__)
             finally:
                 entry.lock.release()
                 if not entry.explained:
@@ -88,7 +94,9 @@ class Compiled:
             write_back(capture, given, leaves)
             raise
         capture.settled()
-        entry = Replay(capture, given, leaves, call, result, readings.guards(capture.places))
+        places, before_, after = adopted(capture, readings, len(given))
+        given, leaves, result = given + before_, leaves + before_, (result, after)
+        entry = Replay(capture, given, leaves, call, result, readings.guards(capture.places), places)
         answer = entry.first(leaves, self.__name__)
         if any(k in had for _, k, _ in entry.gradients):
             return answer  # it was added to, which is another thing to do
@@ -170,6 +178,20 @@ def called(fn: Callable, build: Callable, named: bool, leaves: list) -> Any:
     """A function on arguments as they were flattened."""
     given = build(leaves)
     return fn(*given[0], **given[1]) if named else fn(*given)
+
+
+def adopted(capture: Capture, readings: Readings, since: int) -> tuple[list, list, list]:
+    """Places where a run found tensors and left others: these, what was there before, and after."""
+    places: list = []
+    found: list = []
+    left: list = []
+    for kept, before, after in readings.kept():
+        if capture.adopted(before, since + len(found)):
+            places.append(kept)
+            found += before
+            left.append(after)
+            capture.places.add((id(kept.place), kept.name))
+    return places, found, left
 
 
 def again(fn: Callable, options: dict) -> Compiled:

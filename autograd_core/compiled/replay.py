@@ -39,7 +39,10 @@ class Part(NamedTuple):
 class Replay:
     """What a run did, and how to do it again: `prepare` makes it ready."""
 
-    def __init__(self, capture: Capture, given: list, leaves: list, call: Callable, result: Any, guards: list):
+    def __init__(
+        self, capture: Capture, given: list, leaves: list, call: Callable, result: Any, guards: list, kept: list
+    ):
+        self.kept = kept  # places where a run leaves tensors for the next
         self.ready, self.agreed, self.tries, self.guards = False, False, 1, [*capture.guards, *guards]
         self.uses = self.wasted = 0  # how often it was replayed, and how often others like it were prepared in vain
         self.capture, self.given = capture, given
@@ -50,7 +53,7 @@ class Replay:
         slopes = [g for *_, g in self.gradients if g is not None]
         self.program = capture.program(self.results.arrays + slopes)
         linked = [j for j in self.results.linked if not finished(self.results.found[j])]
-        self.back = Back(capture, self.results, linked, call)
+        self.back = Back(capture, self.results, linked, call, kept)
         self.lost = self.loses()
         self.back.settle = weakly(self.prepare)
 
@@ -84,7 +87,7 @@ class Replay:
         if self.results.plain() != later.results.plain():
             return "a number or text that is returned"
         how = lambda r: [(w.how, w.what if w.how in ("argument", "same") else None) for w in r.results.ways]
-        edge = lambda r: (r.back.keys, r.back.linked, r.results.asking)
+        edge = lambda r: (r.back.keys, r.back.linked, r.results.asking, [(id(k.place), *k[1::2]) for k in r.kept])
         return (
             None if how(self) == how(later) and edge(self) == edge(later) else "which results share memory or history"
         )
@@ -109,7 +112,23 @@ class Replay:
         found, made = self.results.found, {}  # type: ignore[var-annotated]
         if self.back.linked and not self.hopeless:
             made = self.back.first(leaves, name)
-        return self.results.given_back(lambda j: made.get(j, found[j]), leaves)
+        return self.results.given_back(lambda j: made.get(j, found[j]), leaves)[0]
+
+    def with_kept(self, leaves: list) -> list | None:
+        """The arguments, and what else a run is given; None if that is of another form now."""
+        for kept in self.kept:
+            found = kept.tensors()
+            if found is None:
+                return None
+            leaves = leaves + found
+        return leaves
+
+    def finish(self, returned: tuple) -> Any:
+        """Leave for the next run what is for it; the result."""
+        result, left = returned
+        for kept, tensors in zip(self.kept, left):
+            kept.put(tensors)
+        return result
 
     def follows(self, last: Replay | None) -> None:
         """Go on learning where the last run left off; give up if what was learnt was never of use."""
@@ -197,7 +216,7 @@ class Replay:
         if self.back.linked:
             places, made = self.back.run(self.valid, leaves, self.tensors, name)
             other = self.copied(places, self.back.halves.memory)  # type: ignore[union-attr]
-            return self.results.given_back(lambda j: made[j] if j in made else other(j), leaves)
+            return self.finish(self.results.given_back(lambda j: made[j] if j in made else other(j), leaves))
         if self.users is not None and any(map(gt, self.held(), self.users)):
             self.place()  # somebody holds what this run would change
         if self.users is None:
@@ -216,7 +235,7 @@ class Replay:
         for k, place in self.returned_to:
             np.copyto(value_of(leaves[k]), place)
             mark_written(value_of(leaves[k]))
-        return self.results.given_back(self.copied(self.ends, self.memory), leaves)
+        return self.finish(self.results.given_back(self.copied(self.ends, self.memory), leaves))
 
     def copied(self, places: dict[int, np.ndarray], memory: Any) -> Callable[[int], Tensor]:
         """What makes new tensors of the results."""

@@ -33,7 +33,12 @@ def alike(a: Call, b: Call) -> bool:
     live = lambda c: {n: v.source for n, v in c.params.items() if isinstance(v, Live)}
     types = lambda c: [(x.dtype, bool(x.shape)) if isinstance(x, Array) else None for x in c.args]
     return (
-        a.op is b.op and a.params == b.params and live(a) == live(b) and fixed(a) == fixed(b) and rates(a) == rates(b) and types(a) == types(b)
+        a.op is b.op
+        and a.params == b.params
+        and live(a) == live(b)
+        and fixed(a) == fixed(b)
+        and rates(a) == rates(b)
+        and types(a) == types(b)
     )
 
 
