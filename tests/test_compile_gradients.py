@@ -1,7 +1,9 @@
 """Compiled functions whose results gradients flow back from: as the functions themselves, whatever is asked of them."""
 
 import copy
+import os
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -558,3 +560,125 @@ def test_gradients_kept_while_parameters_let_go_of_them():
         f(x)
         kept.append(x.grad.numpy())
     assert [g[0] for g in kept] == [2 * k for k in range(6)]
+
+
+class Scaled:
+    def __init__(self):
+        self.scale_1, self.scale_2, self.which = 2.0, 3.0, 1
+
+    def __call__(self, x):
+        return x * getattr(self, f"scale_{self.which}")
+
+
+def test_settings_read_by_computed_names():
+    scaled = Scaled()
+    f = ag.compile(scaled)
+    for k in range(12):
+        if k == 4:
+            scaled.scale_1 = 5.0
+        if k == 8:
+            scaled.which = 2
+        assert f(ag.ones(2)).tolist() == [[2, 2], [5, 5], [3, 3]][k // 4]
+    assert f.cache_info().replays == 6
+
+
+def test_errors_and_interrupts_in_the_middle_leave_it_usable(monkeypatch):
+    net = nn.Linear(3, 3)
+    stop = {"now": None}
+
+    def body(x):
+        y = net(x)
+        if stop["now"]:
+            raise stop["now"]
+        return y.tanh()
+
+    f = ag.compile(body)
+    x = ag.randn(2, 3)
+    expected = body(x).detach().numpy()
+
+    def agrees():
+        net.zero_grad()
+        y = f(x)
+        y.sum().backward()
+        np.testing.assert_allclose(y.detach().numpy(), expected, rtol=1e-6)
+        np.testing.assert_allclose(net.bias.grad.numpy(), (1 - expected**2).sum(0), rtol=1e-5)
+
+    agrees()
+    stop["now"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        f(x)
+    stop["now"] = None
+    for _ in range(4):
+        agrees()
+    before = f.cache_info().replays
+    assert before
+    stop["now"] = ValueError("in the middle")
+    with pytest.raises(ValueError, match="in the middle"):
+        f(x)
+    stop["now"] = None
+    for _ in range(4):
+        agrees()
+    entry = f.replays()[0]
+    run = entry.back.halves.backward.placed.run
+
+    def interrupted():
+        run()
+        raise KeyboardInterrupt
+
+    y = f(x)
+    monkeypatch.setattr(entry.back.halves.backward.placed, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        y.sum().backward()
+    monkeypatch.undo()
+    agrees()
+    monkeypatch.setattr(entry.back.halves.forward.placed, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        f(x)
+    monkeypatch.undo()
+    agrees()
+
+
+def test_threads_and_forks_with_gradients():
+    net = Net(norm=False, p=0.0)
+    f = ag.compile(net)
+    inputs = [ag.randn(6, 5) for _ in range(24)]
+    for x in inputs[:4]:
+        f(x).square().sum().backward()
+    grad = lambda g, x: ag.gradient(g(x).square().sum(), [net.first.weight])[0].numpy()
+    expected = [grad(net, x) for x in inputs]
+    found = [[] for _ in range(3)]
+
+    def work(out):
+        results = [f(x) for x in inputs]
+        out.extend(ag.gradient(y.square().sum(), [net.first.weight])[0].numpy() for y in results)
+
+    threads = [threading.Thread(target=work, args=(out,)) for out in found]
+    [t.start() for t in threads], [t.join() for t in threads]
+    for out in found:
+        np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-5)
+    y, before = f(inputs[0]), f.compiled.replays()[0].lock
+    before.acquire()  # as if another thread were in it
+    child = os.fork()
+    if not child:
+        good = np.allclose(ag.gradient(y.square().sum(), [net.first.weight])[0].numpy(), expected[0], atol=1e-4)
+        good = good and np.allclose(grad(f, inputs[1]), expected[1], atol=1e-4)
+        os._exit(0 if good else 1)
+    before.release()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_views_kept_across_calls_are_not_changed_by_later_ones():
+    net = Net(norm=False, p=0.0)
+    f = ag.compile(lambda x: (lambda h: (h, h[0], h.T.detach()))(net(x)))
+    kept = []
+    for _ in range(8):
+        x = ag.randn(6, 5)
+        results = f(x)
+        results[0].sum().backward()
+        gradient = net.first.weight.grad
+        kept.append([(t, t.detach().numpy().copy()) for t in (*results, gradient, gradient[:1])])
+        net.zero_grad()
+    for tensors in kept:
+        for t, value_then in tensors:
+            assert np.array_equal(t.detach().numpy(), value_then)
+    assert f.cache_info().replays

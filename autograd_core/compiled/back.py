@@ -75,7 +75,9 @@ class Back:
 
     def first(self, leaves: list, name: str) -> dict[int, Tensor]:
         """The results of a run that was watched."""
-        values = [self.results.found[j].value.copy(order="K") for j in self.linked]
+        ways, shared = self.results.ways, self.results.shared
+        copied = lambda v, a: v if a.block in shared else v.copy(order="K")  # changes in place must not reach the graph
+        values = [copied(self.results.found[j].value, ways[j].what) for j in self.linked]
         return dict(zip(self.linked, tensors_of(Watched(self.graph, self.watch), name, self.parents(leaves), values)))
 
     # --- learning ---
@@ -137,18 +139,19 @@ class Back:
 
     # --- doing it again ---
 
-    def run(self, valid: Callable, leaves: list, inputs: list[int], name: str) -> tuple[dict, dict]:
-        """The places of the results of a replay, and those with a history as the results of one node."""
+    def run(self, valid: Callable, leaves: list, inputs: list[int]) -> tuple[Run, dict]:
+        """One replay, and the places of its results."""
         forward, before = self.halves.forward, [owner.copy() for owner in self.changed]  # type: ignore[union-attr]
         frame = forward.begin()
         for k, place in zip(inputs, forward.inputs):
             np.copyto(place, value_of(leaves[k]))
         forward.run(frame)
         mark_all(self.written)
-        places = dict(zip(self.results.made, forward.ends))
-        values = [places[j].copy(order="K") for j in self.linked]
-        run = Run(self, valid, frame, leaves, before)
-        return places, dict(zip(self.linked, tensors_of(run, name, self.parents(leaves), values)))
+        return Run(self, valid, frame, leaves, before), dict(zip(self.results.made, forward.ends))
+
+    def tensors(self, run: Run, name: str, copied: Callable) -> dict[int, Tensor]:
+        """The results of a replay that have a history, as those of one node."""
+        return dict(zip(self.linked, tensors_of(run, name, self.parents(run.leaves), list(map(copied, self.linked)))))
 
     def pull(self, run: Run, cotangents: Sequence, keep: Sequence[bool]) -> list:
         """The cotangents of what a call depended on."""

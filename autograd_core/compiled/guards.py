@@ -203,7 +203,15 @@ def named_in(code: Any) -> tuple[str, ...]:
     """The names that a piece of code may read as globals or attributes: those it names, and texts that could be names."""
     texts = [c for c in code.co_consts if isinstance(c, str) and c.isidentifier() and len(c) < 60]
     inner = [n for c in code.co_consts if isinstance(c, types.CodeType) for n in named_in(c)]
-    return tuple(dict.fromkeys([*code.co_names, *texts, *inner]))
+    computed = ["vars"] if "getattr" in code.co_names and not ours(code.co_filename) else []  # by names of any kind
+    return tuple(dict.fromkeys([*code.co_names, *texts, *inner, *computed]))
+
+
+@functools.cache
+def ours(file: str) -> bool:
+    """Whether a file is of one of our packages."""
+    root = os.path.dirname(HERE.rstrip(os.sep))
+    return file.startswith(tuple(os.path.join(root, name) + os.sep for name in (*OURS, "autograd_core")))
 
 
 @functools.cache

@@ -21,7 +21,7 @@ from .emit import Source, emitted
 from .halves import whole
 from .memory import Memory
 from .passes import improved
-from .program import OUTER, Block, Program
+from .program import OUTER, Program
 from .results import Copies, Results, value_of
 
 ALONE = 3  # references to a gradient that only a parameter holds, while they are counted
@@ -214,9 +214,12 @@ class Replay:
     def __call__(self, leaves: list, name: str) -> Any:
         self.uses += 1
         if self.back.linked:
-            places, made = self.back.run(self.valid, leaves, self.tensors, name)
-            other = self.copied(places, self.back.halves.memory)  # type: ignore[union-attr]
-            return self.finish(self.results.given_back(lambda j: made[j] if j in made else other(j), leaves))
+            run, places = self.back.run(self.valid, leaves, self.tensors)
+            copied = self.copied(places, self.back.halves.memory)  # type: ignore[union-attr]
+            made = self.back.tensors(run, name, copied)
+            return self.finish(
+                self.results.given_back(lambda j: made[j] if j in made else self.made(copied, j), leaves)
+            )
         if self.users is not None and any(map(gt, self.held(), self.users)):
             self.place()  # somebody holds what this run would change
         if self.users is None:
@@ -235,18 +238,18 @@ class Replay:
         for k, place in self.returned_to:
             np.copyto(value_of(leaves[k]), place)
             mark_written(value_of(leaves[k]))
-        return self.finish(self.results.given_back(self.copied(self.ends, self.memory), leaves))
+        copied = self.copied(self.ends, self.memory)
+        return self.finish(self.results.given_back(lambda j: self.made(copied, j), leaves))
 
-    def copied(self, places: dict[int, np.ndarray], memory: Any) -> Callable[[int], Tensor]:
-        """What makes new tensors of the results."""
-        copies, ways, asking = Copies(self.results.shared), self.results.ways, self.results.asking
-        block: Callable[[Block], np.ndarray] = lambda b: memory[whole(b)]
+    def copied(self, places: dict[int, np.ndarray], memory: Any) -> Callable[[int], np.ndarray]:
+        """What copies results from where they were made, those that share memory together."""
+        copies, ways = Copies(self.results.shared), self.results.ways
+        return lambda j: copies.of(ways[j].what, places[j], lambda b: memory[whole(b)])
 
-        def make(j: int) -> Tensor:
-            t = at(copies.of(ways[j].what, places[j], block))
-            return t.requires_grad_() if j in asking else t
-
-        return make
+    def made(self, copied: Callable[[int], np.ndarray], j: int) -> Tensor:
+        """A result without a history."""
+        t = at(copied(j))
+        return t.requires_grad_() if j in self.results.asking else t
 
 
 def weakly(method: Callable) -> Callable[[], None]:

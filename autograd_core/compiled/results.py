@@ -45,7 +45,8 @@ class Results:
         self.linked = [j for j in self.made if j not in self.asking and node_of(self.found[j]) is not None]
         blocks = Counter(self.ways[j].what.block for j in self.made)
         self.shared = {b for b, n in blocks.items() if n > 1}
-        self.unusual = self.unusual or any(self.ways[j].what.block in self.shared for j in self.linked)
+        histories = Counter(self.ways[j].what.block for j in self.linked)
+        self.unusual = self.unusual or any(n > 1 for n in histories.values())
 
     @property
     def arrays(self) -> list[Array]:
