@@ -7,10 +7,14 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import autograd_core as ag
 import nn
 import optim
+from autograd_core.compiled import passes
+from autograd_core.op import REGISTRY
 from nn import functional as F
 
 RUNS = 6
@@ -682,3 +686,78 @@ def test_views_kept_across_calls_are_not_changed_by_later_ones():
         for t, value_then in tensors:
             assert np.array_equal(t.detach().numpy(), value_then)
     assert f.cache_info().replays
+
+
+def test_an_op_that_has_nothing_to_do_keeps_the_history():
+    fit = REGISTRY["fit_shape"].call
+
+    def make(compile):
+        f = compile(lambda x: fit(x, shape=(1, 4)))
+        return lambda rng: [f(x := draw(rng, 1, 4).requires_grad_()), *ag.gradient((f(x) ** 2).sum(), [x])]
+
+    alike(make, replays=False)
+
+
+WEIGHT = ag.tensor([[0.5, -1.0, 2.0], [1.5, 0.3, -0.7], [0.1, 0.9, -0.2]]).requires_grad_()
+STEPS = [
+    lambda a, b: a * b,
+    lambda a, b: a + b.T,
+    lambda a, b: a.tanh(),
+    lambda a, b: a @ b,
+    lambda a, b: a * WEIGHT,
+    lambda a, b: a.T,
+    lambda a, b: a[:, :1] * b,
+    lambda a, b: a[1:2] + b,
+    lambda a, b: a.clone().add_(b),
+    lambda a, b: (a * 1).mul_(b),
+    lambda a, b: put(a, b),
+    lambda a, b: ag.where(a > 0, a, b),
+    lambda a, b: a.detach() * b,
+    lambda a, b: a.reshape(9)[ag.tensor([8, 1, 1, 0, 4, 5, 6, 2, 3])].reshape(3, 3),
+    lambda a, b: a.sum(0) * b,
+    lambda a, b: ag.softmax(a, 1) + b.mean(),
+]
+
+
+def put(a, b):
+    c = a * 2
+    c[1:] = b[:2]
+    c.T[0].mul_(3)
+    return c
+
+
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_programs_of_any_kind(data):
+    place = st.integers(0, 20)
+    program = data.draw(st.lists(st.tuples(st.integers(0, len(STEPS) - 1), place, place), min_size=1, max_size=8))
+    returned = data.draw(st.lists(place, min_size=1, max_size=3))
+    whole = data.draw(st.booleans())
+
+    def body(x, y):
+        values = [x, y]
+        for step, i, j in program:
+            values.append(STEPS[step](values[i % len(values)], values[j % len(values)]))
+        return [values[-1 - k % len(values)] for k in returned]
+
+    def run(f, k):
+        x, y = (draw(np.random.default_rng([k, n]), 3, 3).requires_grad_(n == 0) for n in range(2))
+        given = x * 1 if k % 2 and whole else x
+        results = f(given, y)
+        roots = [t for t in results if t.requires_grad]
+        loss = sum([(t * (n + 1)).sum() for n, t in enumerate(roots)])
+        found = list(ag.gradient(loss, [x, WEIGHT], allow_unused=True)) if roots else []
+        same = [[a is b, np.shares_memory(a.value, b.value)] for a in [*results, given, y] for b in results]
+        return [None if t is None else t.detach().numpy() for t in [*results, *found]], same
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passes, "PASSES", [p for p in passes.PASSES if p is not passes.fused])
+        f = ag.compile(body)
+        for k in range(8):
+            (expected, same), (actual, other) = run(body, k), run(f, k)
+            assert same == other, k
+            for a, b in zip(expected, actual, strict=True):
+                assert (a is None) == (b is None)
+                if a is not None:
+                    np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-4)
+    assert f.cache_info().replays or f.cache_info().eager

@@ -88,18 +88,20 @@ class Results:
     def by_memory(self, y: Tensor) -> Way:
         """A tensor of which only the memory says whose it is."""
         array = self.capture.array(y.value)
-        if array.block.kind == OUTER:
-            if id(y.value) not in self.capture.made_here:
-                return Way("outer", y)
-            self.unusual = self.unusual or node_of(y) is not None
+        owner, kind = array.block.owner, array.block.kind
+        if kind == OUTER and id(y.value) not in self.capture.made_here:
+            return Way("outer", y)
+        if kind not in (OUTER, INPUT):
+            return Way("made", array)
+        k = next((k for k, t in enumerate(self.given) if isinstance(t, Tensor) and t.value is owner), None)
+        if node_of(y) is not None or not array.size or (kind == INPUT and k is None):
+            self.unusual = True  # a history that no path tells of
+            return Way("made", array)
+        if kind == OUTER:
             return Way("memory", y.value)
-        if array.block.kind == INPUT:
-            k = next(k for k, t in enumerate(self.given) if isinstance(t, Tensor) and t.value is array.block.owner)
-            self.unusual = self.unusual or node_of(y) is not None or not array.size
-            if not self.ordered[k]:
-                self.capture.refuse("a view of an argument is returned whose entries do not lie in order; clone() it")
-            return Way("bytes", (k, array))
-        return Way("made", array)
+        if not self.ordered[k]:
+            self.capture.refuse("a view of an argument is returned whose entries do not lie in order; clone() it")
+        return Way("bytes", (k, array))
 
     def plain(self) -> list:
         """Results that come from no tensor."""
