@@ -127,15 +127,16 @@ class Back:
         a, b = self.forward, self.walked.program  # type: ignore[union-attr]
         return Program(a.calls + b.calls, a.inputs + b.inputs, a.outputs + b.outputs, a.live + b.live)
 
-    def prepare(self) -> None:
+    def prepare(self, known: dict) -> None:
         """Place both programs in memory."""
-        known = self.capture.known
         written = {a.block for c in self.forward.calls for a in c.changes if a.block.kind == OUTER}
         read = {a.block for c in self.forward.calls for a in c.reads if a.block.kind == OUTER} - written
         self.changed, self.read = [b.owner for b in written], [writes_of(b.owner) for b in read]
         self.written = [writes_of(owner) for owner in self.changed]
         self.halves = Halves(self.forward, self.walked and self.walked.program, known)
-        self.graph = None
+        self.graph = self.forward = None  # type: ignore[assignment]
+        if self.walked:
+            self.walked.program = None  # type: ignore[assignment]
 
     # --- doing it again ---
 

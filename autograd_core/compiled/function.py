@@ -13,13 +13,14 @@ import numpy as np
 from .. import dtypes
 from ..errors import CaptureError
 from ..op import Traced
-from ..tape import Leaf, memory, state
+from ..tape import Leaf, state
 from ..tensor import Tensor, node_of
 from ..tree import flatten
 from .capture import Capture, capturing
 from .explain import debugged, table
 from .guards import Readings, reading
 from .replay import TRIES, Replay, write_back
+from .results import sharing
 
 NOTHING = "nothing has been captured twice yet"
 UNKNOWN = "an argument whose value cannot be told"
@@ -33,6 +34,15 @@ class CacheInfo(NamedTuple):
     eager: int
     size: int
     maximum: int
+
+
+class Eager:
+    """Stands for a replay where there can be none."""
+
+    ready, hopeless = False, True
+
+
+EAGER = Eager()
 
 
 class Compiled:
@@ -52,29 +62,30 @@ class Compiled:
         key = (tuple(map(kind_of, leaves)), structure(args), structure(kwargs), state.mode, dtypes.get_default_dtype())
         entry = self.entries.get(key)
         if UNKNOWN in key[0] or (entry is not None and entry.hopeless):
+            self.entries.pop(key, None)
+            self.entries[key] = EAGER
             return self.as_it_is(args, kwargs)
-        every = leaves if entry is None or not entry.ready else entry.with_kept(leaves)
-        if entry is not None and entry.ready and every is not None and not entry.back.stale and entry.valid():
-            if (
-                (entry.kept and sharing(every))
-                or entry.meets(every)
-                or entry.adds(leaves)
-                or not entry.lock.acquire(blocking=False)
-            ):
-                return self.as_it_is(args, kwargs)  # or another thread is in it
-            try:
-                self.counts["replays"] += 1
-                return entry(every, self.__name__)
-            finally:
-                entry.lock.release()
-                if not entry.explained:
-                    self.tell(entry)
+        if entry is not None and entry.ready and not entry.back.stale:
+            every = entry.with_kept(leaves)
+            if every is not None and entry.valid():
+                return self.replayed(entry, every) if entry.takes(every) else self.as_it_is(args, kwargs)
         call = functools.partial(called, self.fn, build, bool(kwargs))
         try:
             return self.captured(key, leaves, call, None if entry is None or entry.ready else entry, entry)
         except CaptureError:
             self.entries.pop(key, None)
             raise
+
+    def replayed(self, entry: Replay, leaves: list) -> Any:
+        """A replay, whose lock this thread has."""
+        try:
+            self.counts["replays"] += 1
+            result = entry(leaves, self.__name__)
+        finally:
+            entry.lock.release()
+        if not entry.explained:
+            self.tell(entry)
+        return result
 
     def as_it_is(self, args: tuple, kwargs: dict) -> Any:
         """The function itself."""
@@ -94,15 +105,15 @@ class Compiled:
             write_back(capture, given, leaves)
             raise
         capture.settled()
-        places, before_, after = adopted(capture, readings, len(given))
-        given, leaves, result = given + before_, leaves + before_, (result, after)
+        places, found, left = adopted(capture, readings, len(given))
+        given, leaves, result = given + found, leaves + found, (result, left)
         entry = Replay(capture, given, leaves, call, result, readings.guards(capture.places), places)
         answer = entry.first(leaves, self.__name__)
         if any(k in had for _, k, _ in entry.gradients):
             return answer  # it was added to, which is another thing to do
         entry.follows(last)
         self.compare(entry, before, readings)
-        self.keep(key, entry)
+        self.keep(key, EAGER if entry.hopeless else entry)
         return answer
 
     def compare(self, entry: Replay, before: Replay | None, readings: Readings) -> None:
@@ -220,16 +231,6 @@ def kind_of(v: Any) -> Any:
     if callable(v) or hasattr(v, "__dict__"):
         return type(v), id(v)
     return UNKNOWN
-
-
-def sharing(leaves: list) -> bool:
-    """Whether arguments share memory with each other."""
-    if len(leaves) < 2:
-        return False
-    owners = [
-        id(memory(v.value if isinstance(v, Tensor) else v)) for v in leaves if isinstance(v, (Tensor, np.ndarray))
-    ]
-    return len(set(owners)) < len(owners)
 
 
 def structure(tree: Any) -> Any:

@@ -28,6 +28,12 @@ class Block:
     address: int  # where it was
     size: int
 
+    def forget(self) -> None:
+        """Let go of the memory of the run, where only its form matters."""
+        if self.kind == TEMPORARY and self.owner.size:
+            like, one = self.owner, np.empty(1, self.owner.dtype)
+            self.owner = np.lib.stride_tricks.as_strided(one, like.shape, like.strides)
+
 
 def address(a: np.ndarray) -> int:
     """Where the first entry of an array lies."""

@@ -22,7 +22,7 @@ from .halves import whole
 from .memory import Memory
 from .passes import improved
 from .program import OUTER, Program
-from .results import Copies, Results, value_of
+from .results import Copies, Results, sharing, value_of
 
 ALONE = 3  # references to a gradient that only a parameter holds, while they are counted
 TRIES = 4  # runs that may differ from the one before, as the first does that sets up state
@@ -101,6 +101,12 @@ class Replay:
         position = next((k for k in self.tensors if self.given[k].leaf is leaf), None)
         return leaf, position, None if leaf.grad is None else self.capture.array(leaf.grad.value)
 
+    def takes(self, leaves: list) -> bool:
+        """Whether it can be replayed on these now; if so, its lock is taken: one thread at a time is in it."""
+        if (self.kept and sharing(leaves)) or self.meets(leaves) or self.adds(leaves):
+            return False
+        return self.lock.acquire(blocking=False)
+
     def adds(self, leaves: list) -> bool:
         """Whether an argument has a gradient already that a run changes."""
         grads = [(leaves[k].leaf, k) for _, k, _ in self.gradients if k is not None]
@@ -153,17 +159,23 @@ class Replay:
     def prepare(self) -> None:
         """Improve the program, place it in memory, and write it."""
         own = {id(self.given[k].leaf) for k in self.tensors}
-        self.before = [(f, b) for f, b in self.capture.leaves.values() if b is not UNSEEN and id(f) not in own]
+        seen = [(f, b) for f, b in self.capture.leaves.values() if b is not UNSEEN and id(f) not in own]
+        used = {id(a.block.owner) for c in self.program.calls for a in (*c.reads, *c.changes)}
+        held = lambda b: b is None or id(memory(b.value)) in used
+        self.before = [(f, b) for f, b in seen if held(b)]
+        self.there = [f for f, b in seen if not held(b)]  # gradients of which the run only saw that they are there
         self.outside = [(t, v, n, *hooks_of(t, n)) for t, v, n in self.capture.tensors.values()]
         self.owners = {id(b.owner) for b in self.capture.blocks.values() if b.kind == OUTER}
-        self.known = self.capture.known
+        self.known = {a: v for a, v in self.capture.known.items() if a.block.kind == OUTER}
         if self.back.linked:
-            self.back.prepare()
+            self.back.prepare(self.known)
         else:
             self.program = improved(self.program)
             self.place()
         self.ready, self.given, self.explained = True, [], False
         self.results.forget()
+        for block in self.capture.blocks.values():
+            block.forget()
         del self.capture, self.back.capture
 
     def place(self) -> None:
@@ -196,6 +208,9 @@ class Replay:
                 return False
         for leaf, before in self.before:
             if leaf.grad is not before:
+                return False
+        for leaf in self.there:
+            if leaf.grad is None:
                 return False
         for guard in self.guards:
             if not guard():

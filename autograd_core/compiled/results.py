@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..tape import Leaf
+from ..tape import Leaf, memory
 from ..tensor import Tensor, at, node_of
 from ..tree import flatten
 from ..views import follow
@@ -165,3 +165,11 @@ class Copies:
         if array.block not in self.whole:
             self.whole[array.block] = block(array.block).copy()
         return np.ndarray(array.shape, array.dtype, self.whole[array.block], array.offset, array.strides)
+
+
+def sharing(leaves: list) -> bool:
+    """Whether arguments share memory with each other."""
+    if len(leaves) < 2:
+        return False
+    owners = [id(memory(value_of(v))) for v in leaves if isinstance(v, (Tensor, np.ndarray))]
+    return len(set(owners)) < len(owners)
