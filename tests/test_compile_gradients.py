@@ -309,6 +309,8 @@ def test_changes_in_place_of_results_and_of_arguments():
         return step
 
     alike(make)
+    square = lambda x: (x * 1).mul_(x).mul_(3)
+    alike(lambda compile: lambda rng, f=compile(square): [ag.grad(lambda x: f(x).sum())(draw(rng, 3))])  # noqa: B008
 
     def changing(compile):
         f = compile(lambda x: x.mul_(2) * 1)
