@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..kernels._jit import plain
 from ..op import REGISTRY
+from .launches import bound, entry, launches_of
 from .memory import Memory
 from .program import Array, Call, Program
 
@@ -40,6 +42,11 @@ class Source:
             self.scope[self.names[key]] = value
         return self.names[key]
 
+    def kept(self, value: Any) -> Any:
+        """A value that stays as long as the lines do."""
+        self.name(value)
+        return value
+
     def array(self, a: Array) -> str:
         """How lines name an array."""
         return self.name(self.memory[a], "a")
@@ -61,8 +68,13 @@ class Source:
 
     def write(self, call: Call) -> None:
         """The line of a call."""
-        line = EMITTERS.get(call.op.name, general)(self, call) or general(self, call)
+        line = self.special(call) or (launched(self, call) if call.launches else general(self, call))
         self.lines.append(f"{line}  # {call.line}" if call.line else line)
+
+    def special(self, call: Call) -> str | None:
+        """The line of a call for which there is an emitter that can write it."""
+        write = EMITTERS.get(call.op.name)
+        return write(self, call) if write else None
 
     def function(self, name: str = "replay") -> Callable:
         """All lines as a function of no arguments."""
@@ -90,6 +102,29 @@ def general(source: Source, call: Call) -> str:
     return f"{source.name(handed_out, 'hand_out')}(({', '.join(takers)}), {run})"
 
 
+def launched(source: Source, call: Call) -> str:
+    """The calls of kernels that an op makes, on its place in the plan."""
+    lines = []
+    for kernel, args in call.launches or ():
+        given = map(repr, kernel.args)
+        letters = kernel.numbers or " " * len(args)
+        given = [*given, *(passed(source, a, letter) for a, letter in zip(args, letters))]
+        lines.append(f"{source.name(entry(kernel), call.op.name)}({', '.join(given)})")
+    return "; ".join(lines)
+
+
+def passed(source: Source, a: Any, letter: str) -> str:
+    """What a kernel is passed, as it is written."""
+    if letter == "a":
+        return "0" if a is None else source.address(a) if isinstance(a, Array) else str(id(source.kept(a)))
+    return source.argument(bound(a, lambda v: writable(source.memory[v])))
+
+
+def writable(a: np.ndarray) -> np.ndarray:
+    """An array as kernels are compiled for, of one that may not be written."""
+    return a if a.flags.writeable else plain(a)
+
+
 def handed_out(takers: tuple, results: tuple) -> None:
     """Give several results to who takes them."""
     for take, result in zip(takers, results):
@@ -114,13 +149,20 @@ class Trial:
 
 def written(call: Call) -> bool:
     """Whether a call will be written as a kernel's, not as its forward function."""
-    write = EMITTERS.get(call.op.name)
-    return write is not None and write(Source(Trial()), call) is not None  # type: ignore[arg-type]
+    return call.launches is not None or Source(Trial()).special(call) is not None  # type: ignore[arg-type]
+
+
+def resolve(call: Call, known: dict) -> None:
+    """Find out by which kernels a call can be replayed, if nothing else says so."""
+    if not written(call) and (found := launches_of(call, on_arrays(call), known)):
+        call.launches, call.scratch = found
 
 
 def emitted(program: Program, known: dict) -> tuple[Memory, Callable, Source]:
     """Memory for a program, and what replays it there."""
     kept = {a.block for a in program.outputs}  # who holds these must keep their memory
+    for call in program.calls:
+        resolve(call, known)
     pointed = {a.block for c in program.calls if not written(c) for a in c.results if a.whole_block} - kept
     memory = Memory(program, known, pointed)
     source = Source(memory)

@@ -125,7 +125,7 @@ def lifetimes(program: Program, kept: Iterable[Block]) -> dict[Block, tuple[int,
     """For each temporary block that need not outlive the run, the first and the last call that touches it."""
     found: dict[Block, tuple[int, int]] = {}
     for k, call in enumerate(program.calls):
-        for a in (*call.reads, *call.changes):
+        for a in (*call.reads, *call.changes, *call.scratch):
             if a.block.kind == TEMPORARY and a.block not in kept:
                 found[a.block] = (found.get(a.block, (k, k))[0], k)
     return found

@@ -99,6 +99,8 @@ class Call:
     writes: tuple[Array, ...] = ()  # arguments that it changes in place
     line: str = ""
     settings: dict = field(default_factory=dict)
+    scratch: tuple[Array, ...] = ()  # memory that it needs while it runs
+    launches: list | None = None  # the calls of kernels that it makes, if that is all that it does
 
     @property
     def reads(self) -> list[Array]:

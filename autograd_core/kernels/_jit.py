@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _threads
+from . import _steps, _threads
 from ._sizes import LEAST
 
 COMPILED = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
@@ -81,6 +81,8 @@ class Kernel(functools.partial):
 
     def build(self) -> Kernel:
         """Make what Python calls; `self`, which calls that from now on."""
+        if self.func is not self.first:
+            return self
         return undisturbed(self._build) if COMPILED else self._build()
 
     def _build(self) -> Kernel:
@@ -145,7 +147,7 @@ def _entry(dispatcher: Any, numbers: str) -> Callable:
     """What a dispatcher would call after it has looked at the types of all arguments."""
     from numba import types
 
-    signature = tuple({"i": types.intp, "d": types.float64}[letter] for letter in numbers)
+    signature = tuple(types.float64 if letter == "d" else types.intp for letter in numbers)
     dispatcher.compile(signature)
     return getattr(dispatcher.overloads[signature], "entry_point", dispatcher)
 
@@ -165,8 +167,9 @@ def _in_python(fn, count, grain, *args):
 def kernel(fn: Callable | None = None, *, chunks=False, fastmath=SUMS, name=None, numbers="", **options) -> Any:
     """Declare a kernel; with chunks=True its first two parameters are the bounds of a chunk.
 
-    One of `numbers`, a letter for each parameter (i: whole, d: any), is compiled for these alone, and called at half the
-    cost.  It is given arrays as the addresses of NumPy's records, by `id`, and makes arrays of them with `entries`.
+    One of `numbers`, a letter for each parameter (i: whole, d: any, a: an array), is compiled for these alone, and called
+    at half the cost.  It is given arrays as the addresses of NumPy's records, by `id`, and makes arrays of them with
+    `entries`.
     """
     if fn is None:
         return lambda fn: kernel(fn, chunks=chunks, fastmath=fastmath, name=name, numbers=numbers, **options)
@@ -264,7 +267,9 @@ def plain(x: np.ndarray) -> np.ndarray:
         return x
     if flags.c_contiguous and flags.aligned and x.dtype.isnative:
         return np.asarray(_Writeable(x))
-    return np.require(x, x.dtype.newbyteorder("="), "CAW")
+    y = np.empty(x.shape, x.dtype.newbyteorder("="))
+    _steps.copy(x, y)
+    return y
 
 
 class _Writeable:

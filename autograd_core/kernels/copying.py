@@ -35,7 +35,7 @@ def whole(dtype: np.dtype) -> Kernel:
     """The same for all entries, arrays being given as records."""
     zero = dtype.type(0)
 
-    @kernel(numbers="iiiiiii", name=f"write_{dtype.char}")
+    @kernel(numbers="iaaiiii", name=f"write_{dtype.char}")
     def write_all(pool, x, out, count, n, down, right):
         last = (count - 1) // n * down + (n - 1) * right
         given = entries(zero, x, last + 1), entries(zero, out, count), n, down, right

@@ -1,0 +1,77 @@
+"""What kernels do, told to whoever watches a function call them; and steps in NumPy that can be told of as kernels can.
+
+A captured program keeps of an op the calls of kernels that it makes, and makes these again on arrays of its own.  That
+is right if all that happens to entries between the arguments and the results happens in kernels and in steps: both are
+given all arrays that they read and fill, and return nothing, or True if they could be done.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+watched = threading.local()  # .tell(what, arguments): called before, in a thread that is watched
+_lock, _watchers = threading.Lock(), [0]
+
+
+class Step:
+    """A function in NumPy that fills arrays."""
+
+    def __init__(self, fn: Callable):
+        self.func, self.args, self.numbers, self.__doc__ = fn, (), "", fn.__doc__
+
+    def __call__(self, *args: Any) -> None:
+        tell = getattr(watched, "tell", None)
+        if tell:
+            tell(self, args)
+        self.func(*args)
+
+
+@Step
+def copy(x, out):
+    """out = x."""
+    np.copyto(out, x)
+
+
+@Step
+def fill(out, value):
+    """All of out is a number."""
+    out.fill(value)
+
+
+@Step
+def add_first(x, out):
+    """out = the sum along the first axis of x."""
+    np.add.reduce(x, 0, out=out)
+
+
+@contextmanager
+def watching(kind: type, tell: Callable) -> Iterator[None]:
+    """Tell of every call that this thread makes of steps, and of kernels, which are of this kind.
+
+    Kernels are called without any Python of ours: only while somebody watches they have a `__call__`.
+    """
+
+    def call(kernel, *args):
+        tell = getattr(watched, "tell", None)
+        if tell:
+            tell(kernel, args)
+        return partial.__call__(kernel.build(), *args)
+
+    with _lock:
+        _watchers[0] += 1
+        kind.__call__ = call  # type: ignore[method-assign]
+    watched.tell = tell
+    try:
+        yield
+    finally:
+        watched.tell = None
+        with _lock:
+            _watchers[0] -= 1
+            if not _watchers[0]:
+                del kind.__call__
