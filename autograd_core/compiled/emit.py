@@ -69,12 +69,13 @@ class Source:
     def write(self, call: Call) -> None:
         """The line of a call."""
         line = self.special(call) or (launched(self, call) if call.launches else general(self, call))
-        self.lines.append(f"{line}  # {call.line}" if call.line else line)
+        first, *rest = line.split("\n")
+        self.lines += [f"{first}  # {call.line}" if call.line else first, *rest]
 
     def special(self, call: Call) -> str | None:
         """The line of a call for which there is an emitter that can write it."""
         write = EMITTERS.get(call.op.name)
-        return write(self, call) if write else None
+        return (write(self, call) if write else None) or ufunc(self, call)
 
     def function(self, name: str = "replay") -> Callable:
         """All lines as a function of no arguments."""
@@ -102,15 +103,33 @@ def general(source: Source, call: Call) -> str:
     return f"{source.name(handed_out, 'hand_out')}(({', '.join(takers)}), {run})"
 
 
+def ufunc(source: Source, call: Call) -> str | None:
+    """A function of NumPy's that acts entry by entry, on arrays of one type."""
+    op, function = call.op, getattr(call.op.forward, "small", call.op.forward)
+    types = {a.dtype for a in call.reads}
+    if not isinstance(function, np.ufunc) or len(types) != 1 or len(call.results) != 1 or call.params:
+        return None
+    empty = [np.empty(0, a.dtype) if isinstance(a, Array) else a for a in call.args]
+    if op.promotes == "inexact" and types.pop().kind not in "fc" or function(*empty).dtype != call.results[0].dtype:
+        return None
+    given = ", ".join(map(source.argument, call.args))
+    return f"{source.name(function, op.name)}({given}, out={source.array(call.results[0])})"
+
+
 def launched(source: Source, call: Call) -> str:
     """The calls of kernels that an op makes, on its place in the plan."""
-    lines = []
-    for kernel, args in call.launches or ():
-        given = map(repr, kernel.args)
+    lines, indent = [], ""
+    for kernel, args, returned in call.launches or ():
         letters = kernel.numbers or " " * len(args)
-        given = [*given, *(passed(source, a, letter) for a, letter in zip(args, letters))]
-        lines.append(f"{source.name(entry(kernel), call.op.name)}({', '.join(given)})")
-    return "; ".join(lines)
+        run = source.name(entry(kernel), call.op.name)
+        given = [*map(repr, kernel.args), *(passed(source, a, letter) for a, letter in zip(args, letters))]
+        line = f"{run}({', '.join(given)})"
+        if returned is None or returned is True:  # the latter says that it could be done
+            lines.append(indent + line)
+        else:
+            lines += [f"{indent}if {line} != {returned}: {general(source, call)}", f"{indent}else:"]
+            indent += "    "
+    return "\n".join([*lines, f"{indent}pass"] if indent else lines)
 
 
 def passed(source: Source, a: Any, letter: str) -> str:

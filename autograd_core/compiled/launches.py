@@ -25,7 +25,8 @@ from .program import TEMPORARY, Array, Block, Call, address
 
 NATIVE = {
     "attend", "attend_pull", "averaged", "batch_norm_pull", "batch_normalized", "channels_normalized", "convolve",
-    "convolve_input", "convolve_weight", "cumsum_along", "dropped", "fit_shape", "linear", "linear_product",
+    "add_rows", "convolve_input", "convolve_weight", "cross_entropy_of", "cross_entropy_pull", "dropped",
+    "embed", "embedding", "fit_shape", "linear", "linear_product",
     "log_softmax", "log_softmax_pull", "matmul", "largest_of", "mean", "normalized", "normalized_pull", "put_at", "run_sequence",
     "sequence_pull", "shared_out", "softmax", "softmax_pull", "sum", "taken_at", "update_running",
 }  # fmt: skip
@@ -38,6 +39,7 @@ class Launch(NamedTuple):
 
     kernel: Any
     args: tuple
+    returned: Any = None  # what it returned when it was captured; if it returns something else, the op is run as it is
 
 
 class Given:
@@ -73,7 +75,7 @@ class Watched:
     """A run of an op, and the calls of kernels in it."""
 
     def __init__(self, call: Call, forward: Callable, given: Given):
-        self.calls: list[tuple[Any, tuple]] = []
+        self.calls: list[list] = []  # what was called, arguments, result
         self.first: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # small arrays as they were first seen, by owner
         self.given, self.call = given, call
         with watching(Kernel, self.tell):
@@ -82,14 +84,15 @@ class Watched:
         self.results = tuple(np.asarray(r) for r in self.results)
         self.owners = {id(memory(r)): k for k, r in enumerate(self.results)}
 
-    def tell(self, kernel: Any, args: tuple) -> None:
-        """A call, before it is made."""
+    def tell(self, kernel: Any, args: tuple) -> Callable:
+        """A call, before it is made; what notes the result."""
         letters = getattr(kernel, "numbers", "") or " " * len(args)
         args = tuple(array_at(a) if letter == "a" else a for a, letter in zip(args, letters))
         for a in leaves(args):
             if isinstance(a, np.ndarray) and (owner := memory(a)).nbytes <= SMALL:
                 self.first.setdefault(id(owner), (owner, owner.copy()))
-        self.calls.append((kernel, args))
+        self.calls.append([kernel, args])
+        return self.calls[-1].append
 
     def place(self, a: np.ndarray) -> tuple[Any, int]:
         """The block of an argument or a result in which an array lies, or else its owner; and where in it."""
@@ -154,11 +157,14 @@ class Translation:
         arrays = tuple(Array(b, 0, (b.size,), (1,), np.dtype(np.uint8)) for b in scratch)
         return (calls, arrays) if self.right(calls) else None
 
-    def call(self, p: tuple, q: tuple) -> Launch:
+    def call(self, p: list, q: list) -> Launch:
         """One call."""
-        if p[0] is not q[0] or len(p[1]) != len(q[1]):
+        (kernel, args, result), (other, others, other_result) = p, q
+        if kernel is not other or len(args) != len(others) or not isinstance(result, (int, type(None))):
             raise Unlike
-        return Launch(p[0], tuple(map(self.value, p[1], q[1])))
+        if result != other_result:
+            raise Unlike
+        return Launch(kernel, tuple(map(self.value, args, others)), result)
 
     def value(self, x: Any, y: Any) -> Any:
         """An argument of a kernel."""
@@ -206,7 +212,7 @@ class Translation:
                 room[a.block] = fresh(a.block.size)
                 room[a.block].fill(255)
         view = lambda a: np.ndarray(a.shape, a.dtype, room[a.block], a.offset, a.strides)
-        for kernel, args in calls:
+        for kernel, args, _ in calls:
             made = [bound(a, view) for a in args]
             entry(kernel)(*kernel.args, *as_given(kernel, made))
         same = all(view(a).tobytes() == r.tobytes() for a, r in zip(call.results, two.results))

@@ -109,16 +109,6 @@ def total(source: Source, call: Call) -> str | None:
     return reduced(source, reduce.SUMS, x, y, seen[:3], seen[1] if call.op.name == "mean" else 1.0)
 
 
-@emitter("fit_shape")
-def fit_shape(source: Source, call: Call) -> str | None:
-    """Sums along leading axes."""
-    x, y = call.args[0], call.results[0]
-    lead = len(x.shape) - len(y.shape)
-    if x.dtype not in FLOATS or lead < 1 or x.shape[lead:] != y.shape or not (x.contiguous and y.contiguous and x.size):
-        return None
-    return reduced(source, reduce.SUMS, x, y, (1, x.size // y.size, y.size), 1.0)
-
-
 def reduced(source: Source, way: reduce.Way, x: Array, y: Array, dims: tuple, divisor: float) -> str:
     """The call of a reduction's kernel."""
     kernel = source.name(way.of(x.dtype).build().func, "reduce")

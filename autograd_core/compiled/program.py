@@ -8,6 +8,8 @@ rules of their own.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import accumulate
+from operator import mul
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +34,11 @@ class Block:
 def address(a: np.ndarray) -> int:
     """Where the first entry of an array lies."""
     return a.__array_interface__["data"][0]
+
+
+def in_order(a: Array) -> tuple[int, ...]:
+    """The strides of an array of this shape and type whose entries lie in order."""
+    return tuple(accumulate((a.dtype.itemsize, *a.shape[:0:-1]), mul))[::-1] if a.shape else ()
 
 
 class Array(NamedTuple):
@@ -64,9 +71,24 @@ class Array(NamedTuple):
         return True
 
     @property
+    def itemsize(self) -> int:
+        """Bytes of an entry."""
+        return self.dtype.itemsize
+
+    @property
+    def aligned(self) -> bool:
+        """Whether entries are whole entries apart, from where memory begins."""
+        return not any(n % self.itemsize for n in (self.offset, *self.strides))
+
+    @property
     def size(self) -> int:
         """How many entries."""
         return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def bytes(self) -> int:
+        """What its entries take."""
+        return self.size * self.itemsize
 
     @property
     def whole(self) -> bool:

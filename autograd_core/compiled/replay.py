@@ -14,7 +14,7 @@ from ..backward import ancestors
 from ..tape import Leaf, mark_all, mark_written, memory, writes_of
 from ..tensor import Tensor, at
 from ..tree import flatten
-from . import lines, steps  # noqa: F401 - declare how calls are written
+from . import lines, moves, steps  # noqa: F401 - declare how calls are written
 from .capture import UNSEEN, Capture
 from .emit import emitted
 from .passes import improved

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
-from ..kernels import together
+from ..kernels import dropout, together
 from .emit import Source, emitter
 from .program import Array, Call
 
@@ -13,6 +15,19 @@ from .program import Array, Call
 def steps(source: Source, call: Call) -> str:
     """One call for all parameters."""
     return f"{source.name(Steps(source, call.settings['members']), 'step')}()"
+
+
+@emitter("draw_mask")
+def draw_mask(source: Source, call: Call) -> str | None:
+    """Which entries dropout keeps, drawn where the mask lies; there is room for all of the last block of words."""
+    state, out, shape = call.args[0], call.results[0], call.params["shape"]
+    blocks = -(-prod(shape) // dropout.PER_BLOCK)
+    if not isinstance(state, Array) or out.offset or out.block.size != blocks * dropout.PER_BLOCK or not blocks:
+        return None
+    room = out._replace(shape=(blocks, dropout.PER_BLOCK), strides=(dropout.PER_BLOCK, 1))
+    return (
+        f"{source.name(dropout.keep_into, 'draw')}({source.array(state)}, {call.params['p']!r}, {source.array(room)})"
+    )
 
 
 class Steps:

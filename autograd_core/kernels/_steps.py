@@ -1,8 +1,8 @@
 """What kernels do, told to whoever watches a function call them; and steps in NumPy that can be told of as kernels can.
 
 A captured program keeps of an op the calls of kernels that it makes, and makes these again on arrays of its own.  That
-is right if all that happens to entries between the arguments and the results happens in kernels and in steps: both are
-given all arrays that they read and fill, and return nothing, or True if they could be done.
+is right if all that happens to entries between the arguments and the results happens in kernels and in steps, which are
+given all arrays that they read and fill; and if what is decided between them is decided by what they return.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Step:
     def __call__(self, *args: Any) -> None:
         tell = getattr(watched, "tell", None)
         if tell:
-            tell(self, args)
+            tell(self, args)(None)
         self.func(*args)
 
 
@@ -50,18 +50,41 @@ def add_first(x, out):
     np.add.reduce(x, 0, out=out)
 
 
+@Step
+def add(x, y, out):
+    """out = x + y."""
+    np.add(x, y, out=out)
+
+
+def copied(x: np.ndarray) -> np.ndarray:
+    """A copy with entries in order."""
+    y = np.empty(x.shape, x.dtype)
+    copy(x, y)
+    return y
+
+
+def added(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x + y for arrays of one shape and type."""
+    z = np.empty(x.shape, x.dtype)
+    add(x, y, z)
+    return z
+
+
 @contextmanager
 def watching(kind: type, tell: Callable) -> Iterator[None]:
     """Tell of every call that this thread makes of steps, and of kernels, which are of this kind.
 
-    Kernels are called without any Python of ours: only while somebody watches they have a `__call__`.
+    `tell(what, arguments)` is called before, and what it returns is then called with the result.  Kernels are called
+    without any Python of ours: only while somebody watches they have a `__call__`.
     """
 
     def call(kernel, *args):
         tell = getattr(watched, "tell", None)
-        if tell:
-            tell(kernel, args)
-        return partial.__call__(kernel.build(), *args)
+        done = tell(kernel, args) if tell else None
+        result = partial.__call__(kernel.build(), *args)
+        if done:
+            done(result)
+        return result
 
     with _lock:
         _watchers[0] += 1

@@ -14,7 +14,7 @@ import numpy as np
 from . import _memory
 from . import recurrent_steps as steps
 from ._jit import choice, plain
-from ._steps import add_first, copy, fill
+from ._steps import add_first, copied, fill
 from .matmul import matmul
 
 NEAR = 1 << 21  # bytes of v and w that stay near a processor while it goes through time
@@ -173,9 +173,7 @@ def added_up(totals: np.ndarray) -> np.ndarray:
 
 def writable(x: np.ndarray) -> np.ndarray:
     """A copy that a kernel may change."""
-    y = np.empty(x.shape, x.dtype)
-    copy(x, y)
-    return y
+    return copied(x)
 
 
 def _lstm_sample(rng, n, dtype):

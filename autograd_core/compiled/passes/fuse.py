@@ -15,10 +15,12 @@ from .order import dependencies
 STEPS = loops.STEPS | {
     "masked": "zero if {0} == zero or {1} == zero else {0} * {1}",
     "clone": "{0}",
+    "dropped": "{0} * {scale} if {1} else zero",
     "overwrite": "{1}",
 }
 FUSED = Op(lambda *xs: xs, (), name="fused")
 CHEAP = loops.TRUTHS | {"add", "sub", "mul", "neg", "masked", "where", "relu", "square", "clone", "abs"}
+CHOOSES = {"where": 0, "dropped": 1}  # which operand says which of two to take
 MOST = 60  # operands and results of one loop
 LONGEST = 400  # steps of one loop
 
@@ -219,7 +221,7 @@ class Loop:
         name, truth = call.op.name, call.op.name in loops.TRUTHS
         given = []
         for k, a in enumerate(call.args):
-            as_truth = truth or (k == 0 and name == "where")
+            as_truth = truth or k == CHOOSES.get(name)
             if not isinstance(a, Array):
                 given.append(repr(a) if truth and isinstance(a, bool) else f"number({a!r})")
             elif a.dtype.char == "?" and not as_truth and call.changes[0].dtype.char != "?":

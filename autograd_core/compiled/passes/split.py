@@ -1,4 +1,7 @@
-"""Linear layers: the addition of a small one's bias goes into a loop with others, and a large one takes on a ReLU."""
+"""Calls that are better two: small linear layers, whose bias goes into a loop with others, and sums over axes that lie apart.
+
+A large linear layer takes on a ReLU.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,49 @@ import numpy as np
 from ...kernels.matmul import LARGE, RELU
 from ...op import REGISTRY
 from ..emit import written
-from ..program import TEMPORARY, Array, Block, Call, Program
+from ..program import TEMPORARY, Array, Block, Call, Program, in_order
 
 
 def split(program: Program) -> Program:
     """Small linear layers as a product and the addition of a bias, large ones with the ReLU of their result."""
     calls = with_relu(program.calls, {a.block for a in program.outputs})
-    return program.having([part for call in calls for part in parts(call)])
+    return program.having([part for call in calls for whole in sums(call) for part in parts(whole)])
+
+
+def sums(call: Call) -> list[Call]:
+    """A call, or the sums along neighbouring axes, the last first, that add up as much."""
+    x, name = call.args[0] if call.args else None, call.op.name
+    if name not in ("sum", "mean", "fit_shape") or not isinstance(x, Array) or not call.results[0].contiguous:
+        return [call]
+    y, axes = call.results[0], call.params.get("axis")
+    if axes is None:
+        left = (1,) * (len(x.shape) - len(y.shape)) + y.shape
+        axes, name = [k - len(left) for k, (n, m) in enumerate(zip(x.shape, left)) if n != m and m == 1], "sum"
+    runs = runs_of(list(axes))
+    if not x.contiguous or not x.size or not runs or (len(runs) == 1 and call.op.name == name):
+        return [call]
+    calls, shape = [], list(x.shape)
+    for run in reversed(runs):
+        for a in run:
+            shape[a] = 1
+        between = x._replace(shape=tuple(shape), dtype=y.dtype, offset=0)
+        between = between._replace(strides=in_order(between), block=Block(TEMPORARY, np.empty(0), 0, between.bytes))
+        if run is runs[0]:
+            between = y._replace(shape=tuple(shape), strides=in_order(between))
+        calls.append(Call(REGISTRY[name], (x,), {"axis": run, "keepdims": True}, (between,), (), call.line))
+        x = between
+    return calls
+
+
+def runs_of(axes: list[int]) -> list[tuple[int, ...]]:
+    """Axes in groups of neighbours."""
+    runs: list[tuple[int, ...]] = []
+    for a in axes:
+        if runs and runs[-1][-1] == a - 1:
+            runs[-1] += (a,)
+        else:
+            runs.append((a,))
+    return runs
 
 
 def with_relu(calls: list[Call], kept: set[Block]) -> list[Call]:
