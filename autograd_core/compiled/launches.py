@@ -125,7 +125,8 @@ def launches_of(call: Call, forward: Callable, known: dict) -> tuple[list[Launch
     if not all(a in known for a in call.reads):
         return None
     try:
-        one, two = (Watched(call, forward, Given(call, known, other)) for other in (False, True))
+        with np.errstate(all="ignore"):
+            one, two = (Watched(call, forward, Given(call, known, other)) for other in (False, True))
     except (ValueError, IndexError, TypeError):
         return None  # other numbers do not suit it
     if len(one.results) != len(call.results) or len(one.calls) != len(two.calls) or not one.calls:
