@@ -27,8 +27,8 @@ NATIVE = {
     "attend", "attend_pull", "averaged", "batch_norm_pull", "batch_normalized", "channels_normalized", "convolve",
     "add_rows", "convolve_input", "convolve_weight", "cross_entropy_of", "cross_entropy_pull", "dropped",
     "embed", "embedding", "fit_shape", "linear", "linear_product",
-    "log_softmax", "log_softmax_pull", "matmul", "largest_of", "mean", "normalized", "normalized_pull", "put_at", "run_sequence",
-    "sequence_pull", "shared_out", "softmax", "softmax_pull", "sum", "taken_at", "update_running",
+    "logit_losses",    "log_softmax", "log_softmax_pull", "matmul", "largest_of", "mean", "normalized", "normalized_pull", "put_at", "run_sequence",
+    "sequence_pull", "shared_out", "softmax", "softmax_pull", "squared_gaps", "sum", "taken_at", "update_running",
 }  # fmt: skip
 SMALL = 1 << 16  # bytes of a table, at most
 NOTHING = np.empty(0, np.uint8)
@@ -60,7 +60,7 @@ class Given:
                 a += np.abs(a) * a.dtype.type(0.0078125) * (np.arange(a.size).reshape(a.shape) % 3) + a.dtype.type(1e-3)
             else:
                 a[...] = a.reshape(-1)[::-1].reshape(a.shape).copy()
-            self.changed &= bool((before != a).any())
+            self.changed &= not a.size or bool((before != a).any())
 
     def view(self, a: Array) -> np.ndarray:
         """An array on the copy of its block."""
@@ -120,7 +120,7 @@ def leaves(args: Any):
 
 def launches_of(call: Call, forward: Callable, known: dict) -> tuple[list[Launch], tuple[Array, ...]] | None:
     """The calls of kernels that an op makes, and the scratch memory that they need; None if that is not all that it does."""
-    if not COMPILED or call.op.name not in NATIVE or not all(a.size for a in (*call.reads, *call.changes)):
+    if not COMPILED or call.op.name not in NATIVE or not all(a.size for a in call.changes):
         return None
     if not all(a in known for a in call.reads):
         return None
@@ -182,6 +182,8 @@ class Translation:
         """An array: where it lies in a block, or itself if it was there before."""
         if (x.shape, x.strides, x.dtype) != (y.shape, y.strides, y.dtype):
             raise Unlike
+        if not x.size:
+            return x
         (a, i), (b, j) = self.one.place(x), self.two.place(y)
         if isinstance(a, Block) and a is b and i == j:
             return Array(a, i, x.shape, x.strides, x.dtype)

@@ -111,7 +111,7 @@ def total(source: Source, call: Call) -> str | None:
 
 def reduced(source: Source, way: reduce.Way, x: Array, y: Array, dims: tuple, divisor: float) -> str:
     """The call of a reduction's kernel."""
-    kernel = source.name(way.of(x.dtype).build().func, "reduce")
+    kernel = source.name(way.of(np.dtype(x.dtype.char)).build().func, "reduce")
     sizes = ", ".join(map(str, dims))
     return f"{kernel}({POOL}, {source.address(x)}, {source.address(y)}, {sizes}, 1.0, {float(divisor)})"
 

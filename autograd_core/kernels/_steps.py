@@ -51,6 +51,13 @@ def add_first(x, out):
 
 
 @Step
+def add_all(x, scale, out):
+    """out = scale * the sum of all of x."""
+    np.add.reduce(x, None, out=out)
+    np.multiply(out, scale, out=out)
+
+
+@Step
 def add(x, y, out):
     """out = x + y."""
     np.add(x, y, out=out)

@@ -17,6 +17,8 @@ STEPS = loops.STEPS | {
     "clone": "{0}",
     "dropped": "{0} * {scale} if {1} else zero",
     "overwrite": "{1}",
+    "scaled_gap": "{0} * {scale} * ({1} - {2})",
+    "scaled_logit_gap": "{0} * {scale} * (sigmoid({1}) - {2})",
 }
 FUSED = Op(lambda *xs: xs, (), name="fused")
 CHEAP = loops.TRUTHS | {"add", "sub", "mul", "neg", "masked", "where", "relu", "square", "clone", "abs"}
