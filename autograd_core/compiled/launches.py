@@ -24,11 +24,11 @@ from .memory import fresh
 from .program import TEMPORARY, Array, Block, Call, address
 
 NATIVE = {
-    "attend", "attend_pull", "averaged", "batch_norm_pull", "batch_normalized", "channels_normalized", "convolve",
-    "add_rows", "convolve_input", "convolve_weight", "cross_entropy_of", "cross_entropy_pull", "dropped",
-    "embed", "embedding", "fit_shape", "linear", "linear_product",
-    "logit_losses",    "log_softmax", "log_softmax_pull", "matmul", "largest_of", "mean", "normalized", "normalized_pull", "put_at", "run_sequence",
-    "sequence_pull", "shared_out", "softmax", "softmax_pull", "squared_gaps", "sum", "taken_at", "update_running",
+    "add_rows", "attend", "attend_pull", "averaged", "batch_norm_pull", "batch_normalized", "channels_normalized",
+    "convolve", "convolve_input", "convolve_weight", "cross_entropy_of", "cross_entropy_pull", "dropped", "embed",
+    "embedding", "fit_shape", "largest_of", "linear", "linear_product", "log_softmax", "log_softmax_pull",
+    "logit_losses", "matmul", "mean", "normalized", "normalized_pull", "put_at", "run_sequence", "sequence_pull",
+    "shared_out", "softmax", "softmax_pull", "squared_gaps", "sum", "taken_at", "update_running",
 }  # fmt: skip
 SMALL = 1 << 16  # bytes of a table, at most
 NOTHING = np.empty(0, np.uint8)
