@@ -1,25 +1,51 @@
-"""The source of a replay: a line for each call, in Python, that runs what was captured on arrays that stay in place."""
+"""The source of a replay: Python that runs what was captured on arrays that stay in place, with few lines for many calls.
+
+What a call does is said without knowing where its arrays will be: as *rows*, calls of kernels that take nothing but
+numbers and the records of arrays, or as *lines* of Python.  Rows that follow each other are one call of native code.
+"""
 
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import dtypes
-from ..kernels._jit import plain
+from ..kernels._jit import Kernel, plain
 from ..op import REGISTRY
-from .launches import bound, entry, launches_of
+from .launches import Launch, bound, entry, launches_of
 from .memory import Memory
 from .program import Array, Call, Program
 
-EMITTERS: dict[str, Callable] = {}  # by the name of an op: what writes a line that needs no new memory, or None
+EMITTERS: dict[str, Callable] = {}  # by the name of an op: what says how a call is written, or None
+SMALL = 1 << 16  # bytes of all arrays of a call of a kernel that is worth a row of its own making
+
+
+class Row(NamedTuple):
+    """A call of a kernel of numbers; arrays stand for their records."""
+
+    kernel: Kernel
+    args: tuple
+
+
+class Line(NamedTuple):
+    """Python with {} for each value; what is an array of the program, or to be made of the memory, is put in."""
+
+    text: str
+    values: tuple = ()
+
+
+class Placed(NamedTuple):
+    """A value that is made of the memory."""
+
+    make: Callable
 
 
 def emitter(*names: str) -> Callable:
-    """Declare how calls of some ops are written."""
+    """Declare how calls of some ops are written: a function of the call that gives rows and lines, or None."""
 
     def declare(write: Callable) -> Callable:
         EMITTERS.update(dict.fromkeys(names, write))
@@ -28,120 +54,127 @@ def emitter(*names: str) -> Callable:
     return declare
 
 
-class Source:
-    """Lines, and the values that they name."""
-
-    def __init__(self, memory: Memory):
-        self.memory, self.lines, self.names, self.scope = memory, [], {}, {}  # type: ignore[var-annotated]
-
-    def name(self, value: Any, prefix: str = "v") -> str:
-        """How lines name a value."""
-        key = id(value)
-        if key not in self.names:
-            self.names[key] = f"{prefix}{len(self.names)}"
-            self.scope[self.names[key]] = value
-        return self.names[key]
-
-    def kept(self, value: Any) -> Any:
-        """A value that stays as long as the lines do."""
-        self.name(value)
-        return value
-
-    def array(self, a: Array) -> str:
-        """How lines name an array."""
-        return self.name(self.memory[a], "a")
-
-    def address(self, a: Array) -> str:
-        """The record of an array, as kernels take it."""
-        self.array(a)  # keeps it
-        return str(id(self.memory[a]))
-
-    def argument(self, a: Any) -> str:
-        """An array or a number as it is written."""
-        if isinstance(a, Array):
-            return self.array(a)
-        return (
-            repr(a)
-            if a is None or type(a) in (int, float, bool) and a == a and abs(a) != float("inf")
-            else self.name(a)
-        )
-
-    def write(self, call: Call) -> None:
-        """The line of a call."""
-        line = self.special(call) or (launched(self, call) if call.launches else general(self, call))
-        first, *rest = line.split("\n")
-        self.lines += [f"{first}  # {call.line}" if call.line else first, *rest]
-
-    def special(self, call: Call) -> str | None:
-        """The line of a call for which there is an emitter that can write it."""
-        write = EMITTERS.get(call.op.name)
-        return (write(self, call) if write else None) or ufunc(self, call)
-
-    def function(self, name: str = "replay") -> Callable:
-        """All lines as a function of no arguments."""
-        text = f"def {name}():\n" + "".join(f"    {line}\n" for line in self.lines or ["pass"])
-        file = f"<{name} {id(self):x}>"
-        linecache.cache[file] = (len(text), None, text.splitlines(True), file)
-        exec(compile(text, file, "exec"), self.scope)
-        self.text = text
-        return self.scope[name]
+# --- what a call does ------------------------------------------------------------------------------------------------
 
 
-def general(source: Source, call: Call) -> str:
-    """The forward function of an op; records are pointed to what it makes, or else its results are copied."""
-    given = ", ".join(
-        [*map(source.argument, call.args), *(f"{n}={source.argument(p)}" for n, p in call.params.items())]
-    )
-    if call.op is REGISTRY["overwrite"]:
-        return f"{source.name(np.copyto, 'copy')}({given}, casting='unsafe')"
-    run = f"{source.name(on_arrays(call), f'{call.op.name}_')}({given})"
-    if not call.results:
-        return run
-    takers = [source.name(source.memory.taker(a), "take") for a in call.results]
-    if len(takers) == 1:
-        return f"{takers[0]}({run})"
-    return f"{source.name(handed_out, 'hand_out')}(({', '.join(takers)}), {run})"
+def special(call: Call) -> list | None:
+    """What is said of a call by who knows its op; needs no new memory."""
+    write = EMITTERS.get(call.op.name)
+    return (write(call) if write else None) or ufunc(call)
 
 
-def ufunc(source: Source, call: Call) -> str | None:
+def resolved(call: Call, known: dict) -> list | None:
+    """What a call does without new memory: as its op says, or as the calls of kernels that it makes."""
+    if call.launches is None and (said := special(call)):
+        return said
+    if call.launches is None and (found := launches_of(call, on_arrays(call), known)):
+        call.launches, call.scratch = found
+    return launched(call) if call.launches else None
+
+
+def ufunc(call: Call) -> list | None:
     """A function of NumPy's that acts entry by entry, on arrays of one type."""
     op, function = call.op, getattr(call.op.forward, "small", call.op.forward)
+    if not isinstance(function, np.ufunc) or len(call.results) != 1 or call.params:
+        return None
     types = {a.dtype for a in call.reads}
-    if not isinstance(function, np.ufunc) or len(types) != 1 or len(call.results) != 1 or call.params:
+    if len(types) != 1 or (op.promotes == "inexact" and min(types).kind not in "fc"):
         return None
     empty = [np.empty(0, a.dtype) if isinstance(a, Array) else a for a in call.args]
-    if op.promotes == "inexact" and types.pop().kind not in "fc" or function(*empty).dtype != call.results[0].dtype:
+    if function(*empty).dtype != call.results[0].dtype:
         return None
-    given = ", ".join(map(source.argument, call.args))
-    return f"{source.name(function, op.name)}({given}, out={source.array(call.results[0])})"
+    return [Line(f"{{}}({', '.join(['{}'] * len(call.args))}, out={{}})", (function, *call.args, call.results[0]))]
 
 
-def launched(source: Source, call: Call) -> str:
-    """The calls of kernels that an op makes, on its place in the plan."""
-    lines, indent = [], ""
-    for kernel, args, returned in call.launches or ():
-        letters = kernel.numbers or " " * len(args)
-        run = source.name(entry(kernel), call.op.name)
-        given = [*map(repr, kernel.args), *(passed(source, a, letter) for a, letter in zip(args, letters))]
-        line = f"{run}({', '.join(given)})"
-        if returned is None or returned is True:  # the latter says that it could be done
-            lines.append(indent + line)
+def launched(call: Call) -> list:
+    """The calls of kernels that an op makes; if one returns something else than it did, the op runs as it is."""
+    found: list = []
+    indent, text, values = "", [], []  # type: ignore[var-annotated]
+    for launch in call.launches or ():
+        row = as_row(launch)
+        if launch.returned in (None, True) and not indent and row:
+            found.append(row)
+            continue
+        run = as_line(row) if row else called(launch)
+        values += run.values
+        if launch.returned in (None, True):  # the latter says that it could be done
+            text.append(indent + run.text)
+            continue
+        instead = general(call)
+        text += [f"{indent}if {run.text} != {launch.returned}: {instead.text}", f"{indent}else:"]
+        values += instead.values
+        indent += "    "
+    if indent:
+        text.append(f"{indent}pass")
+    return [*found, Line("\n".join(text), tuple(values))] if text else found
+
+
+def as_row(launch: Launch) -> Row | None:
+    """A call of a kernel as a row: if it takes numbers alone, or works on few entries and can be given them so."""
+    kernel, args, _ = launch
+    if not isinstance(kernel, Kernel):
+        return None
+    if kernel.numbers:
+        return Row(kernel, args)
+    arrays = [a for a in args if isinstance(a, (Array, np.ndarray))]
+    if sum(a.size * a.dtype.itemsize for a in arrays) > SMALL:
+        return None
+    from ..kernels.direct import LIKE, direct
+
+    form = []
+    for a in args:
+        if isinstance(a, (Array, np.ndarray)):
+            in_order = a.contiguous if isinstance(a, Array) else a.flags.c_contiguous
+            if not in_order or a.dtype.char not in LIKE:
+                return None
+            form.append(f"{a.dtype.char}{len(a.shape)}")
+        elif type(a) in (int, bool, float):
+            form.append("d" if type(a) is float else "i")
         else:
-            lines += [f"{indent}if {line} != {returned}: {general(source, call)}", f"{indent}else:"]
-            indent += "    "
-    return "\n".join([*lines, f"{indent}pass"] if indent else lines)
+            return None
+    if kernel.chunks:
+        return Row(direct(kernel, " ".join(form[2:])), (*kernel.build().args, *args))
+    return Row(direct(kernel, " ".join(form)), args)
 
 
-def passed(source: Source, a: Any, letter: str) -> str:
-    """What a kernel is passed, as it is written."""
-    if letter == "a":
-        return "0" if a is None else source.address(a) if isinstance(a, Array) else str(id(source.kept(a)))
-    return source.argument(bound(a, lambda v: writable(source.memory[v])))
+def called(launch: Launch) -> Line:
+    """A call of a kernel as Python makes it."""
+    kernel, args, _ = launch
+    run = entry(kernel)
+    given = [*kernel.args, *(Placed(lambda memory, a=a: bound(a, lambda v: writable(memory[v]))) for a in args)]
+    return Line(f"{{}}({', '.join(['{}'] * len(given))})", (run, *given))
 
 
 def writable(a: np.ndarray) -> np.ndarray:
     """An array as kernels are compiled for, of one that may not be written."""
     return a if a.flags.writeable else plain(a)
+
+
+def as_line(row: Row) -> Line:
+    """A row as Python calls it."""
+    args = [Record(a) if c == "a" else a for a, c in zip(row.args, row.kernel.numbers)]
+    return Line(f"{{}}({', '.join(['{}'] * len(args))})", (row.kernel.build().func, *args))
+
+
+class Record(NamedTuple):
+    """The record of an array of the program, of another, or of none."""
+
+    array: Any
+
+
+def general(call: Call) -> Line:
+    """The forward function of an op; records are pointed to what it makes, or else its results are copied."""
+    given = ", ".join(["{}"] * len(call.args) + [f"{name}={{}}" for name in call.params])
+    values = (*call.args, *call.params.values())
+    if call.op is REGISTRY["overwrite"]:
+        return Line(f"{{}}({given}, casting='unsafe')", (np.copyto, *values))
+    if not call.results:
+        return Line(f"{{}}({given})", (on_arrays(call), *values))
+    takers = [Placed(lambda memory, a=a: memory.taker(a)) for a in call.results]
+    if len(takers) == 1:
+        return Line(f"{{}}({{}}({given}))", (takers[0], on_arrays(call), *values))
+    taken = ", ".join(["{}"] * len(takers))
+    return Line(f"{{}}(({taken}), {{}}({given}))", (handed_out, *takers, on_arrays(call), *values))
 
 
 def handed_out(takers: tuple, results: tuple) -> None:
@@ -159,33 +192,90 @@ def on_arrays(call: Call) -> Callable:
     return lambda *values, **params: op.forward(*dtypes.promoted(values, op.promotes == "inexact"), **params)
 
 
-class Trial:
-    """Stands for the memory of a program while it is found out how calls will be written."""
-
-    def __getitem__(self, a: Array) -> Array:
-        return a
+# --- the source ------------------------------------------------------------------------------------------------------
 
 
-def written(call: Call) -> bool:
-    """Whether a call will be written as a kernel's, not as its forward function."""
-    return call.launches is not None or Source(Trial()).special(call) is not None  # type: ignore[arg-type]
+class Source:
+    """Lines, and the values that they name."""
 
+    def __init__(self, memory: Memory):
+        self.memory, self.lines, self.names, self.scope = memory, [], {}, {}  # type: ignore[var-annotated]
 
-def resolve(call: Call, known: dict) -> None:
-    """Find out by which kernels a call can be replayed, if nothing else says so."""
-    if not written(call) and (found := launches_of(call, on_arrays(call), known)):
-        call.launches, call.scratch = found
+    def name(self, value: Any, prefix: str = "v") -> str:
+        """How lines name a value."""
+        key = id(value)
+        if key not in self.names:
+            prefix = prefix if not callable(value) else getattr(value, "__name__", "call").strip("<>") + "_"
+            self.names[key] = f"{prefix}{len(self.names)}"
+            self.scope[self.names[key]] = value
+        return self.names[key]
+
+    def record(self, a: Any) -> int:
+        """The address of the record of an array, which is kept."""
+        a = self.memory[a] if isinstance(a, Array) else a
+        self.name(a, "a")
+        return 0 if a is None else id(a)
+
+    def written(self, value: Any) -> str:
+        """A value as it is written."""
+        if isinstance(value, Array):
+            return self.name(self.memory[value], "a")
+        if isinstance(value, Record):
+            return str(self.record(value.array))
+        if isinstance(value, Placed):
+            return self.written(value.make(self.memory))
+        finite = type(value) in (int, float) and value == value and abs(value) != float("inf")
+        return repr(value) if finite or value is None or type(value) is bool else self.name(value)
+
+    def add(self, said: list) -> None:
+        """What calls do, each with the line of the user's that it comes from."""
+        for rows, group in groupby(said, lambda item: isinstance(item[0], Row)):
+            if rows:
+                self.rows([*group])
+            else:
+                for line, place in group:
+                    first, *rest = line.text.format(*map(self.written, line.values)).split("\n")
+                    self.lines += [f"{first}  # {place}" if place else first, *rest]
+
+    def rows(self, items: list) -> None:
+        """Calls of kernels that follow each other."""
+        if len(items) == 1:
+            self.add([(as_line(row), place) for row, place in items])
+            return
+        from ..kernels._rows import Table
+
+        table = Table()
+        for row, place in items:
+            args = [self.record(a) if c == "a" else a for a, c in zip(row.args, row.kernel.numbers)]
+            table.add(row.kernel, tuple(args))
+            self.lines.append(f"# {row.kernel.name}({', '.join(map(str, args))})  # {place}")
+        run, given = table.ready()
+        self.lines.append(f"{self.name(run)}({', '.join(map(str, given))})  # {self.name(table, 'table')}: these")
+
+    def function(self, name: str = "replay") -> Callable:
+        """All lines as a function of no arguments."""
+        text = f"def {name}():\n" + "".join(f"    {line}\n" for line in [*self.lines, "return None"])
+        file = f"<{name} {id(self):x}>"
+        linecache.cache[file] = (len(text), None, text.splitlines(True), file)
+        exec(compile(text, file, "exec"), self.scope)
+        self.text = text
+        return self.scope[name]
 
 
 def emitted(program: Program, known: dict) -> tuple[Memory, Callable, Source]:
     """Memory for a program, and what replays it there."""
     kept = {a.block for a in program.outputs}  # who holds these must keep their memory
-    for call in program.calls:
-        resolve(call, known)
-    pointed = {a.block for c in program.calls if not written(c) for a in c.results if a.whole_block} - kept
+    said = [resolved(call, known) for call in program.calls]
+    pointed = {a.block for c, s in zip(program.calls, said) if not s for a in c.results if a.whole_block} - kept
     memory = Memory(program, known, pointed)
     source = Source(memory)
-    for call in program.calls:
-        source.write(call)
+    source.add([*sequence(program.calls, said)])
     memory.settle(program.outputs)
     return memory, source.function(), source
+
+
+def sequence(calls: list[Call], said: list) -> Iterator[tuple]:
+    """All rows and lines, with the user's lines that they come from."""
+    for call, what in zip(calls, said):
+        for item in what or [general(call)]:
+            yield item, call.line

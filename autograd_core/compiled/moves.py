@@ -8,49 +8,56 @@ import numpy as np
 
 from ..kernels import copying
 from ..kernels._threads import ADDRESS as POOL
-from .emit import Source, emitter
-from .program import Array, Call, in_order
+from .emit import Line, Row, emitter
+from .program import Array, Call, address, in_order
+
+ZERO = {size: np.zeros(1, dtype) for size, dtype in copying.TYPES.items()}
 
 
 @emitter("reshape", "compact", "clone")
-def whole(source: Source, call: Call) -> str | None:
+def whole(call: Call) -> list | None:
     """The same entries, in order."""
     x, y = call.args[0], call.results[0]
     if x.shape != y.shape:
         y = y._replace(shape=x.shape, strides=in_order(x)) if y.contiguous else None
-    return y and moved(source, x, y)
+    return y and [moved(x, y)]
 
 
 @emitter("cat")
-def cat(source: Source, call: Call) -> str:
+def cat(call: Call) -> list:
     """Arrays side by side."""
     y, axis = call.results[0], call.params["axis"]
-    ends = list(accumulate(x.shape[axis] for x in call.args))
-    return "; ".join(
-        moved(source, x, part(y, axis, end - x.shape[axis], x.shape[axis])) for x, end in zip(call.args, ends)
-    )
+    ends = accumulate(x.shape[axis] for x in call.args)
+    return [moved(x, part(y, axis, end - x.shape[axis], x.shape[axis])) for x, end in zip(call.args, ends)]
 
 
 @emitter("stack")
-def stack(source: Source, call: Call) -> str:
+def stack(call: Call) -> list:
     """Arrays along a new axis."""
     y, axis = call.results[0], call.params["axis"]
     axis %= len(y.shape)
     places = (part(y, axis, k, 1) for k in range(len(call.args)))
     without = lambda values: values[:axis] + values[axis + 1 :]
     flat = (a._replace(shape=without(a.shape), strides=without(a.strides)) for a in places)
-    return "; ".join(moved(source, x, a) for x, a in zip(call.args, flat))
+    return [moved(x, a) for x, a in zip(call.args, flat)]
 
 
 @emitter("put_block")
-def put_block(source: Source, call: Call) -> str:
+def put_block(call: Call) -> list:
     """Zeros with a block of entries."""
-    x, y = call.args[0], call.results[0]
+    x, y, index = call.args[0], call.results[0], call.params["index"]
     like = np.lib.stride_tricks.as_strided(np.empty(1, y.dtype), y.shape, y.strides)
-    block = like[(*call.params["index"], ...) if ... not in call.params["index"] else call.params["index"]]
-    begin = block.__array_interface__["data"][0] - like.__array_interface__["data"][0]
-    block = y._replace(offset=y.offset + begin, shape=block.shape, strides=block.strides)
-    return f"{source.array(y)}.fill(0); {moved(source, x, block)}"
+    block = like[index if ... in index else (*index, ...)]
+    block = y._replace(offset=y.offset + address(block) - address(like), shape=block.shape, strides=block.strides)
+    return [zeroed(y), moved(x, block)]
+
+
+def zeroed(y: Array) -> Row | Line:
+    """All entries 0."""
+    kernels = copying.KERNELS.get(y.itemsize) if y.dtype.kind in "fiu" else None
+    if kernels and y.contiguous and y.size:
+        return Row(kernels[0], (POOL, ZERO[y.itemsize], y, y.size, y.size, 0, 0))
+    return Line("{}({}, 0)", (np.copyto, y))
 
 
 def part(a: Array, axis: int, begin: int, count: int) -> Array:
@@ -60,14 +67,12 @@ def part(a: Array, axis: int, begin: int, count: int) -> Array:
     return a._replace(offset=a.offset + begin * a.strides[axis], shape=shape)
 
 
-def moved(source: Source, x: Array, y: Array) -> str:
+def moved(x: Array, y: Array) -> Row | Line:
     """One copy, by a kernel if y lies in order."""
-    kernels = copying.KERNELS.get(x.dtype.itemsize) if x.dtype == y.dtype and x.dtype.kind in "fiu" else None
+    kernels = copying.KERNELS.get(x.itemsize) if x.dtype == y.dtype and x.dtype.kind in "fiu" else None
     if kernels and y.contiguous and x.size and x.shape == y.shape and x.aligned:
-        name = lambda kernel: source.name(kernel.build().func, "copy_")
-        if way := copying.rows(x):
-            return f"{name(kernels[0])}({POOL}, {source.address(x)}, {source.address(y)}, {x.size}, {', '.join(map(str, way))})"
+        if way := (1, 0, 1) if x.size == 1 else copying.rows(x):
+            return Row(kernels[0], (POOL, x, y, x.size, *way))
         if lies := copying.turned(x.shape, x.strides, x.itemsize):
-            given = f"{source.address(x)}, {source.address(y)}, {id(source.kept(lies[0]))}"
-            return f"{name(kernels[1])}({POOL}, {given}, {', '.join(map(str, lies[1:]))})"
-    return f"{source.name(np.copyto, 'copy')}({source.array(y)}, {source.array(x)}, casting='unsafe')"
+            return Row(kernels[1], (POOL, x, y, *lies))
+    return Line("{}({}, {}, casting='unsafe')", (np.copyto, y, x))

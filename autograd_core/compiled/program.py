@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import accumulate
+from math import prod
 from operator import mul
 from typing import Any, NamedTuple
 
@@ -83,7 +84,7 @@ class Array(NamedTuple):
     @property
     def size(self) -> int:
         """How many entries."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return prod(self.shape)
 
     @property
     def bytes(self) -> int:

@@ -94,7 +94,7 @@ class Kernel(functools.partial):
             else:
                 bound = (_threads.ADDRESS,) if self.chunks else ()
                 called = self._launcher() if self.chunks else self._compiled(self.name)
-                called = _entry(called, self.numbers) if self.numbers else called
+                called = self._entry(called) if self.numbers else called
                 _threads.start()
             self.__setstate__((called, bound, None, self.__dict__))
             return self
@@ -108,6 +108,15 @@ class Kernel(functools.partial):
         scope = {"for_chunks": for_chunks, "kernel": self.part, "__name__": self.fn.__module__}
         exec(compile(source, f"<launcher of {self.name}>", "exec"), scope)
         return compiled(_resolved(scope["launch"], f"{self.name}.launch"), f"{self.name}.launch")
+
+    def _entry(self, dispatcher: Any) -> Callable:
+        """What a dispatcher would call after it has looked at the types of all arguments, which are numbers."""
+        from numba import types
+
+        signature = tuple(types.float64 if letter == "d" else types.intp for letter in self.numbers)
+        dispatcher.compile(signature)
+        self.compiled_as = dispatcher.overloads[signature]
+        return getattr(self.compiled_as, "entry_point", dispatcher)
 
     def __reduce__(self):
         return _found, (self.fn.__module__, self.name)
@@ -141,15 +150,6 @@ def undisturbed(do: Callable, *args: Any) -> Any:
     if failed:
         raise failed[0]
     return done[0]
-
-
-def _entry(dispatcher: Any, numbers: str) -> Callable:
-    """What a dispatcher would call after it has looked at the types of all arguments."""
-    from numba import types
-
-    signature = tuple(types.float64 if letter == "d" else types.intp for letter in numbers)
-    dispatcher.compile(signature)
-    return getattr(dispatcher.overloads[signature], "entry_point", dispatcher)
 
 
 def _found(module: str, name: str) -> Kernel:

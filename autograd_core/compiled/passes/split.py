@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...kernels.matmul import LARGE, RELU
+from ...kernels.matmul import RELU
 from ...op import REGISTRY
-from ..emit import written
+from ..emit import special
 from ..program import TEMPORARY, Array, Block, Call, Program, in_order
 
 
@@ -73,7 +73,7 @@ def with_relu(calls: list[Call], kept: set[Block]) -> list[Call]:
         y = call.results[0]
         if source == maker.results[0] and y.whole and y.strides == source.strides:
             joint = replace(maker, results=(y,), settings={"activation": RELU})
-            if written(joint):
+            if special(joint):
                 found[maker] = joint
                 found[call] = joint
     return [found.get(c, c) for c in calls if not (c in found and c.op.name == "relu")]
@@ -85,7 +85,7 @@ def parts(call: Call) -> list[Call]:
         return [call]
     x, w, bias = call.args
     y = call.results[0]
-    if x.size * w.shape[0] >= LARGE or not y.whole or y.dtype.char not in "fd":
+    if special(call) or not y.whole or y.dtype.char not in "fd":
         return [call]
     between = alike(y)
     return [
