@@ -20,6 +20,7 @@ import numpy as np
 
 from . import _steps, _threads
 from ._sizes import LEAST
+from ._steps import elsewhere, watchers
 
 COMPILED = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
 
@@ -188,10 +189,16 @@ def entries_of_first(x, *rest) -> int:
 
 # Choices by this size, by number of parameters: to pass on `*args, **options` would cost as much as a small kernel.
 QUICK = {
-    1: lambda small, large, least: lambda x: (small if x.size < least else large)(x),
-    2: lambda small, large, least: lambda x, a: (small if x.size < least else large)(x, a),
-    3: lambda small, large, least: lambda x, a, b: (small if x.size < least else large)(x, a, b),
-    4: lambda small, large, least: lambda x, a, b, c: (small if x.size < least else large)(x, a, b, c),
+    1: lambda small, large, least: lambda x: (small if x.size < least and (not watchers or elsewhere()) else large)(x),
+    2: lambda small, large, least: (
+        lambda x, a: (small if x.size < least and (not watchers or elsewhere()) else large)(x, a)
+    ),
+    3: lambda small, large, least: (
+        lambda x, a, b: (small if x.size < least and (not watchers or elsewhere()) else large)(x, a, b)
+    ),
+    4: lambda small, large, least: (
+        lambda x, a, b, c: (small if x.size < least and (not watchers or elsewhere()) else large)(x, a, b, c)
+    ),
 }
 
 
@@ -209,7 +216,7 @@ def choice(reference: Callable, *, sample: Callable, size: Callable = entries_of
     `sample(rng, n, dtype)` gives arguments of about n entries: from it follow the check of the two against each other,
     the measurement of the size from which compiled code is quicker, and what `warm` compiles.  `dtype` is a NumPy dtype.
     By how much the two may differ is told in steps between numbers of the largest result's size; `name` is for functions
-    that are made by others.
+    that are made by others.  Who watches for calls of kernels is shown them however little there is to do.
     """
 
     def declare(compiled: Callable) -> Callable:
@@ -220,7 +227,7 @@ def choice(reference: Callable, *, sample: Callable, size: Callable = entries_of
 
         @functools.wraps(compiled)
         def choose(*args, **options):
-            return (reference if size(*args) < least else compiled)(*args, **options)
+            return (reference if size(*args) < least and (not watchers or elsewhere()) else compiled)(*args, **options)
 
         if size is entries_of_first and compiled.__code__.co_argcount in QUICK:
             choose = _with_names_of(compiled, QUICK[compiled.__code__.co_argcount](reference, compiled, least))

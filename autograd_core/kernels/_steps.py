@@ -16,7 +16,13 @@ from typing import Any
 import numpy as np
 
 watched = threading.local()  # .tell(what, arguments): called before, in a thread that is watched
-_lock, _watchers = threading.Lock(), [0]
+watchers: list[Callable] = []  # those of all threads
+_lock = threading.Lock()
+
+
+def elsewhere() -> bool:
+    """Whether it is another thread that is watched."""
+    return getattr(watched, "tell", None) is None
 
 
 class Step:
@@ -94,7 +100,7 @@ def watching(kind: type, tell: Callable) -> Iterator[None]:
         return result
 
     with _lock:
-        _watchers[0] += 1
+        watchers.append(tell)
         kind.__call__ = call  # type: ignore[method-assign]
     watched.tell = tell
     try:
@@ -102,6 +108,6 @@ def watching(kind: type, tell: Callable) -> Iterator[None]:
     finally:
         watched.tell = None
         with _lock:
-            _watchers[0] -= 1
-            if not _watchers[0]:
+            watchers.remove(tell)
+            if not watchers:
                 del kind.__call__

@@ -30,7 +30,12 @@ def sums(call: Call) -> list[Call]:
     y, axes = call.results[0], call.params.get("axis")
     if axes is None:
         left = (1,) * (len(x.shape) - len(y.shape)) + y.shape
-        axes, name = [k - len(left) for k, (n, m) in enumerate(zip(x.shape, left)) if n != m and m == 1], "sum"
+        axes = [k - len(left) for k, (n, m) in enumerate(zip(x.shape, left)) if n != m and m == 1]
+        name = "sum" if axes else name
+    if name == "fit_shape":  # from ones to fewer ones
+        return (
+            [Call(REGISTRY["reshape"], (x,), {"shape": y.shape}, (y,), (), call.line)] if x.size == y.size else [call]
+        )
     runs = runs_of(list(axes))
     if not x.contiguous or not x.size or not runs or (len(runs) == 1 and call.op.name == name):
         return [call]
