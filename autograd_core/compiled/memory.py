@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -10,6 +11,7 @@ from ..errors import CaptureError
 from ..kernels.pointing import point, pointer
 from .program import OUTER, TEMPORARY, Array, Block, Program, address
 
+SMALL = 1 << 12  # bytes of a block of which it does not matter where it lies
 LINE = 64  # bytes in a line of the cache: blocks begin on one
 
 
@@ -132,12 +134,18 @@ def lifetimes(program: Program, kept: Iterable[Block]) -> dict[Block, tuple[int,
 
 
 def arranged(lives: dict[Block, tuple[int, int]]) -> tuple[dict[Block, int], int]:
-    """An offset for each block, such that those alive at once do not overlap: large ones first, each as low as it can."""
+    """An offset for each block, such that those alive at once do not overlap."""
+    large = {b: life for b, life in lives.items() if b.size > SMALL}
+    offsets, size = fitted(large)
+    small, size = swept({b: life for b, life in lives.items() if b not in large}, size + -size % LINE)
+    return offsets | small, size
+
+
+def fitted(lives: dict[Block, tuple[int, int]]) -> tuple[dict[Block, int], int]:
+    """Large blocks: the largest first, each as low as it can be."""
     offsets: dict[Block, int] = {}
     for block, (begin, end) in sorted(lives.items(), key=lambda item: -item[0].size):
-        rivals = [
-            (offsets[b], offsets[b] + b.size) for b, (c, d) in lives.items() if b in offsets and c <= end and begin <= d
-        ]
+        rivals = [(at, at + b.size) for b, at in offsets.items() if lives[b][0] <= end and begin <= lives[b][1]]
         at = 0
         for low, high in sorted(rivals):
             if at + block.size <= low:
@@ -145,3 +153,22 @@ def arranged(lives: dict[Block, tuple[int, int]]) -> tuple[dict[Block, int], int
             at = max(at, high + -high % LINE)
         offsets[block] = at
     return offsets, max((offsets[b] + b.size for b in offsets), default=0)
+
+
+def swept(lives: dict[Block, tuple[int, int]], size: int) -> tuple[dict[Block, int], int]:
+    """Small blocks, of which there may be thousands: in the order of time, where one of that many lines has ended."""
+    offsets: dict[Block, int] = {}
+    ended: list[tuple[int, int, int]] = []  # when a place becomes free, where it is, how large
+    free: dict[int, list[int]] = {}
+    for block, (begin, end) in sorted(lives.items(), key=lambda item: item[1]):
+        while ended and ended[0][0] < begin:
+            _, place, length = heapq.heappop(ended)
+            free.setdefault(length, []).append(place)
+        length = block.size + -block.size % LINE
+        if free.get(length):
+            place = free[length].pop()
+        else:
+            place, size = size, size + length
+        offsets[block] = place
+        heapq.heappush(ended, (end, place, length))
+    return offsets, size

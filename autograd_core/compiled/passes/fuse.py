@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 from math import prod
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from ...kernels import elementwise as loops
 from ...kernels import nest
@@ -48,8 +49,18 @@ class Form(NamedTuple):
         return None
 
 
+FORMS: WeakKeyDictionary[Call, Form | None] = WeakKeyDictionary()
+
+
 def form_of(call: Call) -> Form | None:
     """Over what a call goes; None if it does not work entry by entry, or on arrays that lie otherwise than in order."""
+    if call not in FORMS:
+        FORMS[call] = found_form(call)
+    return FORMS[call]
+
+
+def found_form(call: Call) -> Form | None:
+    """The same, looked at."""
     if call.op.name not in STEPS or len(call.changes) != 1 or not literal(call):
         return None
     target = call.changes[0]
