@@ -9,39 +9,21 @@ from __future__ import annotations
 import linecache
 from collections.abc import Callable, Iterator
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .. import dtypes
+from ..kernels import _steps
 from ..kernels._jit import Kernel, plain
 from ..op import REGISTRY
 from .launches import Launch, bound, entry, launches_of
 from .memory import Memory
 from .program import Array, Call, Program
+from .rows import Line, Placed, Record, Row, as_line, moved, zeroed
 
 EMITTERS: dict[str, Callable] = {}  # by the name of an op: what says how a call is written, or None
 SMALL = 1 << 16  # bytes of all arrays of a call of a kernel that is worth a row of its own making
-
-
-class Row(NamedTuple):
-    """A call of a kernel of numbers; arrays stand for their records."""
-
-    kernel: Kernel
-    args: tuple
-
-
-class Line(NamedTuple):
-    """Python with {} for each value; what is an array of the program, or to be made of the memory, is put in."""
-
-    text: str
-    values: tuple = ()
-
-
-class Placed(NamedTuple):
-    """A value that is made of the memory."""
-
-    make: Callable
 
 
 def emitter(*names: str) -> Callable:
@@ -69,7 +51,7 @@ def resolved(call: Call, known: dict) -> list | None:
         return said
     if call.launches is None and (found := launches_of(call, on_arrays(call), known)):
         call.launches, call.scratch = found
-    return launched(call) if call.launches else None
+    return launched(call, call.launches) if call.launches else None
 
 
 def ufunc(call: Call) -> list | None:
@@ -86,32 +68,28 @@ def ufunc(call: Call) -> list | None:
     return [Line(f"{{}}({', '.join(['{}'] * len(call.args))}, out={{}})", (function, *call.args, call.results[0]))]
 
 
-def launched(call: Call) -> list:
+def launched(call: Call, launches: list[Launch]) -> list:
     """The calls of kernels that an op makes; if one returns something else than it did, the op runs as it is."""
     found: list = []
-    indent, text, values = "", [], []  # type: ignore[var-annotated]
-    for launch in call.launches or ():
+    for k, launch in enumerate(launches):
         row = as_row(launch)
-        if launch.returned in (None, True) and not indent and row:
-            found.append(row)
-            continue
-        run = as_line(row) if row else called(launch)
-        values += run.values
         if launch.returned in (None, True):  # the latter says that it could be done
-            text.append(indent + run.text)
+            found.append(row or called(launch))
             continue
-        instead = general(call)
-        text += [f"{indent}if {run.text} != {launch.returned}: {instead.text}", f"{indent}else:"]
-        values += instead.values
-        indent += "    "
-    if indent:
-        text.append(f"{indent}pass")
-    return [*found, Line("\n".join(text), tuple(values))] if text else found
+        run, instead = as_line(row) if row else called(launch), general(call)
+        rest = [as_line(item) if isinstance(item, Row) else item for item in launched(call, launches[k + 1 :])]
+        after = "\n".join(["else:", *(line.text for line in rest)]).replace("\n", "\n    ") if rest else "else: pass"
+        text = f"if {run.text} != {launch.returned}: {instead.text}\n{after}"
+        return [*found, Line(text, (*run.values, *instead.values, *(v for line in rest for v in line.values)))]
+    return found
 
 
 def as_row(launch: Launch) -> Row | None:
     """A call of a kernel as a row: if it takes numbers alone, or works on few entries and can be given them so."""
     kernel, args, _ = launch
+    if kernel in (_steps.copy, _steps.fill) and all(isinstance(a, (Array, int)) for a in args):
+        said = moved(*args) if kernel is _steps.copy else None if args[1] else zeroed(args[0])
+        return said if isinstance(said, Row) else None
     if not isinstance(kernel, Kernel):
         return None
     if kernel.numbers:
@@ -148,18 +126,6 @@ def called(launch: Launch) -> Line:
 def writable(a: np.ndarray) -> np.ndarray:
     """An array as kernels are compiled for, of one that may not be written."""
     return a if a.flags.writeable else plain(a)
-
-
-def as_line(row: Row) -> Line:
-    """A row as Python calls it."""
-    args = [Record(a) if c == "a" else a for a, c in zip(row.args, row.kernel.numbers)]
-    return Line(f"{{}}({', '.join(['{}'] * len(args))})", (row.kernel.build().func, *args))
-
-
-class Record(NamedTuple):
-    """The record of an array of the program, of another, or of none."""
-
-    array: Any
 
 
 def general(call: Call) -> Line:

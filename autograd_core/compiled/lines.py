@@ -8,8 +8,9 @@ from ..kernels import matmul as products
 from ..kernels import nest, reduce
 from ..kernels._products import PACKED
 from ..kernels._threads import ADDRESS as POOL
-from .emit import Line, Row, emitter
+from .emit import emitter
 from .program import Array, Call
+from .rows import Line, Row
 
 FLOATS = {np.dtype("f"), np.dtype("d")}
 TINY = 1 << 13  # products of entries that cost less than the way to another library

@@ -77,10 +77,18 @@ class Memory:
             return np.lib.stride_tricks.as_strided(np.empty(1, a.dtype), a.shape, a.strides)
         if a.block.kind != OUTER:
             return np.ndarray(a.shape, a.dtype, self.placed[a.block], a.offset, a.strides)
-        near = next(
-            v for b, v in self.known.items() if b.block is a.block and b.offset == a.offset and b.dtype == a.dtype
-        )
-        return np.lib.stride_tricks.as_strided(near, a.shape, a.strides)
+        return np.asarray(Described(a))
+
+
+class Described:
+    """An array in memory from outside, which it keeps."""
+
+    def __init__(self, a: Array):
+        self.owner = a.block.owner
+        place = a.block.address + a.offset, not self.owner.flags.writeable
+        self.__array_interface__ = {
+            "data": place, "shape": a.shape, "strides": a.strides, "typestr": a.dtype.str, "version": 3
+        }  # fmt: skip
 
 
 class Taker:

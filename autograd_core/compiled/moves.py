@@ -6,12 +6,9 @@ from itertools import accumulate
 
 import numpy as np
 
-from ..kernels import copying
-from ..kernels._threads import ADDRESS as POOL
-from .emit import Line, Row, emitter
+from .emit import emitter
 from .program import Array, Call, address, in_order
-
-ZERO = {size: np.zeros(1, dtype) for size, dtype in copying.TYPES.items()}
+from .rows import moved, zeroed
 
 
 @emitter("reshape", "compact", "clone")
@@ -52,27 +49,8 @@ def put_block(call: Call) -> list:
     return [zeroed(y), moved(x, block)]
 
 
-def zeroed(y: Array) -> Row | Line:
-    """All entries 0."""
-    kernels = copying.KERNELS.get(y.itemsize) if y.dtype.kind in "fiu" else None
-    if kernels and y.contiguous and y.size:
-        return Row(kernels[0], (POOL, ZERO[y.itemsize], y, y.size, y.size, 0, 0))
-    return Line("{}({}, 0)", (np.copyto, y))
-
-
 def part(a: Array, axis: int, begin: int, count: int) -> Array:
     """Some of an axis."""
     axis %= len(a.shape)
     shape = (*a.shape[:axis], count, *a.shape[axis + 1 :])
     return a._replace(offset=a.offset + begin * a.strides[axis], shape=shape)
-
-
-def moved(x: Array, y: Array) -> Row | Line:
-    """One copy, by a kernel if y lies in order."""
-    kernels = copying.KERNELS.get(x.itemsize) if x.dtype == y.dtype and x.dtype.kind in "fiu" else None
-    if kernels and y.contiguous and x.size and x.shape == y.shape and x.aligned:
-        if way := (1, 0, 1) if x.size == 1 else copying.rows(x):
-            return Row(kernels[0], (POOL, x, y, x.size, *way))
-        if lies := copying.turned(x.shape, x.strides, x.itemsize):
-            return Row(kernels[1], (POOL, x, y, *lies))
-    return Line("{}({}, {}, casting='unsafe')", (np.copyto, y, x))

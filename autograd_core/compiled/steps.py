@@ -7,9 +7,10 @@ from math import prod
 import numpy as np
 
 from ..kernels import dropout, together
-from .emit import Line, Placed, emitter
+from .emit import emitter
 from .memory import Memory
 from .program import Array, Call
+from .rows import Line, Placed
 
 
 @emitter("steps")

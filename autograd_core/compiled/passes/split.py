@@ -14,12 +14,39 @@ from ...kernels.matmul import RELU
 from ...op import REGISTRY
 from ..emit import special
 from ..program import TEMPORARY, Array, Block, Call, Program, in_order
+from .fuse import STEPS, lying, narrowed
 
 
 def split(program: Program) -> Program:
     """Small linear layers as a product and the addition of a bias, large ones with the ReLU of their result."""
     calls = with_relu(program.calls, {a.block for a in program.outputs})
-    return program.having([part for call in calls for whole in sums(call) for part in parts(whole)])
+    for apart in (sums, parts, straightened):
+        calls = [part for call in calls for part in apart(call)]
+    return program.having(calls)
+
+
+def straightened(call: Call) -> list[Call]:
+    """A call that works entry by entry, after copies of operands that lie otherwise than loops read them."""
+    if call.op.name not in STEPS or len(call.changes) != 1 or not call.changes[0].contiguous:
+        return [call]
+    if not {a.dtype.char for a in call.reads} <= {"f", "d"}:
+        return [call]
+    target, copies = call.changes[0], {}  # type: ignore[var-annotated]
+    for a in call.reads:
+        if lying(a, target.shape) is None and a not in copies:
+            near = narrowed(a)
+            near = near if lying(fresh(near), target.shape) else a
+            copies[a] = Call(REGISTRY["compact"], (near,), {}, (fresh(near),), (), call.line)
+    if not copies:
+        return [call]
+    args = tuple(copies[a].results[0] if isinstance(a, Array) and a in copies else a for a in call.args)
+    return [*copies.values(), replace(call, args=args)]
+
+
+def fresh(a: Array) -> Array:
+    """New temporary memory for an array of this shape, with entries in order."""
+    a = a._replace(offset=0, strides=in_order(a))
+    return a._replace(block=Block(TEMPORARY, np.empty(0, a.dtype), 0, a.bytes))
 
 
 def sums(call: Call) -> list[Call]:
@@ -43,10 +70,9 @@ def sums(call: Call) -> list[Call]:
     for run in reversed(runs):
         for a in run:
             shape[a] = 1
-        between = x._replace(shape=tuple(shape), dtype=y.dtype, offset=0)
-        between = between._replace(strides=in_order(between), block=Block(TEMPORARY, np.empty(0), 0, between.bytes))
+        between = fresh(x._replace(shape=tuple(shape), dtype=y.dtype))
         if run is runs[0]:
-            between = y._replace(shape=tuple(shape), strides=in_order(between))
+            between = y._replace(shape=tuple(shape), strides=between.strides)
         calls.append(Call(REGISTRY[name], (x,), {"axis": run, "keepdims": True}, (between,), (), call.line))
         x = between
     return calls
