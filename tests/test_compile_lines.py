@@ -220,8 +220,8 @@ class Attention(nn.Module):
 
     def forward(self, x):
         h = self.words(x)
-        q, k, v = (a.reshape(64, 12, 4, 8).swapaxes(1, 2) for a in self.parts(self.norm(h)).split(32, -1))
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True).swapaxes(1, 2).reshape(64, 12, 32)
+        q, k, v = (a.reshape(160, 12, 4, 8).swapaxes(1, 2) for a in self.parts(self.norm(h)).split(32, -1))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True).swapaxes(1, 2).reshape(160, 12, 32)
         return self.last(F.gelu(h + y).mean(1))
 
 
@@ -248,7 +248,7 @@ def trained(make, shape, compiled):
     """A step that trains a network, and what it is called on."""
     ag.manual_seed(0)
     net, rng = make(), np.random.default_rng(0)
-    draw = lambda: rng.integers(0, 11, (64, 12)) if shape is None else rng.standard_normal(shape).astype("f")
+    draw = lambda: rng.integers(0, 11, (160, 12)) if shape is None else rng.standard_normal(shape).astype("f")
     net(ag.tensor(draw()))  # for lazy layers
     optimizer = optim.Adam(net.parameters(), lr=1e-2)
 
@@ -259,7 +259,7 @@ def trained(make, shape, compiled):
         optimizer.step()
         return loss.detach()
 
-    batches = [(ag.tensor(draw()), ag.tensor(rng.integers(0, 3, 64))) for _ in range(6)]
+    batches = [(ag.tensor(draw()), ag.tensor(rng.integers(0, 3, 64 if shape else 160))) for _ in range(6)]
     return (compile(step) if compiled else step), batches, net
 
 
@@ -285,7 +285,7 @@ def test_a_replay_makes_no_arrays_and_is_right(name):
     finally:
         tracemalloc.stop()
     # Less than the arrays are: what is left are numbers of Python's, and lines that kernels have for each thread.
-    assert peak < (80_000 if name == "attention" else 8000), f"{peak} bytes\n{step.source()}"
+    assert peak < (200_000 if name == "attention" else 8000), f"{peak} bytes\n{step.source()}"
     as_they_are = [
         line for line in step.source().splitlines() if "lambda_" in line and not line.strip().startswith("if")
     ]

@@ -64,7 +64,7 @@ class Given:
 
     def view(self, a: Array) -> np.ndarray:
         """An array on the copy of its block."""
-        return np.ndarray(a.shape, a.dtype, self.room[a.block], a.offset, a.strides)
+        return on(self.room, a)
 
     def args(self, call: Call) -> list:
         """What the op is to be given."""
@@ -105,6 +105,11 @@ class Watched:
             made = self.call.results[k]
             return made.block, at - address(self.results[k]) + made.offset
         return owner, at - address(owner)
+
+
+def on(room: dict[Block, np.ndarray], a: Array) -> np.ndarray:
+    """An array in the memory that its block has."""
+    return np.ndarray(a.shape, a.dtype, room[a.block], a.offset, a.strides) if a.size else np.empty(a.shape, a.dtype)
 
 
 def array_at(record: int) -> np.ndarray | None:
@@ -214,7 +219,7 @@ class Translation:
             if a.block not in room:
                 room[a.block] = fresh(a.block.size)
                 room[a.block].fill(255)
-        view = lambda a: np.ndarray(a.shape, a.dtype, room[a.block], a.offset, a.strides)
+        view = lambda a: on(room, a)
         for kernel, args, _ in calls:
             made = [bound(a, view) for a in args]
             entry(kernel)(*kernel.args, *as_given(kernel, made))
