@@ -12,11 +12,12 @@ Only ops of `NATIVE` are asked: those in which it is never decided by data which
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..kernels import _steps
 from ..kernels._jit import COMPILED, Kernel
 from ..kernels._steps import watching
 from ..tape import memory
@@ -82,7 +83,7 @@ class Watched:
             results = forward(*given.args(call), **call.params)
         self.results = results if isinstance(results, tuple) else (results,) if call.results else ()
         self.results = tuple(np.asarray(r) for r in self.results)
-        self.owners = {id(memory(r)): k for k, r in enumerate(self.results)}
+        self.owners = {id(memory(r)): k for k, (r, a) in enumerate(zip(self.results, call.results)) if fits(r, a)}
 
     def tell(self, kernel: Any, args: tuple) -> Callable:
         """A call, before it is made; what notes the result."""
@@ -112,6 +113,12 @@ def on(room: dict[Block, np.ndarray], a: Array) -> np.ndarray:
     return np.ndarray(a.shape, a.dtype, room[a.block], a.offset, a.strides) if a.size else np.empty(a.shape, a.dtype)
 
 
+def fits(r: np.ndarray, a: Array) -> bool:
+    """Whether a result lies in memory of its own as it did when it was captured."""
+    owner = memory(r)
+    return (owner.nbytes, address(r) - address(owner), r.strides) == (a.block.size, a.offset, a.strides)
+
+
 def array_at(record: int) -> np.ndarray | None:
     """The array of a record, if there is one."""
     return ctypes.cast(record, ctypes.py_object).value if record else None
@@ -136,9 +143,8 @@ def launches_of(call: Call, forward: Callable, known: dict) -> tuple[list[Launch
         return None  # other numbers do not suit it
     if len(one.results) != len(call.results) or len(one.calls) != len(two.calls) or not one.calls:
         return None
-    for r, a in zip(one.results, call.results):
-        if (r.shape, r.strides, r.dtype) != (a.shape, a.strides, a.dtype):
-            return None
+    if any((r.shape, r.dtype) != (a.shape, a.dtype) for r, a in zip(one.results, call.results)):
+        return None
     return Translation(one, two).launches()
 
 
@@ -157,6 +163,7 @@ class Translation:
         """All calls, if they give what the op gives."""
         try:
             calls = [self.call(p, q) for p, q in zip(self.one.calls, self.two.calls)]
+            calls += [*self.copies()]
         except Unlike:
             return None
         scratch = [b for b, _ in self.scratch.values()]
@@ -171,6 +178,12 @@ class Translation:
         if result != other_result:
             raise Unlike
         return Launch(kernel, tuple(map(self.value, args, others)), result)
+
+    def copies(self) -> Iterator[Launch]:
+        """Results that lie in other memory than they did when they were captured, put in their place."""
+        for x, y, a in zip(self.one.results, self.two.results, self.one.call.results):
+            if a.size and not (fits(x, a) and fits(y, a)):
+                yield Launch(_steps.copy, (self.array(x, y), a))
 
     def value(self, x: Any, y: Any) -> Any:
         """An argument of a kernel."""
