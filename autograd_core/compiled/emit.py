@@ -19,6 +19,7 @@ from ..kernels._jit import Kernel, plain
 from ..op import REGISTRY
 from .launches import Launch, bound, entry, launches_of
 from .memory import Memory
+from .place import in_place
 from .program import Array, Call, Program
 from .rows import Line, Placed, Record, Row, as_line, moved, zeroed
 
@@ -45,13 +46,15 @@ def special(call: Call) -> list | None:
     return (write(call) if write else None) or ufunc(call)
 
 
-def resolved(call: Call, known: dict) -> list | None:
-    """What a call does without new memory: as its op says, or as the calls of kernels that it makes."""
-    if call.launches is None and (said := special(call)):
-        return said
-    if call.launches is None and (found := launches_of(call, on_arrays(call), known)):
+def resolve(call: Call, known: dict) -> None:
+    """Find out by which kernels a call can be replayed, if its op does not say so."""
+    if call.launches is None and not special(call) and (found := launches_of(call, on_arrays(call), known)):
         call.launches, call.scratch = found
-    return launched(call, call.launches) if call.launches else None
+
+
+def without_memory(call: Call) -> list | None:
+    """What a call does without new memory: as its op says, or as the calls of kernels that it makes."""
+    return launched(call, call.launches) if call.launches else special(call)
 
 
 def ufunc(call: Call) -> list | None:
@@ -230,8 +233,11 @@ class Source:
 
 def emitted(program: Program, known: dict) -> tuple[Memory, Callable, Source]:
     """Memory for a program, and what replays it there."""
+    for call in program.calls:
+        resolve(call, known)
+    program = in_place(program)
     kept = {a.block for a in program.outputs}  # who holds these must keep their memory
-    said = [resolved(call, known) for call in program.calls]
+    said = [*map(without_memory, program.calls)]
     pointed = {a.block for c, s in zip(program.calls, said) if not s for a in c.results if a.whole_block} - kept
     memory = Memory(program, known, pointed)
     source = Source(memory)

@@ -7,7 +7,7 @@ rules of their own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from math import prod
 from operator import mul
@@ -153,3 +153,30 @@ class Program:
     def having(self, calls: list[Call]) -> Program:
         """The same with other calls."""
         return Program(calls, self.inputs, self.outputs, self.live)
+
+
+def renamed(a: Array, stands: dict[Block, Block]) -> Array:
+    """An array in the block that stands for its own."""
+    return a._replace(block=stands[a.block]) if a.block in stands else a
+
+
+def with_blocks(call: Call, stands: dict[Block, Block]) -> Call:
+    """A call on the blocks that stand for others."""
+    if not any(a.block in stands for a in (*call.reads, *call.changes)):
+        return call
+    new = lambda values: tuple(everywhere(v, stands) for v in values)
+    settings = call.settings
+    if "members" in settings:
+        settings = settings | {"members": [with_blocks(m, stands) for m in settings["members"]]}
+    launches = call.launches and [v._replace(args=new(v.args)) for v in call.launches]
+    changed = {n: new(getattr(call, n)) for n in ("args", "results", "writes")}
+    return replace(call, settings=settings, launches=launches, **changed)
+
+
+def everywhere(value: Any, stands: dict[Block, Block]) -> Any:
+    """A value, with the arrays in nested tuples in the blocks that stand for others."""
+    if isinstance(value, Array):
+        return renamed(value, stands)
+    if type(value) is tuple:
+        return tuple(everywhere(v, stands) for v in value)
+    return value
