@@ -62,7 +62,8 @@ def steps(a: Array) -> bool:
 @emitter("linear_product")
 def linear_product(call: Call) -> list | None:
     """Rows times the rows of a weight."""
-    return flat_product(*call.args, call.results[0], None, 0)
+    x, w = call.args
+    return flat_product(x, w, call.results[0], None, 0)
 
 
 @emitter("linear")
