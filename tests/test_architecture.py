@@ -27,8 +27,9 @@ ORDER = """
     ops.activations ops.normalization ops.dropout ops.loss_ops ops.losses ops.ctc ops.resampling ops.pooling
     ops.composed ops.attention ops.recurrent ops blame backward forward tree attributes functional jacobians random
     custom control anomaly gradcheck testing compiled.program compiled.kept compiled.guards compiled.capture compiled.compare
-    compiled.memory compiled.emit compiled.lines compiled.steps compiled.passes.order compiled.passes.dead
-    compiled.passes.copies compiled.passes.split compiled.passes.join compiled.passes.fuse compiled.passes
+    compiled.memory compiled.place compiled.launches compiled.rows compiled.emit compiled.lines compiled.moves compiled.steps
+    compiled.passes.order compiled.passes.dead compiled.passes.copies compiled.passes.fuse compiled.passes.split
+    compiled.passes.join compiled.passes
     compiled.halves compiled.results compiled.reverse compiled.back compiled.replay compiled.explain compiled.function
     compiled.modules
     compiled numpy_functions numpy_linalg interop stubs __main__

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..kernels import matmul as products
+from .emit import Source, sequence, without_memory
 from .program import OUTER, Array, Call, Program
 
 RUNS = 5  # of which the quickest counts
@@ -37,7 +38,7 @@ def rows(replay: Any) -> list[Row]:
     found = []
     with replay.lock, as_it_was(replay):
         for part, run in stages(replay):
-            seconds = timed(part.source, run)
+            seconds = timed(part, run)
             found += [row(call, t) for call, t in zip(part.program.calls, seconds)]
     return found
 
@@ -78,19 +79,21 @@ def work(call: Call) -> int:
 # --- timing ----------------------------------------------------------------------------------------------------------
 
 
-def timed(source: Any, run: Callable) -> list[float]:
-    """The least time each line of a program took."""
-    found = [float("inf")] * len(source.lines)
-    least = functools.partial(keep_least, found)
-    text = "def timed(clock, took):\n    begin = clock()\n" + "".join(
-        f"    {line}\n    took({k}, clock() - begin)\n    begin = clock()\n" for k, line in enumerate(source.lines)
-    )
+def timed(part: Any, run: Callable) -> list[float]:
+    """The least time each call of a program took."""
+    calls, source = part.program.calls, Source(part.memory)
+    found = [float("inf")] * len(calls)
+    text = "def timed(clock, took):\n    begin = clock()\n"
+    for k, call in enumerate(calls):
+        before = len(source.lines)
+        source.add([*sequence([call], [without_memory(call)])])
+        lines = [*source.lines[before:], f"took({k}, clock() - begin)", "begin = clock()"]
+        text += "".join(f"    {line}\n" for line in lines)
     file = f"<timed {id(source):x}>"
     linecache.cache[file] = (len(text), None, text.splitlines(True), file)
-    scope = dict(source.scope)
-    exec(compile(text, file, "exec"), scope)
+    exec(compile(text, file, "exec"), source.scope)
     for _ in range(RUNS):
-        run(lambda: scope["timed"](time.perf_counter, least))
+        run(lambda: source.scope["timed"](time.perf_counter, functools.partial(keep_least, found)))
     return found
 
 

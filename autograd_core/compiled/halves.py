@@ -12,12 +12,11 @@ import numpy as np
 
 from ..kernels._memory import empty
 from ..kernels.pointing import point, pointer
-from .emit import Source, written
+from .emit import emitted, resolved, without_memory
 from .memory import LINE, Memory, sole
 from .passes import improved
-from .passes.copies import with_names
 from .passes.dead import without_dead
-from .program import INPUT, OUTER, TEMPORARY, Array, Block, Program, address
+from .program import INPUT, OUTER, TEMPORARY, Array, Block, Program, address, with_blocks
 
 
 class Lent(Memory):
@@ -52,14 +51,8 @@ class Placed:
 
     def __init__(self, program: Program, known: dict, lent: Iterable[Block], name: str):
         self.program, lent = program, set(lent)
-        general = {a.block for c in program.calls if not written(c) for a in c.results if a.whole_block}
-        pointed = general - {a.block for a in program.outputs} - lent
-        self.memory = Lent(program, known, pointed, lent)
-        self.source = Source(self.memory)
-        for call in program.calls:
-            self.source.write(call)
-        self.memory.settle(program.outputs)
-        self.run = self.source.function(name)
+        make = lambda program, known, pointed: Lent(program, known, pointed - lent, lent)
+        self.memory, self.run, self.source = emitted(program, known, make, name)
 
 
 class Frame:
@@ -76,10 +69,11 @@ class Forward:
 
     def __init__(self, program: Program, saved: list[Array], known: dict):
         count = len(program.outputs)
-        program = improved(Program(program.calls, program.inputs, [*program.outputs, *saved], program.live))
+        program = Program(program.calls, program.inputs, [*program.outputs, *saved], program.live)
+        program = resolved(improved(program), known)
         results, self.saved = program.outputs[:count], program.outputs[count:]
         left = dict.fromkeys(a.block for a in self.saved)
-        general = {a.block for c in program.calls if not written(c) for a in c.results if a.whole_block}
+        general = {a.block for c in program.calls if not without_memory(c) for a in c.results if a.whole_block}
         self.taken = [b for b in left if b in general and b not in {a.block for a in results}]
         self.offsets, self.size = laid_out(b for b in left if b not in self.taken)
         self.placed = Placed(
@@ -110,6 +104,7 @@ class Backward:
     """The backward program on what a forward one has left."""
 
     def __init__(self, program: Program, stands: dict[Block, Block], forward: Forward, known: dict):
+        known = {a: v for a, v in known.items() if a.block.kind == OUTER}
         homes = {stand: a.block for stand, a in zip(stands.values(), forward.saved)}
         framed = {s: forward.offsets[b] for s, b in homes.items() if b in forward.offsets}
         ends = dict.fromkeys(a.block for a in program.outputs if a.block.kind == TEMPORARY)
@@ -162,7 +157,10 @@ class Halves:
             backward, stands = renamed(without_dead(backward), touched(forward))
         self.forward = Forward(forward, list(map(whole, stands)), known)
         self.memory, self.ends, self.inputs = self.forward.memory, self.forward.ends, self.forward.inputs
-        self.backward = None if backward is None else Backward(improved(backward), stands, self.forward, known)
+        if backward is not None:
+            known = known | {a._replace(block=stands[a.block]): v for a, v in known.items() if a.block in stands}
+            backward = resolved(improved(backward), known)
+        self.backward = None if backward is None else Backward(backward, stands, self.forward, known)
 
     def parts(self) -> list[Placed]:
         """Both programs as they are placed."""
@@ -188,7 +186,7 @@ def renamed(program: Program, left: set[Block]) -> tuple[Program, dict[Block, Bl
         if a.block in left and a.block not in stands:
             stands[a.block] = Block(INPUT, a.block.owner, a.block.address, a.block.size)
     outputs = [a._replace(block=stands.get(a.block, a.block)) for a in program.outputs]
-    return Program([with_names(c, stands) for c in program.calls], program.inputs, outputs, program.live), stands
+    return Program([with_blocks(c, stands) for c in program.calls], program.inputs, outputs, program.live), stands
 
 
 def whole(block: Block) -> Array:

@@ -13,11 +13,11 @@ import numpy as np
 from ..backward import ancestors
 from ..tape import Leaf, mark_all, mark_written, memory, writes_of
 from ..tensor import Tensor, at, node_of
-from . import lines, steps  # noqa: F401 - declare how calls are written
+from . import lines, moves, steps  # noqa: F401 - declare how calls are written
 from .back import Back, Lessons
 from .capture import UNSEEN, Capture
 from .compare import difference
-from .emit import Source, emitted
+from .emit import Source, emitted, resolved
 from .halves import whole
 from .memory import Memory
 from .passes import improved
@@ -168,9 +168,9 @@ class Replay:
         self.owners = {id(b.owner) for b in self.capture.blocks.values() if b.kind == OUTER}
         self.known = {a: v for a, v in self.capture.known.items() if a.block.kind == OUTER}
         if self.back.linked:
-            self.back.prepare(self.known)
+            self.back.prepare(self.capture.known)
         else:
-            self.program = improved(self.program)
+            self.program = resolved(improved(self.program), self.capture.known)
             self.place()
         self.ready, self.given, self.explained = True, [], False
         self.results.forget()
