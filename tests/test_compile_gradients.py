@@ -442,7 +442,7 @@ def test_the_kernels_can_be_read(capsys, monkeypatch):
     for _ in range(3):
         f(ag.randn(6, 5)).sum().backward()
     printed = capsys.readouterr().out
-    assert "of peak" in printed and "linear_product" in printed and "batch_norm_pull" in printed
+    assert "of peak" in printed and "Net: " in printed and "test_compile_gradients.py" in printed
     state = [b.numpy().copy() for b in net.buffers()]
     assert not np.array_equal(before[0], state[0])
     drawn = ag.get_rng_state()
