@@ -194,7 +194,7 @@ class Walk:
                     raise TypeError(f"{needs}, got {type(changed).__name__} {changed!r:.40}")
                 if changed.shape != node.shape or changed.dtype != node.dtype:
                     raise ValueError(f"{needs}, of type {node.dtype}, got {changed.shape} {changed.dtype}")
-                g = changed if self.tracked else changed.value
+                g = changed if self.lifts else changed.value
         return g
 
     def free(self) -> None:
@@ -207,7 +207,7 @@ class Walk:
 
 def fresh(ct: Any, cotangents: Sequence, plan: Any, env: Sequence) -> bool:
     """Whether a rule of ours made this array anew and for this input alone, so that it may be kept and added to."""
-    owned = ct.__class__ is np.ndarray and (ct.base is None or ct.base.__class__ is Block) and plan.__class__ is Plan
+    owned = ct.__class__ is np.ndarray and (ct.base is None or ct.base.__class__ is Block) and plan.owns
     return owned and not any(ct is v for v in env) and sum(ct is c for c in cotangents) <= 1
 
 

@@ -95,7 +95,7 @@ class Call:
 
     __slots__ = ("op", "wrt", "fast")
     careful = property(lambda self: self.fast)
-    reads, keeps = frozenset(), True
+    reads, keeps, owns = frozenset(), True, False
 
     def __init__(self, op: Any, wrt: tuple, pull: Callable):
         self.op, self.wrt, self.fast = op, wrt, pull

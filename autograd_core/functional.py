@@ -18,7 +18,7 @@ from .errors import require_callable
 from .forward import Dual, new_level
 from .op import REGISTRY, Traced
 from .ops import PUBLIC
-from .tape import Leaf, enable_grad, is_grad_enabled, memory, state
+from .tape import Leaf, current, enable_grad, is_grad_enabled, memory, state
 from .tensor import Tensor, at
 from .tree import flatten, tree_map
 from .vmap import Batched
@@ -49,12 +49,12 @@ def require_value(y: Any, what: str) -> None:
 
 def stand_in(x: Any, who: str, where: str) -> Tensor:
     """A tensor equal to x whose node is its own."""
-    x, level = differentiable(x, who, where), 2 * state.depth
+    form, x, level = x, differentiable(x, who, where), 2 * state.depth
     if isinstance(x, Tensor) and x.level == level:
         if x.requires_grad and is_grad_enabled():
             return REGISTRY["alias"].call(x)
         x = x.value
-    return at(x, Leaf(x.shape, x.dtype), level)
+    return resembling(at(x, Leaf(x.shape, x.dtype), level), form)
 
 
 def outward(value: Any, form: Any, level: int) -> Any:
@@ -67,7 +67,13 @@ def outward(value: Any, form: Any, level: int) -> Any:
         return value
     if isinstance(form, NUMBERS):
         return np.asarray(value).item() if np.ndim(value) == 0 else np.asarray(value)
-    return at(value, None, level) if isinstance(form, Traced) else writable(np.asarray(value))
+    return resembling(at(value, None, level), form) if isinstance(form, Traced) else writable(np.asarray(value))
+
+
+def resembling(t: Tensor, form: Any) -> Tensor:
+    """A tensor in place of another, which may stand for an array in a run that is captured."""
+    capture = current().capture
+    return t if capture is None else capture.like(form, t)
 
 
 def writable(v: np.ndarray) -> np.ndarray:

@@ -74,6 +74,7 @@ class Plan:
     """For one choice of inputs that need gradients: what to keep, and how to pull a cotangent back to them."""
 
     __slots__ = ("op", "count", "wrt", "reads", "keeps", "save", "fast", "careful")
+    owns = True  # whether arrays that a rule has made are nobody else's
 
     def __init__(self, op: Op, needs: int, count: int, holomorphic: bool):
         self.op, self.count = op, count

@@ -289,10 +289,10 @@ def refuse_capture(what: str) -> None:
         capture.refuse(what)
 
 
-def live(place: dict, name: str) -> Any:
-    """The number place[name], which code that was captured asks for anew each time: rates that schedules change."""
+def live(place: dict, name: str, static: bool = False) -> Any:
+    """The number place[name], as a tensor or a static parameter that captured code asks for anew: what schedules change."""
     capture = current().capture
-    return place[name] if capture is None else capture.number(place, name)
+    return place[name] if capture is None else (capture.setting if static else capture.number)(place, name)
 
 
 # --- writes ----------------------------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ class Tensor(Traced):
         try:
             y = forward(*values, **params)
             if op.promotes and (mixed or y.dtype is not dtype):
-                if state.mode is not None and state.mode.capture is not None and unlike(values, op):
+                if state.mode is not None and state.mode.capture is not None and unlike(values, op, args):
                     return op.call(*dtypes.promoted(args, op.promotes == "inexact"), **params)
                 values = dtypes.promoted(values, op.promotes == "inexact")
                 y = forward(*values, **params)
@@ -283,9 +283,10 @@ class Handle:
         self.remove()
 
 
-def unlike(values: list, op: Op) -> bool:
-    """Whether an array is of another type than that to which an op brings all of them."""
+def unlike(values: list, op: Op, args: tuple) -> bool:
+    """Whether an array is of another type than that to which an op brings all of them; the capture is told which."""
     target = dtypes.promoted(values, op.promotes == "inexact")[0].dtype
+    state.mode.capture.typed(op, args, target)
     return any(isinstance(v, (np.ndarray, Traced)) and v.dtype != target for v in values)
 
 

@@ -1166,8 +1166,8 @@ class Handle:
     def __exit__(self, *exc: Any) -> None: ...
     def __init__(self, owner: Any, slot: builtins.str, hook: Any) -> None: ...
 
-def unlike(values: builtins.list, op: Op) -> builtins.bool:
-    """Whether an array is of another type than that to which an op brings all of them."""
+def unlike(values: builtins.list, op: Op, args: builtins.tuple) -> builtins.bool:
+    """Whether an array is of another type than that to which an op brings all of them; the capture is told which."""
 
 def at(value: Any, node: Leaf | Node | Pick | None = None, level: builtins.int = 0) -> Tensor:
     """The tensor of a value whose gradient goes to `node`."""

@@ -112,8 +112,15 @@ def _keep_result(t: Any) -> None:
         return
     kept = node.env[0] if k is None else node.env[0] and node.env[0][k]
     if kept is t.value and isinstance(kept, np.ndarray):
-        copy = kept.copy()
+        copy = apart(kept)
         node.env[0] = copy if k is None else (*node.env[0][:k], copy, *node.env[0][k + 1 :])
+
+
+def apart(v: np.ndarray) -> np.ndarray:
+    """A copy of what a node has kept; whoever captures is told of it."""
+    from .tensor import at
+
+    return v.copy() if current().capture is None else REGISTRY["clone"].call(at(v)).value
 
 
 def take_history(t: Any, node: Any) -> None:
@@ -164,7 +171,7 @@ def _history(t: Any, new: Any) -> Any:
     if node.__class__ is Node and node.env and not isinstance(t.value, Traced):
         owner, since = memory(t.value), node.index
         kept = lambda v: isinstance(v, np.ndarray) and memory(v) is owner and not write_after(v, since)
-        node.env = tuple(v.copy() if kept(v) else v for v in node.env)
+        node.env = tuple(apart(v) if kept(v) else v for v in node.env)
     return node
 
 

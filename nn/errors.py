@@ -19,7 +19,9 @@ def placed(error: Exception, module: Any, inputs: Iterable = ()) -> None:
     if not isinstance(error, TOLD) or len(error.args) != 1 or not isinstance(error.args[0], str):
         return
     inner, text = vars(error).setdefault("arose_in", (module, error.args[0]))
-    path = next((path for path, m in module.named_modules() if m is inner), None)
+    path = next(
+        (path for path, m in module.named_modules() if vars(m) is vars(inner)), None
+    )  # a compiled one has its attributes
     if path is not None:
         error.args = (f"{path}{' ' if path else ''}{described(inner, bool(path))}: {text}",)
 

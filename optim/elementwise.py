@@ -66,7 +66,7 @@ class Elementwise(Optimizer):
             return lambda: None
         if watched() or not hasattr(update.op, "rule"):
             rates = tuple(tape.live(group, "lr") if r is group["lr"] else r for r in update.rates)
-            update = update._replace(rates=rates)
+            update = update._replace(rates=rates, settings=live_settings(group, update.settings))
             for p, g in zip(params, gradients):
                 check_gradient(g, p.value, who)
             return lambda: self._one_by_one(group, params, update)
@@ -107,3 +107,10 @@ class Elementwise(Optimizer):
             with tape.unwatched():  # what is made once is no part of the step
                 self.remembered(group, p)
             single(update, p, p.grad, self.state.get(p, {}))
+
+
+def live_settings(group: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of which those that are numbers of the group are asked for anew in replays: schedules change momentum, too."""
+    number = lambda v: isinstance(v, float) or (isinstance(v, tuple) and all(isinstance(x, float) for x in v))
+    same = lambda n, v: n in group and number(v) and (tuple(group[n]) if isinstance(v, tuple) else group[n]) == v
+    return {n: tape.live(group, n, static=True) if same(n, v) else v for n, v in settings.items()}

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core import Tensor, no_grad
+from autograd_core import Tensor, no_grad, where
+from autograd_core.tape import current
 
 from .lr_scheduler.base import LRScheduler, check_optimizer, for_each_group
 from .lr_scheduler.cycles import check_anneal
@@ -104,12 +105,17 @@ class AveragedModel:
                 "AveragedModel.update_parameters: this is not the model that was copied: its parameters differ"
             )
         with no_grad():
-            averaged, current = ([p.detach() for p in tensors] for tensors in (ours, theirs))
-            if self.n_averaged.item() == 0:
-                for a, c in zip(averaged, current):
+            averaged, present = ([p.detach() for p in tensors] for tensors in (ours, theirs))
+            if current().capture is not None:  # how many there were is not known when a replay is written
+                first = self.n_averaged == 0
+                self._average(averaged, present)
+                for a, c in zip(averaged, present):
+                    a.copy_(where(first, c, a))
+            elif self.n_averaged.item() == 0:
+                for a, c in zip(averaged, present):
                     a.copy_(c)
             else:
-                self._average(averaged, current)
+                self._average(averaged, present)
             if not self.use_buffers and hasattr(model, "buffers"):
                 for a, c in zip(self.module.buffers(), model.buffers()):
                     a.detach().copy_(c.detach())

@@ -25,15 +25,17 @@ ORDER = """
     ops.shape ops.create ops.math ops.padding ops.index ops.reduce ops.moments ops.products ops.sort ops.scan
     ops.scatter ops.updates ops.layerwise ops.embedding ops.linear ops.convolution ops.linalg ops.fft ops.special
     ops.activations ops.normalization ops.dropout ops.loss_ops ops.losses ops.ctc ops.resampling ops.pooling
-    ops.composed ops.attention ops.recurrent ops blame backward forward tree attributes functional jacobians members random
-    custom control anomaly gradcheck testing compiled.program compiled.guards compiled.capture compiled.compare
-    compiled.memory compiled.emit compiled.lines compiled.steps compiled.passes.order compiled.passes.dead
-    compiled.passes.copies compiled.passes.split compiled.passes.join compiled.passes.fuse compiled.passes
-    compiled.replay compiled.function compiled numpy_functions numpy_linalg interop habits autograd.functional autograd
-    symbolic.expression symbolic.normal symbolic.simplify symbolic.calculus symbolic.printing symbolic.swell symbolic
-    source.read source.structure source.kinds source.support source.pull source.functions source.assignments
-    source.sweep source.program source.function source lab.table lab.numeric lab.trace lab.layout lab.graph lab.picture
-    lab.routes lab lab.tour stubs __main__
+    ops.composed ops.attention ops.recurrent ops blame backward forward tree attributes functional jacobians members
+    random custom control anomaly gradcheck testing compiled.program compiled.kept compiled.guards compiled.capture
+    compiled.compare compiled.memory compiled.place compiled.launches compiled.rows compiled.emit compiled.lines
+    compiled.moves compiled.steps compiled.passes.order compiled.passes.dead compiled.passes.copies
+    compiled.passes.fuse compiled.passes.split compiled.passes.join compiled.passes compiled.halves compiled.results
+    compiled.reverse compiled.back compiled.replay compiled.explain compiled.function compiled.modules compiled
+    numpy_functions numpy_linalg interop habits autograd.functional autograd symbolic.expression symbolic.normal
+    symbolic.simplify symbolic.calculus symbolic.printing symbolic.swell symbolic source.read source.structure
+    source.kinds source.support source.pull source.functions source.assignments source.sweep source.program
+    source.function source lab.table lab.numeric lab.trace lab.layout lab.graph lab.picture lab.routes lab lab.tour
+    stubs __main__
 """.split()
 
 # The few imports that point the other way; each is made inside a function, after everything is loaded.

@@ -10,12 +10,18 @@ import numpy as np
 
 from ..errors import CaptureError
 from ..op import REGISTRY, Op, Traced
-from ..tape import Leaf, current, memory, user_line, using
-from ..tensor import DETACH, LEAVE, Tensor, at
-from .program import INPUT, OUTER, TEMPORARY, Array, Block, Call, Program, address
+from ..tape import Leaf, Node, clock, current, enable_grad, memory, user_line, using
+from ..tensor import DETACH, LEAVE, Tensor, at, node_of
+from .program import INPUT, OUTER, TEMPORARY, Array, Block, Call, Live, Program, address
 
 UNSEEN = object()
 SHAPED_BY_DATA = {"argwhere", "mask_places", "nonzero", "masked_select", "unique"}
+
+
+class Given(Tensor):
+    """An array that was given, as a tensor: what is computed of such alone is an array outside of the run."""
+
+    __slots__ = ()
 
 
 class Capture:
@@ -35,12 +41,18 @@ class Capture:
         self.refused: str | None = None
         self.pending: dict[int, Any] = {}  # arrays that were written to, until a call says that it was it
         self.places: set[tuple[int, str]] = set()  # of numbers that are asked for anew
+        self.guards: list[Any] = []  # what must hold besides what was read
+        self.since = next(clock)
+        self.nodes: dict[int, Any] = {}  # those of arguments, by position
+        self.outward = False  # whether a walk inside the run has gone on into the history of an argument
+        self.leaves_outside: set[Leaf] = set()
 
     # --- what the core tells ---
 
     def __call__(self, op: Any, args: tuple, params: dict, result: Any) -> None:
         """A call, after it ran."""
         if not isinstance(op, Op) or op is DETACH:
+            self.outward = self.outward or (op.__class__ is Node and op in self.nodes.values())
             return
         if any(isinstance(a, Traced) and a.level > 0 for a in args):
             return  # what it does to values below is told by these
@@ -52,6 +64,8 @@ class Capture:
             return
         if op.name in SHAPED_BY_DATA:
             self.refuse(f"the shape of what {op.name} returns depends on data; use where() or a mask")
+        if result is not None:
+            self.as_given(op, args, result)
         given = tuple(map(self.argument, args))
         if op is REGISTRY["overwrite"]:
             made, written = (), (given[0],)
@@ -65,6 +79,36 @@ class Capture:
             self.pending.pop(id(a.block.owner), None)
         self.settled()
         self.calls.append(Call(op, given, params, made, written, user_line()))
+
+    def as_given(self, op: Op, args: tuple, result: Any) -> None:
+        """Note what is computed of given arrays alone: outside of the run NumPy would do so, in its own types."""
+        tensors = [a for a in args if isinstance(a, Tensor)]
+        if not tensors or not all(a.__class__ is Given for a in tensors):
+            return
+        for y in result if isinstance(result, tuple) else (result,):
+            if op.promotes:
+                self.typed(op, args, y.dtype)
+            if y.__class__ is Tensor:
+                y.__class__ = Given
+
+    def typed(self, op: Op, args: tuple, dtype: np.dtype) -> None:
+        """Refuse to compute of arrays in another type than NumPy would."""
+        if not all(a.__class__ is Given for a in args if isinstance(a, Tensor)):
+            return
+        usual = np.result_type(*[a.dtype if isinstance(a, Tensor) else a for a in args if a is not None])
+        usual = usual if usual.kind in "fc" else np.dtype(np.float64)
+        if dtype.kind in "fc" and dtype != usual:
+            self.refuse(f"{op.name} of arrays is {usual} for NumPy, but {dtype} for tensors; give tensors")
+
+    def like(self, form: Any, t: Tensor) -> Tensor:
+        """A tensor in place of what stands for an argument: for an array if that does."""
+        if form.__class__ is Given and t.__class__ is Tensor:
+            t.__class__ = Given
+        return t
+
+    def as_tensor(self, t: Any) -> Any:
+        """What a user makes a tensor of is one from then on, if it stood for an array."""
+        return at(t.value) if t.__class__ is Given else t
 
     def refuse(self, what: str) -> None:
         """The run did what a replay cannot."""
@@ -95,6 +139,15 @@ class Capture:
         self.live.append((self.array(array), lambda: place[name]))
         self.places.add((id(place), name))
         return at(array)
+
+    def setting(self, place: dict, name: str) -> Any:
+        """A static parameter as it is at the time of each run; whether it is zero may decide what is done."""
+        value = Live.of(place, name)
+        self.places.add((id(place), name))
+        zero = lambda v: [not x for x in v] if isinstance(v, (tuple, list)) else not v
+        first = zero(value)
+        self.guards.append(lambda: zero(place[name]) == first)
+        return value
 
     # --- arrays and where they lie ---
 
@@ -131,15 +184,39 @@ class Capture:
             return array
         return self.array(a) if isinstance(a, np.ndarray) else a
 
-    def standing_for(self, v: Any) -> Tensor:
+    def standing_for(self, v: Any, k: int) -> Any:
         """A tensor in place of an argument: on memory that it has for itself, since replays copy into such memory."""
-        value = v.value if isinstance(v, Tensor) else v
-        own = memory(value) is value and value.flags.c_contiguous
-        t = at(value if own else np.array(value, order="C"), v.node if isinstance(v, Tensor) else None)
-        t.leaf = v.leaf if isinstance(v, Tensor) else None
+        if not isinstance(v, (Tensor, np.ndarray)):
+            return v
+        value, node = (v.value, node_of(v)) if isinstance(v, Tensor) else (v, None)
+        computed = node is not None and node.__class__ is not Leaf
+        own = memory(value) is value and value.flags.c_contiguous and not computed
+        t = at(value if own else np.array(value, order="C"), node)
+        if isinstance(v, np.ndarray):
+            t.__class__ = Given
+        if computed:
+            with enable_grad():
+                t.node = REGISTRY["alias"].call(t).node
+        elif isinstance(v, Tensor):
+            t.leaf = v.leaf
+        self.nodes[k] = t.node
         self.inputs.append(self.array(t.value, INPUT))
         self.made_here.add(id(t.value))
         return t
+
+    def adopted(self, tensors: list, since: int) -> bool:
+        """Take tensors from outside, in whose place later runs have others, as further arguments, if they can be that."""
+        arrays = [self.array(t.value) for t in tensors]
+        overlapping = any(a.overlaps(b) for k, a in enumerate(arrays) for b in arrays[:k])
+        if overlapping or any(t.node is not None or a.block.kind != OUTER for t, a in zip(tensors, arrays)):
+            return False
+        for k, (t, a) in enumerate(zip(tensors, arrays), since):
+            a.block.kind = INPUT
+            self.tensors.pop(id(t), None)
+            self.inputs.append(a)
+            self.made_here.add(id(t.value))
+            self.nodes[k] = None
+        return True
 
     def input_written(self, value: np.ndarray) -> bool:
         """Whether a call has changed an argument."""
@@ -147,7 +224,7 @@ class Capture:
 
     def program(self, outputs: list[Array]) -> Program:
         """What was seen, as data."""
-        return Program(self.calls, self.inputs, outputs, self.live)
+        return Program(list(self.calls), list(self.inputs), outputs, list(self.live))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .program import OUTER, Array, Block, Call, Program
+from .program import OUTER, Array, Block, Call, Live, Program
 
 
 def difference(a: Program, b: Program) -> str | None:
@@ -61,6 +61,8 @@ def matches(x: Array, y: Array, pairs: dict[Block, Block]) -> bool:
 
 def same(x: Any, y: Any) -> bool:
     """Whether two static values are the same."""
+    if isinstance(x, Live) or isinstance(y, Live):
+        return type(x) is type(y) and x.source == y.source
     if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):
         return isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and np.array_equal(x, y)
     return x is y or (type(x) is type(y) and (x == y or repr(x) == repr(y)))

@@ -1,23 +1,34 @@
-"""The source of a replay: a line for each call, in Python, that runs what was captured on arrays that stay in place."""
+"""The source of a replay: Python that runs what was captured on arrays that stay in place, with few lines for many calls.
+
+What a call does is said without knowing where its arrays will be: as *rows*, calls of kernels that take nothing but
+numbers and the records of arrays, or as *lines* of Python.  Rows that follow each other are one call of native code.
+"""
 
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from .. import dtypes
+from ..kernels import _steps
+from ..kernels._jit import Kernel, plain
 from ..op import REGISTRY
+from .launches import Launch, bound, entry, launches_of
 from .memory import Memory
-from .program import Array, Call, Program
+from .place import in_place
+from .program import Array, Call, Live, Program
+from .rows import Line, Placed, Record, Row, as_line, moved, zeroed
 
-EMITTERS: dict[str, Callable] = {}  # by the name of an op: what writes a line that needs no new memory, or None
+EMITTERS: dict[str, Callable] = {}  # by the name of an op: what says how a call is written, or None
+SMALL = 1 << 16  # bytes of all arrays of a call of a kernel that is worth a row of its own making
 
 
 def emitter(*names: str) -> Callable:
-    """Declare how calls of some ops are written."""
+    """Declare how calls of some ops are written: a function of the call that gives rows and lines, or None."""
 
     def declare(write: Callable) -> Callable:
         EMITTERS.update(dict.fromkeys(names, write))
@@ -26,68 +37,115 @@ def emitter(*names: str) -> Callable:
     return declare
 
 
-class Source:
-    """Lines, and the values that they name."""
-
-    def __init__(self, memory: Memory):
-        self.memory, self.lines, self.names, self.scope = memory, [], {}, {}  # type: ignore[var-annotated]
-
-    def name(self, value: Any, prefix: str = "v") -> str:
-        """How lines name a value."""
-        key = id(value)
-        if key not in self.names:
-            self.names[key] = f"{prefix}{len(self.names)}"
-            self.scope[self.names[key]] = value
-        return self.names[key]
-
-    def array(self, a: Array) -> str:
-        """How lines name an array."""
-        return self.name(self.memory[a], "a")
-
-    def address(self, a: Array) -> str:
-        """The record of an array, as kernels take it."""
-        self.array(a)  # keeps it
-        return str(id(self.memory[a]))
-
-    def argument(self, a: Any) -> str:
-        """An array or a number as it is written."""
-        if isinstance(a, Array):
-            return self.array(a)
-        return (
-            repr(a)
-            if a is None or type(a) in (int, float, bool) and a == a and abs(a) != float("inf")
-            else self.name(a)
-        )
-
-    def write(self, call: Call) -> None:
-        """The line of a call."""
-        line = EMITTERS.get(call.op.name, general)(self, call) or general(self, call)
-        self.lines.append(f"{line}  # {call.line}" if call.line else line)
-
-    def function(self, name: str = "replay") -> Callable:
-        """All lines as a function of no arguments."""
-        text = f"def {name}():\n" + "".join(f"    {line}\n" for line in self.lines or ["pass"])
-        file = f"<{name} {id(self):x}>"
-        linecache.cache[file] = (len(text), None, text.splitlines(True), file)
-        exec(compile(text, file, "exec"), self.scope)
-        self.text = text
-        return self.scope[name]
+# --- what a call does ------------------------------------------------------------------------------------------------
 
 
-def general(source: Source, call: Call) -> str:
+def special(call: Call) -> list | None:
+    """What is said of a call by who knows its op; needs no new memory."""
+    write = EMITTERS.get(call.op.name)
+    return (write(call) if write else None) or ufunc(call)
+
+
+def resolve(call: Call, known: dict) -> None:
+    """Find out by which kernels a call can be replayed, if its op does not say so."""
+    if any(isinstance(v, Live) for v in call.params.values()):
+        return  # kernels would be called with what it is now
+    if call.launches is None and not special(call) and (found := launches_of(call, on_arrays(call), known)):
+        call.launches, call.scratch = found
+
+
+def without_memory(call: Call) -> list | None:
+    """What a call does without new memory: as its op says, or as the calls of kernels that it makes."""
+    return launched(call, call.launches) if call.launches else special(call)
+
+
+def ufunc(call: Call) -> list | None:
+    """A function of NumPy's that acts entry by entry, on arrays of one type."""
+    op, function = call.op, getattr(call.op.forward, "small", call.op.forward)
+    if not isinstance(function, np.ufunc) or len(call.results) != 1 or call.params:
+        return None
+    types = {a.dtype for a in call.reads}
+    if len(types) != 1 or (op.promotes == "inexact" and min(types).kind not in "fc"):
+        return None
+    empty = [np.empty(0, a.dtype) if isinstance(a, Array) else a for a in call.args]
+    if function(*empty).dtype != call.results[0].dtype:
+        return None
+    return [Line(f"{{}}({', '.join(['{}'] * len(call.args))}, out={{}})", (function, *call.args, call.results[0]))]
+
+
+def launched(call: Call, launches: list[Launch]) -> list:
+    """The calls of kernels that an op makes; if one returns something else than it did, the op runs as it is."""
+    found: list = []
+    for k, launch in enumerate(launches):
+        row = as_row(launch)
+        if launch.returned in (None, True):  # the latter says that it could be done
+            found.append(row or called(launch))
+            continue
+        run, instead = as_line(row) if row else called(launch), general(call)
+        rest = [as_line(item) if isinstance(item, Row) else item for item in launched(call, launches[k + 1 :])]
+        after = "\n".join(["else:", *(line.text for line in rest)]).replace("\n", "\n    ") if rest else "else: pass"
+        text = f"if {run.text} != {launch.returned}: {instead.text}\n{after}"
+        return [*found, Line(text, (*run.values, *instead.values, *(v for line in rest for v in line.values)))]
+    return found
+
+
+def as_row(launch: Launch) -> Row | None:
+    """A call of a kernel as a row: if it takes numbers alone, or works on few entries and can be given them so."""
+    kernel, args, _ = launch
+    if kernel in (_steps.copy, _steps.fill) and all(isinstance(a, (Array, int)) for a in args):
+        said = moved(*args) if kernel is _steps.copy else None if args[1] else zeroed(args[0])
+        return said if isinstance(said, Row) else None
+    if not isinstance(kernel, Kernel):
+        return None
+    if kernel.numbers:
+        return Row(kernel, args)
+    arrays = [a for a in args if isinstance(a, (Array, np.ndarray))]
+    if sum(a.size * a.dtype.itemsize for a in arrays) > SMALL:
+        return None
+    from ..kernels.direct import LIKE, direct
+
+    form = []
+    for a in args:
+        if isinstance(a, (Array, np.ndarray)):
+            in_order = a.contiguous if isinstance(a, Array) else a.flags.c_contiguous
+            if not in_order or a.dtype.char not in LIKE:
+                return None
+            form.append(f"{a.dtype.char}{len(a.shape)}")
+        elif type(a) in (int, bool, float):
+            form.append("d" if type(a) is float else "i")
+        else:
+            return None
+    if kernel.chunks:
+        return Row(direct(kernel, " ".join(form[2:])), (*kernel.build().args, *args))
+    return Row(direct(kernel, " ".join(form)), args)
+
+
+def called(launch: Launch) -> Line:
+    """A call of a kernel as Python makes it."""
+    kernel, args, _ = launch
+    run = entry(kernel)
+    given = [*kernel.args, *(Placed(lambda memory, a=a: bound(a, lambda v: writable(memory[v]))) for a in args)]
+    return Line(f"{{}}({', '.join(['{}'] * len(given))})", (run, *given))
+
+
+def writable(a: np.ndarray) -> np.ndarray:
+    """An array as kernels are compiled for, of one that may not be written."""
+    return a if a.flags.writeable else plain(a)
+
+
+def general(call: Call) -> Line:
     """The forward function of an op; records are pointed to what it makes, or else its results are copied."""
-    given = ", ".join(
-        [*map(source.argument, call.args), *(f"{n}={source.argument(p)}" for n, p in call.params.items())]
-    )
+    given = ", ".join(["{}"] * len(call.args) + [f"{name}={{}}" for name in call.params])
+    values = (*call.args, *call.params.values())
     if call.op is REGISTRY["overwrite"]:
-        return f"{source.name(np.copyto, 'copy')}({given}, casting='unsafe')"
-    run = f"{source.name(on_arrays(call), f'{call.op.name}_')}({given})"
+        return Line(f"{{}}({given}, casting='unsafe')", (np.copyto, *values))
     if not call.results:
-        return run
-    takers = [source.name(source.memory.taker(a), "take") for a in call.results]
+        return Line(f"{{}}({given})", (on_arrays(call), *values))
+    takers = [Placed(lambda memory, a=a: memory.taker(a)) for a in call.results]
     if len(takers) == 1:
-        return f"{takers[0]}({run})"
-    return f"{source.name(handed_out, 'hand_out')}(({', '.join(takers)}), {run})"
+        return Line(f"{{}}({{}}({given}))", (takers[0], on_arrays(call), *values))
+    taken = ", ".join(["{}"] * len(takers))
+    return Line(f"{{}}(({taken}), {{}}({given}))", (handed_out, *takers, on_arrays(call), *values))
 
 
 def handed_out(takers: tuple, results: tuple) -> None:
@@ -105,26 +163,101 @@ def on_arrays(call: Call) -> Callable:
     return lambda *values, **params: op.forward(*dtypes.promoted(values, op.promotes == "inexact"), **params)
 
 
-class Trial:
-    """Stands for the memory of a program while it is found out how calls will be written."""
-
-    def __getitem__(self, a: Array) -> Array:
-        return a
+# --- the source ------------------------------------------------------------------------------------------------------
 
 
-def written(call: Call) -> bool:
-    """Whether a call will be written as a kernel's, not as its forward function."""
-    write = EMITTERS.get(call.op.name)
-    return write is not None and write(Source(Trial()), call) is not None  # type: ignore[arg-type]
+class Source:
+    """Lines, and the values that they name."""
+
+    def __init__(self, memory: Memory):
+        self.memory, self.lines, self.names, self.scope = memory, [], {}, {}  # type: ignore[var-annotated]
+
+    def name(self, value: Any, prefix: str = "v") -> str:
+        """How lines name a value."""
+        key = id(value)
+        if key not in self.names:
+            prefix = prefix if not callable(value) else getattr(value, "__name__", "call").strip("<>") + "_"
+            self.names[key] = f"{prefix}{len(self.names)}"
+            self.scope[self.names[key]] = value
+        return self.names[key]
+
+    def record(self, a: Any) -> int:
+        """The address of the record of an array, which is kept."""
+        a = self.memory[a] if isinstance(a, Array) else a
+        self.name(a, "a")
+        return 0 if a is None else id(a)
+
+    def written(self, value: Any) -> str:
+        """A value as it is written."""
+        if isinstance(value, Array):
+            return self.name(self.memory[value], "a")
+        if isinstance(value, Record):
+            return str(self.record(value.array))
+        if isinstance(value, Placed):
+            return self.written(value.make(self.memory))
+        if isinstance(value, Live):
+            return f"{self.name(value, 'live')}.now()"
+        finite = type(value) in (int, float) and value == value and abs(value) != float("inf")
+        return repr(value) if finite or value is None or type(value) is bool else self.name(value)
+
+    def add(self, said: list) -> None:
+        """What calls do, each with the line of the user's that it comes from."""
+        for rows, group in groupby(said, lambda item: isinstance(item[0], Row)):
+            if rows:
+                self.rows([*group])
+            else:
+                for line, place in group:
+                    first, *rest = line.text.format(*map(self.written, line.values)).split("\n")
+                    self.lines += [f"{first}  # {place}" if place else first, *rest]
+
+    def rows(self, items: list) -> None:
+        """Calls of kernels that follow each other."""
+        if len(items) == 1:
+            self.add([(as_line(row), place) for row, place in items])
+            return
+        from ..kernels._rows import Table
+
+        table = Table()
+        for row, place in items:
+            args = [self.record(a) if c == "a" else a for a, c in zip(row.args, row.kernel.numbers)]
+            table.add(row.kernel, tuple(args))
+            self.lines.append(f"# {row.kernel.name}({', '.join(map(str, args))})  # {place}")
+        run, given = table.ready()
+        self.lines.append(f"{self.name(run)}({', '.join(map(str, given))})  # {self.name(table, 'table')}: these")
+
+    def function(self, name: str = "replay") -> Callable:
+        """All lines as a function of no arguments."""
+        text = f"def {name}():\n" + "".join(f"    {line}\n" for line in [*self.lines, "return None"])
+        file = f"<{name} {id(self):x}>"
+        linecache.cache[file] = (len(text), None, text.splitlines(True), file)
+        exec(compile(text, file, "exec"), self.scope)
+        self.text = text
+        return self.scope[name]
 
 
-def emitted(program: Program, known: dict) -> tuple[Memory, Callable, Source]:
-    """Memory for a program, and what replays it there."""
-    kept = {a.block for a in program.outputs}  # who holds these must keep their memory
-    pointed = {a.block for c in program.calls if not written(c) for a in c.results if a.whole_block} - kept
-    memory = Memory(program, known, pointed)
-    source = Source(memory)
+def resolved(program: Program, known: dict) -> Program:
+    """A program of which it is known by which kernels its calls are replayed, over what they may write."""
     for call in program.calls:
-        source.write(call)
+        resolve(call, known)
+    return in_place(program)
+
+
+def emitted(
+    program: Program, known: dict, make: Callable = Memory, name: str = "replay"
+) -> tuple[Memory, Callable, Source]:
+    """Memory for a resolved program, and what replays it there."""
+    kept = {a.block for a in program.outputs}  # who holds these must keep their memory
+    said = [*map(without_memory, program.calls)]
+    pointed = {a.block for c, s in zip(program.calls, said) if not s for a in c.results if a.whole_block} - kept
+    memory = make(program, known, pointed)
+    source = Source(memory)
+    source.add([*sequence(program.calls, said)])
     memory.settle(program.outputs)
-    return memory, source.function(), source
+    return memory, source.function(name), source
+
+
+def sequence(calls: list[Call], said: list) -> Iterator[tuple]:
+    """All rows and lines, with the user's lines that they come from."""
+    for call, what in zip(calls, said):
+        for item in what or [general(call)]:
+            yield item, call.line

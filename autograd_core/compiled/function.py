@@ -13,17 +13,17 @@ import numpy as np
 from .. import dtypes
 from ..errors import CaptureError
 from ..op import Traced
-from ..tape import memory, state
-from ..tensor import Tensor
+from ..tape import Leaf, state
+from ..tensor import Tensor, node_of
 from ..tree import flatten
 from .capture import Capture, capturing
-from .compare import difference
+from .explain import debugged, table
 from .guards import Readings, reading
-from .replay import Replay
+from .replay import TRIES, Replay, write_back
+from .results import sharing
 
-TRIES = 4  # runs that may differ from the one before, as the first does that sets up state
+NOTHING = "nothing has been captured twice yet"
 UNKNOWN = "an argument whose value cannot be told"
-EAGER = object()  # stands for a replay where there can be none
 
 
 class CacheInfo(NamedTuple):
@@ -36,85 +36,109 @@ class CacheInfo(NamedTuple):
     maximum: int
 
 
+class Eager:
+    """Stands for a replay where there can be none."""
+
+    ready, hopeless = False, True
+
+
+EAGER = Eager()
+
+
 class Compiled:
     """A function with what was captured of it."""
 
-    def __init__(self, fn: Callable, fallback: bool, cache_size: int):
+    def __init__(self, fn: Callable, **options: Any):
         functools.update_wrapper(self, fn, updated=())
         self.__name__ = getattr(fn, "__name__", type(fn).__name__)
-        self.fn, self.fallback, self.cache_size = fn, fallback, cache_size
+        self.fn, self.options = fn, options
         self.entries: dict[tuple, Any] = {}
         self.counts: Counter = Counter()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, build = flatten((args, kwargs)) if kwargs else flatten(args)
-        if watched() or any(isinstance(v, Traced) and (v.level or unsuited(v)) for v in leaves) or sharing(leaves):
+        if watched() or any(isinstance(v, Traced) and v.level for v in leaves) or sharing(leaves):
             return self.as_it_is(args, kwargs)
         key = (tuple(map(kind_of, leaves)), structure(args), structure(kwargs), state.mode, dtypes.get_default_dtype())
         entry = self.entries.get(key)
-        if entry is EAGER or UNKNOWN in key[0]:
+        if UNKNOWN in key[0] or (entry is not None and entry.hopeless):
+            self.entries.pop(key, None)
+            self.entries[key] = EAGER
             return self.as_it_is(args, kwargs)
-        if entry is not None and entry.ready and entry.valid():
-            if entry.meets(leaves):
-                return self.as_it_is(args, kwargs)
-            if entry.lock.acquire(blocking=False):
-                try:
-                    self.counts["replays"] += 1
-                    return entry(leaves)
-                finally:
-                    entry.lock.release()
-            return self.as_it_is(args, kwargs)  # another thread is in it
+        if entry is not None and entry.ready and not entry.back.stale:
+            every = entry.with_kept(leaves)
+            if every is not None and entry.valid():
+                return self.replayed(entry, every) if entry.takes(every) else self.as_it_is(args, kwargs)
+        call = functools.partial(called, self.fn, build, bool(kwargs))
         try:
-            return self.captured(key, leaves, lambda given: self.called(build(given), bool(kwargs)), entry)
+            return self.captured(key, leaves, call, None if entry is None or entry.ready else entry, entry)
         except CaptureError:
             self.entries.pop(key, None)
             raise
+
+    def replayed(self, entry: Replay, leaves: list) -> Any:
+        """A replay, whose lock this thread has."""
+        try:
+            self.counts["replays"] += 1
+            result = entry(leaves, self.__name__)
+        finally:
+            entry.lock.release()
+        if not entry.explained:
+            self.tell(entry)
+        return result
 
     def as_it_is(self, args: tuple, kwargs: dict) -> Any:
         """The function itself."""
         self.counts["eager"] += 1
         return self.fn(*args, **kwargs)
 
-    def called(self, given: Any, named: bool) -> Any:
-        """The function on arguments as they were flattened."""
-        return self.fn(*given[0], **given[1]) if named else self.fn(*given)
-
-    def captured(self, key: tuple, leaves: list, call: Callable, before: Replay | None) -> Any:
+    def captured(self, key: tuple, leaves: list, call: Callable, before: Replay | None, last: Any) -> Any:
         """Run the function, watched; what it does is replayed once two runs did the same."""
         self.counts["captures"] += 1
-        capture, readings = Capture(self.fallback), Readings(self.fn)
-        given = [capture.standing_for(v) if isinstance(v, (Tensor, np.ndarray)) else v for v in leaves]
-        with capturing(capture), reading(readings):
-            result = call(given)
+        capture, readings = Capture(self.options["fallback"]), Readings(self.fn)
+        given = [capture.standing_for(v, k) for k, v in enumerate(leaves)]
+        had = [k for k, v in enumerate(leaves) if isinstance(v, Tensor) and v.leaf and v.leaf.grad is not None]
+        try:
+            with capturing(capture), reading(readings):
+                result = call(given)
+        except BaseException:
+            write_back(capture, given, leaves)
+            raise
         capture.settled()
-        entry = Replay(capture, given, leaves, result, readings.guards(capture.places))
-        answer = entry.first(result, leaves, given)
-        again = before is not None and not before.ready
-        other = again and (difference(before.program, entry.program) or before.other_results(entry))
-        entry.tries = before.tries + 1 if other else 1
-        written = readings.written(capture.places) if again and not other else None
-        if other and before.tries >= TRIES:
+        places, found, left = adopted(capture, readings, len(given))
+        given, leaves, result = given + found, leaves + found, (result, left)
+        entry = Replay(capture, given, leaves, call, result, readings.guards(capture.places), places)
+        answer = entry.first(leaves, self.__name__)
+        if any(k in had for _, k, _ in entry.gradients):
+            return answer  # it was added to, which is another thing to do
+        entry.follows(last)
+        self.compare(entry, before, readings)
+        self.keep(key, EAGER if entry.hopeless else entry)
+        return answer
+
+    def compare(self, entry: Replay, before: Replay | None, readings: Readings) -> None:
+        """Whether an entry can be replayed, now that it is known what the run before did."""
+        capture, other = entry.capture, before and before.differs(entry)
+        entry.tries = before.tries + 1 if before and other else 1
+        written = readings.written(capture.places) if before and not other else None
+        if other and entry.tries > TRIES:
             capture.refuse(f"{self.__name__} does something else each time: {other}")
         elif written:
             capture.refuse(f"{self.__name__} changes {written}, which a replay would not do again")
-        if entry.differentiable or capture.refused:
-            entry = EAGER
-        elif again and not other:
-            entry.prepare()
-        self.keep(key, entry)
-        return answer
+        if before and not other and not entry.hopeless:
+            entry.agrees(before)
 
     def keep(self, key: tuple, entry: Any) -> None:
         """Remember an entry, as the last."""
         self.entries.pop(key, None)
         self.entries[key] = entry
-        while len(self.entries) > self.cache_size:
+        while len(self.entries) > self.options["cache_size"]:
             del self.entries[next(iter(self.entries))]
 
     def cache_info(self) -> CacheInfo:
         """How often calls were replayed, captured, or run as they are, and how many replays are kept."""
         n = self.counts
-        return CacheInfo(n["replays"], n["captures"], n["eager"], len(self.entries), self.cache_size)
+        return CacheInfo(n["replays"], n["captures"], n["eager"], len(self.entries), self.options["cache_size"])
 
     def cache_clear(self) -> None:
         """Forget all replays."""
@@ -122,27 +146,68 @@ class Compiled:
 
     def replays(self) -> list[Replay]:
         """What is ready to be replayed."""
-        return [e for e in self.entries.values() if e is not EAGER and e.ready]
+        return [e for e in self.entries.values() if e.ready]
 
     def memory_plan(self) -> str:
         """Who lives where in the memory of each replay."""
-        return "\n\n".join(r.memory.described() for r in self.replays()) or "nothing has been captured twice yet"
+        return "\n\n".join(p.memory.described() for r in self.replays() for p in r.parts()) or NOTHING
 
     def source(self) -> str:
         """The source of each replay."""
-        return "\n".join(r.source.text for r in self.replays()) or "nothing has been captured twice yet"
+        return "\n".join(p.source.text for r in self.replays() for p in r.parts()) or NOTHING
+
+    def explain(self) -> str:
+        """The kernels of each replay in a table: what is in them, bytes, operations, times, and the share of the peak."""
+        return "\n\n".join(table(r, self.__name__) for r in self.replays()) or NOTHING
+
+    def tell(self, entry: Replay) -> None:
+        """Print of a new replay what was asked for."""
+        entry.explained = True
+        if self.options.get("explain"):
+            print(table(entry, self.__name__))
+        debugged(entry, self.__name__)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
     def __deepcopy__(self, memo: dict) -> Compiled:
-        return Compiled(copy.deepcopy(self.fn, memo), self.fallback, self.cache_size)
+        return Compiled(copy.deepcopy(self.fn, memo), **self.options)
 
     def __reduce__(self) -> tuple:
-        return Compiled, (self.fn, self.fallback, self.cache_size)
+        return again, (self.fn, self.options)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "fn":
+            raise AttributeError(name)
+        return getattr(self.fn, name)
 
     def __repr__(self) -> str:
         return f"<compiled {self.__name__}>"
+
+
+def called(fn: Callable, build: Callable, named: bool, leaves: list) -> Any:
+    """A function on arguments as they were flattened."""
+    given = build(leaves)
+    return fn(*given[0], **given[1]) if named else fn(*given)
+
+
+def adopted(capture: Capture, readings: Readings, since: int) -> tuple[list, list, list]:
+    """Places where a run found tensors and left others: these, what was there before, and after."""
+    places: list = []
+    found: list = []
+    left: list = []
+    for kept, before, after in readings.kept():
+        if capture.adopted(before, since + len(found)):
+            places.append(kept)
+            found += before
+            left.append(after)
+            capture.places.add((id(kept.place), kept.name))
+    return places, found, left
+
+
+def again(fn: Callable, options: dict) -> Compiled:
+    """What was compiled, after it has been pickled."""
+    return Compiled(fn, **options)
 
 
 def watched() -> bool:
@@ -154,9 +219,11 @@ def watched() -> bool:
 def kind_of(v: Any) -> Any:
     """What of an argument decides which replay fits: shape and type of arrays, the value of all else."""
     if isinstance(v, Tensor):
-        return v.value.shape, v.value.dtype, v.node is None
+        node = v.node if v.origin is None else node_of(v)
+        history = node is not None and node.__class__ is not Leaf
+        return v.__class__, v.value.shape, v.value.dtype, v.value.flags.c_contiguous, node is None, history
     if isinstance(v, np.ndarray):
-        return v.shape, v.dtype
+        return v.shape, v.dtype, v.flags.c_contiguous
     if isinstance(v, (float, complex)):
         return type(v), repr(v)  # -0.0 is not 0.0
     if isinstance(v, (int, str, bytes, bool, np.dtype, type)):
@@ -164,21 +231,6 @@ def kind_of(v: Any) -> Any:
     if callable(v) or hasattr(v, "__dict__"):
         return type(v), id(v)
     return UNKNOWN
-
-
-def sharing(leaves: list) -> bool:
-    """Whether arguments share memory with each other."""
-    if len(leaves) < 2:
-        return False
-    owners = [
-        id(memory(v.value if isinstance(v, Tensor) else v)) for v in leaves if isinstance(v, (Tensor, np.ndarray))
-    ]
-    return len(set(owners)) < len(owners)
-
-
-def unsuited(t: Any) -> bool:
-    """Whether a tensor has what would not stay in the function: a history, or a gradient that would be added to."""
-    return isinstance(t, Tensor) and t.node is not None and (not t.is_leaf or t.leaf.grad is not None)
 
 
 def structure(tree: Any) -> Any:

@@ -19,6 +19,7 @@ from typing import Any
 
 from ..tape import refuse_capture
 from ..tensor import Tensor
+from .kept import kept
 
 HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 STANDARD = os.path.dirname(os.__file__) + os.sep
@@ -37,6 +38,7 @@ class Readings:
     def __init__(self, fn: Any = None) -> None:
         self.places: dict[tuple[int, str], tuple[Any, str]] = {}
         self.first: dict[tuple[int, str], Any] = {}  # what was there when it was first read
+        self.values: dict[tuple[int, str], Any] = {}
         self.whole: dict[int, dict] = {}  # dicts of attributes that were looked at as a whole
         self.cells: dict[int, tuple[Any, str]] = {}
         self.seen: set[tuple] = set()
@@ -137,7 +139,13 @@ class Readings:
         key = id(place), name
         if key not in self.places:
             self.places[key] = place, name
-            self.first[key] = snapshot(place.get(name, MISSING), set())
+            self.values[key] = value = place.get(name, MISSING)
+            self.first[key] = snapshot(value, set())
+
+    def kept(self) -> list:
+        """Places at which tensors were found, and others left for the next run."""
+        found = [kept(place, name, self.values[k], place.get(name)) for k, (place, name) in self.places.items()]
+        return [k for k in found if k is not None]
 
     def written(self, live: set[tuple[int, Any]]) -> str | None:
         """The name of a place that the run has changed, if there is one."""
@@ -165,7 +173,7 @@ class Readings:
             else:
                 same.append((place, name, value))
         found += [as_before(lambda cell=cell: cell.cell_contents, live) for cell, _ in self.cells.values()]
-        keys = [(d, list(d), list(map(id, d.values()))) for d in self.whole.values()]
+        keys = [(d, skip := {n for n in d if (id(d), n) in live}, held_in(d, skip)) for d in self.whole.values()]
 
         def quick() -> bool:
             for place, name, value in same:
@@ -178,9 +186,16 @@ class Readings:
             return True
 
         def wholes() -> bool:
-            return all(list(map(id, d.values())) == ids and list(d) == names for d, names, ids in keys)
+            return all(held_in(d, skip) == held for d, skip, held in keys)
 
         return [quick, *([wholes] if keys else []), *found]
+
+
+def held_in(place: dict, skip: set[str]) -> tuple:
+    """The names in a dict, and the identities of what they stand for."""
+    if skip:
+        place = {n: None if n in skip else v for n, v in place.items()}
+    return list(place), list(map(id, place.values()))
 
 
 @functools.cache
@@ -188,7 +203,15 @@ def named_in(code: Any) -> tuple[str, ...]:
     """The names that a piece of code may read as globals or attributes: those it names, and texts that could be names."""
     texts = [c for c in code.co_consts if isinstance(c, str) and c.isidentifier() and len(c) < 60]
     inner = [n for c in code.co_consts if isinstance(c, types.CodeType) for n in named_in(c)]
-    return tuple(dict.fromkeys([*code.co_names, *texts, *inner]))
+    computed = ["vars"] if "getattr" in code.co_names and not ours(code.co_filename) else []  # by names of any kind
+    return tuple(dict.fromkeys([*code.co_names, *texts, *inner, *computed]))
+
+
+@functools.cache
+def ours(file: str) -> bool:
+    """Whether a file is of one of our packages."""
+    root = os.path.dirname(HERE.rstrip(os.sep))
+    return file.startswith(tuple(os.path.join(root, name) + os.sep for name in (*OURS, "autograd_core")))
 
 
 @functools.cache

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +12,7 @@ from ..errors import CaptureError
 from ..kernels.pointing import point, pointer
 from .program import OUTER, TEMPORARY, Array, Block, Program, address
 
+SMALL = 1 << 12  # bytes of a block of which it does not matter where it lies
 LINE = 64  # bytes in a line of the cache: blocks begin on one
 
 
@@ -45,7 +48,7 @@ class Memory:
         """What takes a result for an array: a function of the result."""
         if a.block not in self.pointed or not a.whole_block:
             home = self[a]
-            return lambda made: np.copyto(home, made)
+            return lambda made: np.copyto(home, sole(made))
         return self.takers.setdefault(a.block, Taker(self[a]))
 
     def settle(self, outputs: list[Array]) -> None:
@@ -75,10 +78,18 @@ class Memory:
             return np.lib.stride_tricks.as_strided(np.empty(1, a.dtype), a.shape, a.strides)
         if a.block.kind != OUTER:
             return np.ndarray(a.shape, a.dtype, self.placed[a.block], a.offset, a.strides)
-        near = next(
-            v for b, v in self.known.items() if b.block is a.block and b.offset == a.offset and b.dtype == a.dtype
-        )
-        return np.lib.stride_tricks.as_strided(near, a.shape, a.strides)
+        return np.asarray(Described(a))
+
+
+class Described:
+    """An array in memory from outside, which it keeps."""
+
+    def __init__(self, a: Array):
+        self.owner = a.block.owner
+        place = a.block.address + a.offset, not self.owner.flags.writeable
+        self.__array_interface__ = {
+            "data": place, "shape": a.shape, "strides": a.strides, "typestr": a.dtype.str, "version": 3
+        }  # fmt: skip
 
 
 class Taker:
@@ -95,7 +106,7 @@ class Taker:
 
     def __call__(self, made: np.ndarray) -> None:
         if made.__class__ is not np.ndarray:
-            made = np.asarray(made)  # NumPy returns bare entries where a result has no axes
+            made = np.asarray(sole(made))  # NumPy returns bare entries where a result has no axes
         if made.strides != self.strides or made.dtype != self.dtype or made.shape != self.shape:
             made = self.laid_out(made)
         self.made = made
@@ -114,6 +125,11 @@ class Taker:
         return home
 
 
+def sole(made: Any) -> Any:
+    """What an op has made, which may be a tuple of one."""
+    return made[0] if made.__class__ is tuple else made
+
+
 def fresh(size: int) -> np.ndarray:
     """Bytes that begin on a line of the cache."""
     raw = np.empty(size + LINE, np.uint8)
@@ -125,19 +141,25 @@ def lifetimes(program: Program, kept: Iterable[Block]) -> dict[Block, tuple[int,
     """For each temporary block that need not outlive the run, the first and the last call that touches it."""
     found: dict[Block, tuple[int, int]] = {}
     for k, call in enumerate(program.calls):
-        for a in (*call.reads, *call.changes):
+        for a in (*call.reads, *call.changes, *call.scratch):
             if a.block.kind == TEMPORARY and a.block not in kept:
                 found[a.block] = (found.get(a.block, (k, k))[0], k)
     return found
 
 
 def arranged(lives: dict[Block, tuple[int, int]]) -> tuple[dict[Block, int], int]:
-    """An offset for each block, such that those alive at once do not overlap: large ones first, each as low as it can."""
+    """An offset for each block, such that those alive at once do not overlap."""
+    large = {b: life for b, life in lives.items() if b.size > SMALL}
+    offsets, size = fitted(large)
+    small, size = swept({b: life for b, life in lives.items() if b not in large}, size + -size % LINE)
+    return offsets | small, size
+
+
+def fitted(lives: dict[Block, tuple[int, int]]) -> tuple[dict[Block, int], int]:
+    """Large blocks: the largest first, each as low as it can be."""
     offsets: dict[Block, int] = {}
     for block, (begin, end) in sorted(lives.items(), key=lambda item: -item[0].size):
-        rivals = [
-            (offsets[b], offsets[b] + b.size) for b, (c, d) in lives.items() if b in offsets and c <= end and begin <= d
-        ]
+        rivals = [(at, at + b.size) for b, at in offsets.items() if lives[b][0] <= end and begin <= lives[b][1]]
         at = 0
         for low, high in sorted(rivals):
             if at + block.size <= low:
@@ -145,3 +167,22 @@ def arranged(lives: dict[Block, tuple[int, int]]) -> tuple[dict[Block, int], int
             at = max(at, high + -high % LINE)
         offsets[block] = at
     return offsets, max((offsets[b] + b.size for b in offsets), default=0)
+
+
+def swept(lives: dict[Block, tuple[int, int]], size: int) -> tuple[dict[Block, int], int]:
+    """Small blocks, of which there may be thousands: in the order of time, where one of that many lines has ended."""
+    offsets: dict[Block, int] = {}
+    ended: list[tuple[int, int, int]] = []  # when a place becomes free, where it is, how large
+    free: dict[int, list[int]] = {}
+    for block, (begin, end) in sorted(lives.items(), key=lambda item: item[1]):
+        while ended and ended[0][0] < begin:
+            _, place, length = heapq.heappop(ended)
+            free.setdefault(length, []).append(place)
+        length = block.size + -block.size % LINE
+        if free.get(length):
+            place = free[length].pop()
+        else:
+            place, size = size, size + length
+        offsets[block] = place
+        heapq.heappush(ended, (end, place, length))
+    return offsets, size

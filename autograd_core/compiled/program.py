@@ -7,7 +7,10 @@ rules of their own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from math import prod
+from operator import mul
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,10 +31,21 @@ class Block:
     address: int  # where it was
     size: int
 
+    def forget(self) -> None:
+        """Let go of the memory of the run, where only its form matters."""
+        if self.kind == TEMPORARY and self.owner.size:
+            like, one = self.owner, np.empty(1, self.owner.dtype)
+            self.owner = np.lib.stride_tricks.as_strided(one, like.shape, like.strides)
+
 
 def address(a: np.ndarray) -> int:
     """Where the first entry of an array lies."""
     return a.__array_interface__["data"][0]
+
+
+def in_order(a: Array) -> tuple[int, ...]:
+    """The strides of an array of this shape and type whose entries lie in order."""
+    return tuple(accumulate((a.dtype.itemsize, *a.shape[:0:-1]), mul))[::-1] if a.shape else ()
 
 
 class Array(NamedTuple):
@@ -64,9 +78,24 @@ class Array(NamedTuple):
         return True
 
     @property
+    def itemsize(self) -> int:
+        """Bytes of an entry."""
+        return self.dtype.itemsize
+
+    @property
+    def aligned(self) -> bool:
+        """Whether entries are whole entries apart, from where memory begins."""
+        return not any(n % self.itemsize for n in (self.offset, *self.strides))
+
+    @property
     def size(self) -> int:
         """How many entries."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """What its entries take."""
+        return self.size * self.itemsize
 
     @property
     def whole(self) -> bool:
@@ -88,6 +117,44 @@ class Array(NamedTuple):
         return a < d and c < b
 
 
+class Live:
+    """A static parameter that is asked for anew at each run: `place[name]`."""
+
+    place: dict
+    name: str
+
+    @classmethod
+    def of(cls, place: dict, name: str) -> Any:
+        """The value as it is now, with where it is from."""
+        value = place[name]
+        made = (LiveNumbers if isinstance(value, (tuple, list)) else LiveNumber)(value)
+        made.place, made.name = place, name
+        return made
+
+    @property
+    def source(self) -> tuple[int, str]:
+        """Where it is from."""
+        return id(self.place), self.name
+
+    def now(self) -> Any:
+        """Its value."""
+        value = self.place[self.name]
+        return tuple(map(float, value)) if isinstance(self, tuple) else value
+
+
+class LiveNumber(Live, float):
+    """One number."""
+
+
+class LiveNumbers(Live, tuple):
+    """Several."""
+
+
+def at_present(params: dict[str, Any]) -> dict[str, Any]:
+    """Static parameters as they are now."""
+    return {n: v.now() if isinstance(v, Live) else v for n, v in params.items()}
+
+
 @dataclass(eq=False)
 class Call:
     """One op: what it is given (arrays, or Python's numbers), static parameters, what it makes, what it changes."""
@@ -99,6 +166,8 @@ class Call:
     writes: tuple[Array, ...] = ()  # arguments that it changes in place
     line: str = ""
     settings: dict = field(default_factory=dict)
+    scratch: tuple[Array, ...] = ()  # memory that it needs while it runs
+    launches: list | None = None  # the calls of kernels that it makes, if that is all that it does
 
     @property
     def reads(self) -> list[Array]:
@@ -128,3 +197,30 @@ class Program:
     def having(self, calls: list[Call]) -> Program:
         """The same with other calls."""
         return Program(calls, self.inputs, self.outputs, self.live)
+
+
+def renamed(a: Array, stands: dict[Block, Block]) -> Array:
+    """An array in the block that stands for its own."""
+    return a._replace(block=stands[a.block]) if a.block in stands else a
+
+
+def with_blocks(call: Call, stands: dict[Block, Block]) -> Call:
+    """A call on the blocks that stand for others."""
+    if not any(a.block in stands for a in (*call.reads, *call.changes)):
+        return call
+    new = lambda values: tuple(everywhere(v, stands) for v in values)
+    settings = call.settings
+    if "members" in settings:
+        settings = settings | {"members": [with_blocks(m, stands) for m in settings["members"]]}
+    launches = call.launches and [v._replace(args=new(v.args)) for v in call.launches]
+    changed = {n: new(getattr(call, n)) for n in ("args", "results", "writes")}
+    return replace(call, settings=settings, launches=launches, **changed)
+
+
+def everywhere(value: Any, stands: dict[Block, Block]) -> Any:
+    """A value, with the arrays in nested tuples in the blocks that stand for others."""
+    if isinstance(value, Array):
+        return renamed(value, stands)
+    if type(value) is tuple:
+        return tuple(everywhere(v, stands) for v in value)
+    return value

@@ -3,114 +3,201 @@
 from __future__ import annotations
 
 import sys
-import threading
+import weakref
 from collections.abc import Callable
 from operator import gt
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..backward import ancestors
 from ..tape import Leaf, mark_all, mark_written, memory, writes_of
-from ..tensor import Tensor, at
-from ..tree import flatten
-from . import lines, steps  # noqa: F401 - declare how calls are written
+from ..tensor import Tensor, at, node_of
+from . import lines, moves, steps  # noqa: F401 - declare how calls are written
+from .back import Back, Lessons
 from .capture import UNSEEN, Capture
-from .emit import emitted
+from .compare import difference
+from .emit import Source, emitted, resolved
+from .halves import whole
+from .memory import Memory
 from .passes import improved
-from .program import OUTER
+from .program import OUTER, Program
+from .results import Copies, Results, sharing, value_of
+
+ALONE = 3  # references to a gradient that only a parameter holds, while they are counted
+TRIES = 4  # runs that may differ from the one before, as the first does that sets up state
+
+
+class Part(NamedTuple):
+    """A program as it is placed and written."""
+
+    program: Program
+    memory: Memory
+    source: Source
 
 
 class Replay:
     """What a run did, and how to do it again: `prepare` makes it ready."""
 
-    def __init__(self, capture: Capture, given: list, leaves: list, result: Any, guards: list[Callable]):
-        self.ready, self.tries, self.guards, self.lock = False, 1, guards, threading.Lock()
+    def __init__(
+        self, capture: Capture, given: list, leaves: list, call: Callable, result: Any, guards: list, kept: list
+    ):
+        self.kept = kept  # places where a run leaves tensors for the next
+        self.ready, self.agreed, self.tries, self.guards = False, False, 1, [*capture.guards, *guards]
+        self.uses = self.wasted = 0  # how often it was replayed, and how often others like it were prepared in vain
         self.capture, self.given = capture, given
-        self.differentiable = False  # whether gradients may be wanted of a result: then the function runs as it is
         self.others = [v for v in given if not isinstance(v, Tensor)]  # held, since the key has the ids of some
         self.tensors = [k for k, v in enumerate(given) if isinstance(v, Tensor)]
-        found, self.build = flatten(result)
-        self.results = [self.returned(y) for y in found]
+        self.results = Results(result, capture, given, leaves)
         self.gradients = [self.gradient(leaf) for leaf, _ in capture.leaves.values()]
-        ends = [r for how, r in self.results if how == "made"] + [g for *_, g in self.gradients if g is not None]
-        self.program = capture.program(ends)
+        slopes = [g for *_, g in self.gradients if g is not None]
+        self.program = capture.program(self.results.arrays + slopes)
+        linked = [j for j in self.results.linked if not finished(self.results.found[j])]
+        self.back = Back(capture, self.results, linked, call, kept)
+        self.lost = self.loses()
+        self.back.settle = weakly(self.prepare)
 
-    # --- what a run gave ---
+    @property
+    def lock(self) -> Any:
+        """What one run holds, forward or back: both are in the same memory."""
+        return self.back.lock
 
-    def returned(self, y: Any) -> tuple[str, Any]:
-        """How a result is given: computed, an argument, a view of what is outside, or itself."""
-        if not isinstance(y, Tensor):
-            if not isinstance(y, (int, float, complex, str, bytes, bool, type(None))):
-                self.capture.refuse(
-                    f"the function returns {type(y).__name__}; return tensors, in tuples, lists or dicts"
-                )
-            return "itself", y
-        for k in self.tensors:
-            if self.given[k] is y:
-                return "argument", k
-        if y.node is not None and not y.is_leaf and not finished(y):
-            self.differentiable = True
-        array = self.capture.array(y.value)
-        if array.block.kind == OUTER:
-            return ("view", y.value) if id(y.value) in self.capture.made_here else ("itself", y)
-        return "made", array
+    @property
+    def hopeless(self) -> bool:
+        """Whether the function has to run as it is."""
+        return self.lost or self.back.hopeless or bool(not self.ready and self.capture.refused)
 
-    def other_results(self, later: Replay) -> str | None:
-        """Whether results that come from no tensor were others in a later run."""
-        plain = lambda r: [(type(v), repr(v)) for how, v in r.results if how == "itself" and not isinstance(v, Tensor)]
-        return None if plain(self) == plain(later) else "a number or text that is returned"
+    def loses(self) -> bool:
+        """Whether a replay could not leave histories as the run has left them."""
+        capture, back = self.capture, self.back
+        if self.results.unusual or any(node is not node_of(t) for t, _, node in capture.tensors.values()):
+            return True
+        if any(self.given[k].node is not node for k, node in capture.nodes.items()):
+            return True
+        if any(self.results.found[j].leaf in [leaf for leaf, *_ in self.gradients] for j in self.results.asking):
+            return True
+        owners = [a.block.owner for a in capture.inputs]
+        written = any(map(capture.input_written, owners))
+        return bool(back.linked) and (back.graph is None or bool(self.gradients) or capture.outward or written)
+
+    def differs(self, later: Replay) -> str | None:
+        """What a later run did otherwise."""
+        if other := difference(self.program, later.program):
+            return other
+        if self.results.plain() != later.results.plain():
+            return "a number or text that is returned"
+        how = lambda r: [(w.how, w.what if w.how in ("argument", "same") else None) for w in r.results.ways]
+        edge = lambda r: (r.back.keys, r.back.linked, r.results.asking, [(id(k.place), *k[1::2]) for k in r.kept])
+        return (
+            None if how(self) == how(later) and edge(self) == edge(later) else "which results share memory or history"
+        )
 
     def meets(self, leaves: list) -> bool:
         """Whether an argument shares memory with what the function has from elsewhere."""
-        return any(
-            id(memory(v.value if isinstance(v, Tensor) else v)) in self.owners
-            for v in map(leaves.__getitem__, self.tensors)
-        )
+        return any(id(memory(value_of(leaves[k]))) in self.owners for k in self.tensors)
 
     def gradient(self, leaf: Leaf) -> tuple:
         """Whose gradient changed, by position if it is an argument's, and where it is at the end."""
         position = next((k for k in self.tensors if self.given[k].leaf is leaf), None)
         return leaf, position, None if leaf.grad is None else self.capture.array(leaf.grad.value)
 
-    def first(self, result: Any, leaves: list, given: list) -> Any:
-        """The result of the run that was watched, in terms of the arguments that it was given."""
-        for k in self.tensors:
-            v = leaves[k]
-            value = v.value if isinstance(v, Tensor) else v
-            if value is not given[k].value and self.capture.input_written(given[k].value):
-                np.copyto(value, given[k].value)
-                mark_written(value)
-        found, build = flatten(result)
-        return build([leaves[r] if how == "argument" else y for y, (how, r) in zip(found, self.results)])
+    def takes(self, leaves: list) -> bool:
+        """Whether it can be replayed on these now; if so, its lock is taken: one thread at a time is in it."""
+        if (self.kept and sharing(leaves)) or self.meets(leaves) or self.adds(leaves):
+            return False
+        return self.lock.acquire(blocking=False)
+
+    def adds(self, leaves: list) -> bool:
+        """Whether an argument has a gradient already that a run changes."""
+        grads = [(leaves[k].leaf, k) for _, k, _ in self.gradients if k is not None]
+        return any(leaf is not None and leaf.grad is not None for leaf, _ in grads)
+
+    def first(self, leaves: list, name: str) -> Any:
+        """The results of the run that was watched, in terms of the arguments that it was given."""
+        write_back(self.capture, self.given, leaves)
+        found, made = self.results.found, {}  # type: ignore[var-annotated]
+        if self.back.linked and not self.hopeless:
+            made = self.back.first(leaves, name)
+        return self.results.given_back(lambda j: made.get(j, found[j]), leaves)[0]
+
+    def with_kept(self, leaves: list) -> list | None:
+        """The arguments, and what else a run is given; None if that is of another form now."""
+        for kept in self.kept:
+            found = kept.tensors()
+            if found is None:
+                return None
+            leaves = leaves + found
+        return leaves
+
+    def finish(self, returned: tuple) -> Any:
+        """Leave for the next run what is for it; the result."""
+        result, left = returned
+        for kept, tensors in zip(self.kept, left):
+            kept.put(tensors)
+        return result
+
+    def follows(self, last: Replay | None) -> None:
+        """Go on learning where the last run left off; give up if what was learnt was never of use."""
+        if last is not None:
+            self.wasted = last.wasted + (last.ready and not last.uses) if not last.uses else 0
+            self.lost = self.lost or self.wasted >= TRIES
+        if last is not None and last.back.linked:
+            lessons = last.back.lessons
+            known = Lessons(lessons.wanted, lessons.relearnt + last.back.stale) if last.ready else lessons
+            self.back.lessons = known
+
+    def agrees(self, before: Replay) -> None:
+        """Two runs did the same: prepare for the next, once it is known whether gradients flow back from them."""
+        self.agreed = self.back.agreed = True
+        lessons = self.back.lessons
+        if not self.back.linked or (before.agreed and not lessons.last and not lessons.wanted):
+            lessons.done = True
+            self.prepare()
 
     # --- doing it again ---
 
     def prepare(self) -> None:
         """Improve the program, place it in memory, and write it."""
         own = {id(self.given[k].leaf) for k in self.tensors}
-        self.before = [(f, b) for f, b in self.capture.leaves.values() if b is not UNSEEN and id(f) not in own]
+        seen = [(f, b) for f, b in self.capture.leaves.values() if b is not UNSEEN and id(f) not in own]
+        used = {id(a.block.owner) for c in self.program.calls for a in (*c.reads, *c.changes)}
+        held = lambda b: b is None or id(memory(b.value)) in used
+        self.before = [(f, b) for f, b in seen if held(b)]
+        self.there = [f for f, b in seen if not held(b)]  # gradients of which the run only saw that they are there
         self.outside = [(t, v, n, *hooks_of(t, n)) for t, v, n in self.capture.tensors.values()]
         self.owners = {id(b.owner) for b in self.capture.blocks.values() if b.kind == OUTER}
-        self.known = self.capture.known
-        self.program = improved(self.program)
-        self.place()
-        self.ready, self.given = True, []
-        del self.capture
+        self.known = {a: v for a, v in self.capture.known.items() if a.block.kind == OUTER}
+        if self.back.linked:
+            self.back.prepare(self.capture.known)
+        else:
+            self.program = resolved(improved(self.program), self.capture.known)
+            self.place()
+        self.ready, self.given, self.explained = True, [], False
+        self.results.forget()
+        for block in self.capture.blocks.values():
+            block.forget()
+        del self.capture, self.back.capture
 
     def place(self) -> None:
         """Find memory for everything, and write the lines that run on it."""
         program = self.program
-        self.memory, self.run, self.source = emitted(program, self.known)
+        self.memory, self.run, source = emitted(program, self.known)
+        self.part = Part(program, self.memory, source)
         places = iter([self.memory[a] for a in program.outputs])
-        self.ends = [(how, next(places) if how == "made" else r) for how, r in self.results]
+        self.ends = {j: next(places) for j in self.results.made}
         self.slopes = [(leaf, k, None if g is None else next(places)) for leaf, k, g in self.gradients]
         self.inputs = list(zip(self.tensors, [self.memory[a] for a in program.inputs]))
         self.live = [(self.memory[a], get) for a, get in program.live]
         written = {a.block for call in program.calls for a in call.changes}
         self.written = [writes_of(b.owner) for b in written if b.kind == OUTER]
         self.returned_to = [(k, self.memory[a]) for k, a in zip(self.tensors, program.inputs) if a.block in written]
+        for a, (_, place) in zip(program.inputs, self.inputs):
+            np.copyto(place, a.block.owner)  # so that it can be run before it is called
         self.users: list[int] | None = None
+
+    def parts(self) -> list:
+        """The programs: one, or one forward and one back."""
+        return self.back.halves.parts() if self.back.halves else [self.part]
 
     def valid(self) -> bool:
         """Whether all that the run took from outside is as it was."""
@@ -122,41 +209,73 @@ class Replay:
         for leaf, before in self.before:
             if leaf.grad is not before:
                 return False
+        for leaf in self.there:
+            if leaf.grad is None:
+                return False
         for guard in self.guards:
             if not guard():
                 return False
         return True
 
     def held(self) -> list[int]:
-        """How many hold each gradient, or the memory it lies in."""
-        return [sys.getrefcount(a) for _, _, g in self.slopes if g is not None for a in (g, g.base)]
+        """How many hold each gradient of a parameter, or the memory it lies in, apart from the parameter itself."""
+        found = []
+        for leaf, k, g in self.slopes:
+            if k is None and g is not None:
+                t, ours = leaf.grad, leaf.grad is not None and leaf.grad.value is g
+                found += [sys.getrefcount(g) - ours, sys.getrefcount(g.base), sys.getrefcount(t) * ours]
+        return found
 
-    def __call__(self, leaves: list) -> Any:
+    def __call__(self, leaves: list, name: str) -> Any:
+        self.uses += 1
+        if self.back.linked:
+            run, places = self.back.run(self.valid, leaves, self.tensors)
+            copied = self.copied(places, self.back.halves.memory)  # type: ignore[union-attr]
+            made = self.back.tensors(run, name, copied)
+            return self.finish(
+                self.results.given_back(lambda j: made[j] if j in made else self.made(copied, j), leaves)
+            )
         if self.users is not None and any(map(gt, self.held(), self.users)):
             self.place()  # somebody holds what this run would change
+        if self.users is None:
+            self.users = [max(n, ALONE) if k % 3 == 2 else n for k, n in enumerate(self.held())]
         for k, place in self.inputs:
-            v = leaves[k]
-            np.copyto(place, v.value if isinstance(v, Tensor) else v)
+            np.copyto(place, value_of(leaves[k]))
         for place, get in self.live:
             place[...] = get()
         self.run()
         for leaf, k, g in self.slopes:
-            (leaf if k is None else leaves[k].leaf).grad = None if g is None else at(g)
-        if self.users is None:
-            self.users = self.held()
+            if k is None:
+                leaf.grad = None if g is None else at(g)
+            else:
+                leaves[k].leaf.grad = None if g is None else at(g.copy())
         mark_all(self.written)
         for k, place in self.returned_to:
-            v = leaves[k]
-            np.copyto(v.value if isinstance(v, Tensor) else v, place)
-            mark_written(v.value if isinstance(v, Tensor) else v)
-        return self.build([self.given_back(how, r, leaves) for how, r in self.ends])
+            np.copyto(value_of(leaves[k]), place)
+            mark_written(value_of(leaves[k]))
+        copied = self.copied(self.ends, self.memory)
+        return self.finish(self.results.given_back(lambda j: self.made(copied, j), leaves))
 
-    @staticmethod
-    def given_back(how: str, r: Any, leaves: list) -> Any:
-        """One result."""
-        if how == "made":
-            return at(r.copy())
-        return leaves[r] if how == "argument" else at(r) if how == "view" else r
+    def copied(self, places: dict[int, np.ndarray], memory: Any) -> Callable[[int], np.ndarray]:
+        """What copies results from where they were made, those that share memory together."""
+        copies, ways = Copies(self.results.shared), self.results.ways
+        return lambda j: copies.of(ways[j].what, places[j], lambda b: memory[whole(b)])
+
+    def made(self, copied: Callable[[int], np.ndarray], j: int) -> Tensor:
+        """A result without a history."""
+        t = at(copied(j))
+        return t.requires_grad_() if j in self.results.asking else t
+
+
+def weakly(method: Callable) -> Callable[[], None]:
+    """A call of a method while its object is there."""
+    reference = weakref.WeakMethod(method)
+
+    def call() -> None:
+        if (found := reference()) is not None:
+            found()
+
+    return call
 
 
 def hooks_of(t: Tensor, node: Any) -> tuple:
@@ -167,3 +286,16 @@ def hooks_of(t: Tensor, node: Any) -> tuple:
 def finished(y: Tensor) -> bool:
     """Whether a backward has been through the graph behind a tensor, so that no other can."""
     return any(getattr(node, "env", ()) is None for node in ancestors([y.grad_fn or y.node]))
+
+
+def write_back(capture: Capture, given: list, leaves: list) -> None:
+    """What the run has changed of its arguments, for those that it had copies of."""
+    for k in capture.nodes:
+        v, t = leaves[k], given[k]
+        if not capture.input_written(t.value) or t.value is value_of(v):
+            continue
+        if isinstance(v, Tensor) and t.node is not None:
+            v.write(t)
+        else:
+            np.copyto(value_of(v), t.value)
+            mark_written(value_of(v))

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
-from ..kernels import together
-from .emit import Source, emitter
-from .program import Array, Call
+from ..kernels import dropout, together
+from .emit import emitter
+from .memory import Memory
+from .program import Array, Call, at_present
+from .rows import Line, Placed
 
 
 @emitter("steps")
-def steps(source: Source, call: Call) -> str:
+def steps(call: Call) -> list:
     """One call for all parameters."""
-    return f"{source.name(Steps(source, call.settings['members']), 'step')}()"
+    return [Line("{}()", (Placed(lambda memory: Steps(memory, call.settings["members"])),))]
+
+
+@emitter("draw_mask")
+def draw_mask(call: Call) -> list | None:
+    """Which entries dropout keeps, drawn where the mask lies; there is room for all of the last block of words."""
+    state, out, shape = call.args[0], call.results[0], call.params["shape"]
+    blocks = -(-prod(shape) // dropout.PER_BLOCK)
+    if not isinstance(state, Array) or out.offset or out.block.size != blocks * dropout.PER_BLOCK or not blocks:
+        return None
+    room = out._replace(shape=(blocks, dropout.PER_BLOCK), strides=(dropout.PER_BLOCK, 1))
+    return [Line("{}({}, {}, {})", (dropout.keep_into, state, call.params["p"], room))]
 
 
 class Steps:
     """Parameters of one type that are stepped by one rule."""
 
-    def __init__(self, source: Source, members: list[Call]):
+    def __init__(self, memory: Memory, members: list[Call]):
         first = members[0]
-        place = lambda a: source.memory[a] if isinstance(a, Array) else a
+        place = lambda a: memory[a] if isinstance(a, Array) else a
         self.rule, self.params = first.op.call.rule, first.params  # type: ignore[attr-defined]
         self.given = [[place(a) for a in c.args] for c in members]
         self.at = [k for k, a in enumerate(first.args) if isinstance(a, Array) and not a.shape and a in first.writes]
@@ -33,13 +48,13 @@ class Steps:
     def __call__(self) -> None:
         before = [[c.item() for c in counters] for counters in self.counters]
         if all(v.count(v[0]) == len(v) for v in before):
-            answers = [self.rule(*self.given[0], **self.params)]
+            answers = [self.rule(*self.given[0], **at_present(self.params))]
             for counters in self.counters:
                 now = counters[0]
                 for c in counters[1:]:
                     c[...] = now
         else:
-            answers = [self.rule(*values, **self.params) for values in self.given]
+            answers = [self.rule(*values, **at_present(self.params)) for values in self.given]
         step, arrays, _ = answers[0]
         records = self.records(arrays)
         which = self.one if len(answers) == 1 else self.each

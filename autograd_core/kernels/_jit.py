@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from . import _threads
+from . import _steps, _threads
 from ._sizes import LEAST
+from ._steps import elsewhere, watchers
 
 COMPILED = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
 
@@ -82,6 +83,8 @@ class Kernel(functools.partial):
 
     def build(self) -> Kernel:
         """Make what Python calls; `self`, which calls that from now on."""
+        if self.func is not self.first:
+            return self
         return undisturbed(self._build) if COMPILED else self._build()
 
     def _build(self) -> Kernel:
@@ -93,7 +96,7 @@ class Kernel(functools.partial):
             else:
                 bound = (_threads.ADDRESS,) if self.chunks else ()
                 called = self._launcher() if self.chunks else self._compiled(self.name)
-                called = _entry(called, self.numbers) if self.numbers else called
+                called = self._entry(called) if self.numbers else called
                 _threads.start()
             self.__setstate__((called, bound, None, self.__dict__))
             return self
@@ -107,6 +110,15 @@ class Kernel(functools.partial):
         scope = {"for_chunks": for_chunks, "kernel": self.part, "__name__": self.fn.__module__}
         exec(compile(source, f"<launcher of {self.name}>", "exec"), scope)
         return compiled(_resolved(scope["launch"], f"{self.name}.launch"), f"{self.name}.launch")
+
+    def _entry(self, dispatcher: Any) -> Callable:
+        """What a dispatcher would call after it has looked at the types of all arguments, which are numbers."""
+        from numba import types
+
+        signature = tuple(types.float64 if letter == "d" else types.intp for letter in self.numbers)
+        dispatcher.compile(signature)
+        self.compiled_as = dispatcher.overloads[signature]
+        return getattr(self.compiled_as, "entry_point", dispatcher)
 
     def __reduce__(self):
         return _found, (self.fn.__module__, self.name)
@@ -142,15 +154,6 @@ def undisturbed(do: Callable, *args: Any) -> Any:
     return done[0]
 
 
-def _entry(dispatcher: Any, numbers: str) -> Callable:
-    """What a dispatcher would call after it has looked at the types of all arguments."""
-    from numba import types
-
-    signature = tuple({"i": types.intp, "d": types.float64}[letter] for letter in numbers)
-    dispatcher.compile(signature)
-    return getattr(dispatcher.overloads[signature], "entry_point", dispatcher)
-
-
 def _found(module: str, name: str) -> Kernel:
     """A kernel by its name."""
     importlib.import_module(module)
@@ -166,8 +169,9 @@ def _in_python(fn, count, grain, *args):
 def kernel(fn: Callable | None = None, *, chunks=False, fastmath=SUMS, name=None, numbers="", **options) -> Any:
     """Declare a kernel; with chunks=True its first two parameters are the bounds of a chunk.
 
-    One of `numbers`, a letter for each parameter (i: whole, d: any), is compiled for these alone, and called at half the
-    cost.  It is given arrays as the addresses of NumPy's records, by `id`, and makes arrays of them with `entries`.
+    One of `numbers`, a letter for each parameter (i: whole, d: any, a: an array), is compiled for these alone, and called
+    at half the cost.  It is given arrays as the addresses of NumPy's records, by `id`, and makes arrays of them with
+    `entries`.
     """
     if fn is None:
         return lambda fn: kernel(fn, chunks=chunks, fastmath=fastmath, name=name, numbers=numbers, **options)
@@ -186,10 +190,16 @@ def entries_of_first(x, *rest) -> int:
 
 # Choices by this size, by number of parameters: to pass on `*args, **options` would cost as much as a small kernel.
 QUICK = {
-    1: lambda small, large, least: lambda x: (small if x.size < least else large)(x),
-    2: lambda small, large, least: lambda x, a: (small if x.size < least else large)(x, a),
-    3: lambda small, large, least: lambda x, a, b: (small if x.size < least else large)(x, a, b),
-    4: lambda small, large, least: lambda x, a, b, c: (small if x.size < least else large)(x, a, b, c),
+    1: lambda small, large, least: lambda x: (small if x.size < least and (not watchers or elsewhere()) else large)(x),
+    2: lambda small, large, least: (
+        lambda x, a: (small if x.size < least and (not watchers or elsewhere()) else large)(x, a)
+    ),
+    3: lambda small, large, least: (
+        lambda x, a, b: (small if x.size < least and (not watchers or elsewhere()) else large)(x, a, b)
+    ),
+    4: lambda small, large, least: (
+        lambda x, a, b, c: (small if x.size < least and (not watchers or elsewhere()) else large)(x, a, b, c)
+    ),
 }
 
 
@@ -207,7 +217,7 @@ def choice(reference: Callable, *, sample: Callable, size: Callable = entries_of
     `sample(rng, n, dtype)` gives arguments of about n entries: from it follow the check of the two against each other,
     the measurement of the size from which compiled code is quicker, and what `warm` compiles.  `dtype` is a NumPy dtype.
     By how much the two may differ is told in steps between numbers of the largest result's size; `name` is for functions
-    that are made by others.
+    that are made by others.  Who watches for calls of kernels is shown them however little there is to do.
     """
 
     def declare(compiled: Callable) -> Callable:
@@ -218,7 +228,7 @@ def choice(reference: Callable, *, sample: Callable, size: Callable = entries_of
 
         @functools.wraps(compiled)
         def choose(*args, **options):
-            return (reference if size(*args) < least else compiled)(*args, **options)
+            return (reference if size(*args) < least and (not watchers or elsewhere()) else compiled)(*args, **options)
 
         if size is entries_of_first and compiled.__code__.co_argcount in QUICK:
             choose = _with_names_of(compiled, QUICK[compiled.__code__.co_argcount](reference, compiled, least))
@@ -265,7 +275,9 @@ def plain(x: np.ndarray) -> np.ndarray:
         return x
     if flags.c_contiguous and flags.aligned and x.dtype.isnative:
         return np.asarray(_Writeable(x))
-    return np.require(x, x.dtype.newbyteorder("="), "CAW")
+    y = np.empty(x.shape, x.dtype.newbyteorder("="))
+    _steps.copy(x, y)
+    return y
 
 
 class _Writeable:

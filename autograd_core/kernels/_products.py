@@ -114,7 +114,7 @@ def blocks(m, n, k, items, size):
     return most, tall, count, max((GRAIN * count + work - 1) // work, 1) if work >= ALONE else count
 
 
-@kernel
+@kernel(numbers="iiaaaai")
 def product(pool, table, a, b, c, bias, activation):
     """c = a @ b with all leading axes of c, plus a row, then an activation; arrays as their records; whether it could be done."""
     code = word(table, 0), word(table, 1), word(table, 2)
@@ -130,7 +130,7 @@ def product(pool, table, a, b, c, bias, activation):
     return True
 
 
-@kernel
+@kernel(numbers="iiaaaaia")
 def large(pool, table, a, b, c, bias, activation, room):
     """The same for two matrices whose parts are copied first, a range of depth after the other; `room` is memory for it."""
     code = word(table, 0), word(table, 1), word(table, 2)

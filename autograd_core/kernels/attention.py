@@ -14,6 +14,7 @@ import numpy as np
 from . import _memory
 from ._jit import Late, choice, inline, kernel, plain
 from ._scalars import like, pick, raised
+from ._steps import add_first
 from .vector_exp import EXP, log, reduced
 
 multiply, ROWS = Late("_tile", "multiply"), Late("_tile", "ROWS")
@@ -310,7 +311,7 @@ def laid_out(mask: np.ndarray, lead: tuple) -> tuple:
     """The entries of a mask with queries side by side, where each head's begin, and the steps of queries and keys."""
     if not mask.size:
         return np.empty(0, mask.dtype), np.zeros(math.prod(lead), np.int64), 0, 0
-    mask = np.ascontiguousarray(np.swapaxes(mask, -1, -2))
+    mask = plain(np.swapaxes(mask, -1, -2))
     count = mask.shape[-1] * mask.shape[-2]
     numbers = np.arange(mask.size // count).reshape(mask.shape[:-2])
     place = np.ascontiguousarray(np.broadcast_to(numbers, lead)).reshape(-1) * count
@@ -360,6 +361,13 @@ def attention(q, k, v, mask, scale, causal):
     return out, lse
 
 
+def added_up(x: np.ndarray) -> np.ndarray:
+    """The sum along the first axis."""
+    y = _memory.empty(x.shape[1:], x.dtype)
+    add_first(x, y)
+    return y
+
+
 def _pull_sample(rng, n, dtype):
     q, k, v, *rest = _sample(rng, n, dtype)
     out, lse = attention_reference(q, k, v, *rest)
@@ -382,4 +390,4 @@ def attention_pull(g, out, lse, q, k, v, mask, scale, causal):
         n * parts, 1, g, q, k, v, *laid_out(mask, lead), out, plain(lse).reshape(n, length), q.dtype.type(scale),
         causal, width_of(q.dtype), share, dq.reshape(q.shape), dk.reshape(parts, *k.shape), dv.reshape(parts, *v.shape),
     )  # fmt: skip
-    return (dq, *(x.sum(0) if many else x for x in (dk, dv)))
+    return (dq, *(added_up(x) if many else x for x in (dk, dv)))

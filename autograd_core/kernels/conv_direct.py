@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from ._jit import Late, kernel
+from ._jit import Late, kernel, plain
 from ._memory import empty
 from .conv_layout import SLACK, channels_first, channels_last, grain, lanes_of, packed, padded
 from .conv_shapes import Correlation, Shape, backward_taps, bounds, flat_table, forward_taps, table
@@ -203,7 +203,7 @@ def direct_input(g, w, s: Shape) -> np.ndarray:
     """The gradient by x of <g, y>."""
     parts, taps = backward_taps(s), math.prod(s.kernel)
     if s.groups == 1 and s.stride == (1, 1, 1) and few(s.inputs, g.dtype):
-        turned = np.ascontiguousarray(w.swapaxes(0, 1)[:, :, ::-1, ::-1, ::-1])
+        turned = plain(w.swapaxes(0, 1)[:, :, ::-1, ::-1, ::-1])
         return correlate_pixels(g, turned, parts[0], s.x)
     inner = s.inputs // s.groups
     return correlate_rows(g, w, parts, s, (s.outputs // s.groups * inner * taps, taps, inner * taps), s.x)

@@ -15,6 +15,7 @@ import numpy as np
 
 from ._jit import Late, kernel
 from ._memory import empty
+from ._steps import fill
 from ._threads import get_num_threads
 from .conv_layout import grain, lanes_of, packed
 from .conv_shapes import Correlation, Shape, backward_taps, bounds, forward_taps
@@ -221,7 +222,7 @@ def backward(g, w, s: Shape) -> np.ndarray:
     y = empty((*s.x[:4], several * columns), g.dtype) if several > 1 else x
     parts = backward_taps(s)
     if not all(a.taps for part in parts for a in part.axes):
-        y[:] = 0
+        fill(y, 0)
     image, channel, plane, line = _steps(s.x, several * columns)
     for part in parts:
         if all(a.taps for a in part.axes):

@@ -12,8 +12,9 @@ import math
 
 import numpy as np
 
-from ._jit import Late, kernel
+from ._jit import Late, kernel, plain
 from ._memory import empty
+from ._steps import copy, fill
 from ._threads import get_num_threads
 from .conv_layout import SLACK, channels_last, grain, packed
 from .conv_shapes import Shape
@@ -245,10 +246,11 @@ def _split(w: np.ndarray, s: Shape, t: Tiling) -> np.ndarray:
     if t.split == (1, 1):
         return w
     (down, across), (high, wide), depth = t.taps, t.split, s.kernel[0]
-    room = np.zeros((s.outputs, s.inputs, depth, down * high, across * wide), w.dtype)
-    room[..., : s.kernel[1], : s.kernel[2]] = w
+    room = np.empty((s.outputs, s.inputs, depth, down * high, across * wide), w.dtype)
+    fill(room, 0)
+    copy(w, room[..., : s.kernel[1], : s.kernel[2]])
     room = room.reshape(s.outputs, s.inputs, depth, down, high, across, wide)
-    return np.ascontiguousarray(room.transpose(0, 4, 6, 1, 2, 3, 5))
+    return plain(room.transpose(0, 4, 6, 1, 2, 3, 5))
 
 
 def _joined(w: np.ndarray, s: Shape, t: Tiling) -> np.ndarray:
@@ -257,8 +259,8 @@ def _joined(w: np.ndarray, s: Shape, t: Tiling) -> np.ndarray:
         return w.reshape(s.w)
     (down, across), (high, wide), depth = t.taps, t.split, s.kernel[0]
     w = w.reshape(s.outputs, high, wide, s.inputs, depth, down, across).transpose(0, 3, 4, 5, 1, 6, 2)
-    w = w.reshape(s.outputs, s.inputs, depth, down * high, across * wide)
-    return np.ascontiguousarray(w[..., : s.kernel[1], : s.kernel[2]])
+    w = plain(w).reshape(s.outputs, s.inputs, depth, down * high, across * wide)
+    return plain(w[..., : s.kernel[1], : s.kernel[2]])
 
 
 def _lines(count: int, tiles: int) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ._jit import choice, kernel, plain
 from ._memory import empty
+from ._steps import fill
 from .softmax import BLOCK, GRAIN, TILE, exp_below, exps_of_rows, exps_of_tile, tile_of
 from .softmaxes import _tiles
 from .vector_math import like, log
@@ -84,6 +85,12 @@ def cross_entropy_rows(begin, end, x, target, weight, ignored, sharp, blur, loss
                 bad[0] = begin + i + 1
             else:
                 loss[i], lse[i], share[i] = loss_of(x, i, t, tops[k], s[k], weight, sharp, blur)
+
+
+@kernel
+def answer(bads):
+    """What chunks have left for whoever asks."""
+    return bads[0]
 
 
 @kernel
@@ -310,10 +317,11 @@ def forward(x, target, weight, ignored, smoothing, reduction="none"):
     if how and x.ndim == 2 and x.size <= 2 * GRAIN:
         bad = cross_entropy_at_once(x, target, *rates, how, loss, lse, total)
     else:
-        each, share, bads = np.empty(target.shape, dtype), np.empty(target.shape, dtype), np.zeros(1, np.int64)
+        each, share, bads = np.empty(target.shape, dtype), np.empty(target.shape, dtype), np.empty(1, np.int64)
+        fill(bads, 0)
         _each(x.reshape(len(x), n, -1), target, rates, each, lse, share, bads)
         added_up(each.reshape(-1), share.reshape(-1), how, loss, total)
-        loss, bad = loss if how else each, bads[0]
+        loss, bad = loss if how else each, answer(bads)
     if bad:
         _refuse(target.flat[bad - 1], n, "cross_entropy")
     return loss, lse, total

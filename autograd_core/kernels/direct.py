@@ -36,5 +36,5 @@ def direct(called: Kernel, form: str) -> Kernel:
     scope: dict[str, Any] = {"called": called, "recorded": recorded, "for_chunks": for_chunks, "__name__": __name__}
     scope |= {f"like_{c}".replace("?", "b"): v for c, v in LIKE.items()}
     exec(compile(source, "<direct>", "exec"), scope)
-    letters = "iii" * called.chunks + "".join("i" if p[1:] else p for p in parts)
+    letters = "iii" * called.chunks + "".join("a" if p[1:] else p for p in parts)
     return kernel(scope["call"], numbers=letters, name=f"{called.name}.{form.replace(' ', '_')}".replace("?", "b"))

@@ -89,6 +89,15 @@ def keep(place: tuple, count: int, p: float) -> np.ndarray:
     return out.reshape(-1)[:count]
 
 
+def keep_into(state: np.ndarray, p: float, out: np.ndarray) -> None:
+    """The same for all of out (blocks, PER_BLOCK), from a generator's state, which moves on."""
+    place = random.reserve(state, len(out))
+    if place[2] + len(out) >= random.WORD:
+        out.reshape(-1)[:] = keep_reference(place, out.size, p)
+    else:
+        philox_above(len(out), CHUNK // PER_BLOCK // 2, *map(_signed, place), _least(p), out)
+
+
 def dropped_reference(x: np.ndarray, mask: np.ndarray, scale: float) -> np.ndarray:
     """x * scale where the mask is true, else 0."""
     with np.errstate(invalid="ignore", over="ignore"):

@@ -7,6 +7,7 @@ import numpy as np
 from . import _memory
 from ._jit import EXACT, choice, kernel, plain
 from ._sizes import CHUNK
+from ._steps import fill
 
 INTEGERS = np.dtype(np.int64)
 NEAR = 1 << 18  # bytes of the table that one chunk adds to: they stay in the nearer caches
@@ -188,7 +189,8 @@ def add_rows(x, index, size, skip=-1, out=None):
     shift = max(NEAR // max(d * x.itemsize, 1), 1).bit_length() - 1
     parts = (size + (1 << shift) - 1) >> shift
     width = d if parts >= FEW or n * d < CHUNK else NARROW
-    starts, order = np.zeros(parts + 1, np.int64), np.empty(n, np.int64)
+    starts, order = np.empty(parts + 1, np.int64), np.empty(n, np.int64)
+    fill(starts, 0)
     sort_by_part(index, shift, skip, starts, order)
     add_to_parts(parts * -(-d // max(width, 1)), 1, plain(x), index, order, starts, shift, max(width, 1), out)
     return out

@@ -99,7 +99,7 @@ def placing(dtype: np.dtype) -> Kernel:
     """A kernel for the places in a small array of a type."""
     zero, number = dtype.type(0), dtype.type
 
-    @kernel(numbers="iiiiid", name=f"place_{dtype.char}")
+    @kernel(numbers="aaiiid", name=f"place_{dtype.char}")
     def places(x, out, outer, n, inner, sign):
         """out (outer, inner): where along n the first largest sign * x (outer, n, inner) is, or the first NaN."""
         xs, y = entries(zero, x, outer * n * inner), entries(np.int64(0), out, outer * inner)

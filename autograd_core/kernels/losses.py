@@ -10,6 +10,7 @@ import numpy as np
 from ._jit import choice, kernel, plain
 from ._memory import empty
 from ._sizes import CHUNK
+from ._steps import add_all
 from .softmax import GRAIN, exp_below
 from .vector_math import like, log1p
 
@@ -68,10 +69,10 @@ def _triple(rng, n, dtype):
     return np.asarray(rng.standard_normal(), dtype), *_pair(rng, n, dtype)
 
 
-def squared_gaps_reference(a, b):
-    """Σ (a - b)²"""
+def squared_gaps_reference(a, b, scale=1.0):
+    """scale * Σ (a - b)²"""
     d = a - b
-    return np.asarray(np.add.reduce(d * d, axis=None))
+    return np.asarray(np.add.reduce(d * d, axis=None) * a.dtype.type(scale))
 
 
 def scaled_gap_reference(c, a, b):
@@ -79,11 +80,11 @@ def scaled_gap_reference(c, a, b):
     return c * (a - b)
 
 
-def logit_losses_reference(x, y):
+def logit_losses_reference(x, y, scale=1.0):
     """Σ log(1 + exp(x)) - x y"""
     with np.errstate(over="ignore"):
         each = np.maximum(x, 0) - x * y + np.log1p(np.exp(-np.abs(x)))
-    return np.asarray(np.add.reduce(each, axis=None))
+    return np.asarray(np.add.reduce(each, axis=None) * x.dtype.type(scale))
 
 
 def scaled_logit_gap_reference(c, x, y):
@@ -92,11 +93,13 @@ def scaled_logit_gap_reference(c, x, y):
     return c * (np.where(x < 0, e, np.ones((), e.dtype)) / (1 + e) - y)
 
 
-def _summed(sums, grain, a, b):
+def _summed(sums, grain, a, b, scale):
     a, b = plain(a).reshape(-1), plain(b).reshape(-1)
     parts = np.empty(-(-a.size // grain), a.dtype)
     sums(a.size, grain, a, b, grain, parts)
-    return np.asarray(np.add.reduce(parts))
+    total = np.empty((), a.dtype)
+    add_all(parts, a.dtype.type(scale), total)
+    return total
 
 
 def _scaled(times, grain, c, a, b):
@@ -107,9 +110,9 @@ def _scaled(times, grain, c, a, b):
 
 
 @choice(reference=squared_gaps_reference, sample=_pair)
-def squared_gaps(a, b):
-    """Σ (a - b)²"""
-    return _summed(squared_gap_sums, CHUNK, a, b) if _fit(a, b) else squared_gaps_reference(a, b)
+def squared_gaps(a, b, scale=1.0):
+    """scale * Σ (a - b)²"""
+    return _summed(squared_gap_sums, CHUNK, a, b, scale) if _fit(a, b) else squared_gaps_reference(a, b, scale)
 
 
 @choice(reference=scaled_gap_reference, sample=_triple, size=lambda c, a, b: a.size)
@@ -120,9 +123,9 @@ def scaled_gap(c, a, b):
 
 
 @choice(reference=logit_losses_reference, sample=_pair)
-def logit_losses(x, y):
-    """Σ log(1 + exp(x)) - x y"""
-    return _summed(logit_loss_sums, GRAIN, x, y) if _fit(x, y) else logit_losses_reference(x, y)
+def logit_losses(x, y, scale=1.0):
+    """scale * Σ log(1 + exp(x)) - x y"""
+    return _summed(logit_loss_sums, GRAIN, x, y, scale) if _fit(x, y) else logit_losses_reference(x, y, scale)
 
 
 @choice(reference=scaled_logit_gap_reference, sample=_triple, size=lambda c, a, b: a.size)

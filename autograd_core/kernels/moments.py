@@ -145,7 +145,7 @@ def whole(dtype: np.dtype) -> Kernel:
     """A kernel for the moments of an array of a type."""
     zero, number = dtype.type(0), dtype.type
 
-    @kernel(numbers="iiiiiiidi", name=f"moments_{dtype.char}")
+    @kernel(numbers="iaaaiiidi", name=f"moments_{dtype.char}")
     def moments(pool, x, means, out, outer, n, inner, divisor, root):
         """means and out (outer, inner) of x (outer, n, inner), given as records: means; squares over a divisor, or roots."""
         xs, count = entries(zero, x, outer * n * inner), outer * inner

@@ -90,7 +90,7 @@ def nest(described: Nest) -> Callable:
     scope = {"chunk": chunk, "entries": entries, "recorded": recorded, "for_chunks": for_chunks, "__name__": __name__}
     scope |= {"f": ZEROS["f"], "d": ZEROS["d"], "b": ZEROS["?"]}
     exec(compile(source, "<nest>", "exec"), scope)
-    letters = "iiii" + "".join("d" if kind == NUMBER else "i" for kind, _ in described.operands) + "i" * len(outs)
+    letters = "iiii" + "".join("d" if kind == NUMBER else "a" for kind, _ in described.operands) + "a" * len(outs)
     return kernel(scope["whole"], numbers=letters, name=f"nest_{name}_whole")
 
 

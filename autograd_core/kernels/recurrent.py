@@ -14,6 +14,7 @@ import numpy as np
 from . import _memory
 from . import recurrent_steps as steps
 from ._jit import choice, plain
+from ._steps import add_first, copied, fill
 from .matmul import matmul
 
 NEAR = 1 << 21  # bytes of v and w that stay near a processor while it goes through time
@@ -158,12 +159,21 @@ def room(rows: int, columns: int, like: np.ndarray) -> np.ndarray:
 
 def totals_of(batch: int, columns: int, like: np.ndarray) -> np.ndarray:
     """Sums over the rows of each chunk, zero at first."""
-    return np.zeros((-(-batch // steps.CHUNK), columns), like.dtype)
+    totals = np.empty((-(-batch // steps.CHUNK), columns), like.dtype)
+    fill(totals, 0)
+    return totals
+
+
+def added_up(totals: np.ndarray) -> np.ndarray:
+    """The sum over all chunks."""
+    total = np.empty(totals.shape[1:], totals.dtype)
+    add_first(totals, total)
+    return total
 
 
 def writable(x: np.ndarray) -> np.ndarray:
     """A copy that a kernel may change."""
-    return np.array(x, order="C")
+    return copied(x)
 
 
 def _lstm_sample(rng, n, dtype):
@@ -202,7 +212,7 @@ def lstm_pull(g_hs, g_h, g_c, saved, w, sizes, reverse):
     dx, dh, dc, totals = room(len(saved), 4 * n, w), writable(g_h), writable(g_c), totals_of(batch, 4 * n, w)
     arrays = plain(g_hs), plain(saved), panels(w), starts_of(sizes), reverse
     steps.lstm_steps_back(batch, steps.CHUNK, *arrays, dh, dc, dx, totals)
-    return dx, totals.sum(0), dh, dc, all_at_once(dx, saved[:, 5 * n :])
+    return dx, added_up(totals), dh, dc, all_at_once(dx, saved[:, 5 * n :])
 
 
 def _gru_sample(rng, n, dtype):
@@ -242,7 +252,7 @@ def gru_pull(g_hs, g_h, saved, w, sizes, reverse):
     totals = totals_of(batch, 6 * n, w)
     arrays = plain(g_hs), plain(saved), panels(w), starts_of(sizes), reverse
     steps.gru_steps_back(batch, steps.CHUNK, *arrays, dh, dx, dy, totals)
-    total = totals.sum(0)
+    total = added_up(totals)
     return dx, total[: 3 * n], total[3 * n :], dh, all_at_once(dy, saved[:, 4 * n :])
 
 
@@ -281,4 +291,4 @@ def rnn_pull(g_hs, g_h, saved, w, sizes, reverse, relu):
     dx, dh, totals = room(len(saved), n, w), writable(g_h), totals_of(batch, n, w)
     arrays = plain(g_hs), plain(saved), panels(w), starts_of(sizes), reverse, relu
     steps.rnn_steps_back(batch, steps.CHUNK, *arrays, dh, dx, totals)
-    return dx, totals.sum(0), dh, all_at_once(dx, saved[:, n:])
+    return dx, added_up(totals), dh, all_at_once(dx, saved[:, n:])

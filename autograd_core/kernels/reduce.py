@@ -16,6 +16,7 @@ import numpy as np
 
 from . import _memory
 from ._jit import Kernel, Late, choice, inline, kernel, plain
+from ._steps import copy
 from ._threads import ADDRESS as POOL
 from .sums import LONG, add_up
 
@@ -215,7 +216,7 @@ def in_one_call(name: str, rows: Kernel, columns: Kernel, then: tuple, root: boo
     """A kernel for all of an array of a type."""
     zero, number, (rows_then, columns_then, *_) = dtype.type(0), dtype.type, then
 
-    @kernel(numbers="iiiiiidd", name=f"{name}_{dtype.char}")
+    @kernel(numbers="iaaiiidd", name=f"{name}_{dtype.char}")
     def whole(pool, x, out, outer, n, inner, scale, after):
         """out (outer, inner) of x (outer, n, inner), given as records; `scale` and `after` are for the two kernels."""
         size, pieces = outer * n * inner, (inner + PIECE - 1) // PIECE
@@ -274,14 +275,15 @@ def _folded(x, dims, out, kernel, then, after, scale) -> None:
     rest = n - whole * times_over
     y = _memory.empty((outer, times_over + (rest > 0), inner), x.dtype)
     cube = x.reshape(outer, n, inner)
-    ordered = lambda part: np.ascontiguousarray(part).reshape(-1)
+    ordered = lambda part: plain(part).reshape(-1)
     head = x if not rest else ordered(cube[:, : n - rest]) if outer > 1 else x[: (n - rest) * inner]
     z = y if not rest else _memory.empty((outer, times_over, inner), x.dtype)
     reduced(head, (outer, whole, times_over * inner), z, kernel, then, 1, scale)
     if rest:
         tail = _memory.empty((outer, inner), x.dtype)
         reduced(ordered(cube[:, n - rest :]), (outer, rest, inner), tail, kernel, then, 1, scale)
-        y[:, :times_over], y[:, times_over] = z, tail
+        copy(z, y[:, :times_over])
+        copy(tail, y[:, times_over])
     reduced(y, (outer, y.shape[1], inner), out, then, then, after)
 
 

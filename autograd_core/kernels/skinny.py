@@ -49,7 +49,7 @@ def pieces(begin, end, code, a, b, c, depth):
         dots_at(dots, a + d * size, 0, b + d * size, c + piece * size, 1, min(PIECE, depth - d), 1)
 
 
-@kernel
+@kernel(numbers="iiaaa")
 def skinny(pool, table, a, b, c):
     """c += a @ b for one matrix with few rows or columns; whether it could be done.
 

@@ -18,7 +18,7 @@ from .. import dtypes
 from ..dtypes import as_dtype, default_complex, get_default_dtype, promote_types
 from ..errors import called, of_another_library
 from ..op import Traced, op
-from ..tape import observe, state
+from ..tape import current, observe, state
 from ..tensor import Tensor, at
 from .base import clone, filled
 from .shape import afford, reshape_to, spread_view, stack_along
@@ -202,6 +202,9 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
 
 def from_numpy(ndarray):
     """A tensor in the memory of an array: a change to either is a change to both."""
+    if isinstance(ndarray, Traced) and (capture := current().capture) is not None:
+        if (made := capture.as_tensor(ndarray)) is not ndarray:
+            return made
     if not isinstance(ndarray, np.ndarray):
         given = of_another_library([ndarray]) or f"got {type(ndarray).__name__}; use tensor(), which copies"
         raise TypeError(f"from_numpy: expected a NumPy array, {given}")
@@ -211,6 +214,8 @@ def from_numpy(ndarray):
 def _finished(value: Any, dtype: Any, requires_grad: bool, name: str) -> Any:
     """The tensor of a user's data, in the type asked for."""
     value = value if isinstance(value, Traced) else at(value)
+    if (capture := current().capture) is not None:
+        value = capture.as_tensor(value)
     if dtype is not None:
         value = value.astype(as_dtype(dtype))
     if requires_grad:

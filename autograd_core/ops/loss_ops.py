@@ -59,7 +59,7 @@ scaled_gap = elementwise(
 )
 def squared_gaps(a, b, *, scale):
     """scale * Σ (a - b)²"""
-    return sums.squared_gaps(a, b) * a.dtype.type(scale)
+    return sums.squared_gaps(a, b, scale)
 
 
 def _logit_slope(c, x, scale):
@@ -87,7 +87,7 @@ scaled_logit_gap = elementwise(
 )
 def logit_losses(x, t, *, scale):
     """scale * Σ (log(1 + exp(x)) - x t)"""
-    return sums.logit_losses(x, t) * x.dtype.type(scale)
+    return sums.logit_losses(x, t, scale)
 
 
 binary_losses = elementwise(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..kernels import recurrent as kernel
+from ..kernels._steps import added, copied
 from ..op import op
 from .base import broadcast_to
 from .composed import OnDemand, arrived, pulled_back
@@ -137,11 +138,11 @@ def run_sequence(x, v, bias, bias_h, h0, c0, w, *, kind, sizes, reverse):
     x: (n, m), v: (k h, m), w: (k h, h), h0: (batch, h); c0 has no columns where there are no cells.
     """
     if kind == "lstm":
-        hs, h, c, saved = kernel.lstm(x, v, bias + bias_h, h0, c0, w, sizes, reverse)
+        hs, h, c, saved = kernel.lstm(x, v, added(bias, bias_h), h0, c0, w, sizes, reverse)
     elif kind == "gru":
-        (hs, h, saved), c = kernel.gru(x, v, bias, bias_h, h0, w, sizes, reverse), c0.copy()
+        (hs, h, saved), c = kernel.gru(x, v, bias, bias_h, h0, w, sizes, reverse), copied(c0)
     else:
-        (hs, h, saved), c = kernel.rnn(x, v, bias + bias_h, h0, w, sizes, reverse, kind == "relu"), c0.copy()
+        (hs, h, saved), c = kernel.rnn(x, v, added(bias, bias_h), h0, w, sizes, reverse, kind == "relu"), copied(c0)
     return hs, h, c, saved.view(WORDS[saved.itemsize])
 
 
@@ -151,12 +152,12 @@ def sequence_pull(g_hs, g_h, g_c, words, x, v, bias, bias_h, h0, c0, w, *, kind,
     saved = words.view(w.dtype)
     if kind == "lstm":
         da, db, dh, dc, dw = kernel.lstm_pull(g_hs, g_h, g_c, saved, w, sizes, reverse)
-        return da, db, db.copy(), dh, dc, dw
+        return da, db, copied(db), dh, dc, dw
     if kind == "gru":
         da, db, db_h, dh, dw = kernel.gru_pull(g_hs, g_h, saved, w, sizes, reverse)
-        return da, db, db_h, dh, np.array(g_c), dw
+        return da, db, db_h, dh, copied(g_c), dw
     da, db, dh, dw = kernel.rnn_pull(g_hs, g_h, saved, w, sizes, reverse, kind == "relu")
-    return da, db, db.copy(), dh, np.array(g_c), dw
+    return da, db, copied(db), dh, copied(g_c), dw
 
 
 # --- layers ----------------------------------------------------------------------------------------------------------

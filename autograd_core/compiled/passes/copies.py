@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..program import TEMPORARY, Array, Block, Call, Program
+from ..program import TEMPORARY, Array, Call, Program, renamed, with_blocks
 
 
 def without_copies(program: Program) -> Program:
@@ -21,19 +21,6 @@ def without_copies(program: Program) -> Program:
                     kept.add(source.block)
                 continue
         calls.append(call)
-    result = program.having([with_names(c, stands) for c in calls])
+    result = program.having([with_blocks(c, stands) for c in calls])
     result.outputs = [renamed(a, stands) for a in program.outputs]
     return result
-
-
-def renamed(a: Array, stands: dict[Block, Block]) -> Array:
-    """An array in the block that stands for its own."""
-    return a._replace(block=stands[a.block]) if a.block in stands else a
-
-
-def with_names(call: Call, stands: dict[Block, Block]) -> Call:
-    """A call on the blocks that stand for others."""
-    if not any(a.block in stands for a in (*call.reads, *call.changes)):
-        return call
-    new = lambda arrays: tuple(renamed(a, stands) if isinstance(a, Array) else a for a in arrays)
-    return Call(call.op, new(call.args), call.params, new(call.results), new(call.writes), call.line)

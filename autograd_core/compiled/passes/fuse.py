@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 from math import prod
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from ...kernels import elementwise as loops
 from ...kernels import nest
@@ -15,12 +16,19 @@ from .order import dependencies
 STEPS = loops.STEPS | {
     "masked": "zero if {0} == zero or {1} == zero else {0} * {1}",
     "clone": "{0}",
+    "dropped": "{0} * {scale} if {1} else zero",
     "overwrite": "{1}",
+    "scaled_gap": "{0} * {scale} * ({1} - {2})",
+    "scaled_logit_gap": "{0} * {scale} * (sigmoid({1}) - {2})",
 }
 FUSED = Op(lambda *xs: xs, (), name="fused")
 CHEAP = loops.TRUTHS | {"add", "sub", "mul", "neg", "masked", "where", "relu", "square", "clone", "abs"}
+CHOOSES = {"where": 0, "dropped": 1}  # which operand says which of two to take
 MOST = 60  # operands and results of one loop
-LONGEST = 400  # steps of one loop
+LONGEST = (
+    60  # steps of one loop, of which some take as long as many: what is longer takes more to compile than it saves
+)
+MANY = {name: 10 for name, step in loops.STEPS.items() if step == f"{name}({{0}})"} | {"pow": 20}
 
 
 class Form(NamedTuple):
@@ -44,8 +52,18 @@ class Form(NamedTuple):
         return None
 
 
+FORMS: WeakKeyDictionary[Call, Form | None] = WeakKeyDictionary()
+
+
 def form_of(call: Call) -> Form | None:
     """Over what a call goes; None if it does not work entry by entry, or on arrays that lie otherwise than in order."""
+    if call not in FORMS:
+        FORMS[call] = found_form(call)
+    return FORMS[call]
+
+
+def found_form(call: Call) -> Form | None:
+    """The same, looked at."""
     if call.op.name not in STEPS or len(call.changes) != 1 or not literal(call):
         return None
     target = call.changes[0]
@@ -74,6 +92,7 @@ def literal(call: Call) -> bool:
 
 def lying(a: Array, shape: tuple[int, ...]) -> str | tuple[str, int] | None:
     """How an operand lies beside entries of a shape: full, one for all, or as rows, columns or cycles with where it splits."""
+    a = narrowed(a)
     if a.size == 1:
         return nest.ONE if prod(shape) > 1 else nest.FULL
     if not a.contiguous:
@@ -90,6 +109,13 @@ def lying(a: Array, shape: tuple[int, ...]) -> str | tuple[str, int] | None:
     if len(wide) == 1 and wide[0] + 1 < len(shape) and padded[wide[0]] == shape[wide[0]]:
         return nest.CYCLE, wide[0] + 1
     return None
+
+
+def narrowed(a: Array) -> Array:
+    """An array without the axes along which it is spread."""
+    if 0 not in a.strides:
+        return a
+    return a._replace(shape=tuple(1 if step == 0 else n for n, step in zip(a.shape, a.strides)))
 
 
 def fused(program: Program) -> Program:
@@ -189,7 +215,9 @@ def joint(forms: list[Form | None]) -> Form | None:
 def fits(group: list[Call], call: Call) -> bool:
     """Whether a call can go into a loop: arrays that share memory must be the same, and loops not grow without bounds."""
     seen = [a for c in group for a in (*c.reads, *c.changes)]
-    if len(group) >= LONGEST or len({*seen, *call.reads, *call.changes}) > MOST + len(group):
+    if sum(MANY.get(c.op.name, 1) for c in (*group, call)) > LONGEST or len(
+        {*seen, *call.reads, *call.changes}
+    ) > MOST + len(group):
         return False
     written = [a for c in group for a in c.changes]
     clash = lambda a, others: any(a != b and a.overlaps(b) for b in others)
@@ -219,7 +247,7 @@ class Loop:
         name, truth = call.op.name, call.op.name in loops.TRUTHS
         given = []
         for k, a in enumerate(call.args):
-            as_truth = truth or (k == 0 and name == "where")
+            as_truth = truth or k == CHOOSES.get(name)
             if not isinstance(a, Array):
                 given.append(repr(a) if truth and isinstance(a, bool) else f"number({a!r})")
             elif a.dtype.char == "?" and not as_truth and call.changes[0].dtype.char != "?":
@@ -252,7 +280,15 @@ class Loop:
         lines = list(dict.fromkeys(c.line for c in self.calls))
         rows, columns = sizes(self.form)
         settings = {"nest": described, "rows": rows, "columns": columns, "names": [c.op.name for c in self.calls]}
-        return Call(FUSED, tuple(self.operands), {}, tuple(results), tuple(writes), "; ".join(lines[:3]), settings)
+        return Call(
+            FUSED,
+            tuple(map(narrowed, self.operands)),
+            {},
+            tuple(results),
+            tuple(writes),
+            "; ".join(lines[:3]),
+            settings,
+        )
 
 
 def sizes(form: Form) -> tuple[int, int]:

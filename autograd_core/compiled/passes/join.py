@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...op import Op
-from ..program import Array, Call, Program
+from ..program import Array, Call, Live, Program
 
 STEPS = Op(lambda *xs: None, (), name="steps")
 
@@ -30,9 +30,15 @@ def alike(a: Call, b: Call) -> bool:
     """Whether two steps differ only in what they step."""
     fixed = lambda c: [x for x in c.args if not isinstance(x, Array)]
     rates = lambda c: [x for x in c.args if isinstance(x, Array) and not x.shape and x not in c.writes]
+    live = lambda c: {n: v.source for n, v in c.params.items() if isinstance(v, Live)}
     types = lambda c: [(x.dtype, bool(x.shape)) if isinstance(x, Array) else None for x in c.args]
     return (
-        a.op is b.op and a.params == b.params and fixed(a) == fixed(b) and rates(a) == rates(b) and types(a) == types(b)
+        a.op is b.op
+        and a.params == b.params
+        and live(a) == live(b)
+        and fixed(a) == fixed(b)
+        and rates(a) == rates(b)
+        and types(a) == types(b)
     )
 
 
