@@ -21,7 +21,7 @@ from .launches import Launch, bound, entry, launches_of
 from .memory import Memory
 from .place import in_place
 from .program import Array, Call, Live, Program
-from .rows import Line, Placed, Record, Row, as_line, moved, zeroed
+from .rows import Line, Named, Placed, Record, Row, as_line, moved, zeroed
 
 EMITTERS: dict[str, Callable] = {}  # by the name of an op: what says how a call is written, or None
 SMALL = 1 << 16  # bytes of all arrays of a call of a kernel that is worth a row of its own making
@@ -123,7 +123,7 @@ def as_row(launch: Launch) -> Row | None:
 def called(launch: Launch) -> Line:
     """A call of a kernel as Python makes it."""
     kernel, args, _ = launch
-    run = entry(kernel)
+    run = Named(getattr(kernel, "name", "step"), entry(kernel))
     given = [*kernel.args, *(Placed(lambda memory, a=a: bound(a, lambda v: writable(memory[v]))) for a in args)]
     return Line(f"{{}}({', '.join(['{}'] * len(given))})", (run, *given))
 
@@ -139,13 +139,14 @@ def general(call: Call) -> Line:
     values = (*call.args, *call.params.values())
     if call.op is REGISTRY["overwrite"]:
         return Line(f"{{}}({given}, casting='unsafe')", (np.copyto, *values))
+    run = Named(call.op.name, on_arrays(call))
     if not call.results:
-        return Line(f"{{}}({given})", (on_arrays(call), *values))
-    takers = [Placed(lambda memory, a=a: memory.taker(a)) for a in call.results]
+        return Line(f"{{}}({given})", (run, *values))
+    takers = [Placed(lambda memory, a=a: Named("take", memory.taker(a))) for a in call.results]
     if len(takers) == 1:
-        return Line(f"{{}}({{}}({given}))", (takers[0], on_arrays(call), *values))
+        return Line(f"{{}}({{}}({given}))", (takers[0], run, *values))
     taken = ", ".join(["{}"] * len(takers))
-    return Line(f"{{}}(({taken}), {{}}({given}))", (handed_out, *takers, on_arrays(call), *values))
+    return Line(f"{{}}(({taken}), {{}}({given}))", (handed_out, *takers, run, *values))
 
 
 def handed_out(takers: tuple, results: tuple) -> None:
@@ -176,7 +177,8 @@ class Source:
         """How lines name a value."""
         key = id(value)
         if key not in self.names:
-            prefix = prefix if not callable(value) else getattr(value, "__name__", "call").strip("<>") + "_"
+            prefix = prefix if prefix != "v" else getattr(value, "__name__", "v").strip("<>")
+            prefix = prefix.rpartition(".")[2] + "_" * (len(prefix) > 1)
             self.names[key] = f"{prefix}{len(self.names)}"
             self.scope[self.names[key]] = value
         return self.names[key]
@@ -193,6 +195,8 @@ class Source:
             return self.name(self.memory[value], "a")
         if isinstance(value, Record):
             return str(self.record(value.array))
+        if isinstance(value, Named):
+            return self.name(value.value, value.name)
         if isinstance(value, Placed):
             return self.written(value.make(self.memory))
         if isinstance(value, Live):

@@ -29,6 +29,13 @@ class Line(NamedTuple):
     values: tuple = ()
 
 
+class Named(NamedTuple):
+    """A value under a name of its own, for whoever reads the source."""
+
+    name: str
+    value: Any
+
+
 class Placed(NamedTuple):
     """A value that is made of the memory."""
 
@@ -44,7 +51,7 @@ class Record(NamedTuple):
 def as_line(row: Row) -> Line:
     """A row as Python calls it."""
     args = [Record(a) if c == "a" else a for a, c in zip(row.args, row.kernel.numbers)]
-    return Line(f"{{}}({', '.join(['{}'] * len(args))})", (row.kernel.build().func, *args))
+    return Line(f"{{}}({', '.join(['{}'] * len(args))})", (Named(row.kernel.name, row.kernel.build().func), *args))
 
 
 def zeroed(y: Array) -> Row | Line:

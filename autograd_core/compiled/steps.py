@@ -10,13 +10,13 @@ from ..kernels import dropout, together
 from .emit import emitter
 from .memory import Memory
 from .program import Array, Call, at_present
-from .rows import Line, Placed
+from .rows import Line, Named, Placed
 
 
 @emitter("steps")
 def steps(call: Call) -> list:
     """One call for all parameters."""
-    return [Line("{}()", (Placed(lambda memory: Steps(memory, call.settings["members"])),))]
+    return [Line("{}()", (Placed(lambda memory: Named("step", Steps(memory, call.settings["members"]))),))]
 
 
 @emitter("draw_mask")
