@@ -136,16 +136,19 @@ def launches_of(call: Call, forward: Callable, known: dict) -> tuple[list[Launch
         return None
     if not all(a in known for a in call.reads):
         return None
-    try:
-        with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):
+        try:
             one, two = (Watched(call, forward, Given(call, known, other)) for other in (False, True))
-    except (ValueError, IndexError, TypeError):
-        return None  # other numbers do not suit it
+        except (ValueError, IndexError, TypeError):
+            return None  # other numbers do not suit it
+        return Translation(one, two).launches() if alike(one, two, call) else None
+
+
+def alike(one: Watched, two: Watched, call: Call) -> bool:
+    """Whether two runs made as many calls, and results of the shapes and types that were captured."""
     if len(one.results) != len(call.results) or len(one.calls) != len(two.calls) or not one.calls:
-        return None
-    if any((r.shape, r.dtype) != (a.shape, a.dtype) for r, a in zip(one.results, call.results)):
-        return None
-    return Translation(one, two).launches()
+        return False
+    return all((r.shape, r.dtype) == (a.shape, a.dtype) for r, a in zip(one.results, call.results))
 
 
 class Unlike(Exception):
