@@ -19,7 +19,7 @@ def steps(call: Call) -> list:
     return [Line("{}()", (Placed(lambda memory: Named("step", Steps(memory, call.settings["members"]))),))]
 
 
-@emitter("draw_mask")
+@emitter("dropout")
 def draw_mask(call: Call) -> list | None:
     """Which entries dropout keeps, drawn where the mask lies; there is room for all of the last block of words."""
     state, out, shape = call.args[0], call.results[0], call.params["shape"]
