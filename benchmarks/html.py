@@ -78,7 +78,9 @@ def _cell(row: dict[str, Any], way: str) -> str:
     ratio = ""
     if compared:
         spread = f"{compared['low']:.2f} .. {compared['high']:.2f}"
-        ratio = f' <span class="{CLASSES[compared["verdict"]]}" title="{spread}">{compared["ratio"]:.2f}</span>'
+        ratio = (
+            f' <span class="{CLASSES[compared["verdict"]]}" title="{spread}">{views.ratio(compared["ratio"])}</span>'
+        )
     return f"<td>{views.seconds(figures['seconds'])}{ratio}<small>{'<br>'.join(notes)}</small></td>"
 
 

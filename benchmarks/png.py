@@ -50,11 +50,12 @@ def _bars(axes: Any, rows: list[dict[str, Any]]) -> None:
             y += 1
         y += 1
     axes.set_xscale("log")
+    axes.set_xlim(left=charts.decades(*[min(f["seconds"] for row in rows for f in row["ways"].values())] * 2)[0] / 3)
     axes.set_yticks([at for at, _ in ticks], [name for _, name in ticks], fontsize=8)
     axes.set_xlabel("seconds")
     axes.invert_yaxis()
     handles = dict(zip(*reversed(axes.get_legend_handles_labels())))
-    axes.legend(handles.values(), handles.keys(), fontsize=8, loc="lower right")
+    axes.legend(handles.values(), handles.keys(), fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def _curve(axes: Any, points: list[dict[str, Any]]) -> None:

@@ -41,8 +41,8 @@ def cell(row: views.Result, way: str) -> str:
 def ratio(found: dict[str, Any]) -> str:
     """A ratio as tables have it."""
     if found["verdict"] == method.SAME:
-        return f"~{views.digits(found['ratio'])}"
-    text = views.digits(found["ratio"])
+        return f"~{views.ratio(found['ratio'])}"
+    text = views.ratio(found["ratio"])
     return f"**{text}**" if found["verdict"] == method.SLOWER else text
 
 
@@ -91,7 +91,7 @@ def means(run: Run) -> str:
     """The geometric mean of our best time over a peer's, for each group."""
     peers_, groups = views.others(run["rows"]), list(dict.fromkeys(row["group"] for row in run["rows"]))
     found = {(group, peer): mean for peer in peers_ for _, group, mean, _ in views.means(run["rows"], peer)}
-    shown = [[views.digits(found[g, p]) if (g, p) in found else "" for p in peers_] for g in groups]
+    shown = [[views.ratio(found[g, p]) if (g, p) in found else "" for p in peers_] for g in groups]
     return grid(
         ["here over", *map(views.label, peers_)], [[g, *cells] for g, cells in zip(groups, shown) if any(cells)]
     )

@@ -42,6 +42,7 @@ class Row:
     seconds: float = 1.0  # of measuring, all ways and rounds together
     block: float = 0.005  # seconds that each turn of a way goes on for, at least
     rounds: tuple[int, int] = (5, 15)  # at least, at most
+    warm: int = 4  # calls before anything counts, at least: captures and compilers look at the first few
     apart: bool = False
     images: bool = False  # libraries may prefer another layout of its arrays
     quick: bool = False  # is measured by --quick

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import peers, views
 
-NAME, CELL = 46, 16
+NAME, CELL = 46, 17
 NOW_AND_THEN = 60.0  # seconds between lines that say how far a run is, where no terminal shows it
 
 
@@ -21,7 +21,7 @@ def cell(row: dict[str, Any], way: str, best: str) -> str:
         return ("failed" if way in row.get("problems", {}) else "") + "  "
     text = views.seconds(row["ways"][way]["seconds"])
     found = row.get("ratios", {}).get(best, {}).get(way)
-    return f"{text} {found['ratio']:5.2f}{views.MARKS[found['verdict']] or ' '}" if found else f"{text}  "
+    return f"{text} {views.ratio(found['ratio']):>6}{views.MARKS[found['verdict']] or ' '}" if found else f"{text}  "
 
 
 class Table:

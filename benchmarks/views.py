@@ -120,6 +120,11 @@ def digits(x: float) -> str:
     return f"{x:.0f}" if x >= 99.5 else f"{x:.1f}" if x >= 9.95 else f"{x:.2f}"
 
 
+def ratio(x: float) -> str:
+    """Three digits, of small numbers two."""
+    return digits(x) if x >= 0.0995 else f"{x:.2g}"
+
+
 def seconds(x: float) -> str:
     """A time with its unit."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):

@@ -20,7 +20,7 @@ import numpy as np
 from . import method, peers
 from .rows import Row, Step, declared
 
-WARM = 4  # calls before anything counts, at least: captures and compilers look at the first few
+LONG = 0.25  # seconds of a call that is not repeated only to learn how long it takes
 TRIAL = 0.01  # seconds for which each setting is tried, three times
 PAGE = 4096
 
@@ -38,7 +38,7 @@ class Worker:
     def load(self) -> dict[str, Any]:
         """Import the library; tell how long that took and how much memory the process has now."""
         before = time.perf_counter()
-        self.library = peers.library(self.way)
+        self.library = peers.loaded(self.way)
         return {"seconds": time.perf_counter() - before, "resident": resident()}
 
     def open(self, suite: str, key: str, block: float) -> dict[str, Any]:
@@ -48,14 +48,14 @@ class Worker:
         row, before = self.rows[key], resident()
         self.step = self.best(row)
         results, first = [], []
-        for k in range(max(row.checked, WARM)):
+        for k in range(max(row.checked, row.warm)):
             start = time.perf_counter()
             result = self.step()
             first.append(time.perf_counter() - start)
             results += self.library.numbers(result) if k < row.checked else []
             if sum(first) > 60 and k + 1 >= row.checked:
                 break
-        self.repeat, took = method.often_enough(self.step, block)
+        self.repeat, took = (1, first[-1]) if first[-1] > max(LONG, block) else method.often_enough(self.step, block)
         compiling = max(0.0, sum(first) - len(first) * took)
         told = {"results": results, "first": first[0], "compile": compiling, "call": took, "before": before}
         self.settle = method.settling(took)
@@ -70,8 +70,8 @@ class Worker:
             self.library.trying, self.library.setting = True, setting
             step = make(self.library)
             step()
-            repeat, _ = method.often_enough(step, TRIAL)
-            tried[setting] = min(method.timed(step, repeat) for _ in range(3))
+            repeat, took = method.often_enough(step, TRIAL)
+            tried[setting] = min([took, *(method.timed(step, repeat) for _ in range(3 if took < LONG else 0))])
         self.library.trying, self.library.setting = False, min(tried, key=lambda name: tried[name], default="")
         return make(self.library)
 

@@ -73,7 +73,7 @@ def environment(name: str, threads: int) -> dict[str, str]:
     return chosen
 
 
-def library(name: str) -> Any:
+def loaded(name: str) -> Any:
     """The library of a way, imported."""
     module = importlib.import_module(f"benchmarks.peers.{way(name).module}")
     return module.Library(way(name).compiled)

@@ -49,7 +49,7 @@ class Library(Base):
     nn, F = LAYERS, FUNCTIONS
 
     def tensor(self, array: np.ndarray) -> Tensor:
-        return Tensor(array).realize()
+        return Tensor(array).clone().realize()  # what is no buffer yet, as numbers are not, cannot be given to TinyJit
 
     def numbers(self, result: Any) -> list[np.ndarray]:
         return [leaf.numpy() if isinstance(leaf, Tensor) else np.asarray(leaf) for leaf in leaves(result)]

@@ -86,26 +86,26 @@ def first_steps(model: str, calls: int, cold: bool, *ways: str) -> dict[str, Cal
 
 def trained_once(way: str, name: str, calls: int) -> float:
     """What a new process does: steps of a row of the suite of training."""
-    from ..peers import library
+    from ..peers import loaded
     from .train import rows
 
-    lib = library(way)
+    lib = loaded(way)
     step = next(row for row in rows() if row.name == name).ways[way](lib)
     return [float(lib.numbers(step())[0]) for _ in range(calls)][-1]
 
 
 def starts() -> Iterator[Row]:
     """Everything that begins with a new Python: each call is one."""
-    slow = {"seconds": 10.0, "rounds": (3, 9), "block": 0.0}
-    rare = {"seconds": 10.0, "rounds": (3, 3), "block": 0.0}
+    slow = {"seconds": 12.0, "rounds": (3, 9), "block": 0.0, "warm": 1}
+    rare = {**slow, "rounds": (2, 3)}
     group, compiled = "from the start of Python", ("ours compiled", "torch.compile", "jax")
     yield row(group, "import", imported(), **slow, quick=True)
     yield row(group, "first gradient of a small expression", gradients(), **slow)
     mlp, eager = "MLP 784-128-10, batch 64", ("ours", "torch")
     for cold in (False, True):
-        how = "nothing cached" if cold else "kernels cached"
-        yield row(group, f"first step, {mlp}, {how}", first_steps(mlp, 1, cold, *eager), **rare)
-        yield row(group, f"four steps, compiled, {mlp}, {how}", first_steps(mlp, 4, cold, *compiled), **rare)
+        how, often = ("nothing cached", rare) if cold else ("kernels cached", slow)
+        yield row(group, f"first step, {mlp}, {how}", first_steps(mlp, 1, cold, *eager), **often)
+        yield row(group, f"four steps, compiled, {mlp}, {how}", first_steps(mlp, 4, cold, *compiled), **often)
 
 
 def rows() -> Iterator[Row]:
@@ -115,5 +115,7 @@ def rows() -> Iterator[Row]:
     group = "tiny operations"
     yield row(group, "150 on 4 x 4 numbers, forward and backward", alike(both, *EVERYWHERE), quick=True)
     yield row(group, "150 on 4 x 4 numbers, forward", alike(alone, "ours", "torch", "jax", "numpy"))
-    yield row("a long tape", "100,000 operations, forward and backward", alike(chain(100_000), *TAPED), tolerance=1e-2)
+    yield row(
+        "a long tape", "100,000 operations, forward and backward", alike(chain(100_000), *TAPED), tolerance=1e-2, warm=1
+    )
     yield from starts()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from benchmarks.rows import Row
@@ -17,6 +18,6 @@ def rows() -> Iterator[Row]:
     for count, columns, shape in SIZES:
         arrays = lambda n=count, c=columns, s=shape: [normal(n, c), integers(n, *s)]
         name = f"embedding of {' x '.join(map(str, shape))} in {count} x {columns}"
-        moved = 8.0 * columns * len(integers(count, *shape).ravel())
+        moved = 8.0 * columns * math.prod(shape)
         yield call("embedding", name, arrays, f, bytes=moved)
         yield slopes("embedding and gradients", name, arrays, f, 1, bytes=2 * moved + 4.0 * count * columns)
