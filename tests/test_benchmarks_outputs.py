@@ -252,7 +252,7 @@ def test_the_table_marks_what_is_slower_and_what_is_the_same(monkeypatch):
     for r in run["rows"]:
         table.show(r)
     line = lambda name: next(line for line in said if line.strip().startswith(name))
-    assert line("MLP").endswith("2.00 ms  0.50 ") and line("net").split()[4:] == ["2.00", "ms", "1.50>", "failed"]
+    assert line("MLP").endswith("2.00 ms   0.50 ") and line("net").split()[4:] == ["2.00", "ms", "1.50>", "failed"]
     assert line("same").rstrip().endswith("1.01~") and line("jax:").strip() == "jax: broke <b>"
     assert any("PyTorch: 4 faster, 1 slower, 1 no difference" in line for line in text.summary(run))
     assert any("mygrad" in line and "not installed" in line for line in text.about(run))
