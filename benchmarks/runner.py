@@ -14,7 +14,7 @@ from . import method, peers
 from .process import Crew, Process
 from .rows import Row
 
-QUICK = 0.25  # of the seconds of a row
+QUICK, FEWEST = 0.25, 4  # of the seconds of a row; rounds, in a quick run
 PATIENCE = 180.0  # seconds that a way may take to get a row ready
 LONG = 60.0  # seconds that a turn may take
 
@@ -104,7 +104,9 @@ def rounds(
     """Seconds per call of each way in each round; a way that fails is left out from then on, with its times."""
     least, most = row.rounds
     seconds = row.seconds * (QUICK if quick else 1)
-    count = method.rounds_within(seconds, sum(ready[way]["turn"] for way in ways) or 1, 3 if quick else least, most)
+    count = method.rounds_within(
+        seconds, sum(ready[way]["turn"] for way in ways) or 1, min(least, FEWEST) if quick else least, most
+    )
     times: dict[str, list[float]] = {way: [] for way in ways}
     for k in range(count):
         for i in method.order(len(ways), k):

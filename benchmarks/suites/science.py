@@ -171,7 +171,7 @@ def by_jax(lib: Any) -> Callable:
 def rows() -> Iterator[Row]:
     """All of these."""
     pair, circle = lambda: numpy.array([1.0, 0.5]), lambda: 8 + drawn(40)
-    yield trajectory("Van der Pol", van_der_pol, pair, 200, 0.02, *MAIN[:3], "autograd", "mygrad", quick=True)
+    yield trajectory("Van der Pol", van_der_pol, pair, 200, 0.02, *MAIN[:3], "autograd", "mygrad")
     yield trajectory("Lorenz 96 with 40 variables", lorenz_96, circle, 100, 0.005, *MAIN[:3], "autograd")
     labels = lambda: numpy.sign(drawn(200, seed=2))
     hessian = derived("hessian", logistic, lambda: drawn(20), lambda: drawn(200, 20, seed=1), labels)
