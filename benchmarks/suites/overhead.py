@@ -15,7 +15,7 @@ from ..rows import Row, Step, alike
 from .scale import chain
 
 TAPED = "ours", "torch", "autograd", "mygrad"
-EVERYWHERE = "ours", "ours compiled", "torch", "torch.compile", "jax", "autograd", "mygrad", "tinygrad"
+EVERYWHERE = "ours", "ours compiled", "torch", "torch.compile", "jax", "autograd", "mygrad"
 CACHES = "AUTOGRAD_CORE_CACHE", "TORCHINDUCTOR_CACHE_DIR", "CACHEDB"
 PACKAGES = {"ours": "autograd_core", "numpy": "numpy", "torch": "torch", "jax": "jax", "autograd": "autograd"}
 PACKAGES |= {"mygrad": "mygrad", "tinygrad": "tinygrad"}
