@@ -30,7 +30,7 @@ def ratios(name: str) -> dict[int, float]:
         given = chosen.sample(np.random.default_rng(0), n, np.dtype("f"))
         sides = [lambda given=given: chosen.compiled(*given), lambda given=given: chosen.reference(*given)]
         times = method.pairs(sides, ROUNDS)
-        found[int(chosen.size(*given))] = method.quartiles([a / b for a, b in times])[1]
+        found[int(chosen.size(*given))] = method.compared(*times)["ratio"]
         if len(found) > 6 and max(list(found.values())[-4:]) < 0.7:
             break
     return found
