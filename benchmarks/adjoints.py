@@ -1,13 +1,12 @@
 """Generated adjoints against adjoints written by hand, both compiled by Numba: `python -m benchmarks.adjoints`.
 
 Three loops that users write: a differential equation stepped in time, a recurrence over an array, and a dynamic programme.
-The two are timed in turn, call by call, and the medians are compared: below 3 is what is asked for.
+The two are timed in turn and the medians are compared: below 3 is what is asked for.
 """
 
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -15,7 +14,7 @@ from numba import njit
 
 import autograd_core as ag
 
-from .rows import Row
+from . import method
 
 fast = njit(error_model="numpy", nogil=True)
 
@@ -148,15 +147,14 @@ def pairs() -> Iterator[tuple[str, str, Callable, Callable, tuple, tuple[int, ..
         yield "dynamic programme", f"{n} x {n}", alignment, alignment_by_hand, arguments, (0, 1, 2)
 
 
-def rows() -> Iterator[Row]:
-    """The comparisons, both sides warmed and found to agree."""
+def compared() -> Iterator[tuple[str, str, Callable, Callable]]:
+    """Names, sizes and both sides, found to agree."""
     for name, size, f, by_hand, arguments, numbers in pairs():
         gradient = ag.source_grad(f, numbers)
         value, slopes = gradient.value_and_grad(*arguments)
         expected, *theirs = by_hand(*arguments)
         assert np.isclose(value, expected) and all(np.allclose(a, b) for a, b in zip(slopes, theirs)), name
-        yield Row(
-            "adjoints",
+        yield (
             name,
             size,
             lambda gradient=gradient, arguments=arguments: gradient.value_and_grad(*arguments),
@@ -164,22 +162,14 @@ def rows() -> Iterator[Row]:
         )
 
 
-def timed(work: Callable) -> float:
-    """Seconds that one call takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def main(turns: int = 60) -> None:
+def main(rounds: int = 30) -> None:
     """Print how many times as long generated adjoints take."""
     print(f"{'':18} {'':14} {'generated':>11} {'by hand':>11} {'ratio':>6}")
-    for row in rows():
-        assert row.theirs is not None
-        both = [(timed(row.ours), timed(row.theirs)) for _ in range(turns)]
-        ours, theirs = (statistics.median(side) for side in zip(*both))
-        ratio = statistics.median(a / b for a, b in both)
-        print(f"{row.name:18} {row.size:14} {ours * 1e6:8.1f} µs {theirs * 1e6:8.1f} µs {ratio:6.2f}")
+    for name, size, *sides in compared():
+        times = method.pairs(sides, rounds)
+        ours, theirs = map(statistics.median, times)
+        ratio = method.compared(*times)["ratio"]
+        print(f"{name:18} {size:14} {ours * 1e6:8.1f} µs {theirs * 1e6:8.1f} µs {ratio:6.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,28 +1,20 @@
-"""What the machine can do, measured: the figures that kernels are held against."""
+"""The machine: what it is called, and what it can do, measured: the figures that rows are held against."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import os
 import platform
+import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-import autograd_core as ag
+from . import peers
 
-
-def versions() -> dict[str, str]:
-    """Python, and the packages that matter."""
-    found = {"python": platform.python_version()}
-    for name in ("numpy", "numba", "llvmlite", "torch"):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "none"
-    return found
+ROOT = Path(__file__).parent.parent
 
 
 def processor() -> str:
@@ -34,7 +26,34 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def best(work: Callable[[], object], seconds: float = 0.3) -> float:
+def vectors() -> str:
+    """The widest vectors of the processor, where the system tells."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            flags = next(line for line in file if line.startswith("flags")).split()
+    except (OSError, StopIteration):
+        return ""
+    return "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else ""
+
+
+def described(cores: int) -> dict[str, Any]:
+    """The machine and what is installed."""
+    found = {"processor": processor(), "vectors": vectors(), "cores": cores, "system": platform.platform()}
+    return found | {"python": platform.python_version(), "versions": peers.versions()}
+
+
+def revision(tree: Path = ROOT) -> str:
+    """The revision of a tree, with a + if it was changed since; empty without Git."""
+    git = lambda *arguments: subprocess.run(
+        ["git", *arguments], cwd=tree, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    try:
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def best(work: Callable[[], object], seconds: float = 0.4) -> float:
     """The least time that some work takes."""
     work()
     times, until = [], time.perf_counter() + seconds
@@ -45,31 +64,20 @@ def best(work: Callable[[], object], seconds: float = 0.3) -> float:
     return min(times)
 
 
-def sgemm_peak() -> float:
+def product(n: int = 1536) -> float:
     """GFLOP/s of NumPy's product of float32 matrices."""
-    n = 1536
     a, b, c = (np.random.default_rng(k).random((n, n), np.float32) for k in range(3))
     return 2 * n**3 / best(lambda: np.matmul(a, b, out=c)) / 1e9
 
 
-def copy_bandwidth(entries: int = 10**7) -> float:
-    """GB/s, read and written, of a copy of a float32 array on as many threads as kernels use."""
-    count = ag.get_num_threads()
+def copying(threads: int, entries: int = 10**7) -> float:
+    """GB/s, read and written, of a copy of a float32 array."""
     x, y = np.ones(entries, np.float32), np.ones(entries, np.float32)
-    parts = list(zip(np.array_split(x, count), np.array_split(y, count), strict=True))
-    with ThreadPoolExecutor(count) as pool:
+    parts = list(zip(np.array_split(x, threads), np.array_split(y, threads), strict=True))
+    with ThreadPoolExecutor(threads) as pool:
         return 2 * x.nbytes / best(lambda: list(pool.map(lambda part: np.copyto(part[1], part[0]), parts))) / 1e9
 
 
-def machine() -> dict:
-    """All of it."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "processor": processor(),
-        "system": platform.platform(),
-        "cores": cores,
-        "threads": ag.get_num_threads(),
-        "versions": versions(),
-        "sgemm GFLOP/s": round(sgemm_peak(), 1),
-        "copy GB/s": round(copy_bandwidth(), 1),
-    }
+def peaks(threads: int) -> dict[str, float]:
+    """What rows are held against."""
+    return {"GFLOP/s": product(), "GB/s": copying(threads), "threads": threads}

@@ -1,136 +1,150 @@
-"""How rows are measured: ours and theirs in turn, in blocks, and the ratio of each pair of blocks.
-
-A machine that slows down slows both sides down, so ratios are kept where times drift; which of the two goes first
-changes from round to round.  A block goes on for some milliseconds, and starts with a pause, in which the threads of the
-side before fall asleep, and with some milliseconds that do not count, in which those of this side wake up.
-"""
+"""Rows, one after another: each way in a process of its own, all in turn; what is broken is noted and left out."""
 
 from __future__ import annotations
 
-import gc
-import importlib
-import math
-import pkgutil
-import statistics
+import itertools
+import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from . import ops
+from . import method, peers
+from .process import Crew, Process
 from .rows import Row
 
-SETTLE, BLOCK = 0.005, 0.005  # seconds of a block that do not count, and that do
-SLOW = 0.5  # seconds of a round from which on there are fewer
+QUICK, FEWEST = 0.25, 4  # of the seconds of a row; rounds, in a quick run
+PATIENCE = 180.0  # seconds that a way may take to get a row ready
+LONG = 60.0  # seconds that a turn may take
 
 
-def timed(work: Callable[[], object], repeat: int) -> float:
-    """Seconds for each of some calls."""
-    before = time.perf_counter()
-    for _ in range(repeat):
-        work()
-    return (time.perf_counter() - before) / repeat
+@dataclass
+class Plan:
+    """What is measured: rows, by which ways, on how many threads, from which trees (by revision)."""
+
+    rows: list[Row]
+    ways: list[str]
+    threads: int
+    quick: bool = False
+    trees: dict[str, Path] = field(default_factory=dict)
+    patience: float = PATIENCE
+
+    def ways_of(self, row: Row) -> list[str]:
+        """The ways in which a row is done, ours first."""
+        return [way for way in self.ways if way.partition("@")[0] in row.ways]
 
 
-def often_enough(work: Callable[[], object], seconds: float) -> int:
-    """How many calls take so long; at least one.  Called before anything counts, it also compiles what there is to."""
-    work()
-    repeat, took = 1, timed(work, 1)
-    while took * repeat < seconds / 4:
-        repeat = min(4 * repeat, math.ceil(seconds / max(took, 1e-9)))
-        took = timed(work, repeat)
-    return max(1, math.ceil(seconds / took))
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def block(work: Callable[[], object], repeat: int, pause: float = 0) -> float:
-    """Seconds per call, once everything has settled."""
-    time.sleep(pause)
-    until = time.perf_counter() + SETTLE
-    while time.perf_counter() < until:
-        timed(work, max(1, repeat // 8))
-    return timed(work, repeat)
+def run(plan: Plan, note: Callable[[dict[str, Any]], None]) -> None:
+    """Measure the rows; `note` is given each as soon as it is known, so that nothing is lost if the run is interrupted."""
+    for group in together(plan.rows):
+        crew = Crew(group[0].threads or plan.threads, plan.trees)
+        try:
+            for row in group:
+                note(measured(row, crew, plan))
+        finally:
+            crew.dismiss()
 
 
-def pairs(sides: list[Callable[[], object]], rounds: int, pause: float = 0) -> list[list[float]]:
-    """Seconds per call of each side in each round."""
-    repeats = [often_enough(side, BLOCK) for side in sides]
-    found: list[list[float]] = []
-    gc.collect()
-    gc.disable()
-    try:
-        before = time.perf_counter()
-        for k in range(rounds):
-            order = range(len(sides))[:: 1 if k % 2 == 0 else -1]
-            times = {i: block(sides[i], repeats[i], pause) for i in order}
-            found.append([times[i] for i in range(len(sides))])
-            if len(found) >= 4 and (time.perf_counter() - before) / len(found) * rounds > SLOW * 15:
-                break
-    finally:
-        gc.enable()
+def together(rows: list[Row]) -> Iterator[list[Row]]:
+    """Rows that share processes."""
+    share = lambda row: row.key if row.apart else (row.suite, row.group, row.threads)
+    for _, group in itertools.groupby(rows, share):
+        yield list(group)
+
+
+def measured(row: Row, crew: Crew, plan: Plan) -> dict[str, Any]:
+    """What is known of a row once it has been measured."""
+    ways, start = plan.ways_of(row), time.perf_counter()
+    problems = crew.gather(ways, plan.patience)
+    ready = opened(row, [way for way in ways if way not in problems], crew, problems, plan)
+    wrong = disagreeing(row, ready)
+    problems |= wrong
+    times = rounds(row, [way for way in ready if way not in wrong], ready, crew, problems, plan.quick)
+    found = {way: figures(seconds, ready[way]) for way, seconds in times.items()}
+    for way in found:
+        with crew.careful(way, problems):
+            found[way] |= crew.processes[way].ask("memory", timeout=LONG + 20 * found[way]["seconds"])
+            crew.processes[way].ask("close", timeout=LONG)
+    known = {"suite": row.suite, "group": row.group, "name": row.name, "ways": found, "ratios": ratios(times)}
+    work = next((ready[way]["work"] for way in ready if ready[way]["work"]), {})
+    known |= {"flops": row.flops, "bytes": row.bytes} | work
+    known |= {"axis": row.axis, "size": row.size, "series": row.series, "threads": crew.threads, "problems": problems}
+    known["took"] = time.perf_counter() - start
+    return {name: value for name, value in known.items() if value not in (None, "", {})} | {"ways": found}
+
+
+def opened(row: Row, ways: list[str], crew: Crew, problems: dict[str, str], plan: Plan) -> dict[str, dict[str, Any]]:
+    """What each way tells of the row, once it is ready; one after another, so that compiling is timed alone."""
+    ready = {}
+    for way in ways:
+        with crew.careful(way, problems):
+            process = crew.processes[way]
+            ready[way] = process.ask("open", row.suite, row.key, row.block, timeout=plan.patience)
+            ready[way]["resident"] = process.about["resident"]
+    return ready
+
+
+def disagreeing(row: Row, ready: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """The ways whose results are not those of the first way, and how they differ."""
+    results = {way: told.pop("results") for way, told in ready.items()}
+    first = next(iter(results), "")
+    differ = {way: method.difference(results[first], result, row.tolerance) for way, result in results.items()}
+    return {way: f"not the result of {first}: {text}" for way, text in differ.items() if text}
+
+
+def rounds(
+    row: Row, ways: list[str], ready: dict[str, Any], crew: Crew, problems: dict[str, str], quick: bool
+) -> dict[str, list[float]]:
+    """Seconds per call of each way in each round; a way that fails is left out from then on, with its times."""
+    least, most = row.rounds
+    seconds = row.seconds * (QUICK if quick else 1)
+    count = method.rounds_within(
+        seconds, sum(ready[way]["turn"] for way in ways) or 1, min(least, FEWEST) if quick else least, most
+    )
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    for k in range(count):
+        for i in method.order(len(ways), k):
+            if ways[i] in times:
+                with crew.careful(ways[i], problems):
+                    times[ways[i]].append(crew.processes[ways[i]].ask("turn", timeout=LONG))
+                if ways[i] in problems:
+                    del times[ways[i]]
+    return times
+
+
+def figures(times: list[float], told: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of a way."""
+    low, middle, high = method.quartiles(times)
+    kept = {"seconds": middle, "low": low, "high": high, "rounds": len(times)}
+    kept |= {name: told[name] for name in ("first", "compile", "resident", "settings") if told.get(name)}
+    return kept
+
+
+def ratios(times: dict[str, list[float]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Ours over theirs: every way of ours over every other's; this tree's over the same way at another revision."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for ours in peers.OURS:
+        for other in times:
+            same = other.startswith(f"{ours}@") or (other.partition("@")[0] not in peers.OURS)
+            if ours in times and other != ours and same:
+                found.setdefault(ours, {})[other] = method.compared(times[ours], times[other])
     return found
 
 
-def quartiles(values: list[float]) -> tuple[float, float, float]:
-    """The first, the median, the third."""
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
-    return low, middle, high
-
-
-def measured(row: Row, rounds: int) -> dict:
-    """What is known of a row."""
-    found = pairs([row.ours, row.theirs] if row.theirs else [row.ours], rounds, row.pause)
-    ours = statistics.median(times[0] for times in found)
-    result: dict = {"group": row.group, "name": row.name, "size": row.size, "ours": ours, "rounds": len(found)}
-    if row.theirs:
-        result["theirs"] = statistics.median(times[1] for times in found)
-        result["low"], result["ratio"], result["high"] = quartiles([a / b for a, b in found])
-    if row.flops:
-        result["GFLOP/s"] = row.flops / ours / 1e9
-    if row.bytes:
-        result["GB/s"] = row.bytes / ours / 1e9
-    return result
-
-
-def line(result: dict) -> str:
-    """A row of the table; one that is slower than the other side is marked."""
-    work = f"{result['name']} {result['size']}"
-    text = f"{work:52.52} {result['ours'] * 1e6:11.2f}"
-    if "ratio" in result:
-        text += f" {result['theirs'] * 1e6:11.2f} {result['ratio']:7.3f} [{result['low']:.3f} .. {result['high']:.3f}]"
-        text += " <-- slower" if result["ratio"] > 1 else ""
-    return text + "".join(f"  {result[unit]:.1f} {unit}" for unit in ("GFLOP/s", "GB/s") if unit in result)
-
-
-def ops_rows() -> Iterator[Row]:
-    """The rows of every file in benchmarks/ops."""
-    for module in sorted(m.name for m in pkgutil.iter_modules(ops.__path__) if not m.name.startswith("_")):
-        yield from importlib.import_module(f"{ops.__name__}.{module}").rows()
-
-
-def run(rows: Iterator[Row], rounds: int, wanted: str = "") -> list[dict]:
-    """Measure rows, printing each; those whose group, name or size does not hold the wanted text are left out."""
-    results: list[dict] = []
-    print(f"{'':52} {'ours, us':>11} {'theirs, us':>11} {'ratio':>7} [quartiles]")
-    for row in rows:
-        if wanted not in f"{row.group} {row.name} {row.size}":
-            continue
-        if not results or results[-1]["group"] != row.group:
-            print(f"\n{row.group}")
-        results.append(measured(row, rounds))
-        print(line(results[-1]), flush=True)
-    return results
-
-
-def means(results: list[dict]) -> dict[str, float]:
-    """The geometric mean of the ratios of each group."""
-    groups: dict[str, list[float]] = {}
-    for result in results:
-        if "ratio" in result:
-            groups.setdefault(result["group"], []).append(result["ratio"])
-    return {group: statistics.geometric_mean(ratios) for group, ratios in groups.items()}
-
-
-def summary(results: list[dict]) -> None:
-    """Print what matters of all rows: the means, and how many are slower."""
-    for group, mean in means(results).items():
-        ratios = [r["ratio"] for r in results if r["group"] == group and "ratio" in r]
-        slower = sum(ratio > 1 for ratio in ratios)
-        print(f"{group:32} geometric mean {mean:.3f} of {len(ratios)}, worst {max(ratios):.3f}, slower {slower}")
+def peaks(threads: int) -> dict[str, float]:
+    """What the machine can do, measured in a process of its own; nothing if that fails."""
+    crew, problems = Crew(threads), {}  # type: ignore[var-annotated]
+    found: dict[str, float] = {}
+    try:
+        crew.processes["ours"] = Process("ours", threads)
+        with crew.careful("ours", problems):
+            found = crew.processes["ours"].ask("peaks", timeout=PATIENCE)
+    finally:
+        crew.dismiss()
+    return found

@@ -16,7 +16,7 @@ from autograd_core.__main__ import choices
 from autograd_core.kernels._jit import CHOICES, COMPILED
 from autograd_core.kernels._sizes import LEAST
 
-from . import runner
+from . import method
 
 USED = 64  # entries
 SIZES = [2**k for k in range(4, 19)]
@@ -29,8 +29,8 @@ def ratios(name: str) -> dict[int, float]:
     for n in SIZES:
         given = chosen.sample(np.random.default_rng(0), n, np.dtype("f"))
         sides = [lambda given=given: chosen.compiled(*given), lambda given=given: chosen.reference(*given)]
-        times = runner.pairs(sides, ROUNDS)
-        found[int(chosen.size(*given))] = runner.quartiles([a / b for a, b in times])[1]
+        times = method.pairs(sides, ROUNDS)
+        found[int(chosen.size(*given))] = method.compared(*times)["ratio"]
         if len(found) > 6 and max(list(found.values())[-4:]) < 0.7:
             break
     return found
