@@ -360,3 +360,16 @@ def test_the_plan_can_be_read():
     assert "arena of" in step.memory_plan() and "cross_entropy" in step.source()
     step.cache_clear()
     assert step.cache_info().size == 0
+
+
+def test_draws_come_from_the_generator_in_force() -> None:
+    f = ag.compile(lambda x: x * nn.functional.dropout(ag.ones(50), 0.5) + ag.rand(50))
+    x = ag.ones(50)
+    for _ in range(3):
+        f(x)
+    assert f.cache_info().replays
+    with ag.drawing_from(ag.Generator(7)):
+        found = f(x)
+    with ag.drawing_from(ag.Generator(7)):
+        wanted = x * nn.functional.dropout(ag.ones(50), 0.5) + ag.rand(50)
+    np.testing.assert_array_equal(found, wanted)

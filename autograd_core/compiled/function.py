@@ -211,9 +211,14 @@ def again(fn: Callable, options: dict) -> Compiled:
 
 
 def watched() -> bool:
-    """Whether somebody watches what runs here, or is about to differentiate it: then it runs as it is."""
+    """Whether somebody watches what runs here, is about to differentiate it, or lends it random numbers: then it runs as
+    it is."""
     mode = state.mode
-    return bool(state.depth) or (mode is not None and bool(mode.observers or mode.pack or mode.anomaly))
+    return (
+        bool(state.depth)
+        or state.generator is not None
+        or (mode is not None and bool(mode.observers or mode.pack or mode.anomaly))
+    )
 
 
 def kind_of(v: Any) -> Any:
