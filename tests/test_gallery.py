@@ -1,6 +1,7 @@
 """The gallery: what it lists, says and refuses, and every script for a few steps on small made-up data."""
 
 import gzip
+import importlib.util
 import lzma
 import re
 import subprocess

@@ -97,6 +97,16 @@ def tables_of(draw, n):
     return table.T if draw(st.booleans()) else table
 
 
+@pytest.mark.parametrize("n, m", [(14, 6), (13, 7), (14, 10), (22, 14), (9, 31)])
+def test_gradients_of_smooth_cubic_tables_over_rows_that_are_resized_too(n, m):
+    """Small negative weights end at 0, so neighbours do not begin in order by themselves."""
+    rows, columns = table_of("cubic", n, m, n / m, False, True).T, table_of("linear", 30, 40, 0.75, False, False).T
+    assert (np.diff(rows.start) >= 0).all()
+    x = np.random.default_rng(0).standard_normal((2, m, 40))
+    both = (identity(2), rows, columns)
+    np.testing.assert_allclose(resize.compiled(x, both), resize.reference(x, both), rtol=1e-11, atol=1e-11)
+
+
 @given(st.data(), TYPES, SEEDS, LAYOUTS)
 def test_resize(data, dtype, seed, how):
     tables = tuple(data.draw(tables_of(n)) for n in data.draw(st.lists(st.integers(1, 24), min_size=1, max_size=3)))

@@ -36,8 +36,9 @@ class Table:
         low, high = np.full(self.n_in, self.n_out, np.int64), np.full(self.n_in, -1, np.int64)
         np.minimum.at(low, source, out)
         np.maximum.at(high, source, out)
+        low = np.minimum.accumulate(low[::-1])[::-1]  # rows of a ring are made in order, and none again
+        low = np.minimum(low, max(self.n_out - 1, 0))
         k = int((high - low).max(initial=0)) + 1
-        low = np.where(high < 0, 0, low)
         if self.n_in > 1 and self._steady(step := max(1, round(self.n_out / self.n_in)), low, k):
             first = int((low - step * np.arange(self.n_in))[high >= 0].min())
             start = first + step * np.arange(self.n_in)
