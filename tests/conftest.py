@@ -29,6 +29,7 @@ def pytest_addoption(parser):
     """The option that runs what an earlier run could not."""
     told = "run only what the last run without this option skipped because PACKAGE was not installed"
     parser.addoption("--wanting", metavar="PACKAGE", help=told)
+    parser.addoption("--every", metavar="N", type=int, default=1, help="of those only every N-th (1)")
 
 
 def pytest_terminal_summary(terminalreporter, config):
@@ -64,8 +65,10 @@ def pytest_collection_modifyitems(config, items):
     """Leave out what did not want the package."""
     if config.getoption("--wanting"):
         kept = wanting(config)
-        chosen = [item for item in items if {item.nodeid, item.nodeid.partition("::")[0]} & kept]
-        config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+        wanted = [item for item in items if {item.nodeid, item.nodeid.partition("::")[0]} & kept]
+        chosen = wanted[:: config.getoption("--every")]
+        left = set(items).difference(chosen)
+        config.hook.pytest_deselected(items=[item for item in items if item in left])
         items[:] = chosen
 
 
