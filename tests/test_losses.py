@@ -310,7 +310,11 @@ ERRORS = [
     (lambda: losses.cross_entropy(X23, ROW, label_smoothing=2), ValueError, "^cross_entropy: label_smoothing must be"),
     (lambda: losses.cross_entropy(X23.long(), ROW), TypeError, "^cross_entropy: input must be floating-point"),
     (lambda: losses.nll_loss(X23, ag.tensor([0, -1])), IndexError, "target -1 is no class"),
-    (lambda: losses.binary_cross_entropy(X23 * 9, X23), ValueError, "^binary_cross_entropy: input must be probab"),
+    (
+        lambda: losses.binary_cross_entropy(X23 * 9, X23),
+        ValueError,
+        "^binary_cross_entropy: all of input must be from 0",
+    ),
     (lambda: losses.binary_cross_entropy_with_logits(X23, X23[0]), ValueError, "^binary_cross_entropy_with_logits: in"),
     (lambda: losses.huber_loss(X23, X23, delta=0), ValueError, "^huber_loss: delta must be positive"),
     (lambda: losses.smooth_l1_loss(X23, X23, beta=-1), ValueError, "^smooth_l1_loss: beta must not be negative"),
@@ -341,3 +345,17 @@ def test_cross_entropy_on_any_layout(rows, classes, inner, seed):
     expected = -np.take_along_axis(logs, target[:, None], 1)[:, 0]
     np.testing.assert_allclose(losses.cross_entropy(x, target, reduction="none"), expected, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(losses.nll_loss(logs, target, reduction="none"), expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("input, target", [([0.5], [2.0]), ([0.5], [-0.1]), ([0.5], [math.nan]), ([1.5], [1.0])])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_binary_cross_entropy_wants_probabilities(input, target, reduction):
+    """Also in a replay, which has seen better ones."""
+    loss = lambda x, t: losses.binary_cross_entropy(x, t, reduction=reduction)
+    replayed, good = ag.compile(loss), (ag.tensor([0.5], requires_grad=True), ag.tensor([1.0]))
+    for _ in range(5):
+        replayed(*good)
+    assert replayed.cache_info().replays
+    for call in (loss, replayed):
+        with pytest.raises(ValueError, match="all of (input|target) must be from 0 to 1"):
+            call(ag.tensor(input), ag.tensor(target))

@@ -16,7 +16,7 @@ from ..direct import first_of
 from ..op import Traced
 from .base import broadcast_to
 from .index import bare, gather
-from .loss_ops import binary_losses, cross_entropy_of, logit_losses, picked_losses, squared_gaps
+from .loss_ops import binary_losses, cross_entropy_of, in_unit, logit_losses, picked_losses, squared_gaps
 from .math import abs, clamp_min, exp, log, logaddexp, logical_and, minimum, sqrt, where, xlogy
 from .reduce import any as any_of
 from .reduce import mean, norm, reduce_sum, sum
@@ -132,13 +132,10 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     """-log of the probability of truth values, given the probabilities of true; no logarithm is less than -100."""
     how = _reduction(reduction, size_average, reduce, "binary_cross_entropy")
     _same(input, target, "binary_cross_entropy")
-    raw = bare(input)
-    if raw.size and not (raw.min() >= 0 and raw.max() <= 1):
-        raise ValueError("binary_cross_entropy: input must be probabilities from 0 to 1; for log-odds there is "
-                         "binary_cross_entropy_with_logits")  # fmt: skip
+    fine = in_unit(input, target)
     with np.errstate(divide="ignore"):
         loss = binary_losses(input, target)
-    return _reduced(loss if weight is None else loss * weight, how)
+    return _reduced(loss if weight is None else loss * weight, how) + fine
 
 
 # --- cross entropy ---------------------------------------------------------------------------------------------------
