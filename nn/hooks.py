@@ -139,11 +139,13 @@ class Watch:
 
     def _left(self, grads: tuple) -> tuple:
         for hook in list(self.hooks.backward_before):
-            new = hook.function(self.module, grads)
-            grads = grads if new is None else new if isinstance(new, tuple) else (new,)
+            grads = replaced(grads, hook.function(self.module, grads), "full backward pre-hook", "grad_output")
         self.grad_output = grads
         if not self.positions:
-            self._tell((None,) * max(self.count, 1))
+            if any(g is not None for g in self._tell((None,) * max(self.count, 1))):
+                raise RuntimeError(
+                    "full backward hook: no input requires gradients, so it must return None, or only Nones"
+                )
         return grads
 
     def _arrived(self, grads: tuple) -> tuple:
@@ -154,8 +156,26 @@ class Watch:
     def _tell(self, grads: tuple) -> tuple:
         for hook in list(self.hooks.backward_after):
             new = hook.function(self.module, grads, self.grad_output)
-            grads = grads if new is None else new if isinstance(new, tuple) else (new,)
+            grads = replaced(grads, new, "full backward hook", "grad_input")
         return grads
+
+
+def replaced(grads: tuple, new: Any, who: str, what: str) -> tuple:
+    """What a hook made of gradients: as many, each with the shape and type of the one whose place it takes."""
+    if new is None:
+        return grads
+    new = new if isinstance(new, tuple) else (new,)
+    if len(new) != len(grads):
+        raise RuntimeError(f"{who}: it must return None or {len(grads)} {what}, one for each, got {len(new)}")
+    for i, (old, grad) in enumerate(zip(grads, new)):
+        if grad is None or old is None:
+            continue
+        if not isinstance(grad, Tensor):
+            raise TypeError(f"{who}: {what}[{i}] must be a Tensor or None, got {type(grad).__name__}")
+        if grad.shape != old.shape or grad.dtype != old.dtype:
+            given, needed = (f"{tuple(g.shape)} {g.dtype}" for g in (grad, old))
+            raise RuntimeError(f"{who}: {what}[{i}] was {needed}, and the hook returned {given}; both must stay")
+    return new
 
 
 class Gate(Function):

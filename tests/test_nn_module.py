@@ -242,6 +242,32 @@ def test_backward_hooks_see_and_replace_gradients():
     assert grad_input == (None,) and not grad_output[0].detach().numpy().any()
 
 
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda g: (g[0][:, :1],), r"\[0\] was \(4, 2\) float32, and the hook returned \(4, 1\) float32"),
+        (lambda g: (g[0].double(),), r"\[0\] was \(4, 2\) float32, and the hook returned \(4, 2\) float64"),
+        (lambda g: g + g, "must return None or 1 grad_.*, got 2"),
+        (lambda g: (), "must return None or 1 grad_.*, got 0"),
+        (lambda g: (3.0,), "must be a Tensor or None, got float"),
+    ],
+)
+def test_backward_hooks_may_not_change_what_gradients_are(change, message):
+    after, before = nn.Linear(2, 2), nn.Linear(2, 2)
+    after.register_full_backward_hook(lambda m, gi, go: change(gi))
+    before.register_full_backward_pre_hook(lambda m, go: change(go))
+    for layer in (after, before):
+        with pytest.raises((RuntimeError, TypeError), match=message):
+            layer(ag.randn(4, 2, requires_grad=True)).sum().backward()
+
+
+def test_backward_hooks_have_nothing_to_replace_where_no_input_asks_for_gradients():
+    layer = nn.Linear(2, 2)
+    layer.register_full_backward_hook(lambda m, gi, go: go)
+    with pytest.raises(RuntimeError, match="no input requires gradients"):
+        layer(ag.randn(4, 2)).sum().backward()
+
+
 def test_state_hooks():
     calls = []
     net = nn.Sequential(nn.Linear(1, 1))
