@@ -58,6 +58,10 @@ class Hooks:
         hooks.insert(0 if prepend else len(hooks), hook)
         return Handle(hooks, hook)
 
+    def recomputed(self) -> set[str]:
+        """The names of weights that are computed before each call."""
+        return {h.function.name for h in self.before if hasattr(h.function, "compute_weight")}
+
     def run(self, slot: str, *args: Any) -> None:
         """Call those whose results do not matter."""
         for hook in list(getattr(self, slot)):

@@ -56,6 +56,20 @@ class Module:
             vars(self).setdefault("_buffer_names", {})[name] = old.persistent  # whatever takes its place is one, too
         object.__setattr__(self, name, value)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy begins with: weights that the next call computes anew are cut off from what they come from."""
+        own, again = dict(vars(self)), () if self._hooks is None else self._hooks.recomputed()
+        for name, value in own.items():
+            if not isinstance(value, Tensor) or value.is_leaf:
+                continue
+            if name not in again:
+                raise RuntimeError(
+                    f"{type(self).__name__}.{name} was computed from tensors that require gradients, and what it comes "
+                    f"from is not copied or pickled with it; keep {name}.detach() there, or set it to None before"
+                )
+            own[name] = value.detach()
+        return own
+
     # --- what it holds ---
 
     def held(self, kind: Any) -> Iterator[tuple[str, Any]]:

@@ -855,3 +855,39 @@ def test_functional_call_of_a_parametrized_module():
     close(nn.utils.functional_call(layer, {"parametrizations.weight.original": w}, x), x @ (w.triu() + w.triu(1).mT))
     close(nn.utils.functional_call(layer, {"weight": w}, x), x @ w.mT)
     assert parametrize.is_parametrized(layer, "weight")
+
+
+@pytest.mark.filterwarnings("ignore:nn.utils.weight_norm")
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: prune.l1_unstructured(prune.l1_unstructured(m, "weight", 0.5), "weight", 0.5),
+        lambda m: prune.random_structured(m, "weight", 1, 0),
+        nn.utils.weight_norm,
+        nn.utils.spectral_norm,
+        parametrizations.weight_norm,
+    ],
+)
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_modules_whose_weights_are_computed_are_copied_and_pickled(change, again):
+    """The copy computes its own from its own, and trains apart."""
+    net, x = nn.Sequential(nn.Linear(3, 2)), ag.randn(4, 3)
+    change(net[0])
+    net.eval()(x)
+    other = again(net)
+    assert list(other.state_dict()) == list(net.state_dict())
+    y = net(x)
+    np.testing.assert_array_equal(other(x).detach(), y.detach())
+    other(x).sum().backward()
+    assert all(p.grad is not None for p in other.parameters()) and all(p.grad is None for p in net.parameters())
+    with ag.no_grad():
+        next(other.parameters()).mul_(2).add_(1)
+    np.testing.assert_array_equal(net(x).detach(), y.detach())
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, pickle.dumps])
+def test_a_module_with_a_computed_tensor_says_which_is_not_copied(again):
+    net = nn.Sequential(nn.Linear(3, 2))
+    net[0].seen = net(ag.randn(4, 3))
+    with pytest.raises(RuntimeError, match=r"^Linear.seen was computed .* keep seen.detach\(\) there"):
+        again(net)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -161,14 +162,15 @@ class _WeightNorm(Module):
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
     """Train the norms of a weight's parts along an axis (`original0`) apart from their directions (`original1`)."""
     register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
-
-    def from_older(module: Module, state: dict, prefix: str, *rest: Any) -> None:
-        for i, part in enumerate("gv"):
-            if (old := f"{prefix}{name}_{part}") in state:
-                state[f"{prefix}parametrizations.{name}.original{i}"] = state.pop(old)
-
-    module.register_load_state_dict_pre_hook(from_older)
+    module.register_load_state_dict_pre_hook(partial(_from_older, name))
     return module
+
+
+def _from_older(name: str, module: Module, state: dict, prefix: str, *rest: Any) -> None:
+    """Bring a state under the names of the older `weight_norm` up to date."""
+    for i, part in enumerate("gv"):
+        if (old := f"{prefix}{name}_{part}") in state:
+            state[f"{prefix}parametrizations.{name}.original{i}"] = state.pop(old)
 
 
 # --- the largest singular value --------------------------------------------------------------------------------------
