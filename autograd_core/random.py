@@ -34,7 +34,7 @@ from .op import Traced, op
 from .ops.axes import spelled
 from .ops.base import broadcast_to
 from .ops.create import CPU, as_device, as_size, ask_gradients, float_type, number, require_differentiable
-from .ops.math import cos, exp, sin
+from .ops.math import cos, exp, sin, view_as_complex
 from .tape import observe, refuse_capture
 from .tape import state as thread
 from .tensor import PLAIN, Tensor, at
@@ -441,12 +441,13 @@ def _fill(x: Any, new: Tensor) -> Any:
 
 
 def uniform_(x, from_=0.0, to=1.0, *, generator=None):
-    """Fill with uniform numbers from `from_` to below `to`."""
-    _require_floats(x, "uniform_")
+    """Fill with uniform numbers from `from_` to below `to`, both parts of complex ones."""
+    _require_floats(x, "uniform_", "fc")
     from_, to = number(from_, "uniform_", "from_"), number(to, "uniform_", "to")
     _require(from_ <= to, "uniform_", f"from_ must not exceed to, got {from_} and {to}")
-    fractions = drawn(draw_uniform, generator, shape=x.shape, dtype=x.dtype)
-    return _fill(x, _moved(fractions, from_, to - from_))
+    parts, dtype = ((2,), x.dtype.type().real.dtype) if x.dtype.kind == "c" else ((), x.dtype)
+    numbers = _moved(drawn(draw_uniform, generator, shape=(*x.shape, *parts), dtype=dtype), from_, to - from_)
+    return _fill(x, view_as_complex(numbers) if parts else numbers)
 
 
 def normal_(x, mean=0.0, std=1.0, *, generator=None):

@@ -186,6 +186,9 @@ class Named(MutableMapping):
     def __iter__(self) -> Iterator[str]:
         return iter(self._keys())
 
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self._keys())
+
     def __getitem__(self, key: str) -> Any:
         if key not in self._keys():
             raise KeyError(f"{type(self).__name__} has no {key!r}; it has {', '.join(self._keys()) or 'nothing'}")
@@ -252,7 +255,28 @@ class ParameterDict(Named, Module):
 
     def copy(self) -> ParameterDict:
         """Another dict of the same parameters."""
-        return ParameterDict(dict(self.items()))
+        return ParameterDict(self.items())
+
+    def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
+        """Another dict, in which all keys have one value."""
+        return ParameterDict((key, default) for key in keys)
+
+    def popitem(self) -> tuple[str, Any]:
+        """Take the last one out, with its name."""
+        key = next(reversed(self), None)
+        if key is None:
+            raise KeyError("popitem: the ParameterDict is empty")
+        return key, self.pop(key)
+
+    def __or__(self, other: Mapping) -> ParameterDict:
+        return self.copy().__ior__(other) if isinstance(other, Mapping) else NotImplemented
+
+    def __ror__(self, other: Mapping) -> ParameterDict:
+        return ParameterDict(other).__ior__(self) if isinstance(other, Mapping) else NotImplemented
+
+    def __ior__(self, other: Mapping) -> Self:
+        self.update(other)
+        return self
 
     def __repr__(self) -> str:
         return shown(type(self).__name__, self.extra_repr(), [f"({key}): {told(p)}" for key, p in self.items()])

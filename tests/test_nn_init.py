@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
+import nn
 from autograd_core import random
 from nn import Parameter, init
 
@@ -25,7 +26,7 @@ def parameter(*shape, dtype="float64"):
 
 
 def values(t):
-    return t.detach().numpy().astype(np.float64).ravel()
+    return t.detach().numpy().astype(np.complex128 if t.is_complex() else np.float64).ravel()
 
 
 def distance(sample, cdf):
@@ -323,3 +324,13 @@ def test_everything_public_is_listed_and_documented():
     }
     assert public == set(init.__all__) and init.__all__ == sorted(init.__all__)
     assert all(inspect.getdoc(getattr(init, n)) for n in init.__all__)
+
+
+@pytest.mark.parametrize("make", [lambda d: nn.Linear(64, 32, dtype=d), lambda d: nn.Conv1d(8, 32, 8, dtype=d)])
+def test_layers_of_complex_numbers_begin_with_both_parts_uniform(make):
+    """Of the bounds of real ones, which the extreme draws come near."""
+    layer = make(ag.complex64)
+    for part in ("real", "imag"):
+        drawn = abs(getattr(values(layer.weight), part))
+        assert 0.99 / 8 < drawn.max() <= 1 / 8 and 0.9 / 16 < drawn.mean() < 1.1 / 16
+    assert layer.bias.dtype == ag.complex64 and values(layer.bias).imag.any()

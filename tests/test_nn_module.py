@@ -589,3 +589,17 @@ def test_every_file_of_pytorchs_layers_is_there():
         classes = [v for v in vars(file).values() if isinstance(v, type) and v.__module__ == file.__name__]
         layers = [c.__name__ for c in classes if issubclass(c, torch.nn.Module) and hasattr(nn, c.__name__)]
         assert all(hasattr(getattr(nn.modules, name), layer) for layer in layers), name
+
+
+def test_parameter_dicts_join_as_dicts_do():
+    left, right = nn.ParameterDict({"a": ag.ones(1), "b": ag.ones(1)}), nn.ParameterDict({"b": ag.zeros(2)})
+    joined, kept = left | right, left
+    assert type(joined) is nn.ParameterDict and list(joined) == ["a", "b"] and joined["b"] is right["b"]
+    assert left["b"].numel() == 1 and list(reversed(left)) == ["b", "a"]
+    left |= {"c": ag.ones(3)}
+    assert left is kept and isinstance(left["c"], nn.Parameter) and left.popitem()[0] == "c"
+    assert ({"z": 1} | left)["a"] is left["a"] and left.fromkeys("xy", 3)["y"] == 3
+    with pytest.raises(TypeError):
+        left | [1]
+    with pytest.raises(KeyError, match="is empty"):
+        nn.ParameterDict().popitem()
