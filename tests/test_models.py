@@ -113,6 +113,15 @@ def test_scores_are_torchvisions(name):
 def test_trained_weights_are_refused(name):
     with pytest.raises(ValueError, match=rf"{name}: weights must be None, got 'DEFAULT'.*load_state_dict"):
         getattr(models, name)(weights="DEFAULT", progress=False)
+    for given in ({"pretrained": True}, {"weights": True}):
+        with pytest.raises(ValueError, match=rf"{name}: weights must be None, got True.*load_state_dict"):
+            getattr(models, name)(**given)
+
+
+def test_untrained_models_are_asked_for_in_the_older_ways_too():
+    with nn.init.skipped():
+        for model in (models.resnet18(pretrained=False), models.resnet18(False, True), models.alexnet(None)):
+            assert isinstance(model, nn.Module)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "mobilenet_v1"])

@@ -101,9 +101,9 @@ class GroupedAlexNet(Module):
         return self.classifier(self.features(x).flatten(1))
 
 
-def alexnet(*, weights: None = None, progress: bool = True, **kwargs: Any) -> AlexNet:
+def alexnet(weights: Any = None, progress: bool = True, **kwargs: Any) -> AlexNet:
     """AlexNet as torchvision has it."""
-    require_untrained("alexnet", weights)
+    require_untrained("alexnet", weights, kwargs)
     return AlexNet(**kwargs)
 
 

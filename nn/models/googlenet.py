@@ -126,7 +126,7 @@ class GoogLeNet(Module):
         return x
 
 
-def googlenet(*, weights: None = None, progress: bool = True, **kwargs: Any) -> GoogLeNet:
+def googlenet(weights: Any = None, progress: bool = True, **kwargs: Any) -> GoogLeNet:
     """GoogLeNet, with classifiers on the way unless `aux_logits=False`."""
-    require_untrained("googlenet", weights)
+    require_untrained("googlenet", weights, kwargs)
     return GoogLeNet(**kwargs)

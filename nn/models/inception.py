@@ -196,7 +196,7 @@ class Inception3(Module):
         return InceptionOutputs(scores, self.AuxLogits(middle))
 
 
-def inception_v3(*, weights: None = None, progress: bool = True, **kwargs: Any) -> Inception3:
+def inception_v3(weights: Any = None, progress: bool = True, **kwargs: Any) -> Inception3:
     """Inception-v3, with a classifier on the way unless `aux_logits=False`."""
-    require_untrained("inception_v3", weights)
+    require_untrained("inception_v3", weights, kwargs)
     return Inception3(**kwargs)

@@ -137,7 +137,7 @@ def mobilenet_v1(**kwargs: Any) -> MobileNetV1:
     return MobileNetV1(**kwargs)
 
 
-def mobilenet_v2(*, weights: None = None, progress: bool = True, **kwargs: Any) -> MobileNetV2:
+def mobilenet_v2(weights: Any = None, progress: bool = True, **kwargs: Any) -> MobileNetV2:
     """MobileNet as in "Inverted residuals and linear bottlenecks"."""
-    require_untrained("mobilenet_v2", weights)
+    require_untrained("mobilenet_v2", weights, kwargs)
     return MobileNetV2(**kwargs)

@@ -178,43 +178,43 @@ def silence(module: Module) -> None:
             init.zeros_(last.weight)
 
 
-def resnet18(*, weights: None = None, progress: bool = True, **kwargs: Any) -> ResNet:
+def resnet18(weights: Any = None, progress: bool = True, **kwargs: Any) -> ResNet:
     """18 layers."""
-    require_untrained("resnet18", weights)
+    require_untrained("resnet18", weights, kwargs)
     return ResNet(BasicBlock, [2, 2, 2, 2], **kwargs)
 
 
-def resnet34(*, weights: None = None, progress: bool = True, **kwargs: Any) -> ResNet:
+def resnet34(weights: Any = None, progress: bool = True, **kwargs: Any) -> ResNet:
     """34 layers."""
-    require_untrained("resnet34", weights)
+    require_untrained("resnet34", weights, kwargs)
     return ResNet(BasicBlock, [3, 4, 6, 3], **kwargs)
 
 
-def resnet50(*, weights: None = None, progress: bool = True, **kwargs: Any) -> ResNet:
+def resnet50(weights: Any = None, progress: bool = True, **kwargs: Any) -> ResNet:
     """50 layers."""
-    require_untrained("resnet50", weights)
+    require_untrained("resnet50", weights, kwargs)
     return ResNet(Bottleneck, [3, 4, 6, 3], **kwargs)
 
 
-def resnet101(*, weights: None = None, progress: bool = True, **kwargs: Any) -> ResNet:
+def resnet101(weights: Any = None, progress: bool = True, **kwargs: Any) -> ResNet:
     """101 layers."""
-    require_untrained("resnet101", weights)
+    require_untrained("resnet101", weights, kwargs)
     return ResNet(Bottleneck, [3, 4, 23, 3], **kwargs)
 
 
-def resnet152(*, weights: None = None, progress: bool = True, **kwargs: Any) -> ResNet:
+def resnet152(weights: Any = None, progress: bool = True, **kwargs: Any) -> ResNet:
     """152 layers."""
-    require_untrained("resnet152", weights)
+    require_untrained("resnet152", weights, kwargs)
     return ResNet(Bottleneck, [3, 8, 36, 3], **kwargs)
 
 
-def resnext50_32x4d(*, weights: None = None, progress: bool = True, **kwargs: Any) -> ResNet:
+def resnext50_32x4d(weights: Any = None, progress: bool = True, **kwargs: Any) -> ResNet:
     """ResNet-50 whose 3x3 convolutions have 32 groups of 4 channels, as in "Aggregated residual transformations"."""
-    require_untrained("resnext50_32x4d", weights)
+    require_untrained("resnext50_32x4d", weights, kwargs)
     return ResNet(Bottleneck, [3, 4, 6, 3], **{"groups": 32, "width_per_group": 4} | kwargs)
 
 
-def wide_resnet50_2(*, weights: None = None, progress: bool = True, **kwargs: Any) -> ResNet:
+def wide_resnet50_2(weights: Any = None, progress: bool = True, **kwargs: Any) -> ResNet:
     """ResNet-50 whose 3x3 convolutions are twice as wide, as in "Wide residual networks"."""
-    require_untrained("wide_resnet50_2", weights)
+    require_untrained("wide_resnet50_2", weights, kwargs)
     return ResNet(Bottleneck, [3, 4, 6, 3], **{"width_per_group": 128} | kwargs)

@@ -71,45 +71,45 @@ def make_layers(depths: Sequence[int], batch_norm: bool = False) -> Sequential:
 
 
 def _vgg(name: str, depth: int, batch_norm: bool, weights: Any, options: dict[str, Any]) -> VGG:
-    require_untrained(name, weights)
+    require_untrained(name, weights, options)
     return VGG(make_layers(DEPTHS[depth], batch_norm), **options)
 
 
-def vgg11(*, weights: None = None, progress: bool = True, **kwargs: Any) -> VGG:
+def vgg11(weights: Any = None, progress: bool = True, **kwargs: Any) -> VGG:
     """11 layers with weights (A in the paper)."""
     return _vgg("vgg11", 11, False, weights, kwargs)
 
 
-def vgg11_bn(*, weights: None = None, progress: bool = True, **kwargs: Any) -> VGG:
+def vgg11_bn(weights: Any = None, progress: bool = True, **kwargs: Any) -> VGG:
     """11 layers, with batch norm."""
     return _vgg("vgg11_bn", 11, True, weights, kwargs)
 
 
-def vgg13(*, weights: None = None, progress: bool = True, **kwargs: Any) -> VGG:
+def vgg13(weights: Any = None, progress: bool = True, **kwargs: Any) -> VGG:
     """13 layers (B in the paper)."""
     return _vgg("vgg13", 13, False, weights, kwargs)
 
 
-def vgg13_bn(*, weights: None = None, progress: bool = True, **kwargs: Any) -> VGG:
+def vgg13_bn(weights: Any = None, progress: bool = True, **kwargs: Any) -> VGG:
     """13 layers, with batch norm."""
     return _vgg("vgg13_bn", 13, True, weights, kwargs)
 
 
-def vgg16(*, weights: None = None, progress: bool = True, **kwargs: Any) -> VGG:
+def vgg16(weights: Any = None, progress: bool = True, **kwargs: Any) -> VGG:
     """16 layers (D in the paper)."""
     return _vgg("vgg16", 16, False, weights, kwargs)
 
 
-def vgg16_bn(*, weights: None = None, progress: bool = True, **kwargs: Any) -> VGG:
+def vgg16_bn(weights: Any = None, progress: bool = True, **kwargs: Any) -> VGG:
     """16 layers, with batch norm."""
     return _vgg("vgg16_bn", 16, True, weights, kwargs)
 
 
-def vgg19(*, weights: None = None, progress: bool = True, **kwargs: Any) -> VGG:
+def vgg19(weights: Any = None, progress: bool = True, **kwargs: Any) -> VGG:
     """19 layers (E in the paper)."""
     return _vgg("vgg19", 19, False, weights, kwargs)
 
 
-def vgg19_bn(*, weights: None = None, progress: bool = True, **kwargs: Any) -> VGG:
+def vgg19_bn(weights: Any = None, progress: bool = True, **kwargs: Any) -> VGG:
     """19 layers, with batch norm."""
     return _vgg("vgg19_bn", 19, True, weights, kwargs)
