@@ -164,7 +164,7 @@ def misfit(name: str, module: Any, attribute: str, value: Any, assign: bool) -> 
     if value.dtype.kind == "c" != want.dtype.kind and not assign:
         what = f"{value.dtype} in the state, {want.dtype} in the model, which would lose the imaginary parts"
         return [f"  {name}: {what}; is its .real meant?"]
-    if is_uninitialized(want) or want.shape == value.shape:
+    if is_uninitialized(want) or want.shape == value.shape or _is_one(want, value):
         return []
     hint = ""
     if value.shape == want.shape[::-1]:
@@ -172,6 +172,11 @@ def misfit(name: str, module: Any, attribute: str, value: Any, assign: bool) -> 
     elif value.size == want.numel():
         hint = "; the number of entries is right, so a reshape may be missing"
     return [f"  {name}: shape {tuple(value.shape)} in the state, {tuple(want.shape)} in the model{hint}"]
+
+
+def _is_one(want: Any, value: Any) -> bool:
+    """Whether a single number is wanted, and given as a vector of one, as programs once saved them."""
+    return want.shape == () and value.shape == (1,)
 
 
 def told(missing: list[str], unexpected: list[str]) -> list[str]:
@@ -197,6 +202,8 @@ def put(module: Any, name: str, value: Any, assign: bool) -> None:
         return
     if is_uninitialized(old):
         old.materialize(value.shape)
+    elif _is_one(old, value):
+        value = value.reshape(())
     if assign:
         new = Tensor(value)
         new.value = value

@@ -198,10 +198,10 @@ def _shapes(y: Any) -> str:
 def summary(model: Module, inputs: Any, dtype: Any = None, depth: int | None = None) -> Summary:
     """Call a model once, in the mode it is in, and tell what every module in it does.
 
-    `inputs` is the shape of the input, `(8, 3, 32, 32)`; a list of shapes, for several; or inputs themselves: a tensor, a
-    tuple or list of them, a dict of those with names.  Inputs made from shapes are normal numbers of the type `dtype` (one
-    for all, or one for each; that of the parameters if left out), or zeros if that has none.  Modules further down than
-    `depth` have no row: their figures are in those above them.
+    `inputs` is the shape of the input with the batch, `(8, 3, 32, 32)`; a list of shapes, for several; or inputs
+    themselves: a tensor, a tuple or list of them, a dict of those with names.  Inputs made from shapes are normal numbers
+    of the type `dtype` (one for all, or one for each; that of the parameters if left out), or zeros if that has none.
+    Modules further down than `depth` have no row: their figures are in those above them.
     """
     if not isinstance(model, Module):
         raise TypeError(f"summary: expected a Module, got {type(model).__name__}")
@@ -217,14 +217,24 @@ def summary(model: Module, inputs: Any, dtype: Any = None, depth: int | None = N
         watch.attach(stack)
         try:
             y = model(*args, **kwargs)
-        except TypeError as error:
-            if dtype is None and error.args:
-                fix = "give dtype=, as ag.int64 for indices, or inputs themselves"
-                error.args = (f"{error.args[0]} (an input made of its shape has the type of the parameters: {fix})",)
+        except Exception as error:
+            _explain(error, inputs, dtype)
             raise
         _count_kept(watch, model)
         del y
     return _finished(model, rows, [*args, *kwargs.values()])
+
+
+def _explain(error: Exception, inputs: Any, dtype: Any) -> None:
+    """Say of an error on an input made of its shape what may be wrong with the shape or with the type."""
+    if not error.args or not isinstance(error.args[0], str):
+        return
+    if isinstance(error, TypeError) and dtype is None:
+        fix = "give dtype=, as ag.int64 for indices, or inputs themselves"
+        error.args = (f"{error.args[0]} (an input made of its shape has the type of the parameters: {fix})",)
+    elif _is_shape(inputs):
+        shape, batch = tuple(inputs), (1, *inputs)
+        error.args = (f"{error.args[0]} (the input was made as {shape}; a shape counts the batch: is {batch} meant?)",)
 
 
 def _rows(model: Module, depth: int | None) -> dict[Module, Row]:
@@ -349,6 +359,10 @@ def _arguments(inputs: Any, dtype: Any) -> tuple[tuple, dict]:
         if len(each) != len(inputs):
             raise ValueError(f"summary: {len(each)} types for {len(inputs)} inputs")
         return tuple(_one(v, kind) for v, kind in zip(inputs, each)), {}
+    if isinstance(inputs, (int, float, np.number)):
+        raise TypeError(
+            f"summary: expected a shape or inputs, got {inputs!r}; a shape counts the batch, as (1, {inputs})"
+        )
     return (_one(inputs, dtype),), {}
 
 

@@ -537,3 +537,15 @@ def test_the_page_on_files_prints_what_its_comments_say(tmp_path, monkeypatch, c
     exec(code, {})
     promised = re.findall(r"^print\(.*?\)  # (.*)$", code, flags=re.MULTILINE)
     assert len(promised) == 2 and capsys.readouterr().out.split() == " ".join(promised).split()
+
+
+def test_load_takes_what_scripts_for_pytorch_say(tmp_path):
+    path = tmp_path / "state.npz"
+    save(path, {"w": ag.ones(2)})
+    for where in ("cpu", ag.ones(1).device, {"cuda:0": "cpu"}, lambda storage, place: storage):
+        assert load(path, where, weights_only=True)["w"].tolist() == [1, 1]
+    for where in ("cuda", {"cpu": "cuda:0"}):
+        with pytest.raises(ValueError, match="load: device 'cuda.*tensors live on .cpu. here"):
+            load(path, map_location=where)
+    with pytest.raises(ValueError, match="weights_only=False would run code"):
+        load(path, weights_only=False)

@@ -108,3 +108,11 @@ def test_errors_say_what_is_needed(call, message):
 def test_what_is_no_array_is_an_error():
     with pytest.raises(TypeError, match="^linear: weight must be a tensor or an array, got list"):
         linear(np.ones((2, 3)), [[1.0]])
+
+
+def test_linear_takes_a_bias_of_one_for_all():
+    x, w, b = ag.randn(2, 3), ag.randn(4, 3), ag.randn(1, requires_grad=True)
+    y = linear(x, w, b)
+    np.testing.assert_allclose(y.detach(), linear(x, w) + b.detach())
+    y.sum().backward()
+    assert b.grad.tolist() == [8]

@@ -603,3 +603,14 @@ def test_parameter_dicts_join_as_dicts_do():
         left | [1]
     with pytest.raises(KeyError, match="is empty"):
         nn.ParameterDict().popitem()
+
+
+@pytest.mark.parametrize("assign", [False, True])
+def test_single_numbers_are_loaded_from_vectors_of_one(assign):
+    net = nn.Module()
+    net.scale = nn.Parameter(ag.tensor(0.0))
+    net.register_buffer("count", ag.tensor(0))
+    net.load_state_dict({"scale": np.array([2.0], np.float32), "count": np.array([3])}, assign=assign)
+    assert net.scale.shape == net.count.shape == () and (net.scale.item(), net.count.item()) == (2, 3)
+    with pytest.raises(RuntimeError, match=r"count: shape \(2,\) in the state, \(\) in the model"):
+        net.load_state_dict({"scale": np.ones(1), "count": np.ones(2)})

@@ -318,3 +318,11 @@ def test_types_of_inputs():
         nn.summary(model, shapes)
     with pytest.raises(ValueError, match="1 types for 2 inputs"):
         nn.summary(model, shapes, dtype=[ag.int64])
+
+
+def test_errors_say_that_shapes_count_the_batch():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(3600, 2))
+    with pytest.raises(ValueError, match=r"made as \(3, 32, 32\); a shape counts the batch: is \(1, 3, 32, 32\) meant"):
+        nn.summary(net, (3, 32, 32))
+    with pytest.raises(TypeError, match=r"^summary: expected a shape or inputs, got 3; .* as \(1, 3\)"):
+        nn.summary(nn.Linear(3, 2), 3)

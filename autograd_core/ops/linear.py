@@ -95,14 +95,15 @@ def _affine(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None) -> np.ndarray
 
 
 def linear(input, weight, bias=None):
-    """input @ weight.T + bias: input (..., in), weight (out, in) or (in), bias (out) or one number, to (..., out)."""
+    """input @ weight.T + bias: input (..., in), weight (out, in) or (in), bias (out) or one for all, to (..., out)."""
     _check(input, weight, bias)
     if weight.ndim == 1:
         y = matmul(input, weight)
         return y if bias is None else y + bias
     if bias is None:
         return product_with(input, weight)
-    return affine(input, weight, bias) if bias.ndim else product_with(input, weight) + bias
+    whole = bias.ndim and bias.shape[0] == weight.shape[0]
+    return affine(input, weight, bias) if whole else product_with(input, weight) + bias
 
 
 def _check(x: Any, w: Any, bias: Any) -> None:
@@ -118,7 +119,9 @@ def _check(x: Any, w: Any, bias: Any) -> None:
             f"linear: input is {tuple(x.shape)}, weight is {tuple(w.shape)}: both last axes must have the same "
             f"length, weight is (out features, in features){hint}"
         )
-    if bias is not None and (not hasattr(bias, "ndim") or tuple(bias.shape) not in ((), tuple(w.shape[:-1]))):
+    if bias is not None and (
+        not hasattr(bias, "ndim") or tuple(bias.shape) not in ((), (1,) * (w.ndim - 1), tuple(w.shape[:-1]))
+    ):
         given = f"shape {tuple(bias.shape)}" if hasattr(bias, "shape") else type(bias).__name__
         raise ValueError(f"linear: bias must have one entry for each row of weight, {tuple(w.shape[:-1])}, got {given}")
 

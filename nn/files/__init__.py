@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from autograd_core import from_numpy
+from autograd_core.ops.create import as_device
 
 from . import archive, checkpoint, npz, safetensors
 from .atomic import replacing
@@ -33,15 +35,33 @@ def save(path: Any, state: dict, metadata: dict[str, str] | None = None) -> None
         write(file)
 
 
-def load(path: Any, *, mmap: bool = False, return_metadata: bool = False) -> Any:
+def load(
+    path: Any, map_location: Any = None, *, mmap: bool = False, return_metadata: bool = False, weights_only: Any = None
+) -> Any:
     """Read what `save`, PyTorch's `torch.save`, NumPy or another program wrote; no code in a file is ever run.
 
     What the file is, its bytes decide.  With `mmap=True` tensors lie in the file's own pages, which are read when used
     and copied when written to; `return_metadata=True` gives a pair, the state and the texts that were saved with it.
+    Tensors lie on the one device, and files hold no more than weights: PyTorch's `map_location` and `weights_only` may say
+    so, and nothing else.
     """
+    _require_here(map_location)
+    if weights_only not in (None, True):
+        raise ValueError(
+            f"load: weights_only={weights_only!r:.40} would run code that is in the file, which is never done; leave it "
+            "out: tensors, numbers, texts, lists and dicts are read all the same"
+        )
     with opened(path, mmap) as source:
         state, metadata = _read(source)
     return (state, metadata) if return_metadata else state
+
+
+def _require_here(map_location: Any) -> None:
+    """Raise if tensors are to go where there is nothing; what a function would say of that is not asked."""
+    there = map_location.values() if isinstance(map_location, Mapping) else [map_location]
+    for where in there:
+        if not callable(where):
+            as_device(where, "load")
 
 
 def _suffix(path: Any) -> str:
