@@ -155,7 +155,7 @@ class ModuleList(Held, Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """There is none."""
-        raise TypeError("a ModuleList only holds modules: call them one by one in forward, or use Sequential")
+        raise NotImplementedError("a ModuleList only holds modules: call them one by one in forward, or use Sequential")
 
     def __init__(self, modules: Iterable[Module] | None = None):
         self.extend(() if modules is None else modules)
@@ -204,7 +204,7 @@ class ModuleDict(Named, Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """There is none."""
-        raise TypeError("a ModuleDict only holds modules: call one of them in forward, by its name")
+        raise NotImplementedError("a ModuleDict only holds modules: call one of them in forward, by its name")
 
     def __init__(self, modules: Any = None):
         self.update({} if modules is None else modules)

@@ -23,6 +23,7 @@ def placed(error: Exception, module: Any, inputs: Iterable = ()) -> None:
         (path for path, m in module.named_modules() if vars(m) is vars(inner)), None
     )  # a compiled one has its attributes
     if path is not None:
+        text = text.removeprefix(f"{type(inner).__name__}: ")  # which is said anyway
         error.args = (f"{path}{' ' if path else ''}{described(inner, bool(path))}: {text}",)
 
 

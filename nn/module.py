@@ -31,7 +31,7 @@ class Module:
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; subclasses define it."""
         name = type(self).__name__
-        raise TypeError(f"{name}: forward is not defined; write `def forward(self, x): ...` in class {name}")
+        raise NotImplementedError(f"{name}: forward is not defined; write `def forward(self, x): ...` in class {name}")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -47,10 +47,15 @@ class Module:
             if old is None:  # it takes its place in the order when it is set
                 del vars(self)[name]
         elif isinstance(old, (Parameter, Module)) and old is not self and value is not None:
+            kind, fix = "module", f"set another module or None, or `del` {name} first if something else is meant"
+            if isinstance(old, Parameter):
+                kind, fix = (
+                    "Parameter",
+                    f"write {name}.data, wrap it in nn.Parameter, or change it in place under no_grad()",
+                )
             raise TypeError(
-                f"{type(self).__name__}.{name} is a {'Parameter' if isinstance(old, Parameter) else 'module'}, and "
-                f"{type(value).__name__} is none: it would no longer be part of the model; write {name}.data, wrap it in "
-                "nn.Parameter, or change it in place under no_grad()"
+                f"{type(self).__name__}.{name} is a {kind}, and {type(value).__name__} is none: it would no longer be "
+                f"part of the model; {fix}"
             )
         elif isinstance(old, Buffer) and isinstance(value, Tensor):
             vars(self).setdefault("_buffer_names", {})[name] = old.persistent  # whatever takes its place is one, too

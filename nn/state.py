@@ -14,6 +14,7 @@ from .hooks import run
 from .parameter import Buffer, Parameter, is_uninitialized
 
 EXTRA = "_extra_state"
+MANY = 12  # names that an error lists
 
 
 class Keys(NamedTuple):
@@ -181,8 +182,8 @@ def _is_one(want: Any, value: Any) -> bool:
 
 def told(missing: list[str], unexpected: list[str]) -> list[str]:
     """The names that do not match, with what is likely the cause."""
-    lines = [f"  missing: {', '.join(missing)}"] if missing else []
-    lines += [f"  unexpected: {', '.join(unexpected)}"] if unexpected else []
+    lines = [f"  missing: {_some(missing)}"] if missing else []
+    lines += [f"  unexpected: {_some(unexpected)}"] if unexpected else []
     heads = {n.partition(".")[0] + "." for n in unexpected}
     if missing and len(heads) == 1 and {n.removeprefix(*heads) for n in unexpected} >= set(missing):
         lines.append(f"  every name begins with {heads.pop()!r}: take it off, or load into the module of that name")
@@ -190,6 +191,13 @@ def told(missing: list[str], unexpected: list[str]) -> list[str]:
         pairs = [(n, get_close_matches(n, unexpected, 1, 0.8)) for n in missing]
         lines += [f"  is {close[0]!r} meant for {n!r}?" for n, close in pairs[:3] if close]
     return lines
+
+
+def _some(names: list[str]) -> str:
+    """Names as they are listed in an error: not all of them if there are many."""
+    rest = len(names) - MANY
+    more = f", and {rest} more: with strict=False all are in what load_state_dict returns" if rest > 0 else ""
+    return ", ".join(names[:MANY]) + more
 
 
 def put(module: Any, name: str, value: Any, assign: bool) -> None:

@@ -134,9 +134,9 @@ CALLS = {
     "matmul": (lambda: plain(lambda x: x @ x), [T(2, 4)], ValueError, ["(2, 4)", "did you mean a @ b.mT?"]),
     "axis": (lambda: plain(lambda x: x.softmax(2)), [T(2, 4)], IndexError, ["2"]),
     "attribute": (lambda: Of(lambda m, x: m.fc1(x)), [T(2, 4)], AttributeError, ["no attribute 'fc1'"]),
-    "list of modules": (lambda: nn.ModuleList([linear()]), [T(2, 3)], TypeError, ["one by one", "Sequential"]),
-    "dict of modules": (lambda: nn.ModuleDict({"a": linear()}), [T(2, 3)], TypeError, ["only holds modules"]),
-    "forward": (lambda: nn.Module(), [T(2, 3)], TypeError, ["forward is not defined", "def forward(self, x)"]),
+    "list of modules": (lambda: nn.ModuleList([linear()]), [T(2, 3)], NotImplementedError, ["one by one", "Sequential"]),
+    "dict of modules": (lambda: nn.ModuleDict({"a": linear()}), [T(2, 3)], NotImplementedError, ["only holds modules"]),
+    "forward": (lambda: nn.Module(), [T(2, 3)], NotImplementedError, ["forward is not defined", "def forward(self, x)"]),
     "classes": (nn.CrossEntropyLoss, [T(4, 3), ints(5)], ValueError, ["(4, 3)", "must be (4,)", "(5,)"]),
     "one-hot": (nn.CrossEntropyLoss, [T(4, 3), ints(4, 3)], ValueError, ["target.float()", "argmax(1)"]),
     "column": (nn.CrossEntropyLoss, [T(4, 3), ints(4, 1)], ValueError, ["(4, 1)", "squeeze"]),
@@ -356,3 +356,35 @@ def test_where_in_the_model_a_gradient_went_wrong(name):
     with pytest.raises(RuntimeError, match=f"(?s){text}.*, module 1.encoder.0.layer \\(Of\\)"):
         with ag.detect_anomaly():
             model(T(2, 3)).sum().backward()
+
+
+class Empty(nn.Module):
+    """Without a forward."""
+
+
+SAID_ONCE = [
+    (lambda: nn.Module()(1), NotImplementedError, r"^Module: forward is not defined"),
+    (lambda: nn.Sequential(Empty())(1), NotImplementedError, r"^0 \(Empty\): forward is not defined; .* in class Empty$"),
+    (lambda: nn.ModuleList()(1), NotImplementedError, r"^ModuleList\(?\)?: a ModuleList only holds"),
+    (lambda: nn.models.GPT(9, 2, 4, 1, 2)(ag.zeros(3)), ValueError, r"^GPT: tokens must be"),
+    (lambda: nn.models.UNet(1, 2, (2, 4))(ag.zeros(3)), ValueError, r"^UNet: images must be"),
+    (lambda: nn.models.LeNet5()(ag.zeros(3)), ValueError, r"^LeNet5: images must be"),
+    (lambda: nn.AdaptiveLogSoftmaxWithLoss(4, 5, [2])(ag.zeros(1, 4), ag.tensor([9])), Exception,
+     r"^AdaptiveLogSoftmaxWithLoss(?!.*AdaptiveLogSoftmaxWithLoss:).*: classes must be"),
+    (lambda: nn.CosineSimilarity()(ag.ones(3, 4), ag.ones(3, 5)), ValueError,
+     r"cosine_similarity: x1 is \(3, 4\), x2 is \(3, 5\); they must have"),
+    (lambda: nn.functional.HuffmanTree.of([-1, 2]), ValueError, r"^HuffmanTree.of: counts must not be negative, got -1"),
+    (lambda: nn.functional.roi_pool(ag.ones(2, 1, 4, 4), ag.tensor([[5.0, 0, 0, 1, 1]]), 2), ValueError,
+     r"^roi_pool: boxes begin with the index of an image, from 0 to 1, got 5"),
+    (lambda: setattr(nn.Sequential(nn.Linear(1, 1)), "0", 3), TypeError,
+     r"^Sequential.0 is a module, and int is none: .*; set another module or None, or `del` 0 first"),
+    (lambda: setattr(nn.Linear(1, 1), "weight", 3), TypeError, r"^Linear.weight is a Parameter, .* wrap it in nn.Param"),
+    (lambda: nn.Sequential(*(nn.Linear(1, 1) for _ in range(100))).load_state_dict({}), RuntimeError,
+     r"missing: 0.weight, .* 5.bias, and 188 more: with strict=False"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call, kind, message", SAID_ONCE)
+def test_errors_say_once_what_helps(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()

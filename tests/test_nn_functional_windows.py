@@ -267,7 +267,9 @@ def test_boxes_may_be_listed_by_image():
         close(f(ag.tensor(IMAGES), listed, 2), f(ag.tensor(IMAGES), ag.tensor(BOXES), 2).numpy()[order])
         assert f(ag.tensor(IMAGES), ag.zeros(0, 5), (2, 3)).shape == (0, 3, 2, 3)
         twice(lambda x: f(x, ag.tensor(BOXES[:4]), (2, 2)), IMAGES[:, :1])  # noqa: B023
-        with pytest.raises(ValueError, match=rf"{f.__name__}: boxes are rows .* for 2 images"):
+        with pytest.raises(
+            ValueError, match=rf"{f.__name__}: boxes begin with the index of an image, from 0 to 1, got 2"
+        ):
             f(ag.tensor(IMAGES), ag.tensor(np.array([[2.0, 0, 0, 1, 1]])), 2)
 
 

@@ -194,7 +194,7 @@ def test_errors_say_where():
 
     with pytest.raises(ValueError, match=r"^encoder.1.0 \(Linear\(in_features=5, .*\): linear: input is \(2, 4\)"):
         Outer()(ag.randn(2, 3))
-    with pytest.raises(TypeError, match="Module: forward is not defined; write"):
+    with pytest.raises(NotImplementedError, match="Module: forward is not defined; write"):
         nn.Module()()
 
 

@@ -392,7 +392,13 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, r
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """The cosine of the angle between vectors along dim; lengths below eps count as eps."""
     if x1.shape != x2.shape:
-        shape = np.broadcast_shapes(x1.shape, x2.shape)
+        try:
+            shape = np.broadcast_shapes(x1.shape, x2.shape)
+        except ValueError:
+            given = f"x1 is {tuple(x1.shape)}, x2 is {tuple(x2.shape)}"
+            raise ValueError(
+                f"cosine_similarity: {given}; they must have the same shape, or one to broadcast to"
+            ) from None
         x1, x2 = broadcast_to(x1, shape=shape), broadcast_to(x2, shape=shape)
     first, second = (clamp_min(norm(x, 2, dim, True), eps) for x in (x1, x2))
     return sum((x1 / first) * (x2 / second), dim)

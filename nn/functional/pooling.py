@@ -73,16 +73,13 @@ def _boxes(boxes: Any, images: int, name: str) -> tuple[np.ndarray, np.ndarray]:
         table = np.concatenate([np.insert(b, 0, i, axis=1) for i, b in enumerate(parts)]) if parts else np.zeros((0, 5))
     else:
         table = raw(boxes)
-    if (
-        table.ndim != 2
-        or table.shape[1] != 5
-        or len(table)
-        and not 0 <= table[:, 0].min() <= table[:, 0].max() < images
-    ):
+    if table.ndim != 2 or table.shape[1] != 5:
         raise ValueError(
             f"{name}: boxes are rows (image, left, top, right, bottom) for {images} images, or for each image a list of "
             f"rows (left, top, right, bottom); got shape {table.shape}"
         )
+    if len(outside := table[(table[:, 0] < 0) | (table[:, 0] >= images), 0]):
+        raise ValueError(f"{name}: boxes begin with the index of an image, from 0 to {images - 1}, got {outside[0]:g}")
     return table[:, 0].astype(np.int64), table[:, 1:]
 
 

@@ -113,8 +113,10 @@ class HuffmanTree:
         """The tree in which the mean number of decisions, weighted with counts, is smallest."""
         weights = np.asarray(counts.detach().numpy() if isinstance(counts, Tensor) else counts, float)
         size = len(weights)
-        if weights.ndim != 1 or size < 2 or (weights < 0).any():
+        if weights.ndim != 1 or size < 2:
             raise ValueError(f"HuffmanTree.of: needs the counts of two or more words, got shape {weights.shape}")
+        if not (weights >= 0).all():
+            raise ValueError(f"HuffmanTree.of: counts must not be negative, got {weights[~(weights >= 0)][0]:g}")
         heap = [(w, leaf) for leaf, w in enumerate(weights.tolist())]
         heapq.heapify(heap)
         above = np.zeros((2, 2 * size - 1), np.int64)  # of each node: its parent, and the sign of the way from there
