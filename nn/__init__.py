@@ -30,4 +30,8 @@ def __getattr__(name: str) -> object:
         import importlib
 
         return importlib.import_module(f".{name}", __name__)
+    if name == "parallel":
+        raise AttributeError(
+            "nn.parallel: there is one device and one process; use the module itself, or nn.DataParallel"
+        )
     raise AttributeError(f"module 'nn' has no attribute {name!r}")

@@ -11,7 +11,7 @@ from autograd_core import Tensor
 from .module import Module, _indented, shown
 from .parameter import Parameter
 
-__all__ = ["Held", "ModuleDict", "ModuleList", "Named", "ParameterDict", "ParameterList", "Sequential"]
+__all__ = ["DataParallel", "Held", "ModuleDict", "ModuleList", "Named", "ParameterDict", "ParameterList", "Sequential"]
 
 
 def meant(entry: Any) -> str:
@@ -169,6 +169,17 @@ class ModuleList(Held, Module):
                 lines.append(f"({where}): {'' if start == i else f'{i + 1 - start} x '}{_indented(text)}")
                 start = i + 1
         return shown(type(self).__name__, self.extra_repr(), lines)
+
+
+class DataParallel(Module):
+    """A module as it is, under the name `module`: there is one device, so calls are only passed on."""
+
+    def __init__(self, module: Module, device_ids: Any = None, output_device: Any = None, dim: int = 0):
+        self.module = module
+
+    def forward(self, *inputs: Any, **kwargs: Any) -> Any:
+        """What the module gives."""
+        return self.module(*inputs, **kwargs)
 
 
 class Named(MutableMapping):

@@ -68,6 +68,14 @@ class Hooks:
             hook.function(*args)
 
 
+def joined(everywhere: Hooks | None, own: Hooks | None) -> Hooks:
+    """The hooks of all modules, and after them those of one."""
+    if everywhere is None or own is None:
+        return own or everywhere or Hooks()
+    slots = ("before", "after", "backward_before", "backward_after")
+    return Hooks(**{s: getattr(everywhere, s) + getattr(own, s) for s in slots})
+
+
 def run(module: Any, slot: str, *args: Any) -> None:
     """Call the hooks of a module, if it has any, whose results do not matter."""
     if module._hooks is not None:

@@ -16,7 +16,7 @@ from autograd_core import Tensor, empty_like, no_grad
 
 from . import state
 from .errors import placed
-from .hooks import Hooks, called, run
+from .hooks import Hooks, called, joined, run
 from .parameter import Buffer, Parameter, Uninitialized
 
 __all__ = ["Module"]
@@ -26,7 +26,9 @@ class Module:
     """The base of every layer and model: set parameters and modules as attributes, and define `forward`."""
 
     training: bool = True
+    _version: int = 1  # of the state, for classes to tell older ones by
     _hooks: Hooks | None = None
+    _everywhere: Hooks | None = None  # those of all modules, once there are any
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; subclasses define it."""
@@ -35,7 +37,9 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return self.forward(*args, **kwargs) if self._hooks is None else called(self, self._hooks, args, kwargs)
+            if self._hooks is None and self._everywhere is None:
+                return self.forward(*args, **kwargs)
+            return called(self, joined(self._everywhere, self._hooks), args, kwargs)
         except Exception as error:
             placed(error, self, (*args, *kwargs.values()))
             raise
@@ -342,7 +346,7 @@ class Module:
     def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> dict[str, Any]:
         """Names and tensors of all parameters and persistent buffers; the memory is shared."""
         try:
-            return state.collected(self, {} if destination is None else destination, prefix, keep_vars)
+            return state.collected(self, state.State() if destination is None else destination, prefix, keep_vars)
         except RecursionError:
             if not prefix:
                 state.refuse_cycle(self, "state_dict")
@@ -492,3 +496,35 @@ def shown(name: str, extra: str, lines: list[str]) -> str:
 
 def _indented(text: str) -> str:
     return text.replace("\n", "\n  ")
+
+
+# --- hooks of all modules --------------------------------------------------------------------------------------------
+
+
+def _hook_everywhere(slot: str, hook: Callable, **options: bool) -> Any:
+    if Module._everywhere is None:
+        Module._everywhere = Hooks()
+    return Module._everywhere.add(slot, hook, **options)
+
+
+def register_module_forward_pre_hook(hook: Callable) -> Any:
+    """`register_forward_pre_hook` for every module there is, before its own."""
+    return _hook_everywhere("before", hook)
+
+
+def register_module_forward_hook(hook: Callable, *, with_kwargs: bool = False, always_call: bool = False) -> Any:
+    """`register_forward_hook` for every module there is, before its own."""
+    return _hook_everywhere("after", hook, with_kwargs=with_kwargs, always_call=always_call)
+
+
+def register_module_full_backward_pre_hook(hook: Callable) -> Any:
+    """`register_full_backward_pre_hook` for every module there is, before its own."""
+    return _hook_everywhere("backward_before", hook)
+
+
+def register_module_full_backward_hook(hook: Callable) -> Any:
+    """`register_full_backward_hook` for every module there is, before its own."""
+    return _hook_everywhere("backward_after", hook)
+
+
+register_module_backward_hook = register_module_full_backward_hook

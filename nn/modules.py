@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from types import SimpleNamespace
+from types import ModuleType
 from typing import Any
 
+from . import module as _module
 from .convolution import Convolution, TransposedConvolution
 from .dropout import Dropping
 from .losses import Loss, WeightedLoss
@@ -24,9 +25,12 @@ LAYERS = {name: value for name, value in _public.items() if isinstance(value, ty
 globals().update(LAYERS)
 
 
-def _file(**common: Any) -> SimpleNamespace:
-    """One of PyTorch's files: it has all layers, and what those in it have in common."""
-    return SimpleNamespace(**LAYERS | common)
+def _file(*names: str, **common: Any) -> None:
+    """Files of PyTorch's, here and to be imported: each has all layers, and what those in it have in common."""
+    for name in names:
+        file = ModuleType(f"{__name__}.{name}")
+        vars(file).update(LAYERS | common)
+        globals()[name] = sys.modules[file.__name__] = file
 
 
 def _times(count: int) -> Callable:
@@ -34,16 +38,16 @@ def _times(count: int) -> Callable:
     return lambda x: tuple(x) if isinstance(x, Iterable) else (x,) * count
 
 
-activation = adaptive = channelshuffle = container = distance = flatten = fold = linear = module = normalization = (
-    _file()
-)
-padding = pixelshuffle = sparse = transformer = upsampling = activation
-batchnorm = _file(_BatchNorm=BatchNorm, _NormBase=RunningNorm)
-conv = _file(_ConvNd=Convolution, _ConvTransposeNd=TransposedConvolution)
-dropout = _file(_DropoutNd=Dropping)
-instancenorm = _file(_InstanceNorm=InstanceNorm, _NormBase=RunningNorm)
-loss = _file(_Loss=Loss, _WeightedLoss=WeightedLoss)
-pooling = _file(
+_file("activation", "adaptive", "channelshuffle", "container", "distance", "flatten", "fold", "linear", "normalization")
+_file("padding", "pixelshuffle", "sparse", "transformer", "upsampling")
+_file("module", **{name: value for name, value in vars(_module).items() if name.startswith("register_module_")})
+_file("batchnorm", _BatchNorm=BatchNorm, _NormBase=RunningNorm)
+_file("conv", _ConvNd=Convolution, _ConvTransposeNd=TransposedConvolution)
+_file("dropout", _DropoutNd=Dropping)
+_file("instancenorm", _InstanceNorm=InstanceNorm, _NormBase=RunningNorm)
+_file("loss", _Loss=Loss, _WeightedLoss=WeightedLoss)
+_file(
+    "pooling",
     _MaxPoolNd=MaxPool,
     _MaxUnpoolNd=MaxUnpool,
     _AvgPoolNd=(AvgPool, AvgPool1d),
@@ -51,5 +55,5 @@ pooling = _file(
     _AdaptiveMaxPoolNd=AdaptiveMaxPool,
     _AdaptiveAvgPoolNd=AdaptiveAvgPool,
 )
-rnn = _file(RNNBase=RNNBase, RNNCellBase=RNNCellBase)
-utils = SimpleNamespace(_single=_times(1), _pair=_times(2), _triple=_times(3), _quadruple=_times(4), _ntuple=_times)
+_file("rnn", RNNBase=RNNBase, RNNCellBase=RNNCellBase)
+_file("utils", _single=_times(1), _pair=_times(2), _triple=_times(3), _quadruple=_times(4), _ntuple=_times)

@@ -28,6 +28,16 @@ class Keys(NamedTuple):
         return text if any(self) else "<All keys matched successfully>"
 
 
+class State(dict):
+    """A state as it was collected: a dict that also knows the version of each module, under its path."""
+
+    _metadata: dict[str, dict[str, Any]]
+
+    def __init__(self, *args: Any):
+        super().__init__(*args)
+        self._metadata = {}
+
+
 def own(module: Any) -> dict[str, Tensor]:
     """What of the state belongs to the module itself: its parameters, then its persistent buffers."""
     buffers = {n: b for n, b in module.held(Buffer) if module.is_persistent(n)}
@@ -42,10 +52,13 @@ def has_extra(module: Any) -> bool:
 def collected(module: Any, into: Any, prefix: str, keep_vars: bool) -> Any:
     """The state of a module and of all inside it, under `prefix`."""
     run(module, "state_before", prefix, keep_vars)
+    told = {"version": module._version}
+    if hasattr(into, "_metadata"):
+        into._metadata[prefix[:-1]] = told
     module._save_to_state_dict(into, prefix, keep_vars)
     for name, child in module.submodules():
         child.state_dict(destination=into, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
-    run(module, "state_after", into, prefix, {})
+    run(module, "state_after", into, prefix, told)
     return into
 
 

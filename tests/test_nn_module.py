@@ -614,3 +614,53 @@ def test_single_numbers_are_loaded_from_vectors_of_one(assign):
     assert net.scale.shape == net.count.shape == () and (net.scale.item(), net.count.item()) == (2, 3)
     with pytest.raises(RuntimeError, match=r"count: shape \(2,\) in the state, \(\) in the model"):
         net.load_state_dict({"scale": np.ones(1), "count": np.ones(2)})
+
+
+def test_hooks_of_all_modules():
+    """Before those of one; they end with their handles."""
+    from nn.modules.module import (
+        register_module_forward_hook,
+        register_module_forward_pre_hook,
+        register_module_full_backward_hook,
+        register_module_full_backward_pre_hook,
+    )
+
+    net, seen = nn.Sequential(nn.Linear(1, 1), nn.ReLU()), []
+    note = lambda when: lambda m, *rest: seen.append((when, type(m).__name__))
+    net[1].register_forward_hook(note("own"))
+    with (
+        register_module_forward_pre_hook(note("before")),
+        register_module_forward_hook(note("after")),
+        register_module_full_backward_pre_hook(note("back")),
+        register_module_full_backward_hook(note("done")),
+    ):
+        y = net(ag.ones(1, 1, requires_grad=True))
+        forward = ["before Sequential", "before Linear", "after Linear", "before ReLU", "after ReLU", "own ReLU"]
+        assert [" ".join(s) for s in seen] == [*forward, "after Sequential"]
+        seen.clear()
+        y.sum().backward()
+        assert seen[0] == ("back", "Sequential") and seen[-1] == ("done", "Sequential") and len(seen) == 6
+    seen.clear()
+    nn.Linear(1, 1)(ag.ones(1, 1, requires_grad=True)).sum().backward()
+    net(ag.ones(1, 1))
+    assert seen == [("own", "ReLU")]
+
+
+def test_states_know_the_versions_of_modules():
+    class Second(nn.Linear):
+        _version = 2
+
+    net = nn.Sequential(nn.ReLU(), Second(1, 1))
+    state = net.state_dict()
+    assert state._metadata == {"": {"version": 1}, "0": {"version": 1}, "1": {"version": 2}}
+    assert pickle.loads(pickle.dumps(state))._metadata == copy.deepcopy(state)._metadata == state._metadata
+    assert net.load_state_dict(state) == ([], [])
+
+
+def test_there_is_one_device():
+    net = nn.DataParallel(nn.Linear(2, 3), device_ids=[0])
+    assert list(net.state_dict()) == ["module.weight", "module.bias"]
+    x = ag.ones(1, 2)
+    assert net(x).tolist() == net.module(x).tolist()
+    with pytest.raises(AttributeError, match="one device and one process; use the module itself"):
+        _ = nn.parallel

@@ -10,5 +10,5 @@ LEFT_OUT = {
     "ParameterList": "not called",
     "ParameterDict": "not called",
     "Container": "PyTorch's own name for Module of long ago, which warns",
-    "DataParallel": "there is one device",
+    "DataParallel": "made of a module, which a line cannot say",
 }
