@@ -63,6 +63,9 @@ CASES = [
     (2, (2, 4, 7, 6), (3, 4, 3, 2), dict(padding=(1, 0), stride=(1, 2))),
     (2, (2, 4, 7, 8), (4, 1, 2, 3), dict(dilation=(2, 3), groups=4)),
     (3, (1, 2, 5, 4, 6), (3, 2, 2, 3, 2), dict(padding=1, stride=(2, 1, 1), dilation=(1, 1, 2))),
+    (2, (2, 2, 5, 6), (3, 2, 2, 3), dict(padding="same", dilation=(3, 1))),
+    (2, (2, 5, 6), (3, 2, 2, 3), dict(padding="valid", stride=2)),
+    (1, (2, 5), (3, 2, 2), dict(padding=1)),
 ]
 
 
@@ -179,6 +182,8 @@ def test_channels_last():
     values, places = F.channels_last(F.max_pool2d)(ag.tensor(x), 2, return_indices=True)
     assert values.shape == places.shape == (2, 2, 3, 3)
     assert F.channels_last(F.conv2d).__name__ == "conv2d"
+    close(F.channels_last(F.conv2d)(ag.tensor(x[0]), ag.tensor(w), padding=1), y[0])
+    assert F.channels_last(F.max_pool2d)(ag.tensor(x[0]), 2, return_indices=True)[1].shape == (2, 3, 3)
     twice(lambda x: F.channels_last(F.avg_pool1d)(x, 2), normal((1, 4, 2)))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from autograd_core import Tensor, einsum, fft, flip
-from autograd_core.ops.convolution import conv1d, conv2d, conv3d, numbers, unfold_windows
+from autograd_core.ops.convolution import conv1d, conv2d, conv3d, numbers, pairs, unfold_windows
 from autograd_core.ops.padding import pad
 
 __all__ = [
@@ -48,15 +49,18 @@ def pad_same(
 def channels_last(function: Callable) -> Callable:
     """The function for inputs (N, ..., C) instead of (N, C, ...): channels_last(F.conv2d)(images, weight, padding=1).
 
-    What comes out has its channels last too.  Weights stay as they are.
+    What comes out has its channels last too.  Weights stay as they are.  One image of a function whose name tells how many
+    axes it has may come without N.
     """
+    told = re.search("([123])d", function.__name__)
 
-    def moved(y: Any) -> Any:
-        return tuple(map(moved, y)) if isinstance(y, tuple) else y.movedim(1, -1)
+    def moved(y: Any, axis: int) -> Any:
+        return tuple(moved(part, axis) for part in y) if isinstance(y, tuple) else y.movedim(axis, -1)
 
     @functools.wraps(function)
     def call(input: Tensor, *args: Any, **options: Any) -> Any:
-        return moved(function(input.movedim(-1, 1), *args, **options))
+        axis = 0 if told and input.ndim == int(told[1]) + 1 else 1
+        return moved(function(input.movedim(-1, axis), *args, **options), axis)
 
     return call
 
@@ -129,14 +133,14 @@ def _by_fft(
     rank: int, x: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Any:
     name = f"fft_conv{rank}d"
+    if x.ndim == rank + 1:
+        return _by_fft(rank, x.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
     if x.ndim != rank + 2 or weight.ndim != rank + 2 or x.shape[1] != weight.shape[1] * groups:
         given = f"{tuple(x.shape)} and {tuple(weight.shape)}, groups={groups}"
-        raise ValueError(f"{name}: needs input (N, C, ...) and weight (K, C / groups, ...), got {given}")
-    step, border, gaps = (
-        numbers(v, rank, name, what, least)
-        for v, what, least in ((stride, "stride", 1), (padding, "padding", 0), (dilation, "dilation", 1))
-    )
-    x = pad(x, [p for p in reversed(border) for _ in range(2)]) if any(border) else x
+        raise ValueError(f"{name}: needs input (N, C, ...) or (C, ...) and weight (K, C / groups, ...), got {given}")
+    step, gaps = (numbers(v, rank, name, what, 1) for v, what in ((stride, "stride"), (dilation, "dilation")))
+    borders = [p for pair in reversed(pairs(padding, tuple(weight.shape[2:]), step, gaps, name)) for p in pair]
+    x = pad(x, borders) if any(borders) else x
     w = _spread(weight, gaps)
     size, kernel, axes = tuple(x.shape[2:]), tuple(w.shape[2:]), tuple(range(-rank, 0))
     if any(k > n for k, n in zip(kernel, size)):
