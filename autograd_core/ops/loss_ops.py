@@ -105,7 +105,7 @@ def in_unit(x, t):
     """0 if inputs and targets of binary cross entropy are from 0 to 1, and an error if not; a replay asks it again."""
     for name, value in (("input", x), ("target", t)):
         if value.size and not (value.min() >= 0 and value.max() <= 1):
-            error: Any = ValueError(f"binary_cross_entropy: all of {name} must be from 0 to 1{UNIT[name]}")
+            error = ValueError(f"binary_cross_entropy: all of {name} must be from 0 to 1{UNIT[name]}")
             error.explained = True  # it names the function that was called
             raise error
     return np.zeros((), x.dtype)

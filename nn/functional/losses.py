@@ -87,7 +87,8 @@ def focal_loss(
 ) -> Tensor:
     """-w (1 - p)**gamma log(p): input (N, C, ...) are scores, target (N, ...) classes, p the softmax of the target's.
 
-    The mean is over all places, weighted or not.
+    The mean is over all places, weighted or not: with gamma=0 it is that of `cross_entropy(..., reduction="none")`, whose
+    own mean with a weight is divided by the weights of the targets instead.
     """
     if tuple(target.shape) != (*input.shape[:1], *input.shape[2:]) or target.dtype.kind not in "iu":
         given = f"input {tuple(input.shape)} and target {tuple(target.shape)} {target.dtype}"
