@@ -1,6 +1,7 @@
 """`optim.minimize` reaches known minima by every method, says why it stops, and refuses what makes no sense."""
 
 import copy
+import math
 import re
 from pathlib import Path
 
@@ -142,6 +143,48 @@ def test_the_value_may_be_infinite_on_the_way():
     assert found.x == pytest.approx(1, abs=1e-8)
     f = lambda x: ag.where(x < 3, (x - 2.9) ** 2, ag.nan)
     assert optim.minimize(f, -50.0, "newton").x == pytest.approx(2.9)
+
+
+def filled(x):
+    a = np.zeros(2)
+    a[0] = x[0] - 1
+    return a.sum() ** 2 + (x[1] - 2) ** 2
+
+
+LOSSES = {
+    "math": lambda x: math.exp(x[0]) + x[0] ** 2,
+    "float": lambda x: float(x[1]) ** 2 + x[0] ** 2,
+    "item": lambda x: x[1].item() ** 2 + x[0] ** 2,
+    "tolist": lambda x: sum(x.tolist()) ** 2 + x[0] ** 2,
+    "array": filled,
+}
+
+
+@pytest.mark.parametrize("way", LOSSES)
+@pytest.mark.parametrize("method", [*METHODS, "lm"])
+def test_what_is_lost_on_the_way_is_refused(method, way):
+    f = LOSSES[way]
+    with pytest.raises(TypeError, match="does not depend on x in a way"):
+        if method == "lm":
+            optim.least_squares(lambda x: [f(x), x[1] - 1], [3.0, 1.0])
+        else:
+            optim.minimize(f, [3.0, 1.0], method)
+
+
+def test_what_is_lost_later_is_refused_too():
+    with pytest.raises(TypeError, match="takes a number out"):
+        optim.minimize(lambda x: (x - 1) ** 2 + (float(x) if x < 2 else 0), 3.0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_numbers_may_be_looked_at(method):
+    seen = []
+
+    def f(x):
+        seen.append(x.detach()[0].item())
+        return (x[0] - 1) ** 2 + (x[1] ** 2 if x[1] else 0)
+
+    assert optim.minimize(f, [3.0, 1.0], method).success and seen[0] == 3
 
 
 def box_problem(n, seed):
