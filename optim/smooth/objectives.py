@@ -102,6 +102,11 @@ class Objective:
         return (H + H.T) / 2
 
 
+def squarable(found: np.ndarray) -> bool:
+    """Whether all entries are finite, and the sum of their squares will be."""
+    return bool(np.abs(found).max(initial=0) <= 1e150)  # false for NaN
+
+
 class Residuals:
     """A function of a tree with a vector of residuals as its result."""
 
@@ -117,6 +122,11 @@ class Residuals:
         for part in parts:
             if not isinstance(part, (Traced, *PLAIN)):
                 raise TypeError(f"{self.who}: the residuals hold {type(part).__name__}; needed are arrays or tensors")
+            if np.dtype(getattr(part, "dtype", type(part))).kind == "c":
+                raise TypeError(
+                    f"{self.who}: the residuals are complex; needed are real ones: give the real and the imaginary parts, "
+                    "[r.real, r.imag], whose squares sum up to that of the absolute values"
+                )
         if not any(isinstance(part, Traced) for part in parts):
             raise TypeError(
                 f"{self.who}: the residuals do not depend on x in a way that can be differentiated; compute with "
@@ -148,4 +158,9 @@ class Residuals:
         if not np.isfinite(found).all():
             k = np.argwhere(~np.isfinite(found))[0].tolist()
             raise ValueError(f"{self.who}: {what} is not finite at x0 (entry {k}); start elsewhere")
+        if not squarable(found):
+            raise ValueError(
+                f"{self.who}: {what} is {np.abs(found).max():.3g} at x0, whose square is more than float64 holds; start "
+                "elsewhere, or scale the residuals"
+            )
         return found
