@@ -78,7 +78,7 @@ class Elementwise(Optimizer):
         """The arrangement of these parameters for one call; made anew if anything has changed."""
         layouts = vars(self).setdefault("_layouts", {})
         names = (*self.counters(group), *self.slots(group))
-        if k not in layouts or not layouts[k].holds(params, names):
+        if k not in layouts or layouts[k].state is not self.state or not layouts[k].holds(params, names):
             for p in params:
                 self.remembered(group, p)
             layouts[k] = Layout(params, self.state, names, len(self.counters(group)))
@@ -89,7 +89,7 @@ class Elementwise(Optimizer):
         counters, slots = self.counters(group), self.slots(group)
         if not counters and not slots:
             return
-        state = self.state[p]
+        state = self.state.setdefault(p, {})  # which may be a plain dict, if a user put one there
         for name, value in counters.items():
             if not isinstance(state.get(name), Tensor):
                 state[name] = from_numpy(np.array(state.get(name, value), np.float64))

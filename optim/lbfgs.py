@@ -53,7 +53,8 @@ class LBFGS(Optimizer):
             raise TypeError(
                 "LBFGS.step: needs a function that computes the loss and calls backward: it asks several times"
             )
-        return Descent(self.param_groups[0], self.state[self.param_groups[0]["params"][0]], closure).run()
+        group = self.param_groups[0]
+        return Descent(group, self.state.setdefault(group["params"][0], {}), closure).run()
 
 
 class Descent:

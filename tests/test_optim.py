@@ -1,5 +1,6 @@
 """What optimizers promise beyond their rules: what they take and refuse, what they leave alone, what they cost."""
 
+import collections
 import copy
 import pickle
 import tracemalloc
@@ -325,6 +326,29 @@ def test_state_that_the_user_changes_is_used():
         o.step()
     np.testing.assert_array_equal(p.detach().numpy(), q.detach().numpy())
     assert a.state[p]["step"].item() == 8
+
+
+@pytest.mark.parametrize("kind", [dict, lambda: collections.defaultdict(dict)])
+@pytest.mark.parametrize("size", [3, 300])
+@pytest.mark.parametrize("name", [*STEPPED, "LBFGS"])
+def test_a_state_that_is_exchanged_starts_anew(name, size, kind):
+    shape = (size, 2) if name == "Muon" else (size,)
+    p, q = leaf(*shape), leaf(*shape)
+    closure = lambda t: lambda: (t * t.grad.detach()).sum()
+    args = lambda t: (closure(t),) if name == "LBFGS" else ()
+    old = getattr(optim, name)([p])
+    old.step(*args(p))
+    p.data = q.detach().numpy().copy()
+    old.state = kind()
+    fresh = getattr(optim, name)([q])
+    for _ in range(3):
+        old.step(*args(p))
+        fresh.step(*args(q))
+    np.testing.assert_array_equal(p.detach().numpy(), q.detach().numpy())
+    a, b = old.state_dict()["state"], fresh.state_dict()["state"]
+    assert {k: set(v) for k, v in a.items()} == {k: set(v) for k, v in b.items()}
+    if name != "LBFGS":
+        assert all(np.array_equal(a[k][n].numpy(), b[k][n].numpy()) for k in b for n in b[k])
 
 
 def test_data_that_is_exchanged_is_stepped():
