@@ -48,7 +48,7 @@ class Elementwise(Optimizer):
 
     def expected_shape(self, group: dict[str, Any], p: Any, key: str) -> tuple[int, ...] | None:
         """As the parameter, for what is remembered of each entry."""
-        return tuple(p.shape) if key in self.slots(group) else () if key in self.counters(group) else None
+        return tuple(p.shape) if key in self.slots(group) else None
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change the parameters that have gradients; `closure` computes the loss anew, and is what step returns."""

@@ -14,6 +14,8 @@ from .layout import check_gradient, plain
 from .line_search import Point, Search
 from .optimizer import Optimizer
 
+REMEMBERED = "d", "prev_flat_grad", "t", "old_dirs", "old_stps", "ro", "H_diag"  # from the first iteration on
+
 
 class LBFGS(Optimizer):
     """Limited-memory BFGS; `line_search_fn="strong_wolfe"` looks for a good length along each direction.
@@ -46,6 +48,27 @@ class LBFGS(Optimizer):
             raise ValueError(
                 "LBFGS: all parameters are in one group, with the same settings: its steps are of all together"
             )
+
+    def expected_dtype(self, group: dict[str, Any], p: Any) -> Any:
+        """That of the vector of all parameters, in which complex entries are pairs of real ones."""
+        return np.result_type(*(plain(q.value) for q in group["params"]))
+
+    def check_state(self, group: dict[str, Any], p: Any, values: dict[str, Any], who: str) -> None:
+        """All that the next iteration needs must be there, and belong to as many entries as there are."""
+        if p is not group["params"][0] or not values.get("n_iter"):
+            return
+        if missing := [n for n in REMEMBERED if values.get(n) is None]:
+            raise ValueError(f"{who}: {', '.join(missing)} missing: what LBFGS remembers goes together")
+        size = sum(plain(q.value).size for q in group["params"])
+        counts = {len(values[n]) for n in ("old_dirs", "old_stps", "ro")}
+        for v in (values["d"], values["prev_flat_grad"], *values["old_dirs"], *values["old_stps"]):
+            if np.shape(v) != (size,):
+                raise ValueError(
+                    f"{who}: LBFGS remembers vectors of all {size} entries of the parameters, the saved one has shape "
+                    f"{np.shape(v)}; the saved optimizer had other parameters"
+                )
+        if len(counts) > 1:
+            raise ValueError(f"{who}: old_dirs, old_stps and ro must have the same length, got {sorted(counts)}")
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Go down by up to `max_iter` iterations; returns the loss before."""

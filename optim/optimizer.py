@@ -67,6 +67,17 @@ class Optimizer(Hooked):
         """The shape that something remembered of a parameter must have; None if any will do."""
         return None
 
+    def expected_dtype(self, group: dict[str, Any], p: Any) -> Any:
+        """The type of what is remembered of a parameter."""
+        return p.dtype
+
+    def counters(self, group: dict[str, Any]) -> dict[str, float]:
+        """The numbers that are remembered of a parameter, and what they are at first."""
+        return {}
+
+    def check_state(self, group: dict[str, Any], p: Any, values: dict[str, Any], who: str) -> None:
+        """Raise if what was saved of a parameter does not go together; entries and counters have been looked at."""
+
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Take on more parameters, with settings of their own; what is not set is as it is by default."""
         who = type(self).__name__

@@ -508,6 +508,128 @@ def test_a_state_of_other_shapes_is_refused_before_anything_changes():
     assert o.param_groups[0]["lr"] == 1e-3 and np.array_equal(o.state[params[0]]["exp_avg"].numpy(), before)
 
 
+def backward(p):
+    """A loss whose gradient changes, with its gradient."""
+    p.grad = None
+    loss = (p**4).sum()
+    loss.backward()
+    return loss
+
+
+def remembering(name, **options):
+    """An optimizer of two parameters after two steps, and the numbers by which it is seen whether anything changes."""
+    params = [leaf(6, 4), leaf(4, 5, seed=3)]
+    o = getattr(optim, name)(params, **options)
+    for _ in range(2):
+        o.step(*([lambda: backward(params[0])] if name == "LBFGS" else []))
+    return o
+
+
+def same(a, b):
+    """Whether two states have the same numbers."""
+    if isinstance(a, dict):
+        return set(a) == set(b) and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return np.array_equal(a.numpy(), b.numpy()) if isinstance(a, ag.Tensor) else a == b
+
+
+NONSENSE = {
+    "exp_avg must have shape": {"exp_avg": 3.0},
+    "exp_avg_sq must have shape": {"exp_avg_sq": [1.0, 2.0]},
+    "exp_avg must be an array of float64, the saved one is str": {"exp_avg": "x"},
+    "exp_avg must be an array of float64, the saved one is ndarray": {"exp_avg": np.ones((6, 4)) * 1j},
+    "step must be a number from 0 on, the saved one is float nan": {"step": float("nan")},
+    "step must be a number from 0 on, the saved one is int -5": {"step": -5},
+    "step must be a number from 0 on, the saved one is str": {"step": "x"},
+    "step must be a number from 0 on, the saved one is NoneType": {"step": None},
+}
+
+
+@pytest.mark.parametrize("message", NONSENSE)
+def test_a_state_of_nonsense_is_refused_before_anything_changes(message):
+    o = remembering("Adam")
+    before, state = copy.deepcopy(o.state_dict()), o.state_dict()
+    state["state"][0] = state["state"][0] | NONSENSE[message]
+    state["param_groups"] = [state["param_groups"][0] | {"lr": 7.0}]
+    with pytest.raises((TypeError, ValueError), match=message):
+        o.load_state_dict(state)
+    assert same(o.state_dict(), before)
+
+
+@pytest.mark.parametrize("where", ["state", "one", "param_groups", "group"])
+@pytest.mark.parametrize("what", [None, "x", 3.0, [1]])
+def test_what_is_no_state_is_refused(where, what):
+    o = remembering("Adam")
+    state = o.state_dict()
+    before = copy.deepcopy(state)
+    if where in ("one", "group"):
+        state["state" if where == "one" else "param_groups"][0] = what
+    else:
+        state[where] = what
+    with pytest.raises(TypeError, match="dict"):
+        o.load_state_dict(state)
+    assert same(o.state_dict(), before)
+
+
+def test_settings_that_come_with_a_state_say_what_shapes_fit():
+    o, saved = remembering("SGD"), remembering("SGD", momentum=0.9).state_dict()
+    saved["state"][0]["momentum_buffer"] = ag.zeros(3, 3)
+    with pytest.raises(ValueError, match="momentum_buffer must have shape"):
+        o.load_state_dict(saved)
+    assert o.param_groups[0]["momentum"] == 0
+
+
+def test_moments_of_whole_numbers_become_what_the_parameter_is():
+    o = remembering("Adam")
+    state = o.state_dict()
+    state["state"][0] |= {"exp_avg": np.ones((6, 4), int), "step": np.array(3)}
+    o.load_state_dict(state)
+    one = o.state[o.param_groups[0]["params"][0]]
+    assert one["exp_avg"].dtype == np.float64
+    o.step()
+    assert one["exp_avg"].numpy().std() > 0 and one["step"].item() == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.pop("d"), "d missing"),
+        (lambda s: s.pop("old_dirs"), "old_dirs missing"),
+        (lambda s: s.update(ro=[]), "same length"),
+        (lambda s: s.update(prev_flat_grad=ag.zeros(5)), r"all 44 entries .* shape \(5,\)"),
+        (lambda s: s.update(old_stps=["x"]), "vectors of all 44 entries"),
+    ],
+)
+def test_a_state_of_lbfgs_is_whole_or_refused(change, message):
+    o = remembering("LBFGS")
+    saved = copy.deepcopy(o.state_dict())
+    o.load_state_dict(saved)
+    before = copy.deepcopy(o.state_dict())
+    change(saved["state"][0])
+    with pytest.raises(ValueError, match=message):
+        o.load_state_dict(saved)
+    assert same(o.state_dict(), before)
+
+
+def test_lbfgs_goes_on_with_complex_parameters():
+    a, b = (ag.tensor(np.array([1 + 2j, 3 - 1j, 0.5j]), requires_grad=True) for _ in range(2))
+    one, other = optim.LBFGS([a], max_iter=3), optim.LBFGS([b], max_iter=3)
+
+    def closure(p):
+        p.grad = None
+        loss = ((p.abs() ** 2 - 2) ** 2 + (p.real - p.imag) ** 2).sum()
+        loss.backward()
+        return loss
+
+    one.step(lambda: closure(a))
+    other.load_state_dict(one.state_dict())
+    b.data = a.detach().numpy().copy()
+    one.step(lambda: closure(a))
+    other.step(lambda: closure(b))
+    np.testing.assert_array_equal(a.detach().numpy(), b.detach().numpy())
+
+
 def test_a_gradient_of_another_shape_is_refused_before_anything_changes():
     a, b = leaf(80), leaf(80)
     o = optim.SGD([a, b], lr=1.0)
