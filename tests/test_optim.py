@@ -778,6 +778,30 @@ def test_averages_of_a_model_and_its_statistics():
     np.testing.assert_allclose(fresh(x).detach().numpy(), averaged(x).detach().numpy(), rtol=1e-5)
 
 
+def test_an_average_of_a_module_is_a_module():
+    torch, nn = pytest.importorskip("torch"), pytest.importorskip("nn")
+
+    def holder(nn, swa):
+        model = nn.Module()
+        model.net = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+        model.average = swa.AveragedModel(model.net)
+        return model
+
+    one, other = holder(nn, optim.swa_utils), holder(torch.nn, torch.optim.swa_utils)
+    assert list(one.state_dict()) == list(other.state_dict())
+    assert isinstance(one.average, nn.Module) and isinstance(one.average, optim.swa_utils.AveragedModel)
+    assert len(list(one.parameters())) == len(list(other.parameters()))
+    one.average.update_parameters(one.net)
+    for copied in copy.deepcopy(one), pickle.loads(pickle.dumps(one)):
+        assert type(copied.average) is type(one.average) and copied.average.n_averaged.item() == 1
+        copied.average.update_parameters(copied.net)
+        copied.load_state_dict(one.state_dict())
+        assert copied.average.n_averaged.item() == 1
+    assert not one.eval().average.module.training
+    x = ag.tensor(np.ones((4, 3), "f"))
+    np.testing.assert_array_equal(one.average(x).detach().numpy(), one.net(x).detach().numpy())
+
+
 def test_running_statistics_are_computed_anew():
     class Norm:
         momentum, training, seen = 0.1, False, None
