@@ -9,7 +9,7 @@ import numpy as np
 
 from autograd_core import Tensor, from_numpy, tape
 
-from .layout import Layout, check_gradient, single, stepped
+from .layout import Layout, check_gradient, check_writable, single, stepped
 from .optimizer import Optimizer, evaluated, watched
 
 
@@ -53,6 +53,7 @@ class Elementwise(Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change the parameters that have gradients; `closure` computes the loss anew, and is what step returns."""
         loss = evaluated(closure)
+        self.check_again()
         ready = [self._ready(k, group) for k, group in enumerate(self.param_groups)]
         for go in ready:
             go()
@@ -69,6 +70,7 @@ class Elementwise(Optimizer):
             update = update._replace(rates=rates, settings=live_settings(group, update.settings))
             for p, g in zip(params, gradients):
                 check_gradient(g, p.value, who)
+                check_writable(p.value)
             return lambda: self._one_by_one(group, params, update)
         laid = self._layout(k, group, params)
         laid.accept(gradients, who)

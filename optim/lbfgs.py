@@ -10,7 +10,7 @@ import numpy as np
 from autograd_core import enable_grad, from_numpy, tape
 
 from .checks import at_least, not_negative, number, settings
-from .layout import check_gradient, plain
+from .layout import check_gradient, check_writable, plain
 from .line_search import Point, Search
 from .optimizer import Optimizer
 
@@ -76,7 +76,10 @@ class LBFGS(Optimizer):
             raise TypeError(
                 "LBFGS.step: needs a function that computes the loss and calls backward: it asks several times"
             )
+        self.check_again()
         group = self.param_groups[0]
+        for p in group["params"]:
+            check_writable(p.value)
         return Descent(group, self.state.setdefault(group["params"][0], {}), closure).run()
 
 

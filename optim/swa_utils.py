@@ -74,8 +74,9 @@ class AveragedModel:
     """
 
     def __new__(cls, model: Any = (), *args: Any, **options: Any) -> Any:
+        kind: Any = cls
         base = module_class(model)
-        return object.__new__(cls if base is None or issubclass(cls, base) else averaging(cls, base))
+        return object.__new__(kind if base is None or issubclass(kind, base) else averaging(kind, base))
 
     def __init__(
         self,
@@ -164,7 +165,7 @@ class AveragedModel:
 
 def module_class(model: Any) -> type | None:
     """The class that makes a model a module; found from the model, since modules stand beside this package."""
-    return next((c for c in type(model).__mro__ if {"add_module", "register_buffer"} <= set(vars(c))), None)
+    return next((c for c in type(model).mro() if {"add_module", "register_buffer"} <= set(vars(c))), None)
 
 
 @cache
@@ -174,8 +175,8 @@ def averaging(cls: type, base: type) -> type:
     def forward(self: Any, *args: Any, **options: Any) -> Any:
         return self.module(*args, **options)
 
-    def reduce(self: Any, protocol: int) -> Any:
-        return blank, (cls, base), *base.__reduce_ex__(self, protocol)[2:]
+    def reduce(self: Any, protocol: Any) -> Any:
+        return blank, (cls, base), *object.__reduce_ex__(self, protocol)[2:]
 
     own = {"forward": forward, "__reduce_ex__": reduce, "__module__": cls.__module__, "__doc__": cls.__doc__}
     return type(cls.__name__, (base, cls), own)

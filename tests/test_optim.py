@@ -463,6 +463,11 @@ BAD = {
     r"the group has no 'params', only 'lr'": lambda: optim.Adam([{"lr": 1}]),
     r"SGD: lr must be at least 0, got -1": lambda: optim.SGD([P], lr=-1),
     r"SGD: lr must be at least 0, got nan": lambda: optim.SGD([P], lr=float("nan")),
+    r"SGD: lr must be a number, got str '3'": lambda: optim.SGD([P], lr="3"),
+    r"Adam: lr must be finite, got inf": lambda: optim.Adam([P], lr=float("inf")),
+    r"SGD: dampening must be finite, got nan": lambda: optim.SGD([P], dampening=float("nan")),
+    r"has 'lrr', which is no setting; did you mean 'lr'": lambda: optim.SGD([{"params": [P], "lrr": 1.0}]),
+    r"did you mean 'weight_decay'": lambda: optim.SGD([{"params": [P], "weight_decy": 1.0}]),
     r"SGD: lr must be a number, got str 'fast'": lambda: optim.SGD([P], lr="fast"),
     r"lr must be one number, got a Tensor of shape \(2,\)": lambda: optim.SGD([P], lr=ag.tensor([1.0, 2.0])),
     r"nesterov=True needs a momentum above 0": lambda: optim.SGD([P], nesterov=True),
@@ -645,6 +650,36 @@ def test_read_only_memory_is_refused():
     p.grad = ag.tensor(np.ones(80))
     with pytest.raises(RuntimeError, match="read-only"):
         optim.SGD([p]).step()
+
+
+def spoil_memory(o):
+    p = o.param_groups[1]["params"][0]
+    p.value.flags.writeable = False
+
+
+def spoil_rate(o):
+    o.param_groups[1]["lr"] = "x"
+
+
+def spoil_share(o):
+    name = next(n for n in ("betas", "momentum", "lr") if n in o.param_groups[1])
+    o.param_groups[1][name] = (1, 1.0) if name == "betas" else float("nan")
+
+
+@pytest.mark.parametrize("spoil", [spoil_memory, spoil_rate, spoil_share])
+@pytest.mark.parametrize("size", [3, 100])
+@pytest.mark.parametrize("name", STEPPED)
+def test_a_step_that_is_refused_changes_nothing(name, size, spoil):
+    params = [leaf(size, 2, seed=k) for k in range(2)]
+    o = getattr(optim, name)([{"params": [p]} for p in params])
+    o.step()
+    spoil(o)
+    before = [p.detach().numpy().copy() for p in params]
+    state = copy.deepcopy(o.state_dict()["state"])
+    with pytest.raises((TypeError, ValueError, RuntimeError), match="read-only|must be"):
+        o.step()
+    assert all(np.array_equal(p.detach().numpy(), b) for p, b in zip(params, before))
+    assert same(o.state_dict()["state"], state)
 
 
 def test_a_group_that_is_refused_is_not_added():

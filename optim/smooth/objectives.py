@@ -10,7 +10,6 @@ import numpy as np
 import autograd_core as ag
 from autograd_core import Tensor, tape
 from autograd_core.op import Traced
-from autograd_core.tensor import LEAVE
 from autograd_core.tree import flatten
 
 from .forms import Form
@@ -28,7 +27,7 @@ def followed(f: Callable, x: Any, args: tuple, who: str) -> Any:
     lost = []
 
     def look(op: Any, given: tuple, params: dict, result: Any) -> None:
-        if op is LEAVE and getattr(given[0], "requires_grad", False) and params.get("into") != "bool":
+        if params.get("into", "bool") != "bool" and given[0].requires_grad:
             lost.append(params)
 
     try:
