@@ -280,6 +280,12 @@ def test_a_function_without_a_minimum():
     assert not found.success and "without bound" in found.message
 
 
+@pytest.mark.parametrize("method", ["bfgs", "l-bfgs", "l-bfgs-b", "cg", "newton", "trust-ncg"])
+def test_what_falls_for_ever_is_soon_left(method):
+    found = optim.minimize(lambda x: np.sum(x), [1.0, 2.0], method)
+    assert found.status == 14 and found.nfev <= 1000
+
+
 def test_the_code_in_the_document_runs():
     text = (Path(__file__).parent.parent / "docs" / "optim.md").read_text()
     scope = {}

@@ -101,7 +101,7 @@ class Descent:
         point = self.along(d)
         if point is None and not np.array_equal(d, -self.g):
             self.rule.forget()
-            point = self.along(self.box.clip(self.x - self.g) - self.x)
+            point = self.along(self.box.clip(self.x - self.g) - self.x if self.box.bounded else -self.g)
         return point
 
     def along(self, d: np.ndarray) -> Point | None:
