@@ -275,6 +275,29 @@ def test_results_and_arguments_are_taken_in_scipys_way():
         found["hess_inv"]
 
 
+def test_habits_of_scipy():
+    found = optim.minimize(quadratic, [1.0, 1.0], "BFGS", tol=None)
+    assert found.method == "bfgs" and found.grad_norm <= 1e-8
+    assert "x" in found and "hess_inv" not in found and dict(found)["fun"] == found.value
+    assert list(found) == list(found.keys()) and {"x", "fun", "jac", "nit"} <= set(found.keys())
+    assert not optim.minimize(quadratic, [1.0, 1.0], tol=np.float32(1e-2), max_iterations=99).grad_norm > 1e-2
+    fit = optim.least_squares(lambda x: x - 1, [3.0, 4.0], "LM", tol=None)
+    assert fit.success and dict(fit)["cost"] == fit.value and "optimality" in fit
+
+
+@pytest.mark.parametrize("method", [*METHODS, "lm"])
+def test_a_callback_may_end_the_search_by_an_exception(method):
+    def stop(x):
+        raise StopIteration
+
+    residuals = PROBLEMS["rosenbrock-2"].residuals
+    if method == "lm":
+        found = optim.least_squares(residuals, [-1.2, 1.0], callback=stop)
+    else:
+        found = optim.minimize(PROBLEMS["rosenbrock-2"].value, [-1.2, 1.0], method, callback=stop)
+    assert found.status == 13 and found.iterations <= 2 and not found.success
+
+
 def test_a_function_without_a_minimum():
     found = optim.minimize(lambda x: -(x**3), 1.0)
     assert not found.success and "without bound" in found.message
@@ -303,6 +326,9 @@ def test_it_says_what_was_found():
     "error, words, call",
     [
         (ValueError, "did you mean 'bfgs'", lambda: optim.minimize(quadratic, [1.0, 1.0], "bgfs")),
+        (ValueError, "'trust-ncg' has products", lambda: optim.minimize(quadratic, [1.0, 1.0], "Newton-CG")),
+        (ValueError, "equal= and below=", lambda: optim.minimize(quadratic, [1.0, 1.0], "SLSQP")),
+        (ValueError, "know bounds", lambda: optim.least_squares(lambda x: x, [1.0, 1.0], "trf")),
         (ValueError, "start where it is finite", lambda: optim.minimize(lambda x: ag.log(x), -1.0)),
         (ValueError, "gradient is not finite", lambda: optim.minimize(lambda x: ag.sqrt(x), 0.0)),
         (ValueError, "x0 holds NaN", lambda: optim.minimize(quadratic, [1.0, np.nan])),

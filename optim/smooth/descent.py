@@ -30,7 +30,10 @@ class Settings:
 
     def tell(self, form: Form, x: np.ndarray) -> bool:
         """Call the callback with a new x; whether it wants an end."""
-        return self.callback is not None and self.callback(form.outside(x)) is True
+        try:
+            return self.callback is not None and self.callback(form.outside(x)) is True
+        except StopIteration:
+            return True
 
     def limit(self, counted: Any, iterations: int, usual: int) -> int | None:
         """The status for a limit that is reached."""
