@@ -343,7 +343,7 @@ def _concrete(t: Any, what: str) -> np.ndarray:
                 f"{what}: inside jvp this would lose the tangent; keep to operations on the value itself"
             )
         if state.mode is not None and isinstance(t, Tensor):
-            observe(LEAVE, (t,), {}, None)
+            observe(LEAVE, (t,), {"into": what}, None)
         t = t.innermost()
     return t
 

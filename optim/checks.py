@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import math
+from collections.abc import Iterable
 from typing import Any
 
 from autograd_core import Tensor
@@ -22,6 +25,8 @@ def number(value: Any, who: str, name: str) -> float:
     if isinstance(value, Tensor) and value.numel() != 1:
         raise ValueError(f"{who}: {name} must be one number, got a Tensor of shape {tuple(value.shape)}")
     try:
+        if isinstance(value, str):  # not even one that reads like a number
+            raise TypeError
         return float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{who}: {name} must be a number, got {type(value).__name__} {value!r:.40}") from None
@@ -35,8 +40,24 @@ def at_least(group: dict[str, Any], who: str, least: float, *names: str) -> None
 
 
 def not_negative(group: dict[str, Any], who: str, *names: str) -> None:
-    """Raise if a setting is below 0, or not a number."""
+    """Raise if a setting is below 0, infinite, or not a number."""
     at_least(group, who, 0, *names)
+    finite(group, who, *names)
+
+
+def finite(group: dict[str, Any], who: str, *names: str) -> None:
+    """Raise if a setting is infinite, or not a number."""
+    for name in names:
+        if not math.isfinite(number(group[name], who, name)):
+            raise ValueError(f"{who}: {name} must be finite, got {group[name]}")
+
+
+def refuse_misspelt(group: dict[str, Any], known: Iterable[str], who: str) -> None:
+    """Raise for what is nearly the name of a setting; names of the user's own may stand in a group."""
+    for key in set(map(str, group)) - {*known, "params", "param_names"}:
+        for near in difflib.get_close_matches(key, known, 1, 0.8):
+            if not (key.endswith("_" + near) or key.startswith(near + "_")):
+                raise ValueError(f"{who}: the group has {key!r}, which is no setting; did you mean {near!r}?")
 
 
 def shares(group: dict[str, Any], who: str, name: str, count: int = 2) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from autograd_core import Tensor, from_numpy, tape
 
-from .layout import Layout, check_gradient, single, stepped
+from .layout import Layout, check_gradient, check_writable, single, stepped
 from .optimizer import Optimizer, evaluated, watched
 
 
@@ -48,11 +48,12 @@ class Elementwise(Optimizer):
 
     def expected_shape(self, group: dict[str, Any], p: Any, key: str) -> tuple[int, ...] | None:
         """As the parameter, for what is remembered of each entry."""
-        return tuple(p.shape) if key in self.slots(group) else () if key in self.counters(group) else None
+        return tuple(p.shape) if key in self.slots(group) else None
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change the parameters that have gradients; `closure` computes the loss anew, and is what step returns."""
         loss = evaluated(closure)
+        self.check_again()
         ready = [self._ready(k, group) for k, group in enumerate(self.param_groups)]
         for go in ready:
             go()
@@ -69,6 +70,7 @@ class Elementwise(Optimizer):
             update = update._replace(rates=rates, settings=live_settings(group, update.settings))
             for p, g in zip(params, gradients):
                 check_gradient(g, p.value, who)
+                check_writable(p.value)
             return lambda: self._one_by_one(group, params, update)
         laid = self._layout(k, group, params)
         laid.accept(gradients, who)
@@ -78,7 +80,7 @@ class Elementwise(Optimizer):
         """The arrangement of these parameters for one call; made anew if anything has changed."""
         layouts = vars(self).setdefault("_layouts", {})
         names = (*self.counters(group), *self.slots(group))
-        if k not in layouts or not layouts[k].holds(params, names):
+        if k not in layouts or layouts[k].state is not self.state or not layouts[k].holds(params, names):
             for p in params:
                 self.remembered(group, p)
             layouts[k] = Layout(params, self.state, names, len(self.counters(group)))
@@ -89,7 +91,7 @@ class Elementwise(Optimizer):
         counters, slots = self.counters(group), self.slots(group)
         if not counters and not slots:
             return
-        state = self.state[p]
+        state = self.state.setdefault(p, {})  # which may be a plain dict, if a user put one there
         for name, value in counters.items():
             if not isinstance(state.get(name), Tensor):
                 state[name] = from_numpy(np.array(state.get(name, value), np.float64))

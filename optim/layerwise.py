@@ -9,7 +9,7 @@ import numpy as np
 from autograd_core import from_numpy
 from autograd_core.ops import layerwise
 
-from .checks import at_least, chosen, not_negative, refuse_complex, settings, shares
+from .checks import at_least, chosen, finite, not_negative, refuse_complex, settings, shares
 from .elementwise import Elementwise, Update
 
 
@@ -31,7 +31,8 @@ class LAMB(Elementwise):
         super().__init__(params, settings(locals()))
 
     def check(self, group: dict[str, Any]) -> None:
-        not_negative(group, "LAMB", "lr", "eps", "weight_decay", "max_trust")
+        not_negative(group, "LAMB", "lr", "eps", "weight_decay")
+        at_least(group, "LAMB", 0, "max_trust")
         shares(group, "LAMB", "betas")
 
     def slots(self, group: dict[str, Any]) -> dict[str, float]:
@@ -63,6 +64,7 @@ class LARS(Elementwise):
 
     def check(self, group: dict[str, Any]) -> None:
         not_negative(group, "LARS", "lr", "momentum", "weight_decay", "trust_coefficient", "eps")
+        finite(group, "LARS", "dampening")
 
     def slots(self, group: dict[str, Any]) -> dict[str, float]:
         return {"momentum_buffer": 0.0}

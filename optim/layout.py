@@ -40,6 +40,12 @@ def check_gradient(g: Any, v: Any, who: str) -> None:
         )
 
 
+def check_writable(v: Any) -> None:
+    """Raise if a parameter cannot be changed."""
+    if not getattr(getattr(v, "flags", None), "writeable", True):
+        raise RuntimeError(f"step: a parameter of shape {v.shape} is read-only memory; clone() it first")
+
+
 def plain(a: np.ndarray) -> np.ndarray:
     """An array whose complex entries, if it has any, are shown as pairs of real ones, in the same memory."""
     if a.dtype.kind != "c":
@@ -94,8 +100,6 @@ class Layout:
     def _kind(self, p: Any, slots: tuple[str, ...]) -> str:
         """The letter of the type in which a parameter can be part of one call; empty if it cannot."""
         state = self.state.get(p, {})
-        if not p.value.flags.writeable:
-            raise RuntimeError(f"step: a parameter of shape {p.value.shape} is read-only memory; clone() it first")
         arrays = [p.value, *(state[n].value for n in slots)]
         fit = all(together.usual(a) and a.dtype == p.value.dtype and a.shape == p.value.shape for a in arrays)
         return p.value.dtype.char.lower() if fit else ""
@@ -111,6 +115,9 @@ class Layout:
 
     def accept(self, gradients: list[Any], who: str) -> None:
         """Enter the gradients, in copies whose entries lie in order where they do not; raises if one does not fit."""
+        for v in self.arrays[: len(self.params)]:
+            if not v.flags.writeable:
+                check_writable(v)
         for k in self.alone:
             check_gradient(gradients[k], self.params[k].value, who)
         if all([part.accepts(gradients) for part in self.parts]):

@@ -10,9 +10,11 @@ import numpy as np
 from autograd_core import enable_grad, from_numpy, tape
 
 from .checks import at_least, not_negative, number, settings
-from .layout import check_gradient, plain
+from .layout import check_gradient, check_writable, plain
 from .line_search import Point, Search
 from .optimizer import Optimizer
+
+REMEMBERED = "d", "prev_flat_grad", "t", "old_dirs", "old_stps", "ro", "H_diag"  # from the first iteration on
 
 
 class LBFGS(Optimizer):
@@ -47,13 +49,38 @@ class LBFGS(Optimizer):
                 "LBFGS: all parameters are in one group, with the same settings: its steps are of all together"
             )
 
+    def expected_dtype(self, group: dict[str, Any], p: Any) -> Any:
+        """That of the vector of all parameters, in which complex entries are pairs of real ones."""
+        return np.result_type(*(plain(q.value) for q in group["params"]))
+
+    def check_state(self, group: dict[str, Any], p: Any, values: dict[str, Any], who: str) -> None:
+        """All that the next iteration needs must be there, and belong to as many entries as there are."""
+        if p is not group["params"][0] or not values.get("n_iter"):
+            return
+        if missing := [n for n in REMEMBERED if values.get(n) is None]:
+            raise ValueError(f"{who}: {', '.join(missing)} missing: what LBFGS remembers goes together")
+        size = sum(plain(q.value).size for q in group["params"])
+        counts = {len(values[n]) for n in ("old_dirs", "old_stps", "ro")}
+        for v in (values["d"], values["prev_flat_grad"], *values["old_dirs"], *values["old_stps"]):
+            if np.shape(v) != (size,):
+                raise ValueError(
+                    f"{who}: LBFGS remembers vectors of all {size} entries of the parameters, the saved one has shape "
+                    f"{np.shape(v)}; the saved optimizer had other parameters"
+                )
+        if len(counts) > 1:
+            raise ValueError(f"{who}: old_dirs, old_stps and ro must have the same length, got {sorted(counts)}")
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Go down by up to `max_iter` iterations; returns the loss before."""
         if closure is None:
             raise TypeError(
                 "LBFGS.step: needs a function that computes the loss and calls backward: it asks several times"
             )
-        return Descent(self.param_groups[0], self.state[self.param_groups[0]["params"][0]], closure).run()
+        self.check_again()
+        group = self.param_groups[0]
+        for p in group["params"]:
+            check_writable(p.value)
+        return Descent(group, self.state.setdefault(group["params"][0], {}), closure).run()
 
 
 class Descent:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from operator import is_
 from typing import Any, NoReturn
 
 from autograd_core import Tensor, enable_grad, tape
 
+from .checks import refuse_misspelt
 from .hooks import Hooked, hooks_of
 from .state import loaded, packed
 
@@ -63,9 +65,30 @@ class Optimizer(Hooked):
     def check(self, group: dict[str, Any]) -> None:
         """Raise if the settings of a group cannot be used; a subclass says what they must be."""
 
+    def check_again(self) -> None:
+        """Check the settings of groups that have others than at the last step."""
+        known = vars(self).setdefault("_known", {})
+        for k, group in enumerate(self.param_groups):
+            values = list(group.values())
+            if k not in known or len(known[k]) != len(values) or not all(map(is_, known[k], values)):
+                with tape.unwatched():
+                    self.check(group)
+                known[k] = values
+
     def expected_shape(self, group: dict[str, Any], p: Any, key: str) -> tuple[int, ...] | None:
         """The shape that something remembered of a parameter must have; None if any will do."""
         return None
+
+    def expected_dtype(self, group: dict[str, Any], p: Any) -> Any:
+        """The type of what is remembered of a parameter."""
+        return p.dtype
+
+    def counters(self, group: dict[str, Any]) -> dict[str, float]:
+        """The numbers that are remembered of a parameter, and what they are at first."""
+        return {}
+
+    def check_state(self, group: dict[str, Any], p: Any, values: dict[str, Any], who: str) -> None:
+        """Raise if what was saved of a parameter does not go together; entries and counters have been looked at."""
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Take on more parameters, with settings of their own; what is not set is as it is by default."""
@@ -84,6 +107,7 @@ class Optimizer(Hooked):
                 )
             group.setdefault(name, default)
         refuse_differentiable(group, who)
+        refuse_misspelt(group, self.defaults, who)
         self.check(group)
         param_group.update(group)
         self.param_groups.append(param_group)

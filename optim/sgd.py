@@ -9,7 +9,7 @@ import numpy as np
 from autograd_core import from_numpy
 from autograd_core.ops import updates
 
-from .checks import chosen, not_negative, settings
+from .checks import chosen, finite, not_negative, settings
 from .elementwise import Elementwise, Update
 
 
@@ -34,6 +34,7 @@ class SGD(Elementwise):
 
     def check(self, group: dict[str, Any]) -> None:
         not_negative(group, "SGD", "lr", "momentum", "weight_decay")
+        finite(group, "SGD", "dampening")
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError(
                 f"SGD: nesterov=True needs a momentum above 0 and no dampening, got momentum={group['momentum']} and "

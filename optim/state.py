@@ -51,15 +51,19 @@ def loaded(optimizer: Any, given: Mapping[str, Any]) -> None:
         raise ValueError(
             f"{who}: {' and '.join(sorted(missing))} missing; it has {', '.join(map(repr, given)) or 'nothing'}"
         )
+    if not isinstance(given["state"], Mapping):
+        raise TypeError(
+            f"{who}: 'state' is a dict of dicts, got {type(given['state']).__name__} {given['state']!r:.40}"
+        )
     groups = matched(optimizer, given["param_groups"], who)
-    places = {number: (group, p) for group, saved in groups for number, p in zip(saved["params"], group["params"])}
+    settings = [settled(group, saved) for group, saved in groups]
+    for new in settings:
+        optimizer.check(new)
+    places = {n: (new, p) for new, (_, saved) in zip(settings, groups) for n, p in zip(saved["params"], new["params"])}
     state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
     for key, values in given["state"].items():
         group, p = places.get(key, (None, None))
         state[key if p is None else p] = copied(optimizer, group, p, values, f"{who}: parameter {key}")
-    settings = [settled(group, saved) for group, saved in groups]
-    for group, new in zip(optimizer.param_groups, settings):
-        optimizer.check({**group, **new})
     optimizer.__setstate__({"state": state, "param_groups": settings})
     for hook in hooks_of(optimizer, "load_after"):
         hook(optimizer)
@@ -67,6 +71,10 @@ def loaded(optimizer: Any, given: Mapping[str, Any]) -> None:
 
 def matched(optimizer: Any, saved: Any, who: str) -> list[tuple[dict, dict]]:
     """Each group with what was saved of it."""
+    if not isinstance(saved, (list, tuple)) or not all(isinstance(g, Mapping) and "params" in g for g in saved):
+        raise TypeError(
+            f"{who}: 'param_groups' is a list of dicts with 'params', got {type(saved).__name__} {saved!r:.60}"
+        )
     sizes = [[len(g["params"]) for g in groups] for groups in (optimizer.param_groups, saved)]
     if sizes[0] != sizes[1]:
         raise ValueError(
@@ -84,22 +92,55 @@ def settled(group: dict[str, Any], saved: dict[str, Any]) -> dict[str, Any]:
 
 def copied(optimizer: Any, group: Any, p: Any, values: Any, who: str) -> Any:
     """What is remembered of a parameter: copies, of its type, of the shape they must have."""
-    if p is None or not isinstance(values, Mapping):
+    if p is None:
         return own(values)
-    result = {}
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{who}: what is remembered of it is a dict, got {type(values).__name__} {values!r:.40}")
+    counters, result = optimizer.counters(group), {}
     for key, value in values.items():
+        where = f"{who}, of shape {tuple(p.shape)}: {key}"
         wanted = optimizer.expected_shape(group, p, key)
-        result[key] = value = own(value, None if key == "step" else p.dtype, wanted is not None)
-        wanted = wanted if isinstance(value, Tensor) else None
-        if wanted is not None and tuple(value.shape) != wanted:
-            raise ValueError(
-                f"{who}, of shape {tuple(p.shape)}: {key} must have shape {wanted}, the saved one has "
-                f"{tuple(value.shape)}; the saved optimizer had other parameters, or in another order"
-            )
+        if key in counters:
+            result[key] = counted(value, where)
+        elif wanted is not None and value is not None:
+            result[key] = fitted(value, wanted, p.dtype, where)
+        else:
+            result[key] = own(value, None if key == "step" else optimizer.expected_dtype(group, p))
+    optimizer.check_state(group, p, result, who)
     return result
 
 
-def own(value: Any, dtype: Any = None, always: bool = False) -> Any:
+def array_of(value: Any) -> np.ndarray | None:
+    """A copy of numbers as an array, from tensors of other libraries too; None if they are none."""
+    try:
+        array = np.array(value.value if isinstance(value, Tensor) else np.asarray(value))
+    except (TypeError, ValueError):
+        return None
+    return array if array.dtype.kind in "biufc" else None
+
+
+def counted(value: Any, where: str) -> Tensor:
+    """A counter that was saved."""
+    array = array_of(value)
+    if array is None or array.shape or array.dtype.kind == "c" or not 0 <= array < np.inf:
+        raise ValueError(f"{where} must be a number from 0 on, the saved one is {type(value).__name__} {value!r:.40}")
+    return from_numpy(array if array.dtype.kind == "f" else array.astype(np.float64))
+
+
+def fitted(value: Any, shape: tuple[int, ...], dtype: np.dtype, where: str) -> Tensor:
+    """What was saved of each entry of a parameter, or of its rows, in the type of the parameter."""
+    array = array_of(value)
+    if array is None or (array.dtype.kind == "c" and dtype.kind != "c"):
+        raise TypeError(f"{where} must be an array of {dtype}, the saved one is {type(value).__name__} {value!r:.40}")
+    if array.shape != shape:
+        raise ValueError(
+            f"{where} must have shape {shape}, the saved one has {array.shape}; the saved optimizer had other "
+            "parameters, or in another order"
+        )
+    return from_numpy(array.astype(dtype))
+
+
+def own(value: Any, dtype: Any = None) -> Any:
     """A copy; what can become an array, tensors of other libraries too, becomes a Tensor, of a type if it has axes."""
     if isinstance(value, Mapping):
         return {k: own(v, dtype) for k, v in value.items()}
@@ -107,6 +148,6 @@ def own(value: Any, dtype: Any = None, always: bool = False) -> Any:
         return type(value)(own(v, dtype) for v in value)
     if isinstance(value, Tensor) or (hasattr(value, "__array__") and not isinstance(value, np.generic)):
         array = np.array(value.value if isinstance(value, Tensor) else np.asarray(value))
-        fits = dtype is not None and array.dtype.kind in "fc" and dtype.kind in "fc" and (array.ndim or always)
+        fits = dtype is not None and array.dtype.kind in "fc" and dtype.kind in "fc" and array.ndim
         return from_numpy(array.astype(dtype) if fits else array)
     return deepcopy(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,13 @@ class AveragedModel:
     """A copy of a model, or of a list of tensors, that holds averages of what `update_parameters` is given.
 
     It is called like the model, and has whatever else the model has.  By default each set of parameters counts alike.
+    Of a module it is a module, whose weights are part of the state of whatever holds it.
     """
+
+    def __new__(cls, model: Any = (), *args: Any, **options: Any) -> Any:
+        kind: Any = cls
+        base = module_class(model)
+        return object.__new__(kind if base is None or issubclass(kind, base) else averaging(kind, base))
 
     def __init__(
         self,
@@ -82,8 +89,15 @@ class AveragedModel:
         if avg_fn is not None and multi_avg_fn is not None:
             raise ValueError("AveragedModel: give avg_fn, for a tensor, or multi_avg_fn, for lists, not both")
         self.module: Any = [p.detach().clone() for p in model] if isinstance(model, (list, tuple)) else deepcopy(model)
-        self.n_averaged = Tensor(np.zeros((), np.int64))
+        self._start(Tensor(np.zeros((), np.int64)))
         self.avg_fn, self.multi_avg_fn, self.use_buffers = avg_fn, multi_avg_fn, use_buffers
+
+    def _start(self, count: Tensor) -> None:
+        """Have averaged so many; of a module this is a buffer."""
+        if hasattr(type(self), "register_buffer"):
+            self.register_buffer("n_averaged", count)
+        else:
+            self.n_averaged = count
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         return self.module(*args, **options)
@@ -147,6 +161,30 @@ class AveragedModel:
                 for k, p in enumerate(self.module):
                     p.copy_(Tensor(np.asarray(inner[str(k)])))
         self.n_averaged = Tensor(np.array(np.asarray(state_dict["n_averaged"]), np.int64))
+
+
+def module_class(model: Any) -> type | None:
+    """The class that makes a model a module; found from the model, since modules stand beside this package."""
+    return next((c for c in type(model).mro() if {"add_module", "register_buffer"} <= set(vars(c))), None)
+
+
+@cache
+def averaging(cls: type, base: type) -> type:
+    """AveragedModel as a module: all that modules do is done as they do it."""
+
+    def forward(self: Any, *args: Any, **options: Any) -> Any:
+        return self.module(*args, **options)
+
+    def reduce(self: Any, protocol: Any) -> Any:
+        return blank, (cls, base), *object.__reduce_ex__(self, protocol)[2:]
+
+    own = {"forward": forward, "__reduce_ex__": reduce, "__module__": cls.__module__, "__doc__": cls.__doc__}
+    return type(cls.__name__, (base, cls), own)
+
+
+def blank(cls: type, base: type) -> Any:
+    """An average whose attributes are about to be set, while it is copied or unpickled."""
+    return object.__new__(averaging(cls, base))
 
 
 def parts(model: Any, buffers: bool) -> list[Any]:

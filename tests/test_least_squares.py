@@ -264,6 +264,23 @@ def test_parameters_that_are_not_determined():
     assert fit.x.sum() == pytest.approx(1)
 
 
+@pytest.mark.parametrize("method", ["lm", "gn"])
+def test_fewer_residuals_than_parameters(method):
+    fit = optim.least_squares(lambda x: [x[0] * x[1] - 2, x[1] + x[2] ** 2 - 5], [1.0, 1.0, 1.0, 7.0], method)
+    assert fit.success and fit.value <= 1e-24 and fit.x[3] == 7
+    assert fit.jac.shape == (2, 4) and fit.rank == 2 and np.isinf(fit.standard_errors).all()
+    A, b = np.random.default_rng(0).normal(size=(3, 5)), np.ones(3)
+    straight = optim.least_squares(lambda x: A @ x - b, np.zeros(5), method, bounds=(-9, 9))
+    np.testing.assert_allclose(A @ straight.x, b, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["lm", "gn"])
+def test_where_squares_overflow_no_step_goes(method):
+    fit = optim.least_squares(lambda b: np.exp(b[0] * np.arange(1.0, 5)) - 1e3, [-4.0], method)
+    assert np.isfinite(fit.value) and np.isfinite(fit.jac).all()
+    assert fit.success == (abs(fit.grad[0]) <= 1e-6 * fit.value)
+
+
 def test_limits_and_callback():
     p, seen = PROBLEMS["meyer"], []
     few = optim.least_squares(p.residuals, p.start, max_iterations=5, callback=seen.append)
@@ -309,6 +326,13 @@ line = lambda x: x * T - 1
         (ValueError, "no method is called 'lmm'; did you mean 'lm'", lambda: optim.least_squares(line, 1.0, "lmm")),
         (ValueError, "a residual is not finite", lambda: optim.least_squares(lambda x: ag.log(x * T), 1.0)),
         (ValueError, "a derivative is not finite", lambda: optim.least_squares(lambda x: ag.sqrt(x * T[1:]), 0.0)),
+        (
+            ValueError,
+            "whose square is more than float64 holds",
+            lambda: optim.least_squares(lambda b: np.exp(b[0] * np.arange(1.0, 5)) - 1, [100.0]),
+        ),
+        (TypeError, "residuals are complex", lambda: optim.least_squares(lambda x: x * (1 + 2j) - 1, [1.0, 2.0])),
+        (TypeError, "residuals are complex", lambda: optim.least_squares(lambda x: [x, np.ones(2) * 1j], [1.0])),
         (TypeError, "function of residuals", lambda: optim.least_squares(3, 1.0)),
         (TypeError, "do not depend on x", lambda: optim.least_squares(lambda x: T, 1.0)),
         (TypeError, "residuals hold str", lambda: optim.least_squares(lambda x: "abc", 1.0)),

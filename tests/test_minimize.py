@@ -1,6 +1,7 @@
 """`optim.minimize` reaches known minima by every method, says why it stops, and refuses what makes no sense."""
 
 import copy
+import math
 import re
 from pathlib import Path
 
@@ -10,13 +11,11 @@ import pytest
 import autograd_core as ag
 import optim
 from benchmarks.problems import PROBLEMS
+from optim.smooth.conjugate import BETAS
 
 METHODS = ("bfgs", "l-bfgs", "l-bfgs-b", "cg", "newton", "trust-ncg")
 LONG = {("cg", "osborne-1"), ("cg", "watson"), ("cg", "osborne-2"), ("trust-ncg", "meyer"), ("newton", "osborne-1")}
-DO_NOT_APPLY = {
-    ("cg", "meyer"),
-    ("cg", "brown-badly-scaled"),
-}  # the condition of the Hessian is above 1e12: conjugate gradients cannot get there
+DO_NOT_APPLY = {("cg", "meyer")}  # the condition of the Hessian is above 1e12: conjugate gradients cannot get there
 
 
 def pairs():
@@ -50,7 +49,7 @@ def test_evaluations_beside_scipy(method):
             assert optim.minimize(p.value, p.start, method, max_iterations=5000).nfev <= 2 * other.nfev, name
 
 
-@pytest.mark.parametrize("beta", ["fletcher-reeves", "polak-ribiere+", "hestenes-stiefel", "hager-zhang"])
+@pytest.mark.parametrize("beta", BETAS)
 def test_conjugate_gradients_solve_a_quadratic_in_as_many_steps_as_it_has_curvatures(beta):
     A = np.diag([1.0, 1.0, 5.0, 9.0])
     found = optim.minimize(lambda x: x @ A @ x / 2 - x.sum(), np.ones(4) * 3, "cg", beta=beta, line_search="exact")
@@ -144,6 +143,48 @@ def test_the_value_may_be_infinite_on_the_way():
     assert optim.minimize(f, -50.0, "newton").x == pytest.approx(2.9)
 
 
+def filled(x):
+    a = np.zeros(2)
+    a[0] = x[0] - 1
+    return a.sum() ** 2 + (x[1] - 2) ** 2
+
+
+LOSSES = {
+    "math": lambda x: math.exp(x[0]) + x[0] ** 2,
+    "float": lambda x: float(x[1]) ** 2 + x[0] ** 2,
+    "item": lambda x: x[1].item() ** 2 + x[0] ** 2,
+    "tolist": lambda x: sum(x.tolist()) ** 2 + x[0] ** 2,
+    "array": filled,
+}
+
+
+@pytest.mark.parametrize("way", LOSSES)
+@pytest.mark.parametrize("method", [*METHODS, "lm"])
+def test_what_is_lost_on_the_way_is_refused(method, way):
+    f = LOSSES[way]
+    with pytest.raises(TypeError, match="does not depend on x in a way"):
+        if method == "lm":
+            optim.least_squares(lambda x: [f(x), x[1] - 1], [3.0, 1.0])
+        else:
+            optim.minimize(f, [3.0, 1.0], method)
+
+
+def test_what_is_lost_later_is_refused_too():
+    with pytest.raises(TypeError, match="takes a number out"):
+        optim.minimize(lambda x: (x - 1) ** 2 + (float(x) if x < 2 else 0), 3.0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_numbers_may_be_looked_at(method):
+    seen = []
+
+    def f(x):
+        seen.append(x.detach()[0].item())
+        return (x[0] - 1) ** 2 + (x[1] ** 2 if x[1] else 0)
+
+    assert optim.minimize(f, [3.0, 1.0], method).success and seen[0] == 3
+
+
 def box_problem(n, seed):
     rng = np.random.default_rng(seed)
     B = rng.normal(size=(n, n))
@@ -234,9 +275,38 @@ def test_results_and_arguments_are_taken_in_scipys_way():
         found["hess_inv"]
 
 
+def test_habits_of_scipy():
+    found = optim.minimize(quadratic, [1.0, 1.0], "BFGS", tol=None)
+    assert found.method == "bfgs" and found.grad_norm <= 1e-8
+    assert "x" in found and "hess_inv" not in found and dict(found)["fun"] == found.value
+    assert list(found) == list(found.keys()) and {"x", "fun", "jac", "nit"} <= set(found.keys())
+    assert not optim.minimize(quadratic, [1.0, 1.0], tol=np.float32(1e-2), max_iterations=99).grad_norm > 1e-2
+    fit = optim.least_squares(lambda x: x - 1, [3.0, 4.0], "LM", tol=None)
+    assert fit.success and dict(fit)["cost"] == fit.value and "optimality" in fit
+
+
+@pytest.mark.parametrize("method", [*METHODS, "lm"])
+def test_a_callback_may_end_the_search_by_an_exception(method):
+    def stop(x):
+        raise StopIteration
+
+    residuals = PROBLEMS["rosenbrock-2"].residuals
+    if method == "lm":
+        found = optim.least_squares(residuals, [-1.2, 1.0], callback=stop)
+    else:
+        found = optim.minimize(PROBLEMS["rosenbrock-2"].value, [-1.2, 1.0], method, callback=stop)
+    assert found.status == 13 and found.iterations <= 2 and not found.success
+
+
 def test_a_function_without_a_minimum():
     found = optim.minimize(lambda x: -(x**3), 1.0)
     assert not found.success and "without bound" in found.message
+
+
+@pytest.mark.parametrize("method", ["bfgs", "l-bfgs", "l-bfgs-b", "cg", "newton", "trust-ncg"])
+def test_what_falls_for_ever_is_soon_left(method):
+    found = optim.minimize(lambda x: np.sum(x), [1.0, 2.0], method)
+    assert found.status == 14 and found.nfev <= 1000
 
 
 def test_the_code_in_the_document_runs():
@@ -256,6 +326,9 @@ def test_it_says_what_was_found():
     "error, words, call",
     [
         (ValueError, "did you mean 'bfgs'", lambda: optim.minimize(quadratic, [1.0, 1.0], "bgfs")),
+        (ValueError, "'trust-ncg' has products", lambda: optim.minimize(quadratic, [1.0, 1.0], "Newton-CG")),
+        (ValueError, "equal= and below=", lambda: optim.minimize(quadratic, [1.0, 1.0], "SLSQP")),
+        (ValueError, "know bounds", lambda: optim.least_squares(lambda x: x, [1.0, 1.0], "trf")),
         (ValueError, "start where it is finite", lambda: optim.minimize(lambda x: ag.log(x), -1.0)),
         (ValueError, "gradient is not finite", lambda: optim.minimize(lambda x: ag.sqrt(x), 0.0)),
         (ValueError, "x0 holds NaN", lambda: optim.minimize(quadratic, [1.0, np.nan])),

@@ -1,5 +1,6 @@
 """What optimizers promise beyond their rules: what they take and refuse, what they leave alone, what they cost."""
 
+import collections
 import copy
 import pickle
 import tracemalloc
@@ -327,6 +328,29 @@ def test_state_that_the_user_changes_is_used():
     assert a.state[p]["step"].item() == 8
 
 
+@pytest.mark.parametrize("kind", [dict, lambda: collections.defaultdict(dict)])
+@pytest.mark.parametrize("size", [3, 300])
+@pytest.mark.parametrize("name", [*STEPPED, "LBFGS"])
+def test_a_state_that_is_exchanged_starts_anew(name, size, kind):
+    shape = (size, 2) if name == "Muon" else (size,)
+    p, q = leaf(*shape), leaf(*shape)
+    closure = lambda t: lambda: (t * t.grad.detach()).sum()
+    args = lambda t: (closure(t),) if name == "LBFGS" else ()
+    old = getattr(optim, name)([p])
+    old.step(*args(p))
+    p.data = q.detach().numpy().copy()
+    old.state = kind()
+    fresh = getattr(optim, name)([q])
+    for _ in range(3):
+        old.step(*args(p))
+        fresh.step(*args(q))
+    np.testing.assert_array_equal(p.detach().numpy(), q.detach().numpy())
+    a, b = old.state_dict()["state"], fresh.state_dict()["state"]
+    assert {k: set(v) for k, v in a.items()} == {k: set(v) for k, v in b.items()}
+    if name != "LBFGS":
+        assert all(np.array_equal(a[k][n].numpy(), b[k][n].numpy()) for k in b for n in b[k])
+
+
 def test_data_that_is_exchanged_is_stepped():
     p = leaf(80)
     o = optim.SGD([p], lr=1.0)
@@ -439,6 +463,11 @@ BAD = {
     r"the group has no 'params', only 'lr'": lambda: optim.Adam([{"lr": 1}]),
     r"SGD: lr must be at least 0, got -1": lambda: optim.SGD([P], lr=-1),
     r"SGD: lr must be at least 0, got nan": lambda: optim.SGD([P], lr=float("nan")),
+    r"SGD: lr must be a number, got str '3'": lambda: optim.SGD([P], lr="3"),
+    r"Adam: lr must be finite, got inf": lambda: optim.Adam([P], lr=float("inf")),
+    r"SGD: dampening must be finite, got nan": lambda: optim.SGD([P], dampening=float("nan")),
+    r"has 'lrr', which is no setting; did you mean 'lr'": lambda: optim.SGD([{"params": [P], "lrr": 1.0}]),
+    r"did you mean 'weight_decay'": lambda: optim.SGD([{"params": [P], "weight_decy": 1.0}]),
     r"SGD: lr must be a number, got str 'fast'": lambda: optim.SGD([P], lr="fast"),
     r"lr must be one number, got a Tensor of shape \(2,\)": lambda: optim.SGD([P], lr=ag.tensor([1.0, 2.0])),
     r"nesterov=True needs a momentum above 0": lambda: optim.SGD([P], nesterov=True),
@@ -484,6 +513,128 @@ def test_a_state_of_other_shapes_is_refused_before_anything_changes():
     assert o.param_groups[0]["lr"] == 1e-3 and np.array_equal(o.state[params[0]]["exp_avg"].numpy(), before)
 
 
+def backward(p):
+    """A loss whose gradient changes, with its gradient."""
+    p.grad = None
+    loss = (p**4).sum()
+    loss.backward()
+    return loss
+
+
+def remembering(name, **options):
+    """An optimizer of two parameters after two steps, and the numbers by which it is seen whether anything changes."""
+    params = [leaf(6, 4), leaf(4, 5, seed=3)]
+    o = getattr(optim, name)(params, **options)
+    for _ in range(2):
+        o.step(*([lambda: backward(params[0])] if name == "LBFGS" else []))
+    return o
+
+
+def same(a, b):
+    """Whether two states have the same numbers."""
+    if isinstance(a, dict):
+        return set(a) == set(b) and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return np.array_equal(a.numpy(), b.numpy()) if isinstance(a, ag.Tensor) else a == b
+
+
+NONSENSE = {
+    "exp_avg must have shape": {"exp_avg": 3.0},
+    "exp_avg_sq must have shape": {"exp_avg_sq": [1.0, 2.0]},
+    "exp_avg must be an array of float64, the saved one is str": {"exp_avg": "x"},
+    "exp_avg must be an array of float64, the saved one is ndarray": {"exp_avg": np.ones((6, 4)) * 1j},
+    "step must be a number from 0 on, the saved one is float nan": {"step": float("nan")},
+    "step must be a number from 0 on, the saved one is int -5": {"step": -5},
+    "step must be a number from 0 on, the saved one is str": {"step": "x"},
+    "step must be a number from 0 on, the saved one is NoneType": {"step": None},
+}
+
+
+@pytest.mark.parametrize("message", NONSENSE)
+def test_a_state_of_nonsense_is_refused_before_anything_changes(message):
+    o = remembering("Adam")
+    before, state = copy.deepcopy(o.state_dict()), o.state_dict()
+    state["state"][0] = state["state"][0] | NONSENSE[message]
+    state["param_groups"] = [state["param_groups"][0] | {"lr": 7.0}]
+    with pytest.raises((TypeError, ValueError), match=message):
+        o.load_state_dict(state)
+    assert same(o.state_dict(), before)
+
+
+@pytest.mark.parametrize("where", ["state", "one", "param_groups", "group"])
+@pytest.mark.parametrize("what", [None, "x", 3.0, [1]])
+def test_what_is_no_state_is_refused(where, what):
+    o = remembering("Adam")
+    state = o.state_dict()
+    before = copy.deepcopy(state)
+    if where in ("one", "group"):
+        state["state" if where == "one" else "param_groups"][0] = what
+    else:
+        state[where] = what
+    with pytest.raises(TypeError, match="dict"):
+        o.load_state_dict(state)
+    assert same(o.state_dict(), before)
+
+
+def test_settings_that_come_with_a_state_say_what_shapes_fit():
+    o, saved = remembering("SGD"), remembering("SGD", momentum=0.9).state_dict()
+    saved["state"][0]["momentum_buffer"] = ag.zeros(3, 3)
+    with pytest.raises(ValueError, match="momentum_buffer must have shape"):
+        o.load_state_dict(saved)
+    assert o.param_groups[0]["momentum"] == 0
+
+
+def test_moments_of_whole_numbers_become_what_the_parameter_is():
+    o = remembering("Adam")
+    state = o.state_dict()
+    state["state"][0] |= {"exp_avg": np.ones((6, 4), int), "step": np.array(3)}
+    o.load_state_dict(state)
+    one = o.state[o.param_groups[0]["params"][0]]
+    assert one["exp_avg"].dtype == np.float64
+    o.step()
+    assert one["exp_avg"].numpy().std() > 0 and one["step"].item() == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.pop("d"), "d missing"),
+        (lambda s: s.pop("old_dirs"), "old_dirs missing"),
+        (lambda s: s.update(ro=[]), "same length"),
+        (lambda s: s.update(prev_flat_grad=ag.zeros(5)), r"all 44 entries .* shape \(5,\)"),
+        (lambda s: s.update(old_stps=["x"]), "vectors of all 44 entries"),
+    ],
+)
+def test_a_state_of_lbfgs_is_whole_or_refused(change, message):
+    o = remembering("LBFGS")
+    saved = copy.deepcopy(o.state_dict())
+    o.load_state_dict(saved)
+    before = copy.deepcopy(o.state_dict())
+    change(saved["state"][0])
+    with pytest.raises(ValueError, match=message):
+        o.load_state_dict(saved)
+    assert same(o.state_dict(), before)
+
+
+def test_lbfgs_goes_on_with_complex_parameters():
+    a, b = (ag.tensor(np.array([1 + 2j, 3 - 1j, 0.5j]), requires_grad=True) for _ in range(2))
+    one, other = optim.LBFGS([a], max_iter=3), optim.LBFGS([b], max_iter=3)
+
+    def closure(p):
+        p.grad = None
+        loss = ((p.abs() ** 2 - 2) ** 2 + (p.real - p.imag) ** 2).sum()
+        loss.backward()
+        return loss
+
+    one.step(lambda: closure(a))
+    other.load_state_dict(one.state_dict())
+    b.data = a.detach().numpy().copy()
+    one.step(lambda: closure(a))
+    other.step(lambda: closure(b))
+    np.testing.assert_array_equal(a.detach().numpy(), b.detach().numpy())
+
+
 def test_a_gradient_of_another_shape_is_refused_before_anything_changes():
     a, b = leaf(80), leaf(80)
     o = optim.SGD([a, b], lr=1.0)
@@ -499,6 +650,36 @@ def test_read_only_memory_is_refused():
     p.grad = ag.tensor(np.ones(80))
     with pytest.raises(RuntimeError, match="read-only"):
         optim.SGD([p]).step()
+
+
+def spoil_memory(o):
+    p = o.param_groups[1]["params"][0]
+    p.value.flags.writeable = False
+
+
+def spoil_rate(o):
+    o.param_groups[1]["lr"] = "x"
+
+
+def spoil_share(o):
+    name = next(n for n in ("betas", "momentum", "lr") if n in o.param_groups[1])
+    o.param_groups[1][name] = (1, 1.0) if name == "betas" else float("nan")
+
+
+@pytest.mark.parametrize("spoil", [spoil_memory, spoil_rate, spoil_share])
+@pytest.mark.parametrize("size", [3, 100])
+@pytest.mark.parametrize("name", STEPPED)
+def test_a_step_that_is_refused_changes_nothing(name, size, spoil):
+    params = [leaf(size, 2, seed=k) for k in range(2)]
+    o = getattr(optim, name)([{"params": [p]} for p in params])
+    o.step()
+    spoil(o)
+    before = [p.detach().numpy().copy() for p in params]
+    state = copy.deepcopy(o.state_dict()["state"])
+    with pytest.raises((TypeError, ValueError, RuntimeError), match="read-only|must be"):
+        o.step()
+    assert all(np.array_equal(p.detach().numpy(), b) for p, b in zip(params, before))
+    assert same(o.state_dict()["state"], state)
 
 
 def test_a_group_that_is_refused_is_not_added():
@@ -630,6 +811,30 @@ def test_averages_of_a_model_and_its_statistics():
     fresh.load_state_dict({k: v.numpy() for k, v in state.items()})
     x = ag.tensor(rng.standard_normal((4, 3)).astype("f"))
     np.testing.assert_allclose(fresh(x).detach().numpy(), averaged(x).detach().numpy(), rtol=1e-5)
+
+
+def test_an_average_of_a_module_is_a_module():
+    torch, nn = pytest.importorskip("torch"), pytest.importorskip("nn")
+
+    def holder(nn, swa):
+        model = nn.Module()
+        model.net = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+        model.average = swa.AveragedModel(model.net)
+        return model
+
+    one, other = holder(nn, optim.swa_utils), holder(torch.nn, torch.optim.swa_utils)
+    assert list(one.state_dict()) == list(other.state_dict())
+    assert isinstance(one.average, nn.Module) and isinstance(one.average, optim.swa_utils.AveragedModel)
+    assert len(list(one.parameters())) == len(list(other.parameters()))
+    one.average.update_parameters(one.net)
+    for copied in copy.deepcopy(one), pickle.loads(pickle.dumps(one)):
+        assert type(copied.average) is type(one.average) and copied.average.n_averaged.item() == 1
+        copied.average.update_parameters(copied.net)
+        copied.load_state_dict(one.state_dict())
+        assert copied.average.n_averaged.item() == 1
+    assert not one.eval().average.module.training
+    x = ag.tensor(np.ones((4, 3), "f"))
+    np.testing.assert_array_equal(one.average(x).detach().numpy(), one.net(x).detach().numpy())
 
 
 def test_running_statistics_are_computed_anew():

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from .descent import decrease_step
 from .lines import Point
 
 
-def unit_step(g: np.ndarray, slope: float, last: Point | None) -> float:
-    """The whole direction, but for the first, which knows no scale."""
-    return 1.0 if last is not None else min(1.0, 1.0 / float(np.linalg.norm(g)))
+def unit_step(g: np.ndarray, slope: float, last: Point | None, scaled: bool) -> float:
+    """The whole direction; while no curvature is known, which gives it its scale, as far as the last step suggests."""
+    return 1.0 if scaled else decrease_step(slope, last, min(1.0, 1.0 / float(np.linalg.norm(g))))
 
 
 class BFGS:
@@ -24,7 +25,7 @@ class BFGS:
         return -g if self.H is None else -(self.H @ g)
 
     def first_step(self, g: np.ndarray, slope: float, last: Point | None) -> float:
-        return unit_step(g, slope, last)
+        return unit_step(g, slope, last, self.H is not None)
 
     def learn(self, s: np.ndarray, y: np.ndarray, g: np.ndarray) -> None:
         curvature = float(s @ y)

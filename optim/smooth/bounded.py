@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .bfgs import unit_step
 from .bounds import Box
 from .limited import two_loops
 from .lines import Point
@@ -29,9 +30,11 @@ class Bounded:
         self.M: Any = None
 
     def direction(self, x: np.ndarray, g: np.ndarray) -> np.ndarray:
+        if not self.box.bounded:
+            return two_loops(self.pairs, -g)
         if self.W is None:
             self.W, self.M = np.zeros((len(x), 0)), np.zeros((0, 0))
-        place, c = self.cauchy(x, g) if self.box.bounded else (x, np.zeros(0))
+        place, c = self.cauchy(x, g)
         return self.lowest(x, g, place, c) - x
 
     def cauchy(self, x: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -84,6 +87,8 @@ class Bounded:
         return place + min(1.0, self.box.longest(place, way)) * way
 
     def first_step(self, g: np.ndarray, slope: float, last: Point | None) -> float:
+        if not self.box.bounded:
+            return unit_step(g, slope, last, bool(self.pairs))
         boxed = bool(np.isfinite(self.box.high - self.box.low).all())
         return 1.0 if boxed or last is not None else min(1.0, 1.0 / float(np.sqrt(-slope)))
 

@@ -30,7 +30,10 @@ class Settings:
 
     def tell(self, form: Form, x: np.ndarray) -> bool:
         """Call the callback with a new x; whether it wants an end."""
-        return self.callback is not None and self.callback(form.outside(x)) is True
+        try:
+            return self.callback is not None and self.callback(form.outside(x)) is True
+        except StopIteration:
+            return True
 
     def limit(self, counted: Any, iterations: int, usual: int) -> int | None:
         """The status for a limit that is reached."""
@@ -101,7 +104,7 @@ class Descent:
         point = self.along(d)
         if point is None and not np.array_equal(d, -self.g):
             self.rule.forget()
-            point = self.along(self.box.clip(self.x - self.g) - self.x)
+            point = self.along(self.box.clip(self.x - self.g) - self.x if self.box.bounded else -self.g)
         return point
 
     def along(self, d: np.ndarray) -> Point | None:

@@ -23,7 +23,7 @@ def least_squares(
     x0: Any,
     method: str = "lm",
     bounds: Any = None,
-    tol: float = 1e-12,
+    tol: float | None = None,
     max_iterations: int | None = None,
     max_evaluations: int | None = None,
     callback: Callable | None = None,
@@ -34,16 +34,18 @@ def least_squares(
     """The x with the least sum of squares of residuals(x), near x0: a number, an array, a tensor or a tree of these.
 
     "lm" is Levenberg-Marquardt, "gn" Gauss-Newton; both use exact Jacobians.  `tol` is how near to square the residuals
-    stand on all columns of the Jacobian (the cosine) at the end.  `radius` is the first size of lm's region of trust, in
-    units of the size of x0.  The result has the covariance of the parameters, for residuals whose errors are independent
-    and of one variance, and their standard errors.
+    stand on all columns of the Jacobian (the cosine) at the end, 1e-12 if it is None.  `radius` is the first size of lm's
+    region of trust, in units of the size of x0.  The result has the covariance of the parameters, for residuals whose
+    errors are independent and of one variance, and their standard errors.
     """
     refuse_elsewhere("least_squares", options)
     for key in options:
         named(key, ("method", "bounds", "tol", "callback", "args", "radius"), "least_squares", "option")
     problem = Residuals(residuals, x0, args)
     limits = box(bounds, problem.form)
-    settings = checked_settings("least_squares", tol, max_iterations, max_evaluations, callback)
+    settings = checked_settings(
+        "least_squares", 1e-12 if tol is None else tol, max_iterations, max_evaluations, callback
+    )
     name = named(method, METHODS, "least_squares", "method")
     if not radius > 0:
         raise ValueError(f"least_squares: radius must be above 0, got {radius!r}")

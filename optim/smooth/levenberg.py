@@ -9,7 +9,7 @@ import numpy as np
 from .bounds import Box
 from .descent import EPS, Settings
 from .lines import ROUNDING, shorter
-from .objectives import Residuals
+from .objectives import Residuals, squarable
 
 
 class Levenberg:
@@ -59,7 +59,7 @@ class Levenberg:
         """Singular values of the scaled columns that are free to move."""
         self.free = free
         Q, R = np.linalg.qr(self.J[:, free])
-        U, s, V = np.linalg.svd(R / self.scale[free])
+        U, s, V = np.linalg.svd(R / self.scale[free], full_matrices=False)
         self.spectrum = s, U.T @ (Q.T @ self.r), V
 
     def best_step(self) -> np.ndarray:
@@ -101,7 +101,7 @@ class Levenberg:
         slope = float(Jp @ self.r)
         predicted = -slope - float(Jp @ Jp) / 2
         self.there, self.J_there = self.residuals.value(self.x + p), None
-        if not np.isfinite(self.there).all() or np.abs(self.there).max(initial=0) > 1e150:
+        if not squarable(self.there):
             return -inf, predicted, slope, -1.0
         gained = float((self.r - self.there) @ (self.r + self.there)) / 2
         if abs(gained) <= ROUNDING * float(self.r @ self.r):
@@ -112,7 +112,7 @@ class Levenberg:
     def arrive(self, p: np.ndarray) -> bool:
         """Go there, if the Jacobian is finite there; whether that was done."""
         J = self.residuals.jacobian(self.x + p) if self.J_there is None else self.J_there
-        if not np.isfinite(J).all():
+        if not squarable(J):
             self.radius /= 4
             return False
         self.x, self.r, self.J = self.box.landed(self.x + p, self.x), self.there, J

@@ -22,7 +22,7 @@ class Limited:
         return two_loops(self.pairs, -g)
 
     def first_step(self, g: np.ndarray, slope: float, last: Point | None) -> float:
-        return unit_step(g, slope, last)
+        return unit_step(g, slope, last, bool(self.pairs))
 
     def learn(self, s: np.ndarray, y: np.ndarray, g: np.ndarray) -> None:
         curvature = float(s @ y)

@@ -38,6 +38,12 @@ ELSEWHERE |= dict.fromkeys(("maxiter", "max_nfev", "maxfun"), "here they are max
 ELSEWHERE |= {"options": "each option is an argument of its own here, as in tol=1e-6, max_iterations=100"}
 ELSEWHERE |= {"constraints": "here they are functions, equal= for h(x) = 0 and below= for g(x) <= 0"}
 ELSEWHERE |= {"kwargs": "pass further arguments as args, or in a lambda"}
+SCIPYS = {"newton-cg": "'trust-ncg' has products with the Hessian, 'newton' all of it"}
+SCIPYS |= dict.fromkeys(("trust-krylov", "trust-exact", "dogleg"), "take 'trust-ncg' or 'newton'")
+SCIPYS |= {"tnc": "take 'l-bfgs-b', which knows bounds, too"}
+SCIPYS |= dict.fromkeys(("trust-constr", "slsqp", "cobyla", "cobyqa"), "give equal= and below= with any method")
+SCIPYS |= dict.fromkeys(("nelder-mead", "powell"), "derivatives are at hand here: take 'bfgs'")
+SCIPYS |= dict.fromkeys(("trf", "dogbox"), "'lm' and 'gn' know bounds, too")
 
 
 def minimize(
@@ -45,7 +51,7 @@ def minimize(
     x0: Any,
     method: str | None = None,
     bounds: Any = None,
-    tol: float = 1e-8,
+    tol: float | None = None,
     max_iterations: int | None = None,
     max_evaluations: int | None = None,
     callback: Callable | None = None,
@@ -58,15 +64,16 @@ def minimize(
 
     f is made of functions of this library or of NumPy; its derivatives are exact.  Methods are "bfgs" (the default),
     "l-bfgs" (for more than a thousand entries), "l-bfgs-b" (with bounds), "cg", "newton", "trust-ncg", "steepest".
-    `tol` is how small the largest entry of the gradient becomes.  A callback gets each new x, and stops the search by
-    returning True.  Options: `line_search` "wolfe", "exact" or "backtracking", `c1` and `c2` of the Wolfe conditions,
-    `history` of the limited methods, `beta` of cg, `radius` and `largest_radius` of trust-ncg.
+    `tol` is how small the largest entry of the gradient becomes, 1e-8 if it is None.  A callback gets each new x, and
+    stops the search by returning True or raising StopIteration.  Options: `line_search` "wolfe", "exact" or
+    "backtracking", `c1` and `c2` of the Wolfe conditions, `history` of the limited methods, `beta` of cg, `radius` and
+    `largest_radius` of trust-ncg.
 
     With `equal` and `below`, functions of x like f, the lowest point is found where all entries of equal(x) are zero and
     none of below(x) is above zero; the result has multipliers: grad f + equal' * v + below' * w = 0, w >= 0.
     """
     if equal is not None or below is not None:
-        settings = checked_settings("minimize", tol, max_iterations, max_evaluations, callback)
+        settings = checked_settings("minimize", 1e-8 if tol is None else tol, max_iterations, max_evaluations, callback)
 
         def solve(g: Callable, x: Any, tol: float) -> Result:
             return minimize(g, x, method, bounds, tol, max_iterations, max_evaluations, callback, **options)
@@ -76,7 +83,7 @@ def minimize(
     limits = box(bounds, objective.form)
     name = chosen_method(method, limits, objective.form.size)
     check_options(name, options)
-    settings = checked_settings("minimize", tol, max_iterations, max_evaluations, callback)
+    settings = checked_settings("minimize", 1e-8 if tol is None else tol, max_iterations, max_evaluations, callback)
     make, own = METHODS[name]
     given = {key: options[key] for key in own if key in options}
     if make is TrustRegion:
@@ -96,6 +103,8 @@ def named(name: Any, known: Any, who: str, what: str) -> str:
         raise TypeError(f"{who}: {what} is one of {', '.join(known)}; got {type(name).__name__} {name!r:.40}")
     if name.lower() in known:
         return name.lower()
+    if what == "method" and name.lower() in SCIPYS:
+        raise ValueError(f"{who}: no method is called {name!r} here; {SCIPYS[name.lower()]}")
     near = difflib.get_close_matches(name.lower(), known, 1, 0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ValueError(f"{who}: no {what} is called {name!r}; {hint}there are {', '.join(map(repr, known))}")
@@ -138,7 +147,7 @@ def check_options(name: str, options: dict[str, Any]) -> None:
 
 def checked_settings(who: str, tol: Any, iterations: Any, evaluations: Any, callback: Any) -> Settings:
     """When to stop, and whom to tell, or an error that says what is wrong with it."""
-    if isinstance(tol, bool) or not isinstance(tol, (int, float)) or not 0 <= tol < float("inf"):
+    if isinstance(tol, bool) or not isinstance(tol, (int, float, np.number)) or not 0 <= tol < float("inf"):
         raise ValueError(f"{who}: tol must be a number from 0 on, got {tol!r}")
     for name, count in (("max_iterations", iterations), ("max_evaluations", evaluations)):
         if count is not None and (not isinstance(count, (int, np.integer)) or count < 1):

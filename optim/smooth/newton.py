@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .bfgs import unit_step
 from .lines import Point
 
 FLOOR = 1e-4  # the least curvature, in units of the largest, where some direction curves downwards
@@ -17,14 +18,15 @@ class Newton:
     name, search, c2 = "newton", "wolfe", 0.9
 
     def __init__(self, hessian: Callable):
-        self.hessian = hessian
+        self.hessian, self.scaled = hessian, True
 
     def direction(self, x: np.ndarray, g: np.ndarray) -> np.ndarray:
         H = self.hessian(x)
-        return -damped_solve(H, g) if np.isfinite(H).all() else -g
+        self.scaled = bool(np.isfinite(H).all() and H.any())
+        return -damped_solve(H, g) if self.scaled else -g
 
     def first_step(self, g: np.ndarray, slope: float, last: Point | None) -> float:
-        return 1.0
+        return unit_step(g, slope, last, self.scaled)
 
     def learn(self, s: np.ndarray, y: np.ndarray, g: np.ndarray) -> None:
         """The next Hessian is computed afresh."""

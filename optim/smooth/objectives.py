@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import autograd_core as ag
-from autograd_core import Tensor
+from autograd_core import Tensor, tape
 from autograd_core.op import Traced
 from autograd_core.tree import flatten
 
@@ -20,6 +20,27 @@ PLAIN = (int, float, np.number, np.ndarray)
 def several(args: Any) -> tuple:
     """Further arguments; one that is no tuple is the only one, as SciPy has it."""
     return args if isinstance(args, tuple) else (args,)
+
+
+def followed(f: Callable, x: Any, args: tuple, who: str) -> Any:
+    """f(x, *args); raises if a number is taken out of what depends on x: its part of the derivative would be missing."""
+    lost = []
+
+    def look(op: Any, given: tuple, params: dict, result: Any) -> None:
+        if params.get("into", "bool") != "bool" and given[0].requires_grad:
+            lost.append(params)
+
+    try:
+        with tape.using(observers=(*tape.current().observers, look)):
+            return f(x, *args)
+    finally:
+        if lost:  # whatever else went wrong did so for this reason
+            raise TypeError(
+                f"{who}: f takes a number out of a tensor (float(x), .item(), math.*, or a place in an array that is no "
+                "tensor), so what it returns does not depend on x in a way that can be differentiated; compute with "
+                "tensors throughout: np.exp for math.exp, np.stack([...]) for an array filled entry by entry; "
+                "x.detach().item() is a number to look at"
+            ) from None
 
 
 class Objective:
@@ -34,7 +55,7 @@ class Objective:
 
     def _scalar(self, x: Any) -> Any:
         """The function, with a check of what it returns."""
-        y = self.f(x, *self.args)
+        y = followed(self.f, x, self.args, self.who)
         shape: Any = np.shape(y) if isinstance(y, (Tensor, *PLAIN)) else getattr(y, "shape", None)
         if shape is None or np.prod(shape) != 1:
             got = f"shape {shape}" if shape is not None else f"{type(y).__name__} {y!r:.40}"
@@ -80,6 +101,11 @@ class Objective:
         return (H + H.T) / 2
 
 
+def squarable(found: np.ndarray) -> bool:
+    """Whether all entries are finite, and the sum of their squares will be."""
+    return bool(np.abs(found).max(initial=0) <= 1e150)  # false for NaN
+
+
 class Residuals:
     """A function of a tree with a vector of residuals as its result."""
 
@@ -91,10 +117,15 @@ class Residuals:
 
     def _row(self, x: Any) -> Any:
         """The residuals, of whatever shape or tree, in a row."""
-        parts, _ = flatten(self.f(x, *self.args))
+        parts, _ = flatten(followed(self.f, x, self.args, self.who))
         for part in parts:
             if not isinstance(part, (Traced, *PLAIN)):
                 raise TypeError(f"{self.who}: the residuals hold {type(part).__name__}; needed are arrays or tensors")
+            if np.dtype(getattr(part, "dtype", type(part))).kind == "c":
+                raise TypeError(
+                    f"{self.who}: the residuals are complex; needed are real ones: give the real and the imaginary parts, "
+                    "[r.real, r.imag], whose squares sum up to that of the absolute values"
+                )
         if not any(isinstance(part, Traced) for part in parts):
             raise TypeError(
                 f"{self.who}: the residuals do not depend on x in a way that can be differentiated; compute with "
@@ -103,12 +134,13 @@ class Residuals:
         rows = [ag.reshape(part if isinstance(part, Traced) else ag.tensor(part), (-1,)) for part in parts]
         return rows[0] if len(rows) == 1 else ag.concatenate(rows)
 
-    def value(self, v: np.ndarray) -> np.ndarray:
-        """The residuals."""
+    def value(self, v: np.ndarray, first: bool = False) -> np.ndarray:
+        """The residuals; at first it is seen that nothing gets lost between x and them."""
         self.nfev += 1
-        with np.errstate(all="ignore"), ag.no_grad():
+        with np.errstate(all="ignore"), ag.set_grad_enabled(first):
             leaves, rebuild = flatten(self.form.inside(v.copy()))
-            return np.asarray(self._row(rebuild([ag.tensor(leaf) for leaf in leaves])).value, np.float64)
+            row = self._row(rebuild([ag.tensor(leaf, requires_grad=first) for leaf in leaves]))
+            return np.asarray(row.value, np.float64)
 
     def jacobian(self, v: np.ndarray) -> np.ndarray:
         """Their derivatives, one row for each residual."""
@@ -118,11 +150,16 @@ class Residuals:
 
     def begin(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Residuals and Jacobian at the start, which must be finite."""
-        r = self._finite(self.value(v), "a residual")
+        r = self._finite(self.value(v, first=True), "a residual")
         return r, self._finite(self.jacobian(v), "a derivative")
 
     def _finite(self, found: np.ndarray, what: str) -> np.ndarray:
         if not np.isfinite(found).all():
             k = np.argwhere(~np.isfinite(found))[0].tolist()
             raise ValueError(f"{self.who}: {what} is not finite at x0 (entry {k}); start elsewhere")
+        if not squarable(found):
+            raise ValueError(
+                f"{self.who}: {what} is {np.abs(found).max():.3g} at x0, whose square is more than float64 holds; start "
+                "elsewhere, or scale the residuals"
+            )
         return found

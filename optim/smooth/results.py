@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -56,6 +57,19 @@ class Result:
     def __getitem__(self, name: str) -> Any:
         """SciPy's results are dicts, too."""
         return getattr(self, name)
+
+    def keys(self) -> list[str]:
+        """The names of all that was found, with those that SciPy has for it."""
+        own = [f.name for f in fields(self)]
+        return own + [
+            name for name in ("fun", "nit", "jac", "cost", "optimality") if hasattr(self, name) and name not in own
+        ]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.keys()
 
     @property
     def evaluations(self) -> dict[str, int]:
