@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import keyword
 import math
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -153,9 +154,9 @@ class Expression(Traced):
 
     def python(self, name: str | None = None) -> str:
         """As Python; given a name, as a function in which what occurs several times is computed once."""
-        from .printing import definition, text
+        from .printing import definition, library, text
 
-        return text(self, "ag.") if name is None else definition(self, name)
+        return text(self, library(self)) if name is None else definition(self, name)
 
     def __repr__(self) -> str:
         from .printing import text
@@ -200,7 +201,7 @@ def _interned(key: tuple, **slots: Any) -> Expression:
 
 def symbol(name: str) -> Expression:
     """A symbol of a name."""
-    if not isinstance(name, str) or not name.isidentifier():
+    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(f"symbolic: a symbol needs a name that Python takes, got {name!r}")
     return named(name, "symbol")
 
@@ -302,9 +303,30 @@ def _floating(v: Any) -> Any:
 
 def _computed(e: Expression, known: dict) -> Any:
     with np.errstate(all="ignore"):
-        return e.op.call(*(_entry(known[a]) for a in e.args), **e.params)  # type: ignore[union-attr]
+        return e.op.call(*arrays([_entry(known[a]) for a in e.args]), **e.params)  # type: ignore[union-attr]
 
 
 def _entry(v: Any) -> Any:
     """Numbers as they are; rules about powers and clamps look at the type of what they get."""
     return np.float64(v) if type(v) is int and abs(v) > math.factorial(20) else v
+
+
+class Functions:
+    """All elementwise ops as functions by their own names: what printed source calls where there is no shorter name."""
+
+    def __getattr__(self, name: str) -> Callable:
+        op = REGISTRY.get(name)
+        if op is None or not op.elementwise:
+            raise AttributeError(f"symbolic: {name!r} is not the name of an elementwise op")
+        return lambda *args, **params: op.call(*arrays(args), **params)
+
+    def __dir__(self) -> list[str]:
+        return sorted(name for name, op in REGISTRY.items() if op.elementwise)
+
+
+def arrays(args: Sequence) -> Sequence:
+    """Floats as NumPy has them if there are no others, for kernels ask for their type; beside arrays they yield to that."""
+    return [np.float64(a) for a in args] if all(type(a) is float for a in args) else args
+
+
+functions = Functions()
