@@ -118,7 +118,7 @@ def test_steps_shrink_where_a_domain_is_near_its_border():
 def test_complex_steps_are_refused_or_found_out_where_a_function_is_not_analytic():
     with pytest.raises(ValueError, match=r"returns real numbers for complex arguments.*richardson"):
         numeric.grad(lambda x: ag.abs(x), method="complex")(2.0)
-    with pytest.raises(TypeError, match="complex steps do not suit the function: .*no order"):
+    with pytest.raises(TypeError, match="complex steps do not suit the function: .*'complex' and 'int'"):
         numeric.grad(lambda x: x if x > 0 else -x, method="complex")(2.0)
     found = numeric.grad(lambda x: ag.conj(x) * x * x, method="complex")(2.0)
     assert abs(found.value - 12) <= found.error
