@@ -283,7 +283,7 @@ class Neighbourhood:
         self.flat, self.along = flat, along
         self.scale = max(abs(flat.x[j]) for j in along)
         self.least = EPSILON * (min(abs(flat.x[j]) for j in along) or EPSILON)
-        self.corner, self.sides = np.zeros(len(flat.y), bool), (flat.y, flat.y)
+        self.corner, self.sides = np.zeros(len(flat.y), bool), [(flat.y, flat.y)]  # the slopes of both, by two steps
         look = self._slopes if len(along) == 1 else self._bends
         self.seen: list[tuple[np.ndarray, np.ndarray]] = []  # slopes and their errors, the finest step's first
         with np.errstate(all="ignore"):
@@ -305,7 +305,7 @@ class Neighbourhood:
         roundings = [6 * (self.flat.noise() + self.flat.epsilon * np.abs(self.flat.y)) / h for h in steps]
         if not self.seen:  # where the sides meet smoothly, the gap shrinks with the step
             floor = 4 * roundings[0] + 1e-6 * (np.abs(sides[0][0]) + np.abs(sides[0][1]))
-            self.corner, self.sides = (gaps[0] > gaps[1] / 4) & (gaps[0] > floor), sides[0]
+            self.corner, self.sides = (gaps[0] > gaps[1] / 4) & (gaps[0] > floor), sides
         return [((left + right) / 2, 2 * gap + r) for (left, right), gap, r in zip(sides, gaps, roundings)]
 
     def _side(self, j: int, h: float) -> np.ndarray:
@@ -331,8 +331,10 @@ class Neighbourhood:
 
     def error(self, trial: Trial) -> np.ndarray:
         """That of a trial; at a corner it reaches the slopes of both sides."""
-        off = np.maximum(*(np.abs(trial.value - side) for side in self.sides))
-        return np.where(self.corner, np.fmax(trial.error, off), trial.error)
+        if not self.corner.any():
+            return trial.error
+        off = [np.abs(trial.value - finer) + 2 * np.abs(finer - wider) for finer, wider in zip(*self.sides)]
+        return np.where(self.corner, np.fmax(trial.error, np.maximum(*off)), trial.error)
 
 
 class Stencil:
