@@ -198,7 +198,7 @@ def test_symbols_agree_with_the_tape(program):
     value, gradient = ag.value_and_grad(program.function, tuple(range(len(names))))(*program.point)
     assert e.evaluate(at) == pytest.approx(value, rel=1e-9)
     for name, slope in zip(names, gradient):
-        assert e.derivative(name).evaluate(at) == pytest.approx(slope, rel=1e-7, abs=1e-9)
+        assert e.derivative(symbolic.symbol(name)).evaluate(at) == pytest.approx(slope, rel=1e-7, abs=1e-9)
 
 
 @settings(max_examples=60, deadline=None)
@@ -501,7 +501,43 @@ def test_errors_of_derivatives():
         trace(3)
     with pytest.raises(ValueError, match="a name that Python takes"):
         symbols(["x y"])
-    assert (3 + 0 * X).derivative("z").same(0)
+    assert (3 + 0 * X).derivative(symbols("z")[0]).same(0) and (X + Y).derivative("x", "y").same(0)
+    for call in (lambda e: e.derivative("X"), lambda e: symbolic.steps(e, "X"), lambda e: symbolic.taylor(e, "X")):
+        with pytest.raises(ValueError, match="no symbol X in it; there are: x, y"):
+            call(X * Y)
+    with pytest.raises(ValueError, match="no value for y; given: x, Y"):
+        (X * Y).evaluate(x=1, Y=2)
+
+
+@pytest.mark.parametrize("e", [np.log(X), 1 / X, np.sqrt(X), Y * np.log(X) + 1, X**1.5], ids=str)
+def test_where_there_is_no_taylor_polynomial(e):
+    with pytest.raises(ValueError, match="has no finite value at x = 0"):
+        symbolic.taylor(e, X)
+    assert symbolic.taylor(e, X, at=1, order=2).evaluate(x=1.01, y=1.0) == pytest.approx(
+        e.evaluate(x=1.01, y=1.0), abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("step", [np.sin, lambda e: 1 / (1 + e), lambda e: e * 1.001 + X, lambda e: e + np.sin(e)])
+def test_chains_of_thousands_of_operations(step):
+    e = X
+    for _ in range(3000):
+        e = step(e)
+    small = 1e-6
+    if step is not np.sin:
+        small = 1e-9
+    slope = e.derivative()
+    x = ag.tensor(0.3, dtype=ag.float64, requires_grad=True)
+    (wanted,) = ag.gradient(e.evaluate(x=x), [x])
+    assert slope.evaluate(x=0.3) == pytest.approx(wanted.item(), rel=small)
+    assert e.python("f").count("ag.") < 7000
+
+
+def test_long_sums_are_brought_in_order():
+    total = X
+    for k in range(1, 1500):
+        total = total + k * Y
+    assert str(total.simplify()) == "x + 1124250*y"
 
 
 @given(st.integers(-6, 6), st.integers(1, 6))

@@ -16,7 +16,7 @@ from ..errors import require_callable
 from ..functional import chosen_arguments, grad, jvp
 from ..op import Traced
 from ..source import source_grad
-from ..symbolic import trace
+from ..symbolic import symbols, trace
 from ..tape import current, using
 from ..tree import flatten
 from . import numeric
@@ -193,7 +193,7 @@ class Problem:
         if any(np.ndim(x) or isinstance(x, (tuple, list, dict)) for x in self.chosen):
             raise TypeError("symbols stand for numbers, and an argument has several entries")
         names = [f"x{n}" for n in self.numbers]
-        slopes = trace(self.f, *names).gradient(*names)
+        slopes = trace(self.f, *names).gradient(*symbols(names))
         values = {name: float(_plain(x)) for name, x in zip(names, self.chosen)}
         return lambda: [slope.evaluate(values) for slope in slopes]
 
@@ -221,12 +221,13 @@ class Run:
     """What a route gave, or why it does not apply.  It is run twice, and the second is timed: the first may compile."""
 
     def __init__(self, problem: Problem, make: Callable):
-        self.problem, self.refusal = problem, None
+        self.problem = problem
+        self.refusal: Exception | None = None
         try:
             run = make(problem)
             run()
         except Exception as error:
-            self.refusal: Exception | None = error
+            self.refusal = error
             self.corner = False
             return
         problem.evaluations, start = 0, time.perf_counter()

@@ -11,7 +11,7 @@ import inspect
 import keyword
 import math
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,7 @@ class Expression(Traced):
     # --- what can be asked of it: each in a file of its own ---
 
     def derivative(self, *by: Any, order: int = 1) -> Expression:
-        """The derivative by one or several symbols in turn, each to the given order; simplified."""
+        """The derivative by one or several symbols in turn, each to the given order; simplified if it is no longer than 1000."""
         from .calculus import derivative
 
         return derivative(self, by, order)
@@ -117,7 +117,7 @@ class Expression(Traced):
         """The value, given one for every symbol (and for others, if you like): numbers, arrays or tensors."""
         given = {_name_of(k): _floating(v) for k, v in {**(values or {}), **named}.items()}
         if missing := [s.name for s in self.symbols() if s.name not in given]:
-            raise ValueError(f"symbolic: no value for {', '.join(missing)}")
+            raise ValueError(f"symbolic: no value for {', '.join(missing)}; given: {', '.join(given) or 'none'}")
         known: dict[Expression, Any] = {}
         for e in nodes(self):
             known[e] = given[e.name] if e.name else e.constant if e.op is None else _computed(e, known)
@@ -254,8 +254,8 @@ def trace(f: Callable, *names: str) -> Expression:
     return expression(f(*symbols(names)))
 
 
-def nodes(*roots: Expression) -> Iterator[Expression]:
-    """All expressions in it, each once, arguments before what is made of them."""
+def nodes(*roots: Expression, known: Container[Expression] = ()) -> Iterator[Expression]:
+    """All expressions in it, each once, arguments before what is made of them; what is known is not looked into."""
     seen: set[int] = set()
     stack = [(e, False) for e in reversed(roots)]
     while stack:
@@ -265,7 +265,8 @@ def nodes(*roots: Expression) -> Iterator[Expression]:
         elif e.serial not in seen:
             seen.add(e.serial)
             stack.append((e, True))
-            stack.extend((a, False) for a in reversed(e.args) if a.serial not in seen)
+            if e not in known:
+                stack.extend((a, False) for a in reversed(e.args) if a.serial not in seen)
 
 
 def rebuilt(root: Expression, leaf: Callable, node: Callable = applied) -> Expression:
@@ -277,14 +278,19 @@ def rebuilt(root: Expression, leaf: Callable, node: Callable = applied) -> Expre
 
 
 def remembered(function: Callable[[Expression], Any]) -> Callable[[Expression], Any]:
-    """A function of one expression that is worked out once for each."""
+    """A function of one expression that is worked out once for each; of what is nested deeply, from within."""
+    name = function.__name__
 
     @functools.wraps(function)
     def call(e: Expression) -> Any:
-        found = e.memory_of
-        if function.__name__ not in found:
-            found[function.__name__] = function(e)
-        return found[function.__name__]
+        if name not in e.memory_of:
+            try:
+                e.memory_of[name] = function(e)
+            except RecursionError:
+                for part in nodes(e):
+                    if name not in part.memory_of:
+                        part.memory_of[name] = function(part)
+        return e.memory_of[name]
 
     return call
 

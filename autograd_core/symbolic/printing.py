@@ -37,10 +37,10 @@ Text = tuple[str, int]  # a piece of text, and how tightly its outermost sign bi
 
 def text(e: Expression, prefix: str = "", known: dict[Expression, str] | None = None) -> str:
     """As Python, with a prefix before the names of functions; parts that are known by a name are called by it."""
+    names = known or {}
     made: dict[Expression, Text] = {}
-    for part in nodes(e):
-        name = (known or {}).get(part)
-        made[part] = (name, ATOM) if name and part is not e else _python(part, [made[a] for a in part.args], prefix)
+    for part in nodes(e, known=names):
+        made[part] = (names[part], ATOM) if part in names else _python(part, [made[a] for a in part.args], prefix)
     return made[e][0]
 
 
