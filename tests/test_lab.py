@@ -487,9 +487,34 @@ def test_fifty_layers_are_folded_until_they_can_be_read():
     drawing = ag.draw(nn.Sequential(nn.Linear(3, 8), *layers, nn.Linear(8, 2)), np.ones((2, 3), np.float32))
     assert [v.title for v in drawing.graph.vertices] == ["input", "0: Linear", "50 x [Linear → ReLU]", "101: Linear"]
     blocks = ag.draw(nn.Sequential(*(Block() for _ in range(50))), np.ones((2, 4, 4, 4), np.float32))
-    assert 3 < len(blocks.graph.vertices) <= 60 and all("Block" in v.title for v in blocks.graph.vertices[1:])
+    assert [v.title for v in blocks.graph.vertices] == ["input", "conv: Conv2d", "norm: BatchNorm2d", "relu", "add"]
+    assert "  0 to 49: 50 x Block\n" in str(blocks) and "result" in str(blocks).splitlines()[-1]
     whole = ag.draw(nn.Sequential(*(Block() for _ in range(50))), np.ones((2, 4, 4, 4), np.float32), depth=9)
     assert len(whole.graph.vertices) > 150 and parsed(whole) is not None
+
+
+def test_modules_that_repeat_are_drawn_once_with_what_is_in_them():
+    pair = lambda size=8: nn.Sequential(nn.Linear(8, size), nn.ReLU())
+    x = np.ones((2, 8), np.float32)
+    drawing = ag.draw(nn.Sequential(pair(), *(pair() for _ in range(24)), nn.Linear(8, 2)), x)
+    assert "  0 to 24: 25 x Sequential\n" in str(drawing) and len(str(drawing).splitlines()) == 6
+    assert len(drawing.graph.edges) == 3 and drawing.to_dot().count("subgraph") == 2 and parsed(drawing) is not None
+    nested = ag.draw(nn.Sequential(*(nn.Sequential(pair(), pair(), pair()) for _ in range(10))), x)
+    assert "0 to 9: 10 x Sequential" in str(nested) and "0 to 2: 3 x Sequential" in str(nested)
+    different = ag.draw(nn.Sequential(*(pair() for _ in range(12)), pair(4), *(nn.Linear(4, 4) for _ in range(9))), x)
+    assert "12 x Sequential" in str(different) and "4) float32" in str(different)
+    apart = lambda: nn.ModuleList(pair() for _ in range(12))
+    assert " x Sequential" not in str(ag.draw(Parallel(apart()), x)), "side by side is not one after the other"
+
+
+class Parallel(nn.Module):
+    """Several modules of one input."""
+
+    def __init__(self, parts):
+        self.parts = parts
+
+    def forward(self, x):
+        return sum(part(x) for part in self.parts)
 
 
 def test_drawings_are_saved_by_the_name_of_their_kind(tmp_path, monkeypatch):
