@@ -86,6 +86,15 @@ P = tensor([[0.01, 0.01, 0.01]])
 T = tensor([[0.99, 0.99, 0.01]])
 row("K-S12 binary cross entropy", 3.058146503109446)(lambda: F.binary_cross_entropy(P, T))
 row("K-S12 categorical cross entropy", 9.164288670, 1e-9)(lambda: -(T * P.log()).sum())
+row("K-S12 categorical cross entropy by the library's functions", (9.164288670, 9.164288670), 1e-9)(
+    lambda: (
+        F.kl_div(P.log(), T, reduction="sum") + ag.special.entr(T).sum(),
+        F.kl_div(P.log(), T, reduction="none").sum(1) + ag.special.entr(T).sum(1),
+    )
+)
+row(
+    "K-S12 binary cross entropy, one by one", [[-(0.99 * np.log(0.01) + 0.01 * np.log(0.99))] * 2 + [0.05600153]], 1e-7
+)(lambda: F.binary_cross_entropy(P, T, reduction="none"))
 row("K-S12 squared error", [[0.9604, 0.9604, 0]])(lambda: F.mse_loss(P, T, reduction="none"))
 W = tensor([[0.0, 1.0, 3.0]])
 row("K-S13 penalties", (4, 10))(lambda: (W.abs().sum(), (W**2).sum()))
@@ -121,12 +130,71 @@ row("K-S18 its gradients away from the corner", [[-1] * 3] * 3 + [[0] * 3])(
 )
 
 
+row("K-S18 its gradients at the tie: a half each, the branch not taken, the choice not made", [-0.5, 0, 0])(
+    lambda: ag.jacobian(lambda x: ag.stack(hinges(x, 1)))(1.0)
+)
+
+
+@row("K-A26 a branch is run or not, a choice has both", ([0, 1], [1, 1]))
+def _():
+    def runs(choose) -> list:
+        made = [0, 0]
+
+        def branch(k: int):
+            made[k] += 1
+            return tensor(float(k))
+
+        choose(branch)
+        return made
+
+    lazy = runs(lambda branch: ag.cond(tensor(1.0) < 0, lambda: branch(0), lambda: branch(1)))
+    return lazy, runs(lambda branch: ag.where(tensor(1.0) < 0, branch(0), branch(1)))
+
+
 def power_by_scan(a, k: int):
     """a**k by repeated products."""
     return ag.scan(lambda carry, _: (carry * a, carry * a), a, length=k - 1)[1][-1]
 
 
 row("K-S19 power by scan, and its gradient", (32, 80))(lambda: ag.value_and_grad(lambda a: power_by_scan(a, 5))(2.0))
+
+
+@row("K-A27 the gradients of a recurrence by scan, and by a loop", (0, 0, 0))
+def _():
+    xs = np.array([0.3, -0.2, 0.9, 0.4])
+
+    def looped(w, h, xs):
+        for k in range(4):
+            h = ag.tanh(w * h + xs[k])
+        return h
+
+    scanned = lambda w, h, xs: ag.scan(lambda h, x: (ag.tanh(w * h + x), h), h, xs)[0]
+    found = [ag.grad(f, (0, 1, 2))(0.7, 0.1, xs) for f in (scanned, looped)]
+    return [np.abs(a - b).max() for a, b in zip(*found)]
+
+
+@row("K-A24 a shared variable keeps what updates make of it, and is got and set", (1, 3, 6, 10, 14, 14))
+def _():
+    state = tensor(0.0)
+    step = lambda x: state.add_(x).item()
+    found = [step(1.0), step(2.0), step(3.0)]
+    state.copy_(tensor(10.0))
+    return [*found, state.item(), step(4.0), state.numpy()]
+
+
+@row("K-A25 streams are seeded, apart from each other, and can be taken back", (True, True, True, True))
+def _():
+    one, other = ag.Generator(234), ag.Generator(234)
+    first = ag.rand(3, generator=one)
+    ag.rand(5, generator=one)
+    same = np.array_equal(first.value, ag.rand(3, generator=other).value)
+    state = other.get_state()
+    second = ag.randn(4, generator=other)
+    other.set_state(state)
+    again = ag.randn(4, generator=other)
+    different = not np.array_equal(first.value, ag.rand(3, generator=ag.Generator(235)).value)
+    apart = not np.array_equal(second.value[:3], first.value)
+    return same, different, np.array_equal(second.value, again.value), apart
 
 
 # --- training runs, whose numbers are bands --------------------------------------------------------------------------
@@ -161,6 +229,26 @@ def test_row_k_s16_linear_regression_on_noise(noise):
     assert 70 < error(start) < 130 and 0.8 < error(trained(loss, start, 0.1, 1000)) < 1.0
 
 
+def test_row_k_s17_a_loss_that_is_no_number_trains_and_is_found(noise):
+    x, labels, _ = noise
+    rng = np.random.default_rng(5)
+    out = lambda p: ag.tanh(ag.tanh(x @ p[0] + p[1]) @ p[2] + p[3])
+
+    def loss(p):
+        y = out(p)
+        entropy = -(labels * ag.log(y) + (1 - labels) * ag.log(1 - y)).mean()
+        return entropy + 0.01 * ((p[0] ** 2).sum() + (p[2] ** 2).sum())
+
+    start = [rng.standard_normal((100, 10)), np.zeros(10), rng.standard_normal(10), 0.0]
+    with np.errstate(all="ignore"):
+        assert np.isnan(loss(start).item())
+        found = trained(loss, start, 0.1, 1000)
+    assert all(np.isfinite(w).all() for w in found)
+    assert 0.67 < np.mean((out(found) > 0.5) == labels) < 0.74
+    with pytest.raises(RuntimeError, match="log"), ag.detect_anomaly():
+        loss([tensor(w) for w in start])
+
+
 @row("K-S17 the gradient of log is finite where its value is not", (True, -2))
 def _():
     with np.errstate(invalid="ignore"):
@@ -173,6 +261,56 @@ def _():
 length = lambda x1, x2: ag.sqrt(x1**2 + x2**2)
 TRACE = ag.wengert(length, 1, 2)
 ROOT = sqrt(5)
+
+
+@row("K-A08 a composition is elementary functions, and its slope the product of theirs", np.zeros(3))
+def _():
+    trace, x = ag.wengert(lambda x: ag.sin(ag.exp(x**2)), 0.6), 0.6
+    assert [line.operation for line in trace] == ["input", "square", "exp", "sin"]
+    slopes = np.cumprod([2 * x, np.exp(x**2), np.cos(np.exp(x**2))])
+    return [line.tangents[0] - slope for line, slope in zip(list(trace)[1:], slopes)]
+
+
+@row("K-A12 one pass forward and one back, for any number of inputs", ([1, 8, 64], [1, 1, 1]))
+def _():
+    costs = ag.lab.passes(lambda x: (x * ag.sin(x)).sum(), (1, 8, 64)).costs
+    assert len({cost.reverse_operations for cost in costs}) == 1
+    return [cost.forward_passes for cost in costs], [cost.reverse_passes for cost in costs]
+
+
+def parsed(x1, x2):
+    """A function whose text is read."""
+    return np.sqrt(x1**2 + x2**2)
+
+
+row("K-A15 the graph read from the text, built of symbols, and made by overloading", [[1 / ROOT, 2 / ROOT]] * 3)(
+    lambda: (
+        ag.source_grad(parsed, (0, 1))(1.0, 2.0),
+        [slope.evaluate(x1=1, x2=2) for slope in ag.symbolic.trace(parsed).gradient()],
+        ag.grad(parsed, (0, 1))(1.0, 2.0),
+    )
+)
+row("K-A29 one definition on numbers, arrays, tensors of a device, and compiled", [ROOT] * 4)(
+    lambda: (
+        parsed(1.0, 2.0),
+        parsed(np.array(1.0), np.array(2.0)),
+        parsed(*(tensor(v).to(ag.device("cpu")) for v in (1.0, 2.0))),
+        ag.compile(parsed)(tensor(1.0), tensor(2.0)),
+    )
+)
+
+
+@pytest.mark.parametrize("f", [parsed, lambda a: power_by_scan(a, 4), lambda x: ag.softmax(x * np.arange(3.0), 0)[1]])
+def test_row_k_a28_every_function_has_a_drawing_of_all_that_it_does(f):
+    at = (1.3, 2.0) if f is parsed else (1.3,)
+    trace = ag.wengert(f, *at, argnums=0)
+    picture = ag.draw(f, *at, depth=9)
+    drawn = [v.title for v in picture.graph.vertices]
+    for line in trace:
+        if line.op is not None:
+            assert line.operation in drawn and line.op.name in picture.to_dot()
+
+
 row("K-S45 sum and power rules", 28)(lambda: ag.grad(lambda x: 2 * x**3 + x**2)(2.0))
 
 
@@ -532,9 +670,19 @@ tosses = lambda p: 5 * ag.log(p) + ag.log(1 - p)
 posterior = lambda p: 6 * ag.log(p) + 2 * ag.log(1 - p)
 row("S68 the slopes vanish at 5/6 and at 3/4", (0, 0))(lambda: (ag.grad(tosses)(5 / 6), ag.grad(posterior)(3 / 4)))
 beta = lambda a, b: ag.exp(ag.lgamma(tensor(a)) + ag.lgamma(tensor(b)) - ag.lgamma(tensor(a + b)))
-row("S68 the posterior's factor, its mean", (252, 0.7), 1e-3)(
+row("S68 the posterior's factor, its mean", (252, 0.7), 1e-12)(
     lambda: (1 / beta(7.0, 3.0), beta(8.0, 3.0) / beta(7.0, 3.0))
 )
+
+
+@row("S68 the density has area 1 and mean 0.7", (1, 0.7))
+def _():
+    nodes, weights = np.polynomial.legendre.leggauss(6)  # exact up to degree 11
+    p = tensor((nodes + 1) / 2)
+    density = (posterior(p) - ag.log(beta(7.0, 3.0))).exp() * weights / 2
+    return density.sum(), (p * density).sum()
+
+
 GAME = np.array([[4.0, 2.0, 9.0], [3.0, 1.0, 7.0], [8.0, 6.0, 7.0]])  # a saddle at the third row and second column
 row("S93 maximin and minimax", (6, 6))(lambda: (tensor(GAME).amin(1).amax(), tensor(GAME).amax(0).amin()))
 row("S93 their gradient is the pair of plays", [[[0, 0, 0], [0, 0, 0], [0, 1, 0]]] * 2)(

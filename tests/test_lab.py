@@ -2,12 +2,14 @@
 
 import csv
 import io
+import math
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -115,10 +117,86 @@ def test_steps_shrink_where_a_domain_is_near_its_border():
     assert abs(found.value - 1e9) <= found.error < 1e3
 
 
+SHAPES = {  # functions that only what is near tells of, and their slopes
+    "peak": (lambda u: np.exp(-u * u), lambda u: -2 * u * np.exp(-u * u)),
+    "wave": (np.sin, np.cos),
+    "pole": (lambda u: 1 / u, lambda u: -1 / u**2),
+    "square pole": (lambda u: u**-2, lambda u: -2 * u**-3.0),
+    "root": (np.sqrt, lambda u: 0.5 / np.sqrt(u)),
+}
+
+
+@quick
+@given(
+    st.sampled_from(list(SHAPES)),
+    st.floats(-8, 8).map(lambda p: 10.0**p),
+    st.floats(0.1, 3),
+    st.sampled_from(list(numeric.SCHEMES)),
+)
+def test_functions_of_any_width_have_the_error_that_is_stated(shape, width, u, method):
+    f, slope = SHAPES[shape]
+    found = numeric.grad(lambda x: f(x / width), method=method)(u * width)
+    exact = slope(u) / width
+    assert abs(found.value - exact) <= found.error + 1e-13 / width * (1 + abs(slope(u))), found
+    assert found.error < 1e-3 / width * (1 + abs(slope(u)) + abs(u) ** -4), found
+
+
+@pytest.mark.parametrize("method", list(numeric.SCHEMES))
+def test_steps_of_a_whole_number_of_waves_and_far_from_a_peak_are_not_taken(method):
+    for f, x, exact in (
+        (lambda x: np.sin(16 * np.pi * x), 0.25, 16 * np.pi),
+        (lambda x: np.exp(-((x / 1e-4) ** 2)), 5e-5, -1e4 * np.exp(-0.25)),
+        (lambda x: np.exp(-(((x - 3) / 1e-4) ** 2)), 3 + 5e-5, -1e4 * np.exp(-0.25)),
+    ):
+        found = numeric.grad(f, method=method)(x)
+        assert abs(found.value - exact) <= found.error + 1e-6 < 1, found
+    bend = numeric.hessian(lambda v: np.sin(16 * np.pi * v[0]) * v[1], method=method)(np.array([0.25, 1.0]))
+    assert bend.agrees(np.array([[0, 16 * np.pi], [16 * np.pi, 0]])) and np.max(bend.error) < 2
+
+
+def test_functions_get_what_was_given():
+    def changed(x):
+        a = b = x * 2
+        b *= x
+        return a * b
+
+    assert numeric.grad(changed)(2.0).agrees(3 * 4 * 2.0**2) and np.isclose(numeric.grad(changed)(2.0).value, 48)
+    assert np.isclose(numeric.grad(math.sin)(1.0).value, math.cos(1)), "which takes floats only"
+    assert abs(numeric.grad(math.log)(1e-9).value - 1e9) < 1, "and refuses what is not in its domain"
+    kinds = []
+    numeric.grad(lambda t, n, x: [kinds.append([type(v) for v in (t, n, x)]), t.sum().item() + n[0] + x][1], (0, 1, 2))(
+        ag.tensor([1.0]), np.ones(2), 3
+    )
+    assert all(k[:2] == [ag.Tensor, np.ndarray] and issubclass(k[2], float) for k in kinds)
+    assert np.allclose(numeric.grad(lambda x: x.relu().sum())(np.ones(2)).value, 1), "methods that only tensors have"
+    with pytest.raises(TypeError, match="takes no arrays"):
+        numeric.grad(failing)(1.0)
+
+
+def failing(x):
+    raise TypeError("takes no arrays" if not isinstance(x, ag.Tensor) else "takes no tensors")
+
+
+@pytest.mark.parametrize("method", list(numeric.SCHEMES)[:4])
+def test_errors_reach_the_slopes_of_both_sides_of_a_corner(method):
+    for f, left, right in ((abs, -1, 1), (ag.relu, 0, 1), (lambda x: np.maximum(3 * x, x - x**2), 1, 3)):
+        found = numeric.grad(f, method=method)(0.0)
+        assert (
+            found.corners == [True]
+            and found.agrees(left)
+            and found.agrees(right)
+            and not found.agrees(2.1 * right - left)
+        )
+    assert numeric.grad(lambda x: abs(x[0]) * x[1], method=method)(np.array([0.0, 2.0])).corners.tolist() == [
+        True,
+        False,
+    ]
+
+
 def test_complex_steps_are_refused_or_found_out_where_a_function_is_not_analytic():
     with pytest.raises(ValueError, match=r"returns real numbers for complex arguments.*richardson"):
         numeric.grad(lambda x: ag.abs(x), method="complex")(2.0)
-    with pytest.raises(TypeError, match="complex steps do not suit the function: .*no order"):
+    with pytest.raises(TypeError, match="complex steps do not suit the function: .*'complex' and 'int'"):
         numeric.grad(lambda x: x if x > 0 else -x, method="complex")(2.0)
     found = numeric.grad(lambda x: ag.conj(x) * x * x, method="complex")(2.0)
     assert abs(found.value - 12) <= found.error
@@ -292,6 +370,53 @@ def test_comparisons_count_evaluations_and_say_what_does_not_apply():
         found["spells"]
 
 
+def test_gradients_by_complex_numbers_are_compared():
+    z = np.array([1 + 2j, 3 - 1j])
+    for f, at in (
+        (lambda z: abs(z) ** 2, 1 + 2j),
+        (lambda z: (z**3).real.sum(), z),
+        (lambda z: abs(z).sum(), np.tile(z, 60)),
+    ):
+        found = ag.compare(f, at).require()
+        assert found["duals"].verdict == "agrees"
+    assert not ag.compare(lambda z: wrong(z).real, 1 + 2j)
+
+
+def test_a_corner_is_no_disagreement_but_a_wrong_slope_there_is():
+    found = ag.compare(lambda w: ag.relu(w @ np.ones(2)), np.zeros(2)).require()
+    assert found["central differences"].verdict == "corner" and np.allclose(found["central differences"].gradient, 0.5)
+    assert ag.compare(lambda w: ag.relu(w).sum(), np.zeros(400)).require() and ag.compare(abs, 0.0).require()
+    for slope, right in ((0.0, True), (0.7, True), (1.3, False), (-0.2, False)):
+        f = ag.custom_vjp(lambda x: ag.relu(x))
+        f.defvjp(lambda x: (ag.relu(x), None), lambda _, g, slope=slope: (g * slope,))
+        found = ag.compare(f, 0.0, routes=["tape", "symbolic", "central differences", "backward differences"])
+        assert bool(found) == right, found
+
+
+def test_what_the_tape_cannot_follow_is_compared_with_what_can():
+    compiled = numba.njit(written_for_numba)
+    found = ag.compare(compiled, 0.7).require()
+    assert found.reference == "source" and {found[r].verdict for r in ("source", "richardson differences")} == {
+        "agrees"
+    }
+    for route in ("tape", "duals", "symbolic"):
+        assert found[route].verdict == "refused: " + (
+            "compiled functions take numbers and arrays only; give the function before it was compiled (.py_func)"
+        )
+    assert "the tape was refused; errors are distances from what source gave" in str(found)
+    only = ag.compare(math.sin, 1.0, routes=["central differences", "richardson differences"])
+    assert not only and only.reference == "tape", "a float of a tensor has no history, and differences tell"
+    with pytest.raises(IndexError):
+        ag.compare(lambda x: x[7].sum(), np.ones(3))
+
+
+def written_for_numba(x):
+    total = 0.0
+    for k in range(3):
+        total += x**k * np.sin(x)
+    return total
+
+
 def test_passes_count_what_is_done():
     found = ag.lab.passes(lambda x: (x * ag.sin(x)).sum(), (1, 8))
     one, eight = found.costs
@@ -362,9 +487,34 @@ def test_fifty_layers_are_folded_until_they_can_be_read():
     drawing = ag.draw(nn.Sequential(nn.Linear(3, 8), *layers, nn.Linear(8, 2)), np.ones((2, 3), np.float32))
     assert [v.title for v in drawing.graph.vertices] == ["input", "0: Linear", "50 x [Linear → ReLU]", "101: Linear"]
     blocks = ag.draw(nn.Sequential(*(Block() for _ in range(50))), np.ones((2, 4, 4, 4), np.float32))
-    assert 3 < len(blocks.graph.vertices) <= 60 and all("Block" in v.title for v in blocks.graph.vertices[1:])
+    assert [v.title for v in blocks.graph.vertices] == ["input", "conv: Conv2d", "norm: BatchNorm2d", "relu", "add"]
+    assert "  0 to 49: 50 x Block\n" in str(blocks) and "result" in str(blocks).splitlines()[-1]
     whole = ag.draw(nn.Sequential(*(Block() for _ in range(50))), np.ones((2, 4, 4, 4), np.float32), depth=9)
     assert len(whole.graph.vertices) > 150 and parsed(whole) is not None
+
+
+def test_modules_that_repeat_are_drawn_once_with_what_is_in_them():
+    pair = lambda size=8: nn.Sequential(nn.Linear(8, size), nn.ReLU())
+    x = np.ones((2, 8), np.float32)
+    drawing = ag.draw(nn.Sequential(pair(), *(pair() for _ in range(24)), nn.Linear(8, 2)), x)
+    assert "  0 to 24: 25 x Sequential\n" in str(drawing) and len(str(drawing).splitlines()) == 6
+    assert len(drawing.graph.edges) == 3 and drawing.to_dot().count("subgraph") == 2 and parsed(drawing) is not None
+    nested = ag.draw(nn.Sequential(*(nn.Sequential(pair(), pair(), pair()) for _ in range(10))), x)
+    assert "0 to 9: 10 x Sequential" in str(nested) and "0 to 2: 3 x Sequential" in str(nested)
+    different = ag.draw(nn.Sequential(*(pair() for _ in range(12)), pair(4), *(nn.Linear(4, 4) for _ in range(9))), x)
+    assert "12 x Sequential" in str(different) and "4) float32" in str(different)
+    apart = lambda: nn.ModuleList(pair() for _ in range(12))
+    assert " x Sequential" not in str(ag.draw(Parallel(apart()), x)), "side by side is not one after the other"
+
+
+class Parallel(nn.Module):
+    """Several modules of one input."""
+
+    def __init__(self, parts):
+        self.parts = parts
+
+    def forward(self, x):
+        return sum(part(x) for part in self.parts)
 
 
 def test_drawings_are_saved_by_the_name_of_their_kind(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from programs import programs
 
 import autograd_core as ag
+import nn
 from autograd_core import symbolic
 from autograd_core.op import REGISTRY
 from autograd_core.symbolic import RULES, symbols, trace
@@ -197,7 +198,7 @@ def test_symbols_agree_with_the_tape(program):
     value, gradient = ag.value_and_grad(program.function, tuple(range(len(names))))(*program.point)
     assert e.evaluate(at) == pytest.approx(value, rel=1e-9)
     for name, slope in zip(names, gradient):
-        assert e.derivative(name).evaluate(at) == pytest.approx(slope, rel=1e-7, abs=1e-9)
+        assert e.derivative(symbolic.symbol(name)).evaluate(at) == pytest.approx(slope, rel=1e-7, abs=1e-9)
 
 
 @settings(max_examples=60, deadline=None)
@@ -315,6 +316,137 @@ def test_latex():
     assert (X + 1)._repr_latex_() == r"$\displaystyle x + 1$"
 
 
+SIGNS = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "//": lambda a, b: a // b,
+    "%": lambda a, b: a % b,
+    "**": lambda a, b: ag.abs(a) ** b,
+    "<": lambda a, b: ag.where(a < 1.5, a, b),
+    "==": lambda a, b: ag.where(a == b, a + b, b),
+    "and": lambda a, b: ag.where(ag.logical_and(a, b), a, b),
+    "or": lambda a, b: ag.where(ag.logical_or(a > b, (b > 1) == (a < 2)), a, b),
+    "masked": lambda a, b: REGISTRY["masked"].call(a, b > 1),
+    "where": lambda a, b: ag.where(a > b, b, a),
+    "max": lambda a, b: np.maximum(a, b),
+}
+MARKS = {
+    "-": lambda a: -a,
+    "**2": lambda a: a**2,
+    "**-1": lambda a: a**-1,
+    "sin": np.sin,
+    "-2*": lambda a: -2.0 * a,
+    "*-2": lambda a: a * -2,
+    "--": lambda a: a - -0.5,
+    "3%": lambda a: 3.0 % a,
+    "//-3": lambda a: a // -3.0,
+    "2**": lambda a: 2.0**a,
+}
+LEAVES = st.sampled_from([X, Y, A])
+
+
+def larger(inner):
+    one = st.builds(lambda f, a: f(a), st.sampled_from(list(MARKS.values())), inner)
+    return one | st.builds(lambda f, a, b: f(a, b), st.sampled_from(list(SIGNS.values())), inner, inner)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.recursive(LEAVES, larger, max_leaves=8))
+def test_every_sign_is_printed_so_that_python_reads_it_alike(e):
+    point = {"x": np.float64(1.7), "y": np.float64(-0.6), "a": np.float64(2.3)}
+    scope = {"ag": ag, **point}
+    scope |= {name: getattr(symbolic.functions, name) for name in dir(symbolic.functions)}
+    with np.errstate(all="ignore"):
+        try:
+            exec(e.python("f"), scope)
+            found = [
+                eval(repr(e), scope),
+                eval(e.python(), scope),
+                scope["f"](**{s.name: point[s.name] for s in e.symbols()}),
+            ]
+        except ArithmeticError:  # Python's own numbers have no infinity and no quotient by zero
+            return
+        value = e.evaluate(point)
+    if not any(isinstance(v, complex) for v in found):
+        assert np.allclose(np.array(found, float), float(value), rtol=1e-9, equal_nan=True), str(e)
+
+
+@pytest.mark.parametrize(
+    ("e", "python", "latex"),
+    [
+        (-(X // Y), "-(x//y)", r"-\left\lfloor\frac{x}{y}\right\rfloor"),
+        (-(X % Y), "-(x%y)", r"-\left(x \bmod y\right)"),
+        ((-X) % Y, "-x%y", r"\left(-x\right) \bmod y"),
+        (-(X % Y * A), "-(x%y*a)", r"-\left(x \bmod y\right) a"),
+        (X % Y * A, "x%y*a", r"\left(x \bmod y\right) a"),
+        (-(X * Y), "-x*y", "-x y"),
+        ((X < Y) < A, "(x < y) < a", r"\left(x < y\right) < a"),
+        (ag.logical_and(X, Y), "logical_and(x, y)", r"x \land y"),
+        (ag.logical_and(X > 0, Y > 0), "(x > 0) & (y > 0)", r"\left(x > 0\right) \land \left(y > 0\right)"),
+    ],
+    ids=str,
+)
+def test_signs_before_quotients_and_remainders(e, python, latex):
+    assert str(e) == python and e.latex() == latex
+
+
+def test_the_derivative_of_a_remainder_prints_as_what_it_is():
+    slope = (X % Y).derivative("y")
+    assert eval(slope.python(), {"ag": ag, "x": 7.0, "y": -2.0}) == slope.evaluate(x=7.0, y=-2.0) == 4.0
+
+
+def test_printed_names_are_free():
+    t1, library = symbols("t1 ag")
+    shared = np.exp(t1) + 1 / np.exp(t1)
+    assert run(shared, t1=0.5) == pytest.approx(shared.evaluate(t1=0.5))
+    assert run(np.exp(library), ag=0.5) == pytest.approx(math.exp(0.5))
+    with pytest.raises(ValueError, match="substitute one"):
+        np.exp(library * symbols("autograd_core")[0]).python()
+    for word in ("lambda", "None", "2x"):
+        with pytest.raises(ValueError, match="a name that Python takes"):
+            symbolic.symbol(word)
+
+
+def run(e, **values):
+    scope = {"ag": ag, "autograd_core": ag}
+    exec(e.python("f"), scope)
+    return scope["f"](**values)
+
+
+@pytest.mark.parametrize("op", [op for op in REGISTRY.values() if op.elementwise], ids=lambda op: op.name)
+def test_the_printed_source_of_every_elementwise_op_runs(op):
+    rng, checked = np.random.default_rng(0), 0
+    for sample in op.samples:
+        inputs, params = sample.draw(rng) if hasattr(sample, "draw") else sample(rng)
+        if op.variadic or len(inputs) != len(op.inputs) or any(np.iscomplexobj(a) for a in inputs):
+            continue
+        names = [f"v{k}" for k in range(len(inputs))]
+        if any(isinstance(v, np.ndarray) for v in params.values()):
+            continue
+        e = op.call(*symbols(names), **params)
+        at = dict(zip(names, inputs))
+        np.testing.assert_allclose(run(e, **at), e.evaluate(at), rtol=1e-12)
+        if all(a.size for a in inputs):
+            one = {n: float(a.flat[0]) for n, a in at.items()}
+            assert np.allclose(run(e, **one), e.evaluate(one), equal_nan=True)
+        checked += 1
+    assert checked or not op.samples or op.name in UNREAL
+
+
+UNREAL = {"imag", "filled", "dropped", "view_as_real"}  # of more than entries that are real numbers
+
+
+@pytest.mark.parametrize("name", "gelu softplus silu mish elu selu celu hardswish leaky_relu logsigmoid".split())
+def test_activations_take_numbers(name):
+    f = getattr(nn.functional, name)
+    wanted = f(np.array([0.7]))[0]
+    assert f(0.7) == pytest.approx(wanted) == trace(f, "x").evaluate(x=0.7) == run(trace(f, "x"), x=0.7)
+    with pytest.raises(TypeError, match="expected real floating-point numbers"):
+        f(1)
+
+
 def test_python_computes_what_occurs_twice_once():
     e = np.exp(X * Y) + 1 / np.exp(X * Y)
     assert e.python("f") == "def f(x, y):\n    t1 = ag.exp(x*y)\n    return t1 + 1/t1\n"
@@ -369,7 +501,43 @@ def test_errors_of_derivatives():
         trace(3)
     with pytest.raises(ValueError, match="a name that Python takes"):
         symbols(["x y"])
-    assert (3 + 0 * X).derivative("z").same(0)
+    assert (3 + 0 * X).derivative(symbols("z")[0]).same(0) and (X + Y).derivative("x", "y").same(0)
+    for call in (lambda e: e.derivative("X"), lambda e: symbolic.steps(e, "X"), lambda e: symbolic.taylor(e, "X")):
+        with pytest.raises(ValueError, match="no symbol X in it; there are: x, y"):
+            call(X * Y)
+    with pytest.raises(ValueError, match="no value for y; given: x, Y"):
+        (X * Y).evaluate(x=1, Y=2)
+
+
+@pytest.mark.parametrize("e", [np.log(X), 1 / X, np.sqrt(X), Y * np.log(X) + 1, X**1.5], ids=str)
+def test_where_there_is_no_taylor_polynomial(e):
+    with pytest.raises(ValueError, match="has no finite value at x = 0"):
+        symbolic.taylor(e, X)
+    assert symbolic.taylor(e, X, at=1, order=2).evaluate(x=1.01, y=1.0) == pytest.approx(
+        e.evaluate(x=1.01, y=1.0), abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("step", [np.sin, lambda e: 1 / (1 + e), lambda e: e * 1.001 + X, lambda e: e + np.sin(e)])
+def test_chains_of_thousands_of_operations(step):
+    e = X
+    for _ in range(3000):
+        e = step(e)
+    small = 1e-6
+    if step is not np.sin:
+        small = 1e-9
+    slope = e.derivative()
+    x = ag.tensor(0.3, dtype=ag.float64, requires_grad=True)
+    (wanted,) = ag.gradient(e.evaluate(x=x), [x])
+    assert slope.evaluate(x=0.3) == pytest.approx(wanted.item(), rel=small)
+    assert e.python("f").count("ag.") < 7000
+
+
+def test_long_sums_are_brought_in_order():
+    total = X
+    for k in range(1, 1500):
+        total = total + k * Y
+    assert str(total.simplify()) == "x + 1124250*y"
 
 
 @given(st.integers(-6, 6), st.integers(1, 6))

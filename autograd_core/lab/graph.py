@@ -33,12 +33,13 @@ class Call:
     path: str
     module: Any
     parent: Call | None = None
+    label: str = ""  # of one that stands for several
 
     @property
     def title(self) -> str:
         """Its own name and its class."""
         kind = type(self.module).__name__
-        return f"{self.path.rpartition('.')[2]}: {kind}" if self.path else kind
+        return self.label or f"{self.path.rpartition('.')[2]}: {kind}" if self.path else kind
 
     def chain(self) -> list[Call]:
         """The calls around it and itself, outermost first."""
@@ -220,13 +221,14 @@ def graph(items: list[Item], depth: int | None, parameters: bool, labels: dict[t
     if depth is not None:
         return _graph(items, depth, parameters, labels, kept)
     deepest = max((len(item.chain) for item in items), default=0)
-    tries = [(deepest, FEW, False), *((d, MOST, fold) for fold in (False, True) for d in range(deepest, 0, -1))]
-    found = Graph([], {})
-    for d, most, fold in tries:
-        found = _graph(items, d, parameters, labels, kept, whole=most > FEW)
-        found = folded(found) if fold else found
-        if len(found.vertices) <= most:
-            break
+    depths = range(deepest, 0, -1)
+    found = _graph(items, deepest, parameters, labels, kept)
+    for fold in (stacked, None, folded) if len(found.vertices) > FEW else ():
+        for d in depths:
+            whole = _graph(items, d, parameters, labels, kept, whole=True)
+            found = fold(whole) if fold else whole
+            if len(found.vertices) <= MOST and (fold is not stacked or len(found.vertices) < len(whole.vertices)):
+                return found
     return found
 
 
@@ -321,6 +323,64 @@ def size(count: float) -> str:
 
 
 # --- folding what repeats --------------------------------------------------------------------------------------------
+
+
+def stacked(g: Graph) -> Graph:
+    """The graph with modules that repeat in a row as the first of them, with what happens in it."""
+    while run := next((run for run in _rows(g) if _links(g, run) is not None), None):
+        g = _stacked(g, run)
+    return g
+
+
+def _rows(g: Graph) -> Iterator[list[tuple[Call, list[Vertex]]]]:
+    """Three or more calls of one module's parts, one after the other, in which the same happens; the innermost first."""
+    members: dict[Call, list[Vertex]] = {}
+    for v in g.vertices:
+        for call in v.chain:
+            members.setdefault(call, []).append(v)
+    after: dict[Vertex, list[Vertex]] = defaultdict(list)
+    for a, b in g.edges:
+        after[a].append(b)
+    depth = lambda call: len(call.chain())
+    rows: dict[Any, list] = {}
+    for call, inside in sorted(members.items(), key=lambda item: -depth(item[0])):
+        rows.setdefault((call.parent, depth(call), _likeness(after, call, inside)), []).append((call, inside))
+    yield from (row for row in rows.values() if len(row) >= 3)
+
+
+def _likeness(after: dict[Vertex, list[Vertex]], call: Call, inside: list[Vertex]) -> tuple:
+    """What happens in a call, without names."""
+    place = {v: k for k, v in enumerate(inside)}
+    edges = sorted((place[a], place[b]) for a in inside for b in after[a] if b in place)
+    below = lambda v: tuple(type(c.module) for c in v.chain[v.chain.index(call) :])
+    return (*((*v.likeness[:-1], below(v)) for v in inside), *edges)
+
+
+def _links(g: Graph, row: list[tuple[Call, list[Vertex]]]) -> set | None:
+    """The edges from each call to the next, if these are alike and there are no others but at both ends."""
+    place = {v: (k, i) for k, (_, inside) in enumerate(row) for i, v in enumerate(inside)}
+    links: dict[int, set] = defaultdict(set)
+    found = set()
+    for a, b in g.edges:
+        (k, i), (n, j) = place.get(a, (-1, 0)), place.get(b, (len(row), 0))
+        if k != n and (a in place or b in place):
+            if n != k + 1:
+                return None
+            links[n].add((i, j))
+            found.update({(a, b)} if a in place and b in place else ())
+    return found if found and all(links[n] == links[1] for n in range(1, len(row))) else None
+
+
+def _stacked(g: Graph, row: list[tuple[Call, list[Vertex]]]) -> Graph:
+    first, last, links = row[0], row[-1], _links(g, row) or set()
+    names = [call.path.rpartition(".")[2] for call, _ in (first, last)]
+    label = f"{names[0]} to {names[1]}: {len(row)} x {type(first[0].module).__name__}"
+    one = Call(first[0].path, first[0].module, first[0].parent, label)
+    stands = {v: w for _, inside in row for v, w in zip(inside, first[1])}
+    for v, end in zip(first[1], last[1]):
+        v.chain, v.result = [one if call is first[0] else call for call in v.chain], end.result
+    edges = {(stands.get(a, a), stands.get(b, b)): text for (a, b), text in g.edges.items() if (a, b) not in links}
+    return Graph(list(dict.fromkeys(stands.get(v, v) for v in g.vertices)), edges)
 
 
 def folded(g: Graph) -> Graph:

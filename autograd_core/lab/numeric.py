@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,6 +53,7 @@ class Estimate:
     steps: np.ndarray  # for each entry of the arguments
     evaluations: int
     method: str
+    corners: np.ndarray  # for each entry, whether the slopes on its two sides differ; the error then reaches both
 
     def agrees(self, other: Any) -> bool:
         """Whether another derivative of the same form is nowhere further away than the stated error."""
@@ -90,11 +91,11 @@ def _transform(f: Callable, argnums: Any, method: str, step: Any, who: str, run:
         numbers, put = chosen_arguments(args, argnums, who)
         chosen = tuple(args[n] for n in numbers)
         flat = Flat(lambda *xs: f(*put(xs), **options), chosen, who, scalar)
-        value, error, steps = run(flat, method, step)
+        value, error, steps, corners = run(flat, method, step)
         whole = isinstance(argnums, int)
         rows, build = flat.rows(square=run is _second, whole=whole)
         form = lambda matrix: flat.form(matrix, rows, build, whole)
-        return Estimate(form(value), form(error), steps, flat.evaluations, method)
+        return Estimate(form(value), form(error), steps, flat.evaluations, method, corners)
 
     return call
 
@@ -114,6 +115,7 @@ class Flat:
         self.shapes = [a.shape for a in arrays]
         self.x = np.concatenate([a.ravel().astype(np.float64) for a in arrays]) if arrays else np.zeros(0)
         self.known: dict[bytes, np.ndarray] = {}
+        self.lifted = False  # whether the function takes tensors only
         self.shaken: np.ndarray | None = None
         self.epsilon, self.evaluations, self.results = EPSILON, 0, self.x[:0]
         self.y = self(self.x)
@@ -129,9 +131,14 @@ class Flat:
         """All results as one vector."""
         self.evaluations += 1
         ends = np.cumsum([math.prod(s) for s in self.shapes])[:-1]
-        parts = [at(part.reshape(s).copy()) for part, s in zip(np.split(x, ends), self.shapes)]
-        with no_grad(), np.errstate(all="ignore"):
-            leaves, self.build = flatten(self.called(parts))
+        parts = [part.reshape(s) for part, s in zip(np.split(x, ends), self.shapes)]
+        try:
+            with no_grad(), np.errstate(all="ignore"):
+                leaves, self.build = flatten(self.called(parts))
+        except (ArithmeticError, ValueError):
+            if self.evaluations == 1 or x.dtype.kind == "c":
+                raise
+            return np.full_like(self.y, np.nan)  # a step out of the domain
         self.results = [_plain(y) for y in leaves]
         self._check(x)
         return np.concatenate([r.ravel() for r in self.results])
@@ -147,13 +154,28 @@ class Flat:
         return self.shaken
 
     def called(self, parts: list) -> Any:
-        """The result on what stands for the arguments."""
+        """The result on what stands for the arguments: of their kinds, or, if the function does not take these, tensors."""
         try:
-            return self.f(*self.rebuild(parts))
-        except TypeError as error:
+            return self.f(*self.rebuild([self._alike(part, g) for part, g in zip(parts, self.given)]))
+        except (AttributeError, TypeError) as error:
+            if self.evaluations == 1 and not self.lifted:
+                return self._called_on_tensors(parts, error)
             if not any(part.dtype.kind == "c" for part in parts):
                 raise
             raise TypeError(f"{self.who}: complex steps do not suit the function: {error}") from error
+
+    def _called_on_tensors(self, parts: list, refusal: Exception) -> Any:
+        self.lifted = True
+        try:
+            return self.called(parts)
+        except Exception:
+            raise refusal from None
+
+    def _alike(self, part: np.ndarray, given: Any) -> Any:
+        """New values in the form of a leaf of the arguments; NumPy's floats are Python's, and have no errors of domain."""
+        if isinstance(given, Traced) or self.lifted:
+            return at(part.copy())
+        return part.copy() if isinstance(given, np.ndarray) else part.item() if part.dtype.kind == "c" else part[()]
 
     def _check(self, x: np.ndarray) -> None:
         if self.scalar and [r.shape for r in self.results] != [()]:
@@ -204,9 +226,9 @@ def _plain(x: Any) -> np.ndarray:
 def _first(flat: Flat, method: str, step: float | None) -> tuple:
     """First derivatives, their errors, and the steps taken."""
     columns = [_derivative(flat, (j,), method, step) for j in range(len(flat.x))]
-    values, errors, steps = zip(*columns) if columns else ((), (), ())
+    values, errors, steps, corners = zip(*columns) if columns else ((), (), (), ())
     stack = lambda parts: np.stack(parts, axis=1) if parts else np.zeros((len(flat.y), 0))
-    return stack(values), stack(errors), np.array(steps)
+    return stack(values), stack(errors), np.array(steps), np.array(corners, bool)
 
 
 def _second(flat: Flat, method: str, step: float | None) -> tuple:
@@ -214,31 +236,105 @@ def _second(flat: Flat, method: str, step: float | None) -> tuple:
     n = len(flat.x)
     values, errors, steps = np.zeros((n, n)), np.zeros((n, n)), np.zeros(n)
     for i, j in itertools.combinations_with_replacement(range(n), 2):
-        value, error, h = _derivative(flat, (i, j), method, step)
+        value, error, h, _ = _derivative(flat, (i, j), method, step)
         values[i, j] = values[j, i] = value[0]
         errors[i, j] = errors[j, i] = error[0]
         steps[i] = h if i == j else steps[i]
-    return values, errors, steps
+    return values, errors, steps, np.zeros(n, bool)
 
 
 def _derivative(flat: Flat, along: tuple[int, ...], method: str, step: float | None) -> tuple:
-    """The derivative along one entry or two; the step is the one of the least error, found by going towards it."""
+    """The derivative along one entry or two, its error, the step, and whether there is a corner."""
     stencil = Stencil(method, along)
     if method == "complex" and len(along) == 1:
         return _imaginary(flat, stencil, step or TINY)
-    scale = max(1.0, *(abs(flat.x[j]) for j in along))
-    h = step or scale * _power_of_two(flat.epsilon ** (1 / (stencil.order + len(along))))
-    best, tried = stencil.at(flat, h), {h}
-    while step is None:
+    if step is not None:
+        found = stencil.at(flat, step)
+        return found.value, found.error, step, False
+    near = Neighbourhood(flat, along)
+    best = _searched(flat, stencil, near)
+    return best.value, near.error(best), best.h, bool(near.corner.any())
+
+
+def _searched(flat: Flat, stencil: Stencil, near: Neighbourhood) -> Trial:
+    """The trial of the least error, found by going towards it; what smaller steps do not confirm is none."""
+    scale = max(1.0, near.scale)
+    h = scale * _power_of_two(flat.epsilon ** (1 / (stencil.order + len(stencil.along))))
+    best, tried = near.confirmed(stencil.at(flat, h)), {h}
+    while True:
         better = h / 4 if best.truncation > 8 * best.rounding else h * 4 if best.rounding > 8 * best.truncation else h
-        if better in tried or better > scale / 4:
-            break
+        if better in tried or not near.least < better <= scale / 4:
+            return best
         h = better
         tried.add(h)
-        found = stencil.at(flat, h)
+        found = near.confirmed(stencil.at(flat, h))
         if found.worst < best.worst or not np.isfinite(best.worst):
             best = found
-    return best.value, best.error, best.h
+
+
+class Neighbourhood:
+    """What steps far smaller than the usual tell: rough slopes, which finer ones must agree with, and whether they jump.
+
+    A wide step that has left the neighbourhood can look perfect: far from a narrow peak, or on the same place of the
+    next wave, all differences are 0.
+    """
+
+    def __init__(self, flat: Flat, along: tuple[int, ...]):
+        self.flat, self.along = flat, along
+        self.scale = max(abs(flat.x[j]) for j in along)
+        self.least = EPSILON * (min(abs(flat.x[j]) for j in along) or EPSILON)
+        self.corner, self.sides = np.zeros(len(flat.y), bool), [(flat.y, flat.y)]  # the slopes of both, by two steps
+        look = self._slopes if len(along) == 1 else self._bends
+        self.seen: list[tuple[np.ndarray, np.ndarray]] = []  # slopes and their errors, the finest step's first
+        with np.errstate(all="ignore"):
+            for scale in self._scales():
+                for value, error in look(scale):
+                    error = np.where(np.isfinite(value + error) & self._fits(value, error), error, np.inf)
+                    self.seen.append((np.nan_to_num(value), error))
+
+    def _scales(self) -> list[float]:
+        """That of the argument, and 1 if that is far away."""
+        near = _power_of_two(self.scale) if self.scale else 1.0
+        return [near, 1.0] if near < 2.0**-10 else [near]
+
+    def _slopes(self, scale: float) -> list[tuple]:
+        """Of two steps, the slope and its error, from the slopes on both sides."""
+        (j,), steps = self.along, [scale * self.flat.epsilon ** (1 / root) for root in (2, 3)]
+        sides = [(self._side(j, -h), self._side(j, h)) for h in steps]
+        gaps = [np.abs(right - left) for left, right in sides]
+        roundings = [6 * (self.flat.noise() + self.flat.epsilon * np.abs(self.flat.y)) / h for h in steps]
+        if not self.seen:  # where the sides meet smoothly, the gap shrinks with the step
+            floor = 4 * roundings[0] + 1e-6 * (np.abs(sides[0][0]) + np.abs(sides[0][1]))
+            self.corner, self.sides = (gaps[0] > gaps[1] / 4) & (gaps[0] > floor), sides
+        return [((left + right) / 2, 2 * gap + r) for (left, right), gap, r in zip(sides, gaps, roundings)]
+
+    def _side(self, j: int, h: float) -> np.ndarray:
+        x = self.flat.x.copy()
+        x[j] += h
+        return (self.flat(x) - self.flat.y) / (x[j] - self.flat.x[j])
+
+    def _bends(self, scale: float) -> list[tuple]:
+        """Of one step, the second difference and its error."""
+        central, h = Stencil("central", self.along), scale * _power_of_two(self.flat.epsilon ** (1 / 4))
+        (value, largest), (wider, _) = central.slope(self.flat, h), central.slope(self.flat, 2 * h)
+        rounding = 6 * (self.flat.noise() + self.flat.epsilon * largest) * central.weight / h**2
+        return [(value, 2 * np.abs(wider - value) + rounding)]
+
+    def _fits(self, value: np.ndarray, error: np.ndarray) -> np.ndarray:
+        """Where a slope is no further from what was seen than both may be off."""
+        return np.all([np.abs(value - seen) <= error + off for seen, off in self.seen] or True, axis=0)
+
+    def confirmed(self, trial: Trial) -> Trial:
+        """A trial, its error infinite where smaller steps contradict it."""
+        fits = self._fits(trial.value, trial.error)
+        return replace(trial, truncations=np.where(fits, trial.truncations, np.inf))
+
+    def error(self, trial: Trial) -> np.ndarray:
+        """That of a trial; at a corner it reaches the slopes of both sides."""
+        if not self.corner.any():
+            return trial.error
+        off = [np.abs(trial.value - finer) + 2 * np.abs(finer - wider) for finer, wider in zip(*self.sides)]
+        return np.where(self.corner, np.fmax(trial.error, np.maximum(*off)), trial.error)
 
 
 class Stencil:
@@ -296,12 +392,12 @@ class Trial:
     @property
     def error(self) -> np.ndarray:
         """For each result."""
-        return np.nan_to_num(self.truncations + self.roundings, nan=np.inf)
+        return np.nan_to_num(self.truncations + self.roundings, nan=np.inf, posinf=np.inf)
 
     @property
     def truncation(self) -> float:
         """The largest; infinite where a value is not a number, for then the step has left the domain."""
-        return float(np.max(np.nan_to_num(self.truncations, nan=np.inf), initial=0))
+        return float(np.max(np.nan_to_num(self.truncations, nan=np.inf, posinf=np.inf), initial=0))
 
     @property
     def rounding(self) -> float:
@@ -317,11 +413,12 @@ class Trial:
 def _imaginary(flat: Flat, stencil: Stencil, h: float) -> tuple:
     """A step in the imaginary direction loses nothing; whether the function is analytic, a central difference tells."""
     value, largest = stencil.slope(flat, h)
-    check, error, _ = _derivative(flat, stencil.along, "central", None)
+    check, error, _, corner = _derivative(flat, stencil.along, "central", None)
     size = largest + np.abs(value) * (1 + abs(flat.x[stencil.along[0]]))
     own = 256 * flat.epsilon * size + h * h * np.abs(value)
     off = np.abs(value - check)
-    return value, np.where(off <= error + own, own, np.maximum(off, error)), h
+    fits = (off <= error + own) & (not corner)
+    return value, np.where(fits, own, np.maximum(off, error)), h, corner
 
 
 def _power_of_two(h: float) -> float:

@@ -97,7 +97,8 @@ lifted      = function(kernels.lifted, lambda x, threshold, value: logical_not(x
 
 
 def _floats(x: Any, name: str) -> Any:
-    """x, if its entries are real floating-point numbers."""
+    """x, if its entries are real floating-point numbers; a number of Python's as NumPy has it."""
+    x = x if hasattr(x, "dtype") else np.asarray(x)[()]
     if x.dtype.kind != "f":
         raise TypeError(f"{name}: expected real floating-point numbers, got {x.dtype}; use input.float()")
     return x

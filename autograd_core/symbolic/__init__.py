@@ -7,11 +7,11 @@
 """
 
 from .calculus import formula, steps, taylor
-from .expression import Expression, symbol, symbols, trace
+from .expression import Expression, functions, symbol, symbols, trace
 from .simplify import RULES, Rule, simplify
 from .swell import Swell, swell
 
 __all__ = [
-    "RULES", "Expression", "Rule", "Swell", "formula", "simplify", "steps", "swell", "symbol", "symbols", "taylor",
+    "RULES", "Expression", "Rule", "Swell", "formula", "functions", "simplify", "steps", "swell", "symbol", "symbols", "taylor",
     "trace",
 ]  # fmt: skip

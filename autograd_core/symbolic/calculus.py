@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,19 +11,34 @@ from .expression import Expression, applied, constant, expression, nodes, rebuil
 from .simplify import simplify
 
 ZERO, ONE = constant(0), constant(1)
+LONG = 1000  # operations: products of so many factors take minutes to bring in order
 
 
 def derivative(e: Expression, by: Sequence, order: int = 1) -> Expression:
-    """The derivative by one or several symbols in turn, each to the given order."""
+    """The derivative by one or several symbols in turn, each to the given order; simplified if that is not too long."""
     if not isinstance(order, int) or order < 0:
         raise ValueError(f"symbolic: the order of a derivative is a whole number from 0 on, got {order!r}")
-    by = [symbol(s) if isinstance(s, str) else s for s in by] or _only(e)
+    by = [_named(s, e) for s in by] or _only(e)
     for s in by:
         if not isinstance(s, Expression) or not s.name:
             raise TypeError(f"symbolic: a derivative is by a symbol or its name, got {s!r:.60}")
         for _ in range(order):
-            e = simplify(differentiated(e, s))
+            e = differentiated(e, s)
+            e = simplify(e) if e.operations() <= LONG else e
     return e
+
+
+def _named(s: Any, e: Expression) -> Any:
+    """A symbol by its name in an expression; by a symbol that is not in it, the derivative is 0."""
+    if not isinstance(s, str):
+        return s
+    names = [known.name for known in e.symbols()]
+    if s not in names:
+        there = ", ".join(map(str, names)) or "none"
+        raise ValueError(
+            f"symbolic: there is no symbol {s} in it; there are: {there}; by a symbol as such it would be 0"
+        )
+    return symbol(s)
 
 
 def _only(e: Expression) -> list[Expression]:
@@ -87,7 +103,7 @@ def formula(name: str) -> str:
 
 def steps(e: Expression, by: Any = None) -> list[tuple[Expression, Expression]]:
     """Every part of an expression with its derivative, innermost first: how the rules were applied."""
-    (by,) = [symbol(by) if isinstance(by, str) else by] if by is not None else _only(e)
+    (by,) = [_named(by, e)] if by is not None else _only(e)
     found: dict[Expression, Expression] = {by: ONE}
     for part in nodes(e):
         found.setdefault(part, slope(part, [found.get(a, ZERO) for a in part.args]))
@@ -96,10 +112,26 @@ def steps(e: Expression, by: Any = None) -> list[tuple[Expression, Expression]]:
 
 def taylor(e: Expression, by: Any, at: Any = 0, order: int = 4) -> Expression:
     """The Taylor polynomial about a point, up to an order."""
-    by, total, factor = symbol(by) if isinstance(by, str) else by, ZERO, 1
+    by, total, factor, whole = _named(by, e), ZERO, 1, e
     for k in range(order + 1):
         value = simplify(rebuilt(e, lambda leaf: expression(at) if leaf is by else leaf))
+        if not _finite(value):
+            what = f"derivative {k} of {whole!s:.60}" if k else f"{whole!s:.60}"
+            raise ValueError(f"symbolic: there is no Taylor polynomial: {what} has no finite value at {by} = {at}")
         total = total + value * (by - at) ** k / factor
         factor *= k + 1
         e = derivative(e, [by]) if k < order else e
     return simplify(total)
+
+
+def _finite(e: Expression) -> bool:
+    """Whether every part without a symbol has a finite value."""
+    free = {part for part in nodes(e) if part.name}
+    for part in nodes(e):
+        if any(a in free for a in part.args):
+            free.add(part)
+    closed = (part for part in nodes(e) if part not in free)
+    try:
+        return all(math.isfinite(part.evaluate()) for part in closed)
+    except ArithmeticError:
+        return False

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import keyword
 import math
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ class Expression(Traced):
     # --- what can be asked of it: each in a file of its own ---
 
     def derivative(self, *by: Any, order: int = 1) -> Expression:
-        """The derivative by one or several symbols in turn, each to the given order; simplified."""
+        """The derivative by one or several symbols in turn, each to the given order; simplified if it is no longer than 1000."""
         from .calculus import derivative
 
         return derivative(self, by, order)
@@ -116,7 +117,7 @@ class Expression(Traced):
         """The value, given one for every symbol (and for others, if you like): numbers, arrays or tensors."""
         given = {_name_of(k): _floating(v) for k, v in {**(values or {}), **named}.items()}
         if missing := [s.name for s in self.symbols() if s.name not in given]:
-            raise ValueError(f"symbolic: no value for {', '.join(missing)}")
+            raise ValueError(f"symbolic: no value for {', '.join(missing)}; given: {', '.join(given) or 'none'}")
         known: dict[Expression, Any] = {}
         for e in nodes(self):
             known[e] = given[e.name] if e.name else e.constant if e.op is None else _computed(e, known)
@@ -153,9 +154,9 @@ class Expression(Traced):
 
     def python(self, name: str | None = None) -> str:
         """As Python; given a name, as a function in which what occurs several times is computed once."""
-        from .printing import definition, text
+        from .printing import definition, library, text
 
-        return text(self, "ag.") if name is None else definition(self, name)
+        return text(self, library(self)) if name is None else definition(self, name)
 
     def __repr__(self) -> str:
         from .printing import text
@@ -200,7 +201,7 @@ def _interned(key: tuple, **slots: Any) -> Expression:
 
 def symbol(name: str) -> Expression:
     """A symbol of a name."""
-    if not isinstance(name, str) or not name.isidentifier():
+    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(f"symbolic: a symbol needs a name that Python takes, got {name!r}")
     return named(name, "symbol")
 
@@ -253,8 +254,8 @@ def trace(f: Callable, *names: str) -> Expression:
     return expression(f(*symbols(names)))
 
 
-def nodes(*roots: Expression) -> Iterator[Expression]:
-    """All expressions in it, each once, arguments before what is made of them."""
+def nodes(*roots: Expression, known: Container[Expression] = ()) -> Iterator[Expression]:
+    """All expressions in it, each once, arguments before what is made of them; what is known is not looked into."""
     seen: set[int] = set()
     stack = [(e, False) for e in reversed(roots)]
     while stack:
@@ -264,7 +265,8 @@ def nodes(*roots: Expression) -> Iterator[Expression]:
         elif e.serial not in seen:
             seen.add(e.serial)
             stack.append((e, True))
-            stack.extend((a, False) for a in reversed(e.args) if a.serial not in seen)
+            if e not in known:
+                stack.extend((a, False) for a in reversed(e.args) if a.serial not in seen)
 
 
 def rebuilt(root: Expression, leaf: Callable, node: Callable = applied) -> Expression:
@@ -276,14 +278,19 @@ def rebuilt(root: Expression, leaf: Callable, node: Callable = applied) -> Expre
 
 
 def remembered(function: Callable[[Expression], Any]) -> Callable[[Expression], Any]:
-    """A function of one expression that is worked out once for each."""
+    """A function of one expression that is worked out once for each; of what is nested deeply, from within."""
+    name = function.__name__
 
     @functools.wraps(function)
     def call(e: Expression) -> Any:
-        found = e.memory_of
-        if function.__name__ not in found:
-            found[function.__name__] = function(e)
-        return found[function.__name__]
+        if name not in e.memory_of:
+            try:
+                e.memory_of[name] = function(e)
+            except RecursionError:
+                for part in nodes(e):
+                    if name not in part.memory_of:
+                        part.memory_of[name] = function(part)
+        return e.memory_of[name]
 
     return call
 
@@ -302,9 +309,30 @@ def _floating(v: Any) -> Any:
 
 def _computed(e: Expression, known: dict) -> Any:
     with np.errstate(all="ignore"):
-        return e.op.call(*(_entry(known[a]) for a in e.args), **e.params)  # type: ignore[union-attr]
+        return e.op.call(*arrays([_entry(known[a]) for a in e.args]), **e.params)  # type: ignore[union-attr]
 
 
 def _entry(v: Any) -> Any:
     """Numbers as they are; rules about powers and clamps look at the type of what they get."""
     return np.float64(v) if type(v) is int and abs(v) > math.factorial(20) else v
+
+
+class Functions:
+    """All elementwise ops as functions by their own names: what printed source calls where there is no shorter name."""
+
+    def __getattr__(self, name: str) -> Callable:
+        op = REGISTRY.get(name)
+        if op is None or not op.elementwise:
+            raise AttributeError(f"symbolic: {name!r} is not the name of an elementwise op")
+        return lambda *args, **params: op.call(*arrays(args), **params)
+
+    def __dir__(self) -> list[str]:
+        return sorted(name for name, op in REGISTRY.items() if op.elementwise)
+
+
+def arrays(args: Sequence) -> Sequence:
+    """Floats as NumPy has them if there are no others, for kernels ask for their type; beside arrays they yield to that."""
+    return [np.float64(a) for a in args] if all(type(a) is float for a in args) else args
+
+
+functions = Functions()

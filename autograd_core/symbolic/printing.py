@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
-from ..ops import PUBLIC
-from .expression import Expression, nodes
+import numpy as np
+
+from ..ops import PUBLIC, special
+from .expression import TRUTH, Expression, nodes
 
 # fmt: off
 INFIX = {  # the sign, and how tightly it binds
@@ -16,7 +19,7 @@ INFIX = {  # the sign, and how tightly it binds
 }
 GREEK = set("""alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi
                psi omega""".split())
-LATEX_SIGNS = {"==": "=", "!=": r"\ne", "<=": r"\le", ">=": r"\ge", "&": r"\land", "|": r"\lor", "%": r"\bmod"}
+LATEX_SIGNS = {"==": "=", "!=": r"\ne", "<=": r"\le", ">=": r"\ge", "&": r"\land", "|": r"\lor"}
 LATEX_NAMES = {n: "\\" + n for n in "sin cos tan sinh cosh tanh exp log".split()} | {
     "asin": r"\arcsin", "acos": r"\arccos", "atan": r"\arctan", "sigmoid": r"\sigma", "maximum": r"\max",
     "minimum": r"\min", "sgn": r"\operatorname{sgn}", "digamma": r"\psi", "lgamma": r"\ln\Gamma",
@@ -28,17 +31,28 @@ LATEX_FORMS = {
     "where": r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
 }
 # fmt: on
-ATOM, POWER, UNARY, PRODUCT, SUM = 9, 7, 6, 5, 4
+ATOM, POWER, UNARY, PRODUCT, SUM, REMAINDER, COMPARISON = 9, 7, 6, 5, 4, 3, 0
 Text = tuple[str, int]  # a piece of text, and how tightly its outermost sign binds
 
 
 def text(e: Expression, prefix: str = "", known: dict[Expression, str] | None = None) -> str:
     """As Python, with a prefix before the names of functions; parts that are known by a name are called by it."""
+    names = known or {}
     made: dict[Expression, Text] = {}
-    for part in nodes(e):
-        name = (known or {}).get(part)
-        made[part] = (name, ATOM) if name and part is not e else _python(part, [made[a] for a in part.args], prefix)
+    for part in nodes(e, known=names):
+        made[part] = (names[part], ATOM) if part in names else _python(part, [made[a] for a in part.args], prefix)
     return made[e][0]
+
+
+def library(e: Expression) -> str:
+    """What source calls the library, with a dot: its usual name, unless a symbol has that."""
+    taken = {s.name for s in e.symbols()}
+    free = [name for name in ("ag", "autograd_core") if name not in taken]
+    if not free:
+        raise ValueError(
+            "symbolic: symbols are called ag and autograd_core, as source calls the library; substitute one"
+        )
+    return f"{free[0]}."
 
 
 def definition(e: Expression, name: str) -> str:
@@ -47,14 +61,16 @@ def definition(e: Expression, name: str) -> str:
     for part in nodes(e):
         for a in part.args:
             uses[a] = uses.get(a, 0) + 1
+    prefix, taken = library(e), {s.name for s in e.symbols()}
+    free = (name for name in map("t{}".format, itertools.count(1)) if name not in taken)
     known: dict[Expression, str] = {}
     lines = []
     for part in nodes(e):
         if part.op and uses.get(part, 0) > 1:
-            lines.append(f"    t{len(known) + 1} = {text(part, 'ag.', known)}")
-            known[part] = f"t{len(known) + 1}"
+            line, known[part] = text(part, prefix, known), next(free)
+            lines.append(f"    {known[part]} = {line}")
     parameters = ", ".join(s.name for s in e.symbols())  # type: ignore[misc]
-    return "\n".join([f"def {name}({parameters}):", *lines, f"    return {text(e, 'ag.', known)}"]) + "\n"
+    return "\n".join([f"def {name}({parameters}):", *lines, f"    return {text(e, prefix, known)}"]) + "\n"
 
 
 def _python(e: Expression, args: list[Text], prefix: str) -> Text:
@@ -62,28 +78,57 @@ def _python(e: Expression, args: list[Text], prefix: str) -> Text:
         return (e.name, ATOM) if e.name else _number(e.constant, prefix)
     name = e.op.name
     if name == "neg":
-        return f"-{_in(args[0], PRODUCT)}", min(args[0][1], UNARY)
-    if name in INFIX:
+        return f"-{_in(args[0], PRODUCT if _takes_sign(e.args[0]) else UNARY)}", min(args[0][1], UNARY)
+    if name in INFIX and _has_sign(e, prefix):
         return _infix(*INFIX[name], *args)
     if name in ("square", "power"):
-        return f"{_in(args[0], ATOM)}**{e.params.get('exponent', 2)!r}", POWER
-    inner = ", ".join([*(a for a, _ in args), *(f"{k}={v!r}" for k, v in e.params.items())])
-    called = (
-        prefix + name if name in PUBLIC and not e.params else f"{prefix}op.REGISTRY[{name!r}].call" if prefix else name
+        return f"{_in(args[0], ATOM)}**{_number(e.params.get('exponent', 2), prefix)[0]}", POWER
+    inner = ", ".join([*(a for a, _ in args), *(f"{k}={_parameter(v, prefix)}" for k, v in e.params.items())])
+    return f"{_called(e, prefix)}({inner})", ATOM
+
+
+def _takes_sign(e: Expression) -> bool:
+    """Whether a sign before it negates it: -x // y is (-x) // y."""
+    while e.op and e.op.name in ("mul", "div", "masked"):
+        e = e.args[0]
+    return e.op is None or e.op.name not in ("floor_divide", "remainder")
+
+
+def _has_sign(e: Expression, prefix: str) -> bool:
+    """Whether a sign of Python does what the op does."""
+    name = e.op.name  # type: ignore[union-attr]
+    if name in ("logical_and", "logical_or"):
+        return all(a.dtype == TRUTH or isinstance(a.constant, bool) for a in e.args)
+    return name != "masked" or not prefix
+
+
+def _called(e: Expression, prefix: str) -> str:
+    """The name of the function that does what the op does."""
+    name = e.op.name  # type: ignore[union-attr]
+    if not prefix or name in PUBLIC and not e.params:
+        return prefix + name
+    return (
+        f"{prefix}special.{name}" if hasattr(special, name) and not e.params else f"{prefix}symbolic.functions.{name}"
     )
-    return f"{called}({inner})", ATOM
+
+
+def _parameter(value: Any, prefix: str) -> str:
+    if isinstance(value, (np.dtype, type)):
+        return f"{prefix}{np.dtype(value).name}"
+    return _number(value, prefix)[0] if isinstance(value, (int, float)) else repr(value)
 
 
 def _number(value: Any, prefix: str) -> Text:
+    value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float) and not math.isfinite(value):
         return f"{'-' if value < 0 else ''}{prefix}{'nan' if value != value else 'inf'}", UNARY
-    return repr(value), UNARY if not isinstance(value, bool) and value < 0 else ATOM
+    return repr(value), UNARY if repr(value)[0] == "-" else ATOM
 
 
 def _infix(sign: str, binds: int, left: Text, right: Text) -> Text:
     gap = "" if binds in (PRODUCT, POWER) else " "
-    tight = left if binds != POWER else (left[0], left[1] - 1)
-    return f"{_in(tight, binds)}{gap}{sign}{gap}{_in(right, binds + (binds != POWER))}", binds
+    first = binds + (binds in (POWER, COMPARISON))  # x**y**z is x**(y**z), and x < y < z is none of both
+    return f"{_in(left, first)}{gap}{sign}{gap}{_in(right, binds + (binds != POWER))}", binds
 
 
 def _in(part: Text, binds: int) -> str:
@@ -114,9 +159,12 @@ def _tex(e: Expression, args: list[Text]) -> Text:
     if name in ("mul", "masked"):
         dot = r" \cdot " if args[1][0][:1].isdigit() else " "
         return f"{_paren(args[0], PRODUCT)}{dot}{_paren(args[1], PRODUCT + 1)}", PRODUCT
+    if name == "remainder":
+        return rf"{_paren(args[0], UNARY)} \bmod {_paren(args[1], UNARY)}", REMAINDER
     if name in INFIX:
         sign, binds = INFIX[name]
-        return f"{_paren(args[0], binds)} {LATEX_SIGNS.get(sign, sign)} {_paren(args[1], binds + 1)}", binds
+        first = binds + (binds == COMPARISON)
+        return f"{_paren(args[0], first)} {LATEX_SIGNS.get(sign, sign)} {_paren(args[1], binds + 1)}", binds
     called = LATEX_NAMES.get(name, rf"\operatorname{{{name.replace('_', ' ')}}}")
     return rf"{called}\left({', '.join(a for a, _ in args)}\right)", ATOM
 

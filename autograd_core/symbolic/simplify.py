@@ -117,8 +117,9 @@ def _one(e: Expression, rules: tuple) -> Expression:
 
 def _added(found: dict, rules: tuple) -> dict:
     """Terms after all rules for two of them: sin(x)**2 + cos(x)**2, and the same times anything."""
+    present = set().union(*map(_names, found)) if len(found) > 1 else set()
     for rule in rules:
-        if rule.head in ("add", "sub"):
+        if rule.head in ("add", "sub") and rule.needs <= present:
             for (a, s), (b, t) in combinations(found.items(), 2):
                 if (
                     abs(s) == abs(t)
@@ -163,8 +164,9 @@ def _summed(parts: list) -> dict:
 
 def _paired(powers: dict, rules: tuple) -> dict:
     """Factors after all rules for two of them: sgn(x) * abs(x)."""
+    present = {base.op.name for base in powers if base.op}
     for rule in rules:
-        if rule.head in ("mul", "div"):
+        if rule.head in ("mul", "div") and rule.needs <= present:
             for (a, p), (b, q) in combinations(powers.items(), 2):
                 pair = rule.needs <= {base.op.name for base in (a, b) if base.op}
                 better = rule.apply(product(1, {a: p, b: q})) if pair else None
