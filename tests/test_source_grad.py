@@ -1,5 +1,6 @@
 """Gradients by transforming source: they agree with differences and with the tape, compiled and not."""
 
+import functools
 import linecache
 import re
 
@@ -416,6 +417,56 @@ def test_a_lambda_and_a_compiled_function_are_read_too():
     if COMPILED:
         numba = pytest.importorskip("numba")
         assert ag.source_grad(numba.njit(F.newton), compile=False)(4.0) == pytest.approx(0.25)
+
+
+# --- which function is read ------------------------------------------------------------------------------------------
+
+G = lambda f, *args: ag.source_grad(f, *args, compile=False)
+PAIR = [lambda x: x**2, lambda x: x**3]
+NESTED = lambda k: lambda x: x * k  # the word lambda in a comment
+LINES = lambda x: (
+    x  # over several lines
+    * x
+)
+
+
+def twice(f):
+    @functools.wraps(f)
+    def doubled(x):
+        return 2 * f(x)
+
+    return doubled
+
+
+@twice
+def decorated(x):
+    return x * x
+
+
+def of_tensors(x):
+    y = x * 2.0
+    return ag.sin(y)
+
+
+def slope_at(f, x):
+    return G(f)(x)
+
+
+def test_of_several_lambdas_the_one_given_is_read():
+    assert [G(f)(2.0) for f in PAIR] == [4.0, 12.0]
+    assert G(NESTED(4.0))(1.0) == 4.0 and G(LINES)(3.0) == 6.0
+    assert slope_at(lambda x: x * x, 0.5) == 1.0 and slope_at(lambda x: (x) + 1.0, 1.0) == 1.0
+    assert (slope_at(lambda x: x, 1.0), slope_at(lambda x: x * 2 if x > 0 else -x, -1.0)) == (1.0, -1.0)
+    assert "lambda" and slope_at(lambda x, k=3: x**k, 1.0) == 3.0
+
+
+def test_a_decorated_function_is_what_it_was_decorated_to_be():
+    assert decorated(3.0) == 18.0 and G(decorated)(3.0) == 12.0
+
+
+def test_functions_of_tensors_are_refused_by_that_reason():
+    with pytest.raises(SourceError, match=r"line \d+: ag.sin is a function of tensors; call NumPy's"):
+        G(of_tensors)(1.0)
 
 
 def averages(A):

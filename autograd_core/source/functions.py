@@ -16,7 +16,7 @@ import numpy as np
 from ..interop import ours
 from ..ops import PUBLIC
 from .kinds import BOOL, FLOAT, INT, Kind, Scope, array, broadcast, product_kind
-from .read import missing
+from .read import is_of_tensors, missing
 
 
 class Entry:
@@ -61,6 +61,8 @@ def entry_of(scope: Scope, e: ast.Call) -> tuple[Entry, list[ast.expr]]:
         found = TABLE[function] = _of_ufunc(function, f)
     if found is None:
         name = ast.unparse(e.func)
+        if is_of_tensors(function):
+            scope.function.refuse(e, f"{name} is a function of tensors; call NumPy's or math's of numbers and arrays")
         scope.function.refuse(
             e, f"{name} is not known to source_grad; write it with what is, or as a function of yours"
         )
