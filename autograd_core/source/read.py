@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 import copy
 import functools
 import inspect
@@ -32,6 +33,10 @@ def _extent(code: CodeType) -> tuple | None:
 
 class SourceError(SyntaxError):
     """Source that cannot be turned into adjoint source; it names the line."""
+
+
+class Conflict(Exception):
+    """A name that is to stand for two kinds of value."""
 
 
 class Function:
@@ -89,6 +94,17 @@ class Function:
         text = linecache.getline(self.file, line)
         column = len(text) - len(text.lstrip()) + 1
         raise SourceError(f"source_grad: {self.name}, line {line}: {what}", (self.file, line, column, text))
+
+    @contextlib.contextmanager
+    def at(self, node: ast.AST) -> Iterator[None]:
+        """What fails while a statement is transformed is refused with its line, whatever it is."""
+        try:
+            yield
+        except (SourceError, Conflict, RecursionError):
+            raise
+        except Exception as error:
+            text = ast.unparse(node).splitlines()[0]
+            self.refuse(node, f"{text:.100} is not supported ({type(error).__name__}: {error})")
 
     def lookup(self, name: str) -> Any:
         """What a name that is not local stands for now; `missing` if nothing."""

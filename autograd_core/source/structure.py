@@ -74,7 +74,8 @@ class Structure:
         method = getattr(self, f"simple_{type(s).__name__}", None)
         if method is None:
             self.function.refuse(s, f"{type(s).__name__} is not supported")
-        return [ast.copy_location(new, s) if not hasattr(new, "lineno") else new for new in method(s)]
+        with self.function.at(s):
+            return [ast.copy_location(new, s) if not hasattr(new, "lineno") else new for new in method(s)]
 
     def all_simple(self, statements: list[ast.stmt]) -> list[ast.stmt]:
         return [new for s in statements for new in self.simple(s)]
@@ -148,12 +149,12 @@ class Structure:
         if isinstance(value, (ast.Tuple, ast.List)):
             if len(value.elts) != len(targets):
                 self.function.refuse(s, f"{len(value.elts)} values for {len(targets)} names")
-            if self.in_order(targets, value.elts):
-                pairs = zip(targets, value.elts)
-                return self.all_simple([ast.copy_location(ast.Assign([t], v), s) for t, v in pairs])
-            names = [self.fresh("value") for _ in targets]
-            then = [ast.copy_location(assign(n, v), s) for n, v in zip(names, value.elts)]
-            then += [ast.copy_location(ast.Assign([t], load(n)), s) for n, t in zip(names, targets)]
+            first: list = targets
+            if not self.in_order(targets, value.elts):
+                first = [self.stand_in(t) for t in targets]
+            then = [ast.copy_location(ast.Assign([t], v), s) for t, v in zip(first, value.elts)]
+            if first is not targets:
+                then += [ast.copy_location(ast.Assign([t], loaded(f)), s) for f, t in zip(first, targets)]
             return self.all_simple(then)
         if self.is_call(value):
             before, value = self.hoisted(value, keep=True)
@@ -166,9 +167,23 @@ class Structure:
                 if not isinstance(t, ast.Name)
             ]
             return [*before, whole, *self.all_simple(rest)]
-        items = [ast.Subscript(value, ast.Constant(k), ast.Load()) for k in range(len(targets))]
-        items = [ast.fix_missing_locations(ast.copy_location(item, s)) for item in items]
-        return self.unpacked(targets, ast.copy_location(ast.Assign([], ast.Tuple(items, ast.Load())), s))
+        before: list = []
+        if not isinstance(value, (ast.Name, ast.Attribute)):
+            name = self.fresh("value")
+            before, value = self.simple(ast.copy_location(assign(name, value), s)), load(name)
+        items: list = [ast.Subscript(value, ast.Constant(k), ast.Load()) for k in range(len(targets))]
+        count: ast.expr = ast.Call(load("len"), [value], [])
+        message = ast.Constant(f"{len(targets)} names for another number of values")
+        check = ast.Assert(ast.Compare(count, [ast.Eq()], [ast.Constant(len(targets))]), message)
+        each = ast.Assign([], ast.Tuple(items, ast.Load()))
+        check, each = (ast.fix_missing_locations(ast.copy_location(n, s)) for n in (check, each))
+        return [*before, check, *self.unpacked(targets, each)]
+
+    def stand_in(self, target: ast.expr) -> ast.expr:
+        """New names for a target, which may itself be several."""
+        if isinstance(target, (ast.Tuple, ast.List)):
+            return ast.Tuple([self.stand_in(t) for t in target.elts], ast.Store())
+        return ast.Name(self.fresh("value"), ast.Store())
 
     def in_order(self, targets: list[ast.expr], values: list[ast.expr]) -> bool:
         """Whether values may be assigned one after the other: none reads a name that was assigned before it."""
@@ -418,6 +433,13 @@ def assign(name: str | None, value: ast.expr) -> ast.Assign:
     return ast.fix_missing_locations(
         ast.Assign([ast.Name(name, ast.Store())], value, lineno=getattr(value, "lineno", 1))
     )
+
+
+def loaded(target: ast.expr) -> ast.expr:
+    """New names, to be read."""
+    if isinstance(target, ast.Tuple):
+        return ast.Tuple([loaded(t) for t in target.elts], ast.Load())
+    return load(target.id)  # type: ignore[attr-defined]
 
 
 def load(name: str | None) -> ast.Name:
