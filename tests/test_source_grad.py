@@ -368,6 +368,7 @@ def pair(x):
 
 
 def parts(p):
+    p[0] = 1.0 * p[0]
     return p[0] * p[1]
 
 
@@ -422,6 +423,8 @@ REFUSED = {
     "    return np.add(x, 1.0, dtype=np.float32)": (2, "the argument dtype; known are: x, y"),
     "    return np.sum(np.full(2, np.ones(2) * x))": (2, "np.full of an array"),
     "    y = np.ones((2, 2, 2, 2)) * x\n    return np.sum(y * y)": (3, "up to three axes"),
+    "    y = np.ones(3) * x\n    z = (y if x > 0 else y * 2)[1:]\n    return z[0]": (3, "a choice of arrays inside an"),
+    "    y = np.ones(3) * x\n    return y[0] if x > 0 and g(y) > 0 else x": (3, "inside and/or"),
     "    return np.maximum((1, 2), x)[0]": (2, "np.maximum((1, 2), x)"),
 }
 
@@ -471,12 +474,34 @@ RIGHT = {
     "    return np.sum(x.astype(np.float64) ** 2)": M,
     "    return np.sum(x.T.reshape(9) ** 2 * np.arange(9.0))": M,
     "    return np.sum(np.sin(x) ** 2)": M.reshape(1, 3, 3, 1),
+    "    y = x * 1.0\n    z = y if x[0] > 0 else x\n    z[0] = 5.0\n    return np.sum(y * y)": X,
+    "    y = x * 1.0\n    z = one_of(y, x, x[1])\n    z[0] = 5.0 * x[1]\n    return np.sum(y * y) * x[0]": X,
+    "    y = x * 1.0\n    for i in range(3):\n        z = y if i % 2 else x\n        z[i] *= z[0]\n    return np.sum(y * x)": X,
+    "    y = x * 1.0\n    (y if x[0] > 0 else x)[0] = 2.0\n    return np.sum(y * x)": X,
+    "    y = x * 1.0\n    return doubled(y if x[0] < 0 else x) * y[0] * x[0]": X,
+    "    y = x * 1.0\n    return y[0] + doubled(y)": X,
+    "    y = x * 1.0\n    return np.sum(y[:2] * doubled(y)) + y.sum() * doubled(y)": X,
+    "    y = x * 1.0\n    return np.sum(np.array([y[0], doubled(y), y[0]]))": X,
+    "    y = x * 1.0\n    y[0] += doubled(y)\n    return np.sum(y * y)": X,
+    "    y = x * 1.0\n    y[int(doubled(y))] = y[0] * x[2]\n    return np.sum(y * y)": X,
+    "    y = x * 1.0\n    if doubled(y) > 0:\n        return np.sum(y * y)\n    return y[1]": X,
+    "    y = x * 1.0\n    while doubled(y) < 2.0:\n        y[1] *= y[0]\n    return np.sum(y * y)": X,
+    "    y = x * 1.0\n    for e in y:\n        y = y * e\n    return np.sum(y)": X,
 }
+
+
+def doubled(y):
+    y[0] = y[0] * 2
+    return y[0]
+
+
+def one_of(a, b, c):
+    return a if c > 0 else b
 
 
 @pytest.mark.parametrize("body", RIGHT, ids=lambda body: re.sub(r"\s+", " ", body)[:40])
 def test_forms_of_values_and_arguments(body):
-    check(function(f"def f(x):\n{body}\n", pair=pair), (RIGHT[body],), 0, compile=False)
+    check(function(f"def f(x):\n{body}\n", pair=pair, doubled=doubled, one_of=one_of), (RIGHT[body],), 0, compile=False)
 
 
 def test_a_reshape_that_would_copy_is_refused_when_it_is_run():
@@ -501,10 +526,10 @@ LINES = lambda x: (
 
 def twice(f):
     @functools.wraps(f)
-    def doubled(x):
+    def both(x):
         return 2 * f(x)
 
-    return doubled
+    return both
 
 
 @twice

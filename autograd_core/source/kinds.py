@@ -360,6 +360,8 @@ class Scope:
         if isinstance(e, ast.Call) and not self.is_call(e):
             entry, args = self.program.entry_of(self, e)
             return self.source(args[0]) if entry.view else None
+        if isinstance(e, ast.IfExp) and (self.source(e.body) or self.source(e.orelse)):
+            self.function.refuse(e, "a choice of arrays inside an expression; give it a name in a statement before")
         return None
 
     def copying(self, e: ast.expr) -> list[ast.expr]:

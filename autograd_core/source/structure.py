@@ -7,6 +7,8 @@ What is left afterwards: assignments to one name or one part of an array, `if`, 
 from __future__ import annotations
 
 import ast
+import copy
+from collections.abc import Iterator
 from typing import Any
 
 from .read import Function, is_ours, missing, names_in, names_set, walk
@@ -84,9 +86,13 @@ class Structure:
         return []
 
     def simple_Assert(self, s: ast.Assert) -> list:
+        before, s.test = self.tested(s.test)
+        return [*before, s]
+
+    def simple_Raise(self, s: ast.Raise | ast.Break | ast.Continue) -> list:
         return [s]
 
-    simple_Raise = simple_Break = simple_Continue = simple_Assert
+    simple_Break = simple_Continue = simple_Raise
 
     def simple_Expr(self, s: ast.Expr) -> list:
         if isinstance(s.value, ast.Constant):
@@ -100,6 +106,12 @@ class Structure:
         return [] if s.value is None else self.simple(ast.copy_location(ast.Assign([s.target], s.value), s))
 
     def simple_AugAssign(self, s: ast.AugAssign) -> list:
+        if isinstance(s.target, ast.Subscript) and self.may_write(s):
+            before, target = self.place(s.target)
+            more, target.slice = self.held(target.slice)
+            held, old = self.held(ast.copy_location(ast.Subscript(target.value, target.slice, ast.Load()), s))
+            value = ast.copy_location(ast.BinOp(old, s.op, s.value), s)
+            return [*before, *more, *held, *self.simple(ast.copy_location(ast.Assign([target], value), s))]
         before, s.value = self.hoisted(s.value)
         more, s.target = self.place(s.target)
         return [*before, *more, s]
@@ -109,12 +121,12 @@ class Structure:
             return [ast.Return(None)]
         values = s.value.elts if isinstance(s.value, ast.Tuple) else [s.value]
         self.results = max(self.results, len(values))
-        before, new = [], []
-        for value in values:
-            more, value = self.hoisted(value)
-            before += more
-            new.append(value)
-        return [*before, ast.Return(ast.Tuple(new, ast.Load()))]
+        before, whole = self.hoisted(ast.Tuple(values, ast.Load()))
+        for k, value in enumerate(whole.elts):
+            if self.may_alias(value):
+                more, whole.elts[k] = self.chosen(value)
+                before += more
+        return [*before, ast.Return(whole)]
 
     def simple_Assign(self, s: ast.Assign) -> list:
         if len(s.targets) > 1:
@@ -125,7 +137,12 @@ class Structure:
         (target,) = s.targets
         if isinstance(target, (ast.Tuple, ast.List)):
             return self.unpacked(target.elts, s)
+        if isinstance(target, ast.Name) and self.may_alias(s.value):
+            return self.as_branches(s.value, target)
         before, value = self.hoisted(s.value, keep=isinstance(target, ast.Name))
+        if self.may_write(target):
+            held, value = self.held(value)
+            before += held
         more, target = self.place(target)
         return [*before, *more, ast.copy_location(ast.Assign([target], value), s)]
 
@@ -191,11 +208,17 @@ class Structure:
         return all(names) and not any(set(names[:k]) & names_in(v) for k, v in enumerate(values))
 
     def simple_If(self, s: ast.If) -> list:
+        before, s.test = self.tested(s.test)
         s.body, s.orelse = self.all_simple(s.body), self.all_simple(s.orelse)
-        return [s]
+        return [*before, s]
 
     def simple_While(self, s: ast.While) -> list:
+        before, test = self.tested(s.test)
         s.body = self.all_simple(s.body)
+        if before:  # at each turn
+            leave = ast.If(ast.UnaryOp(ast.Not(), test), [ast.Break()], [])
+            s.test, s.body = ast.Constant(True), [*before, leave, *s.body]
+            ast.fix_missing_locations(s)
         return [s]
 
     def simple_For(self, s: ast.For) -> list:
@@ -206,7 +229,8 @@ class Structure:
         if called == "range" or called in ("prange",):
             if not isinstance(s.target, ast.Name):
                 self.function.refuse(s, "the variable of a loop over a range must be a name")
-            return [s]
+            before, s.iter = self.hoisted(s.iter)
+            return [*before, s]
         if called == "enumerate" and isinstance(s.target, ast.Tuple) and len(s.target.elts) == 2:
             return self.over(s, [s.iter.args[0]], [s.target.elts[1]], s.target.elts[0])
         if called == "zip" and isinstance(s.target, ast.Tuple):
@@ -219,8 +243,9 @@ class Structure:
         """A loop over the entries of arrays, as one over a range."""
         before, names = [], []
         for a in arrays:
-            name = a.id if isinstance(a, ast.Name) else self.fresh("items")
-            if not isinstance(a, ast.Name):
+            named = isinstance(a, ast.Name) and a.id not in names_set([*s.body, *targets])
+            name = a.id if named else self.fresh("items")
+            if not named:
                 before += self.simple(ast.copy_location(assign(name, a), s))
             names.append(name)
         k = self.fresh("k")
@@ -242,44 +267,74 @@ class Structure:
         found = self.function.resolve(node.func, self.local)
         return found is not missing and is_ours(found)
 
-    def hoisted(self, e: ast.expr, keep: bool = False) -> tuple[list, ast.expr]:
+    def calls(self, e: ast.AST) -> bool:
+        """Whether such a function is called in an expression."""
+        return any(self.is_call(n) for n in ast.walk(e))
+
+    def may_write(self, e: ast.AST) -> bool:
+        """Whether a function that is called in an expression may change arrays."""
+        return any(writes(self.function.resolve(n.func, self.local), set()) for n in ast.walk(e) if self.is_call(n))  # type: ignore[attr-defined]
+
+    def hoisted(self, e: Any, keep: bool = False) -> tuple[list, Any]:
         """Statements to be run before an expression, and what is left of it; `keep` leaves a call that is all of it."""
-        if not any(self.is_call(n) for n in ast.walk(e)):
+        if not self.calls(e):
             return [], e
         if isinstance(e, ast.IfExp):
             return self.chosen(e)
-        if isinstance(e, ast.BoolOp):
+        if skips(e):
             self.function.refuse(e, "a call of your own function inside and/or; call it in a statement before")
         before: list = []
-        for field, value in ast.iter_fields(e):
-            if isinstance(value, ast.expr):
-                more, new = self.hoisted(value)
+        places = list(parts(e))
+        for k, place in enumerate(places):
+            part = place.get()
+            more, part = self.chosen(part) if self.is_call(e) and self.may_alias(part) else self.hoisted(part)
+            before += more
+            if any(self.may_write(later.get()) for later in places[k + 1 :]):
+                more, part = self.held(part)
                 before += more
-                setattr(e, field, new)
-            elif isinstance(value, list):
-                parts: list[Any] = []
-                for v in value:
-                    more, new = self.hoisted(v) if isinstance(v, ast.expr) else self._keyword(v)
-                    before += more
-                    parts.append(new)
-                setattr(e, field, parts)
+            place.put(part)
         if keep or not self.is_call(e):
             return before, e
         name = self.fresh("value")
         return [*before, ast.copy_location(assign(name, e), e)], ast.copy_location(load(name), e)
 
-    def _keyword(self, v: Any) -> tuple[list, Any]:
-        if isinstance(v, ast.keyword):
-            more, v.value = self.hoisted(v.value)
-            return more, v
-        return [], v
+    def held(self, e: Any) -> tuple[list, Any]:
+        """An expression that is worked out now, before arrays change that it reads."""
+        if isinstance(e, (ast.Name, ast.Constant)) or self.function.resolve(e, self.local) is not missing:
+            return [], e
+        if isinstance(e, (ast.Slice, ast.Tuple, ast.List)):
+            before: list = []
+            for place in parts(e):
+                more, part = self.held(place.get())
+                before += more
+                place.put(part)
+            return before, e
+        name = self.fresh("value")
+        return self.simple(ast.copy_location(assign(name, e), e)), ast.copy_location(load(name), e)
+
+    def tested(self, test: ast.expr) -> tuple[list, ast.expr]:
+        """The same of a condition; calls that may not be made, and change nothing, stay where they are."""
+        if any(skips(n) and self.calls(n) for n in ast.walk(test)) and not self.may_write(test):
+            return [], test
+        return self.hoisted(test)
 
     def chosen(self, e: ast.IfExp) -> tuple[list, ast.expr]:
         """A choice between calls, as an `if`: only one of them is made."""
         name = self.fresh("value")
-        branch = lambda v: self.simple(ast.copy_location(assign(name, v), e))
+        return self.as_branches(e, ast.Name(name, ast.Store())), ast.copy_location(load(name), e)
+
+    def as_branches(self, e: ast.IfExp, target: ast.Name) -> list:
+        """A choice that a name takes on, as an `if`."""
+        branch = lambda v: [ast.copy_location(ast.Assign([copy.copy(target)], v), e)]
         choice = ast.If(e.test, branch(e.body), branch(e.orelse))
-        return [ast.copy_location(choice, e)], ast.copy_location(load(name), e)
+        return self.simple(ast.fix_missing_locations(ast.copy_location(choice, e)))
+
+    def may_alias(self, e: ast.expr) -> bool:
+        """Whether a value is a choice of what may be an array with another name, and not a new one."""
+        if not isinstance(e, ast.IfExp):
+            return False
+        aliases = (ast.Name, ast.Subscript, ast.Attribute, ast.Call)
+        return any(isinstance(v, aliases) or self.may_alias(v) for v in (e.body, e.orelse))
 
     # --- variables of loops ---
 
@@ -404,6 +459,59 @@ class Structure:
             leave = ast.If(load(self._left({RETURN})), onward, [])
             done.append(ast.copy_location(leave, s))
         return done, {FALL, RETURN} if RETURN in exits else {FALL}
+
+
+class Place:
+    """Where a part of an expression stands."""
+
+    def __init__(self, node: ast.AST, field: str, k: int | None = None):
+        self.node, self.field, self.k = node, field, k
+
+    def get(self) -> Any:
+        """The part."""
+        found = getattr(self.node, self.field)
+        return found if self.k is None else found[self.k]
+
+    def put(self, part: ast.expr) -> None:
+        """Put another in its place."""
+        if self.k is None:
+            setattr(self.node, self.field, part)
+        else:
+            getattr(self.node, self.field)[self.k] = part
+
+
+def parts(e: ast.AST) -> Iterator[Place]:
+    """The parts of an expression whose values it is made of, in the order in which they are worked out."""
+    for field, value in ast.iter_fields(e):
+        if isinstance(e, ast.Call) and field == "func":
+            yield from [Place(value, "value")] if isinstance(value, ast.Attribute) else []
+        elif isinstance(value, ast.expr):
+            yield Place(e, field)
+        elif isinstance(value, list):
+            for k, v in enumerate(value):
+                if isinstance(v, (ast.expr, ast.keyword)):
+                    yield Place(v, "value") if isinstance(v, ast.keyword) else Place(e, field, k)
+
+
+def skips(e: ast.AST) -> bool:
+    """Whether parts of an expression may not be worked out."""
+    return isinstance(e, ast.BoolOp) or isinstance(e, ast.Compare) and len(e.ops) > 1
+
+
+def writes(f: Any, seen: set) -> bool:
+    """Whether a function may change arrays that it is given: it, or what it calls, assigns to parts or in place."""
+    function = Function(f)
+    if function.f in seen:
+        return False
+    seen.add(function.f)
+    local = names_set(function.tree.body) | set(function.parameters)
+    for node in walk(function.tree.body):
+        if isinstance(node, ast.AugAssign) or isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+            return True
+        if isinstance(node, ast.Call) and (g := function.resolve(node.func, local)) is not missing and is_ours(g):
+            if writes(g, seen):
+                return True
+    return False
 
 
 def structured(function: Function) -> Structure:
