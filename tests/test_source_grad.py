@@ -563,6 +563,21 @@ def test_functions_of_tensors_are_refused_by_that_reason():
         G(of_tensors)(1.0)
 
 
+def at_places(x, i, j):
+    y = x * 2.0
+    y[i] = x[0]
+    return y[1] * x[j]
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+def test_compiled_source_stays_within_its_arrays():
+    g = ag.source_grad(at_places)
+    assert np.array_equal(g(np.array([1.0, 2.0, 3.0]), 0, -1), [0.0, 6.0, 4.0])
+    for i, j in ((3, 0), (-4, 0), (0, 5), (0, -4)):
+        with pytest.raises(IndexError):
+            g(np.ones(3), i, j)
+
+
 def averages(A):
     return np.sum(np.mean(A, axis=0) ** 2)
 
