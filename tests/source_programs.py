@@ -12,6 +12,21 @@ COUNTER = itertools.count()
 NUMBERS = ["a", "b", "c"]  # floats; a is a parameter
 WHOLE = ["i", "j", "k"]  # variables of loops, by depth
 ARRAYS = {"x": 4, "y": 4}  # x is a parameter, y is made
+HELPERS = """\
+def pair(v):
+    return v * 0.5, np.tanh(v)
+
+
+def halved(v, k):
+    v[k] = v[k] * 0.5
+    return v[k] * v[0]
+
+
+def one_of(v, w, c):
+    return v if c > 0.2 else w
+
+
+"""  # functions of several results, with side effects, and with a choice of arrays
 
 
 def function(text: str, name: str = "f", **scope):
@@ -101,8 +116,24 @@ class Writer:
 
     def statement(self) -> None:
         self.steps += 1
-        kind = self.draw(st.integers(0, 15))
-        if kind <= 3:
+        kind = self.draw(st.integers(0, 19))
+        if kind == 16:
+            targets = self.pick("a, (b, c)", "(c, a), b", "b, a, c")
+            first, *others = (self.bounded(self.number(1)) for _ in range(3))
+            values = {"a, (b, c)": "{}, ({}, {})", "(c, a), b": "({}, {}), {}"}.get(targets, "{}, {}, {}")
+            self.line(f"{targets} = {values.format(first, *others)}")
+        elif kind == 17:
+            self.line(f"({self.pick('a, b', 'c, a')}), x1 = pair({self.number(1)}), {self.bounded(self.number(1))}")
+            self.line("b = x1 * 0.5")
+        elif kind == 18:
+            w = self.pick("x * 0.25", "y", f"({self.array(1)})[::-1]")
+            self.line(f"z = {self.pick(f'y if {self.test()} else {w}', f'one_of(y, {w}, {self.number(0)})')}")
+            self.line(f"z[{self.index()}] {self.pick('=', '-=')} {self.bounded(self.number(1))}")
+        elif kind == 19:
+            call = f"halved({self.pick('y', 'y[1:]', 'y[::-1]')}, {self.draw(st.integers(0, 2))})"
+            target = self.pick(*NUMBERS, f"y[{self.index()}]")
+            self.line(f"{target} = {self.bounded(f'{self.number(1)} + {call} * {self.number(1)}')}")
+        elif kind <= 3:
             self.line(f"{self.pick(*NUMBERS)} = {self.bounded(self.number())}")
         elif kind == 4:
             self.line(f"{self.pick(*NUMBERS)} {self.pick('+=', '-=')} {self.number()}")
@@ -186,4 +217,4 @@ def programs(draw) -> str:
     writer.line(
         f"return {writer.pick('c', 'a + b * c', 'c + np.sum(y * 1.0)', 'b * y[1]')} + np.sum((y * 1.0) * x) * 0.25"
     )
-    return "def f(a, x, n):\n" + "\n".join(writer.lines) + "\n"
+    return HELPERS + "def f(a, x, n):\n" + "\n".join(writer.lines) + "\n"

@@ -1,6 +1,8 @@
 """Gradients by transforming source: they agree with differences and with the tape, compiled and not."""
 
+import functools
 import linecache
+import math
 import re
 
 import numpy as np
@@ -360,6 +362,16 @@ def test_arrays_on_the_tape_and_no_second_derivative():
 
 # --- what is refused, with its line ----------------------------------------------------------------------------------
 
+
+def pair(x):
+    return x, x * x
+
+
+def parts(p):
+    p[0] = 1.0 * p[0]
+    return p[0] * p[1]
+
+
 REFUSED = {
     "    try:\n        x = x * 2\n    except ValueError:\n        pass\n    return x": (2, "try is not supported"),
     "    y = [x * k for k in range(3)]\n    return y[0]": (2, "a comprehension"),
@@ -386,13 +398,41 @@ REFUSED = {
     "    return f(*[x])": (2, "starred"),
     "    a, b = x, x, x\n    return a": (2, "3 values for 2 names"),
     "    return x and 3.0": (2, "and/or"),
+    "    p = (x, x * x)\n    return p[0] * p[1]": (2, "(x, x * x) as a value; give each of its parts a name"),
+    "    p = (x, x * x)\n    a, b = p\n    return a * b": (2, "as a value"),
+    "    s = 0.0\n    for e in (x, x * x):\n        s += e\n    return s": (3, "as a value"),
+    "    return [x, x * x][1]": (2, "as a value"),
+    "    return np.sum((x, x * x))": (2, "as a value"),
+    "    return max([x, x * 2])": (2, "as a value"),
+    "    return g((x, x * x))": (2, "as a value"),
+    "    a, b = (x, x * x) if x > 0 else (x * x, x)\n    return a": (2, "as a value"),
+    "    a = np.zeros(2)\n    a[:] = (x, x * x)\n    return a[1]": (3, "as a value"),
+    "    return np.sum(np.where((x > 0, x < 1), x, 0.0))": (2, "as a value"),
+    "    return pair(x)[1]": (2, "pair(x) returns 2 values; give each a name"),
+    "    p = pair(x)\n    return p[0]": (2, "returns 2 values"),
+    "    a, b, c = pair(x)\n    return a": (2, "3 names for a call that returns 2"),
+    "    return np.sum(np.linspace(0.0, x, 5))": (2, "no gradients flow through the arguments of np.linspace"),
+    "    return np.sum(np.arange(0.0, 3 * x, x))": (2, "no gradients flow through the arguments of np.arange"),
+    "    y = np.ones((2, 3, 4)) * x\n    return np.transpose(y, (2, 0, 1))[0, 0, 0]": (3, "not known with 2 arguments"),
+    "    y = np.ones((2, 3, 4)) * x\n    return y.transpose(1, 0, 2)[0, 0, 0]": (3, "y.transpose is not known with 4"),
+    "    return np.ravel(np.ones((2, 2)) * x, order='F')[0]": (2, "the argument order"),
+    "    return (np.ones((2, 2)) * x).ravel(order='F')[0]": (2, "the argument order"),
+    "    return np.reshape(np.ones(4) * x, (2, 2), order='F')[0, 0]": (2, "the argument order"),
+    "    return math.log(x, 2)": (2, "math.log is not known with 2 arguments"),
+    "    return round(x, 2) * x": (2, "round is not known with 2 arguments"),
+    "    return np.add(x, 1.0, dtype=np.float32)": (2, "the argument dtype; known are: x, y"),
+    "    return np.sum(np.full(2, np.ones(2) * x))": (2, "np.full of an array"),
+    "    y = np.ones((2, 2, 2, 2)) * x\n    return np.sum(y * y)": (3, "up to three axes"),
+    "    y = np.ones(3) * x\n    z = (y if x > 0 else y * 2)[1:]\n    return z[0]": (3, "a choice of arrays inside an"),
+    "    y = np.ones(3) * x\n    return y[0] if x > 0 and g(y) > 0 else x": (3, "inside and/or"),
+    "    return np.maximum((1, 2), x)[0]": (2, "np.maximum((1, 2), x)"),
 }
 
 
 @pytest.mark.parametrize("body", REFUSED, ids=lambda body: re.sub(r"\s+", " ", body)[:40])
 def test_what_is_not_supported_is_named_with_its_line(body):
     line, words = REFUSED[body]
-    f = function(f"def f(x):\n{body}\n")
+    f = function(f"def f(x):\n{body}\n", math=math, pair=pair, g=parts)
     with pytest.raises(SourceError) as caught:
         ag.source_grad(f, compile=False)(1.5)
     assert words in str(caught.value) and f"line {line}:" in str(caught.value), str(caught.value)
@@ -416,6 +456,126 @@ def test_a_lambda_and_a_compiled_function_are_read_too():
     if COMPILED:
         numba = pytest.importorskip("numba")
         assert ag.source_grad(numba.njit(F.newton), compile=False)(4.0) == pytest.approx(0.25)
+
+
+RIGHT = {
+    "    a, (b, c) = x, (x * 2, x * 3)\n    return a * b * c": 1.5,
+    "    (a, b), c = pair(x), x\n    return a * b * c": 1.5,
+    "    (a, b), c = (x, x * x), x\n    return a * b * c": 1.5,
+    "    a, b = np.array([x, x * x], dtype=np.float64)\n    return a * b": 1.5,
+    "    n, m = 2, 3\n    return np.sum(np.ones((n, m))) * x": 1.5,
+    "    k = (1, 2)\n    return x * k[1] * len(k)": 1.5,
+    "    return np.sum(np.full(3, fill_value=x))": 1.5,
+    "    return np.clip(x, a_min=0.0, a_max=1.0) + np.clip(x, 0.0, 2.0)": 1.5,
+    "    return np.logaddexp(x, 1)": 1.5,
+    "    return np.sum(np.linspace(0.0, 1.0, num=5) * x)": 1.5,
+    "    return np.sum(np.matmul(x, x.T) ** 2)": M,
+    "    a, b, c = x\n    return a[0] * b[1] * c[2]": M,
+    "    return np.sum(x.astype(np.float64) ** 2)": M,
+    "    return np.sum(x.T.reshape(9) ** 2 * np.arange(9.0))": M,
+    "    return np.sum(np.sin(x) ** 2)": M.reshape(1, 3, 3, 1),
+    "    y = x * 1.0\n    z = y if x[0] > 0 else x\n    z[0] = 5.0\n    return np.sum(y * y)": X,
+    "    y = x * 1.0\n    z = one_of(y, x, x[1])\n    z[0] = 5.0 * x[1]\n    return np.sum(y * y) * x[0]": X,
+    "    y = x * 1.0\n    for i in range(3):\n        z = y if i % 2 else x\n        z[i] *= z[0]\n    return np.sum(y * x)": X,
+    "    y = x * 1.0\n    (y if x[0] > 0 else x)[0] = 2.0\n    return np.sum(y * x)": X,
+    "    y = x * 1.0\n    return doubled(y if x[0] < 0 else x) * y[0] * x[0]": X,
+    "    y = x * 1.0\n    return y[0] + doubled(y)": X,
+    "    y = x * 1.0\n    return np.sum(y[:2] * doubled(y)) + y.sum() * doubled(y)": X,
+    "    y = x * 1.0\n    return np.sum(np.array([y[0], doubled(y), y[0]]))": X,
+    "    y = x * 1.0\n    y[0] += doubled(y)\n    return np.sum(y * y)": X,
+    "    y = x * 1.0\n    y[int(doubled(y))] = y[0] * x[2]\n    return np.sum(y * y)": X,
+    "    y = x * 1.0\n    if doubled(y) > 0:\n        return np.sum(y * y)\n    return y[1]": X,
+    "    y = x * 1.0\n    while doubled(y) < 2.0:\n        y[1] *= y[0]\n    return np.sum(y * y)": X,
+    "    y = x * 1.0\n    for e in y:\n        y = y * e\n    return np.sum(y)": X,
+}
+
+
+def doubled(y):
+    y[0] = y[0] * 2
+    return y[0]
+
+
+def one_of(a, b, c):
+    return a if c > 0 else b
+
+
+@pytest.mark.parametrize("body", RIGHT, ids=lambda body: re.sub(r"\s+", " ", body)[:40])
+def test_forms_of_values_and_arguments(body):
+    check(function(f"def f(x):\n{body}\n", pair=pair, doubled=doubled, one_of=one_of), (RIGHT[body],), 0, compile=False)
+
+
+def test_a_reshape_that_would_copy_is_refused_when_it_is_run():
+    f = function("def f(x):\n    y = x.reshape(9)\n    return np.sum(y * y)\n")
+    check(f, (M,), 0, compile=False)
+    with pytest.raises(ValueError, match="line 2: an array that is not contiguous"):
+        G(f)(M.T)
+    with pytest.raises(AssertionError, match="2 names for another number of values"):
+        G(function("def f(x):\n    a, b = x\n    return a * b\n"))(X)
+
+
+# --- which function is read ------------------------------------------------------------------------------------------
+
+G = lambda f, *args: ag.source_grad(f, *args, compile=False)
+PAIR = [lambda x: x**2, lambda x: x**3]
+NESTED = lambda k: lambda x: x * k  # the word lambda in a comment
+LINES = lambda x: (
+    x  # over several lines
+    * x
+)
+
+
+def twice(f):
+    @functools.wraps(f)
+    def both(x):
+        return 2 * f(x)
+
+    return both
+
+
+@twice
+def decorated(x):
+    return x * x
+
+
+def of_tensors(x):
+    y = x * 2.0
+    return ag.sin(y)
+
+
+def slope_at(f, x):
+    return G(f)(x)
+
+
+def test_of_several_lambdas_the_one_given_is_read():
+    assert [G(f)(2.0) for f in PAIR] == [4.0, 12.0]
+    assert G(NESTED(4.0))(1.0) == 4.0 and G(LINES)(3.0) == 6.0
+    assert slope_at(lambda x: x * x, 0.5) == 1.0 and slope_at(lambda x: (x) + 1.0, 1.0) == 1.0
+    assert (slope_at(lambda x: x, 1.0), slope_at(lambda x: x * 2 if x > 0 else -x, -1.0)) == (1.0, -1.0)
+    assert "lambda" and slope_at(lambda x, k=3: x**k, 1.0) == 3.0
+
+
+def test_a_decorated_function_is_what_it_was_decorated_to_be():
+    assert decorated(3.0) == 18.0 and G(decorated)(3.0) == 12.0
+
+
+def test_functions_of_tensors_are_refused_by_that_reason():
+    with pytest.raises(SourceError, match=r"line \d+: ag.sin is a function of tensors; call NumPy's"):
+        G(of_tensors)(1.0)
+
+
+def at_places(x, i, j):
+    y = x * 2.0
+    y[i] = x[0]
+    return y[1] * x[j]
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+def test_compiled_source_stays_within_its_arrays():
+    g = ag.source_grad(at_places)
+    assert np.array_equal(g(np.array([1.0, 2.0, 3.0]), 0, -1), [0.0, 6.0, 4.0])
+    for i, j in ((3, 0), (-4, 0), (0, 5), (0, -4)):
+        with pytest.raises(IndexError):
+            g(np.ones(3), i, j)
 
 
 def averages(A):

@@ -6,6 +6,9 @@ from numba import njit
 
 
 def compile_together(scope: dict, names: list[str]) -> None:
-    """Replace the functions of these names in their globals by compiled ones, which then call each other."""
+    """Replace the functions of these names in their globals by compiled ones, which then call each other.
+
+    Indices are the user's, so they are checked: one that is out of bounds would read or write anything.
+    """
     for name in names:
-        scope[name] = njit(error_model="numpy", nogil=True)(scope[name])
+        scope[name] = njit(error_model="numpy", nogil=True, boundscheck=True)(scope[name])

@@ -89,7 +89,8 @@ class Assignments:
         forward: Lines = []
         reverse: Lines = []
         for s in statements:
-            f, r = getattr(self, f"sweep_{type(s).__name__}")(s)
+            with self.scope.function.at(s):
+                f, r = getattr(self, f"sweep_{type(s).__name__}")(s)
             forward += f
             reverse = r + reverse
             self.assigned |= names_set(s)
@@ -186,12 +187,19 @@ class Assignments:
             return [*first, text], back
         bar, source = self.names.bar(x), self.scope.source(value)
         if source is not None:
-            return [*first, f"{bar} = {self.shadow(value)}", text], back
+            return [*first, *self.contiguous(value), f"{bar} = {self.shadow(value)}", text], back
         p = self.puller()
         g = self.names.fresh("g") if back and self.scope.is_active(value) else bar
         p.pull(value, g)
         move = [f"{g} = {bar}"] if g != bar else []
         return [*first, text, f"{bar} = np.zeros_like({x})"], [*move, *back, *p.lines]
+
+    def contiguous(self, e: ast.expr) -> Lines:
+        """Checks that a view is one, and no copy, whose shadow would not be the one of the array."""
+        what = "an array that is not contiguous is copied when it is reshaped; reshape a copy, or index it"
+        message = f"source_grad: {self.scope.function.name}, line {getattr(e, 'lineno', 1)}: {what}"
+        arrays = [ast.unparse(a) for a in self.scope.copying(e)]
+        return [(f"if not {a}.flags.c_contiguous:", [f"raise ValueError({message!r})"]) for a in arrays]
 
     def shadow(self, e: ast.expr) -> str:
         """The view of a shadow that belongs to a view of an array."""
@@ -265,6 +273,7 @@ class Assignments:
         before, undo, given = self.named_arrays(record, given)
         arrays = [p for p in record.arrays()]
         shadows = [self.shadow(given[p]) for p in arrays if p in record.scope.active]
+        before += [line for p in arrays if p in record.scope.active for line in self.contiguous(given[p])]
         texts = [ast.unparse(given[p]) for p in record.scope.arguments]
         answers, seeds, bars = self.answers(record, targets)
         first, back = self.kept_targets(targets)

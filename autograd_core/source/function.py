@@ -180,7 +180,9 @@ class SourceGradient:
         if adjoint is not None and adjoint.program.data and adjoint.program.kinds_now() != adjoint.program.kinds_then:
             adjoint = None
         if adjoint is None:
-            adjoint = self.made[key] = Adjoint(Program(self.f, kinds, wanted), self.compile)
+            with self.function.at(self.function.tree):
+                program = Program(self.f, kinds, wanted)
+            adjoint = self.made[key] = Adjoint(program, self.compile)
         self._apart(adjoint, arguments)
         return adjoint
 

@@ -16,25 +16,53 @@ import numpy as np
 from ..interop import ours
 from ..ops import PUBLIC
 from .kinds import BOOL, FLOAT, INT, Kind, Scope, array, broadcast, product_kind
-from .read import missing
+from .read import is_of_tensors, missing
 
 
 class Entry:
-    """A function: the kind of its result, how a cotangent goes through it, whether its result is a view."""
+    """A function: what it takes, the kind of its result, how a cotangent goes through it, and what else is to be known.
 
-    view = False
+    What it takes are the names of its values, and with = after them of options, which are no values.
+    """
 
-    def __init__(self, kind: Callable, pull: Callable | None = None, view: bool = False):
-        self.kind, self.view = kind, view
-        self.pull = pull
+    def __init__(self, takes: str, kind: Callable, pull: Callable | None = None, **options: bool):
+        self.takes, self.kind, self.pull = takes, kind, pull
+        self.view = options.get("view", False)
+        self.copies = options.get("copies", False)  # what is a view of a contiguous array is a copy of another
+        self.numbers = options.get("numbers", False)  # it is not of arrays
+        self.listed = takes.startswith("items")
+        self.values = [n.rstrip("?") for n in takes.split() if n[-1] not in "=*"]
+        self.options = [n[:-1] for n in takes.split() if n[-1] == "="]
+        self.least = sum(n[-1] not in "=*?" for n in takes.split())
+        self.most = None if "*" in takes else len(self.values)  # how many arguments are values
+
+    def given(self, scope: Scope, e: ast.Call, args: list[ast.expr]) -> list[ast.expr]:
+        """The positional arguments, and the values that are given by name in their places."""
+        name, found = ast.unparse(e.func), list(args)
+        named = {k.arg: k.value for k in e.keywords}
+        for n in named.keys() - {*self.values, *self.options}:
+            scope.function.refuse(e, f"{name} is not known with the argument {n}; known are: {self.readable()}")
+        while len(found) < len(self.values) and self.values[len(found)] in named:
+            found.append(named.pop(self.values[len(found)]))
+        if self.most is not None and len(found) > self.most + len(self.options):
+            scope.function.refuse(e, f"{name} is not known with {len(found)} arguments; known are: {self.readable()}")
+        if len(found) < self.least or named.keys() & set(self.values):
+            scope.function.refuse(e, f"{name} needs the arguments {self.readable()}")
+        if self.numbers and any((k := scope.kind(a)) and k.ndim for a in found):
+            scope.function.refuse(e, f"{name} is of a number here, not of an array")
+        return found
+
+    def readable(self) -> str:
+        """What it takes, in words."""
+        return ", ".join([*self.values, *self.options]) or "none"
 
 
 class Elementwise(Entry):
     """An elementwise function, known by what it does to symbols."""
 
-    def __init__(self, symbolic: Callable, base: str | None = "float"):
-        self.symbolic, self.base = symbolic, base
-        self.pull = lambda p, e, args, g: p.elementwise(e, args, symbolic, g)
+    def __init__(self, takes: str, symbolic: Callable, base: str | None = "float", numbers: bool = False):
+        super().__init__(takes, self.kind, lambda p, e, args, g: p.elementwise(e, args, symbolic, g), numbers=numbers)
+        self.base = base
 
     def kind(self, scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:  # type: ignore[override]
         """That of its arguments."""
@@ -57,23 +85,30 @@ def entry_of(scope: Scope, e: ast.Call) -> tuple[Entry, list[ast.expr]]:
     if function is missing:
         scope.function.refuse(e, f"{ast.unparse(e.func)} is not defined where the function stands")
     found = TABLE.get(function) if function.__hash__ else None
-    if found is None and isinstance(function, np.ufunc) and (f := ours(function)) is not None:
+    if (
+        found is None
+        and isinstance(function, np.ufunc)
+        and not function.signature
+        and (f := ours(function)) is not None
+    ):
         found = TABLE[function] = _of_ufunc(function, f)
     if found is None:
         name = ast.unparse(e.func)
+        if is_of_tensors(function):
+            scope.function.refuse(e, f"{name} is a function of tensors; call NumPy's or math's of numbers and arrays")
         scope.function.refuse(
             e, f"{name} is not known to source_grad; write it with what is, or as a function of yours"
         )
-    return found, args
+    return found, found.given(scope, e, args)
 
 
 def _of_ufunc(ufunc: np.ufunc, f: Callable) -> Entry:
-    op = getattr(f, "op", None)
+    op, takes = getattr(f, "op", None), "x y"[: 2 * ufunc.nin - 1]
     if op is not None and not op.differentiable:
         base = "bool" if "?" in ufunc.types[-1].partition("->")[2] else None
-        return Entry(lambda scope, e, args, kinds: broadcast(*kinds, base=base))
+        return Entry(takes, lambda scope, e, args, kinds: broadcast(*kinds, base=base), pull_nothing)
     keeps = "l->l" in ufunc.types or "ll->l" in ufunc.types
-    return Elementwise(f, None if keeps else "float")
+    return Elementwise(takes, f, None if keeps else "float")
 
 
 def keyword(e: ast.Call, args: list, name: str, place: int) -> ast.expr | None:
@@ -92,8 +127,6 @@ def literal(scope: Scope, e: ast.expr, what: str) -> Any:
 def axis_of(scope: Scope, e: ast.Call, args: list, kind: Kind) -> int | None:
     """The axis that a reduction is over, None if over all."""
     given = keyword(e, args, "axis", 1)
-    if any(k.arg not in ("axis", None) for k in e.keywords):
-        scope.function.refuse(e, f"of the options of {ast.unparse(e.func)}, only axis is known")
     if given is None:
         return None
     axis = literal(scope, given, "axis")
@@ -125,6 +158,47 @@ def like_first(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind
     return kinds[0]
 
 
+def made_like(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
+    """Of an array that is made in the shape of another."""
+    if not kinds[0].ndim:
+        scope.function.refuse(e, f"{ast.unparse(e.func)} of a number; write the number")
+    return array(kinds[0].ndim, _dtype(scope, e, args, default=kinds[0].dtype))
+
+
+def of_vectors(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
+    """Of what is known of arrays with one axis."""
+    if any(k.ndim != 1 for k in kinds):
+        scope.function.refuse(e, f"{ast.unparse(e.func)} is supported of arrays with one axis")
+    outer = len(kinds) == 2
+    return array(2, np.result_type(*(k.dtype for k in kinds)).name) if outer else summed_type(kinds[0])
+
+
+def summed_type(kind: Kind) -> Kind:
+    """The kind of sums of the entries of an array along it."""
+    return array(kind.ndim, kind.dtype if kind.base == "float" else "int64")
+
+
+def larger_kind(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
+    """Of Python's max and min."""
+    if len(kinds) < 2:
+        scope.function.refuse(e, f"{ast.unparse(e.func)} is supported of two numbers; of an array, use NumPy's")
+    return broadcast(*kinds)
+
+
+def norm_kind(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
+    """Of the length of a vector."""
+    if len(args) > 1 or e.keywords:
+        scope.function.refuse(e, "np.linalg.norm is supported without options")
+    return FLOAT
+
+
+def searched(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
+    """Of np.searchsorted."""
+    if kinds[1].ndim:
+        scope.function.refuse(e, "np.searchsorted is supported of one number in an array")
+    return INT
+
+
 def made(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
     """Of an array that is made of a shape."""
     shape = args[0]
@@ -137,10 +211,10 @@ def made(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
     return scope.function.refuse(e, "a shape must be a whole number, a tuple of them, or the .shape of an array")
 
 
-def _dtype(scope: Scope, e: ast.Call, args: list, place: int = 1) -> str:
+def _dtype(scope: Scope, e: ast.Call, args: list, place: int = 1, default: str = "float64") -> str:
     given = keyword(e, args, "dtype", place)
     if given is None:
-        return "float64"
+        return default
     dtype = scope.function.resolve(given, scope.local)
     if dtype is missing:
         scope.function.refuse(e, f"{ast.unparse(given)} is not a type; write np.float64 or the like")
@@ -150,7 +224,9 @@ def _dtype(scope: Scope, e: ast.Call, args: list, place: int = 1) -> str:
 def filled(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
     """Of np.full."""
     kind = made(scope, e, args[:1], kinds)
-    return array(kind.ndim, {"float": "float64", "int": "int64", "bool": "bool"}[kinds[1].base])
+    if kinds[1].ndim:
+        scope.function.refuse(e, "np.full of an array; fill with a number, or assign to a part of an array of zeros")
+    return array(kind.ndim, _dtype(scope, e, args, 2, TYPES[kinds[1].base]))
 
 
 def listed(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
@@ -168,12 +244,13 @@ def listed(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
         return None  # type: ignore[return-value]
     if any(k.ndim for k in found):
         scope.function.refuse(e, "np.array of arrays; fill an array of zeros instead")
-    base = broadcast(*found).base
-    return array(ndim, {"float": "float64", "int": "int64", "bool": "bool"}[base])
+    return array(ndim, _dtype(scope, e, args, default=TYPES[broadcast(*found).base]))
 
 
 def spread(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
     """Of np.arange and np.linspace."""
+    if any(k.ndim for k in kinds):
+        scope.function.refuse(e, f"{ast.unparse(e.func)} is known of numbers")
     whole = e.func.attr == "arange" and all(k.base == "int" for k in kinds)  # type: ignore[attr-defined]
     return array(1, "int64" if whole else "float64")
 
@@ -181,10 +258,14 @@ def spread(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
 def reshaped(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
     """Of np.reshape."""
     shape = args[1:] if len(args) > 2 or kinds[1] == INT else [args[1]]
+    if any(k.ndim or k.base not in ("int", "tuple") for k in kinds[1:]) or len(args) > 2 and set(kinds[1:]) != {INT}:
+        scope.function.refuse(e, "a shape must be whole numbers, and its order is that of C")
     if len(shape) == 1 and isinstance(shape[0], (ast.Tuple, ast.List)):
         return array(len(shape[0].elts), kinds[0].dtype)
-    if len(shape) == 1 and isinstance(shape[0], ast.Attribute):
+    if len(shape) == 1 and isinstance(shape[0], ast.Attribute) and kinds[1] != INT:
         return array(scope.kind(shape[0].value).ndim, kinds[0].dtype)  # type: ignore[union-attr]
+    if kinds[1] != INT:
+        scope.function.refuse(e, "a shape must be written out, or be the .shape of an array")
     return array(len(shape), kinds[0].dtype)
 
 
@@ -198,11 +279,9 @@ def joined_rows(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kin
 
 def chosen(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
     """Of np.where."""
-    if len(kinds) != 3:
-        scope.function.refuse(e, "np.where needs both values: np.where(condition, a, b)")
     kind = broadcast(*kinds[1:])
     ndim = max(k.ndim for k in kinds)
-    return array(ndim, kind.dtype or {"float": "float64", "int": "int64", "bool": "bool"}[kind.base])
+    return array(ndim, kind.dtype or TYPES[kind.base])
 
 
 # --- adjoints: p writes lines, g is the text of the cotangent ---
@@ -239,8 +318,6 @@ def pull_prod(p: Any, e: ast.Call, args: list, g: str) -> None:
 
 
 def pull_cumsum(p: Any, e: ast.Call, args: list, g: str) -> None:
-    if p.scope.kind(args[0]).ndim != 1:
-        p.scope.function.refuse(e, "np.cumsum is supported of arrays with one axis")
     p.pull(args[0], f"np.cumsum({p.factor(g)}[::-1])[::-1]")
 
 
@@ -266,10 +343,12 @@ def pull_outer(p: Any, e: ast.Call, args: list, g: str) -> None:
 
 
 def pull_norm(p: Any, e: ast.Call, args: list, g: str) -> None:
-    if len(args) > 1 or e.keywords:
-        p.scope.function.refuse(e, "np.linalg.norm is supported without options")
     y = p.bound(p.value(e))
     p.lines.append((f"if {y} != 0.0:", p.inside(lambda: p.pull(args[0], f"{p.factor(g)} / {y} * {p.value(args[0])}"))))
+
+
+def pull_nothing(p: Any, e: ast.Call, args: list, g: str) -> None:
+    """Of what does not change when its arguments change a little."""
 
 
 def pull_same(p: Any, e: ast.Call, args: list, g: str) -> None:
@@ -330,9 +409,11 @@ def pull_larger(sign: str) -> Callable:
 
 # --- the table ---
 
+TYPES = {"float": "float64", "int": "int64", "bool": "bool"}
 number_kind = lambda kind: lambda scope, e, args, kinds: kind
-elementwise_kind = lambda scope, e, args, kinds: broadcast(*kinds)
-float_copy = lambda scope, e, args, kinds: array(kinds[0].ndim, _dtype(scope, e, [None, *args[1:]]))
+flat_kind = lambda scope, e, args, kinds: array(1, kinds[0].dtype)
+float_copy = lambda scope, e, args, kinds: array(kinds[0].ndim, _dtype(scope, e, args))
+matrix_product = lambda scope, e, args, kinds: product_kind(scope, e, *kinds)
 
 MATH = {n: n for n in """sin cos tan sinh cosh tanh exp expm1 log log1p log2 log10 sqrt hypot floor ceil trunc copysign
                          exp2 cbrt fmod""".split()}  # fmt: skip
@@ -341,33 +422,44 @@ MATH |= {"atanh": "arctanh", "atan2": "arctan2", "pow": "power", "fabs": "absolu
 MATH |= {"radians": "radians"}
 for _name, _ufunc in MATH.items():
     if hasattr(math, _name):
-        TABLE[getattr(math, _name)] = Elementwise(ours(getattr(np, _ufunc)))  # type: ignore[arg-type]
-for _f in (math.floor, math.ceil, math.trunc, int, len, round, np.size, np.ndim, np.argmax, np.argmin, np.searchsorted):
-    TABLE[_f] = Entry(number_kind(INT))
-for _f in (math.isnan, math.isinf, math.isfinite, bool, np.all, np.any):
-    TABLE[_f] = Entry(number_kind(BOOL))
+        _takes = "x y"[: 2 * getattr(np, _ufunc).nin - 1]
+        TABLE[getattr(math, _name)] = Elementwise(_takes, ours(getattr(np, _ufunc)), numbers=True)  # type: ignore[arg-type]
+for _f in (math.floor, math.ceil, math.trunc, int, round, np.int64):
+    TABLE[_f] = Entry("x", number_kind(INT), numbers=True)
+for _f in (math.isnan, math.isinf, math.isfinite, bool):
+    TABLE[_f] = Entry("x", number_kind(BOOL), numbers=True)
+for _f in (len, np.size, np.ndim, np.argmax, np.argmin):
+    TABLE[_f] = Entry("a", number_kind(INT))
+for _f in (np.all, np.any):
+    TABLE[_f] = Entry("a", number_kind(BOOL))
+for _f in (np.max, np.min, np.amax, np.amin):
+    TABLE[_f] = Entry("a axis=", reduced, pull_extreme)
+for _f in (np.zeros, np.ones, np.empty):
+    TABLE[_f] = Entry("shape dtype=", made)
+for _f in (np.zeros_like, np.ones_like, np.empty_like):
+    TABLE[_f] = Entry("a dtype=", made_like, pull_nothing)
+for _f in (np.dot, np.matmul):
+    TABLE[_f] = Entry("a b", matrix_product, pull_product)
+for _f in (float, np.float64):
+    TABLE[_f] = Entry("x", number_kind(FLOAT), pull_same, numbers=True)
+for _f in (math.erf, math.erfc, math.lgamma):
+    TABLE[_f] = Elementwise("x", PUBLIC[_f.__name__], numbers=True)
 TABLE |= {
-    math.erf: Elementwise(PUBLIC["erf"]), math.erfc: Elementwise(PUBLIC["erfc"]),
-    math.lgamma: Elementwise(PUBLIC["lgamma"]),
-    abs: Elementwise(PUBLIC["abs"], None), builtins.pow: Elementwise(PUBLIC["pow"], None),
-    np.clip: Elementwise(PUBLIC["clamp"], None), np.where: Entry(chosen, pull_where),
-    float: Entry(number_kind(FLOAT), pull_same), max: Entry(elementwise_kind, pull_larger(">")),
-    min: Entry(elementwise_kind, pull_larger("<")),
-    np.sum: Entry(reduced, pull_sum), np.mean: Entry(averaged, pull_mean), np.prod: Entry(reduced, pull_prod),
-    np.max: Entry(reduced, pull_extreme), np.min: Entry(reduced, pull_extreme), np.cumsum: Entry(like_first, pull_cumsum),
-    np.amax: Entry(reduced, pull_extreme), np.amin: Entry(reduced, pull_extreme),
-    np.dot: Entry(lambda scope, e, args, kinds: product_kind(scope, e, *kinds), pull_product),
-    np.outer: Entry(lambda s, e, args, kinds: array(2, np.result_type(*(k.dtype for k in kinds)).name), pull_outer),
-    np.linalg.norm: Entry(number_kind(FLOAT), pull_norm), np.copy: Entry(like_first, pull_same),
-    np.zeros: Entry(made), np.ones: Entry(made), np.empty: Entry(made), np.full: Entry(filled, pull_full),
-    np.zeros_like: Entry(like_first), np.ones_like: Entry(like_first), np.empty_like: Entry(like_first),
-    np.arange: Entry(spread), np.linspace: Entry(spread), np.array: Entry(listed, pull_listed),
-    np.reshape: Entry(reshaped, pull_reshape, view=True), np.transpose: Entry(like_first, pull_transpose, view=True),
-    np.ravel: Entry(lambda scope, e, args, kinds: array(1, kinds[0].dtype), pull_reshape, view=True),
-    np.ndarray.flatten: Entry(lambda scope, e, args, kinds: array(1, kinds[0].dtype), pull_reshape),
-    np.ndarray.astype: Entry(float_copy, pull_same), np.concatenate: Entry(joined_rows, pull_joined),
-    np.float64: Entry(number_kind(FLOAT), pull_same), np.int64: Entry(number_kind(INT)),
-    print: Entry(number_kind(Kind("none"))),
+    abs: Elementwise("x", PUBLIC["abs"], None), builtins.pow: Elementwise("base exp", PUBLIC["pow"], None),
+    np.clip: Elementwise("a a_min a_max", PUBLIC["clamp"], None), np.where: Entry("condition x y", chosen, pull_where),
+    max: Entry("x *", larger_kind, pull_larger(">"), numbers=True),
+    min: Entry("x *", larger_kind, pull_larger("<"), numbers=True),
+    np.sum: Entry("a axis=", reduced, pull_sum), np.mean: Entry("a axis=", averaged, pull_mean),
+    np.prod: Entry("a axis=", reduced, pull_prod), np.cumsum: Entry("a", of_vectors, pull_cumsum),
+    np.outer: Entry("a b", of_vectors, pull_outer), np.linalg.norm: Entry("x ord= axis= keepdims=", norm_kind, pull_norm),
+    np.copy: Entry("a", like_first, pull_same), np.full: Entry("shape fill_value dtype=", filled, pull_full),
+    np.arange: Entry("start stop? step?", spread), np.linspace: Entry("start stop num= endpoint=", spread),
+    np.array: Entry("items dtype=", listed, pull_listed), np.concatenate: Entry("items", joined_rows, pull_joined),
+    np.reshape: Entry("a shape *", reshaped, pull_reshape, view=True, copies=True),
+    np.transpose: Entry("a", like_first, pull_transpose, view=True),
+    np.ravel: Entry("a", flat_kind, pull_reshape, view=True, copies=True),
+    np.ndarray.flatten: Entry("a", flat_kind, pull_reshape), np.ndarray.astype: Entry("a dtype=", float_copy, pull_same),
+    np.searchsorted: Entry("a v side=", searched), print: Entry("*", number_kind(Kind("none"))),
 }  # fmt: skip
 METHODS |= {
     "sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "prod": np.prod, "dot": np.dot, "copy": np.copy,

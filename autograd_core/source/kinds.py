@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .read import Function, is_data, is_ours, missing, names_set
+from .read import Conflict, Function, is_data, is_ours, missing, names_set
 
 
 class Kind(NamedTuple):
@@ -23,10 +23,6 @@ class Kind(NamedTuple):
 
 FLOAT, INT, BOOL, NONE = Kind("float"), Kind("int"), Kind("bool"), Kind("none")
 ORDER = ["bool", "int", "float"]
-
-
-class Conflict(Exception):
-    """A name that is to stand for two kinds of value."""
 
 
 def kind_of_value(v: Any) -> Kind | None:
@@ -120,11 +116,23 @@ class Scope:
         self.local.add(new)
 
     def pass_over(self, s: ast.stmt) -> None:
-        """Note what kinds a statement gives to names."""
+        """Note what kinds a statement, and those inside it, give to names."""
+        with self.function.at(s):
+            self.noted(s)
+        for inner in [*getattr(s, "body", []), *getattr(s, "orelse", [])]:
+            self.pass_over(inner)
+
+    def noted(self, s: ast.stmt) -> None:
+        """The same of a statement alone."""
         if isinstance(s, ast.Assign):
             (target,) = s.targets
             if isinstance(target, ast.Tuple):
                 kinds = self.results_of(s.value)
+                if kinds and len(kinds) != len(target.elts):
+                    self.function.refuse(
+                        s,
+                        f"{len(target.elts)} names for a call that returns {len(kinds)}; name an array before its parts",
+                    )
                 for t, kind in zip(target.elts, kinds):
                     self.give(t.id, kind)  # type: ignore[attr-defined]
             elif isinstance(target, ast.Name):
@@ -143,8 +151,6 @@ class Scope:
             self.results_of(s.value)
         elif isinstance(s, (ast.While, ast.If)):
             self.kind(s.test)
-        for inner in [*getattr(s, "body", []), *getattr(s, "orelse", [])]:
-            self.pass_over(inner)
 
     def give(self, name: str, kind: Kind | None) -> None:
         """A name takes on a value of a kind."""
@@ -249,8 +255,13 @@ class Scope:
         except Conflict:
             return self.function.refuse(e, "both sides of a choice must be of one kind")
 
-    def kind_Tuple(self, e: ast.Tuple) -> Kind | None:
-        return self.kinds_of(e.elts) and Kind("tuple")
+    def kind_Tuple(self, e: ast.Tuple | ast.List) -> Kind | None:
+        kinds = self.kinds_of(e.elts)
+        if kinds and any(k != INT for k in kinds):
+            self.function.refuse(
+                e, f"{ast.unparse(e)} as a value; give each of its parts a name, or make an array by np.array"
+            )
+        return None if kinds is None else Kind("tuple")
 
     kind_List = kind_Tuple
 
@@ -283,9 +294,11 @@ class Scope:
     def kind_Call(self, e: ast.Call) -> Kind | None:
         if self.is_call(e):
             found = self.results_of(e)
-            return found[0] if len(found) == 1 else None if not found else Kind("tuple")
+            if len(found) > 1:
+                self.function.refuse(e, f"{ast.unparse(e)} returns {len(found)} values; give each a name: a, b = ...")
+            return found[0] if found else None
         entry, args = self.program.entry_of(self, e)
-        kinds = [self.kind(a) for a in args]
+        kinds = [NONE if entry.listed and a is args[0] else self.kind(a) for a in args[: entry.most]]
         return None if None in kinds else entry.kind(self, e, args, kinds)
 
     # --- activity ---
@@ -297,7 +310,8 @@ class Scope:
         while before != (len(self.active), len(self.written), len(self.same)):
             before = (len(self.active), len(self.written), len(self.same))
             for s in _statements(self.statements):
-                self.follow(s)
+                with self.function.at(s):
+                    self.follow(s)
             shared = {self.root(n) for n in self.active if self.kinds[n].ndim}
             self.active |= {n for n, k in self.kinds.items() if k.ndim and k.base == "float" and self.root(n) in shared}
 
@@ -328,8 +342,9 @@ class Scope:
         if isinstance(e, ast.Subscript):
             return self.is_active(e.value)
         parts = [c for c in ast.iter_child_nodes(e) if isinstance(c, ast.expr)]
-        if isinstance(e, ast.Call):
-            parts = [*e.args, *(k.value for k in e.keywords), *([e.func.value] if self.is_method(e) else [])]  # type: ignore
+        if isinstance(e, ast.Call) and not self.is_call(e):
+            entry, args = self.program.entry_of(self, e)
+            parts = args[: entry.most]
         return any(self.is_active(c) for c in parts)
 
     def is_method(self, e: ast.Call) -> bool:
@@ -345,7 +360,15 @@ class Scope:
         if isinstance(e, ast.Call) and not self.is_call(e):
             entry, args = self.program.entry_of(self, e)
             return self.source(args[0]) if entry.view else None
+        if isinstance(e, ast.IfExp) and (self.source(e.body) or self.source(e.orelse)):
+            self.function.refuse(e, "a choice of arrays inside an expression; give it a name in a statement before")
         return None
+
+    def copying(self, e: ast.expr) -> list[ast.expr]:
+        """The arrays in a view that must be contiguous, because views of others would be copies."""
+        calls = [n for n in ast.walk(e) if isinstance(n, ast.Call) and not self.is_call(n)]
+        entries = [self.program.entry_of(self, n) for n in calls]
+        return [args[0] for entry, args in entries if entry.copies]
 
     def root(self, name: str) -> str:
         """The name that stands for all arrays that may share memory with this one."""

@@ -133,8 +133,9 @@ class Pull:
 
     def pull_Call(self, e: ast.Call, g: str) -> None:
         entry, args = self.scope.program.entry_of(self.scope, e)
-        if entry.pull is not None:
-            entry.pull(self, e, args, g)
+        if entry.pull is None:
+            self.scope.function.refuse(e, f"no gradients flow through the arguments of {ast.unparse(e.func)}")
+        entry.pull(self, e, args, g)
 
     def choice(self, test: ast.expr, yes: ast.expr, no: ast.expr, g: str) -> None:
         """One of two expressions, by a condition that can be asked again."""
@@ -201,6 +202,8 @@ class Pull:
     def fitted(self, text: str, result: Kind, kinds: list, i: int, a: ast.expr) -> str:
         """A cotangent in the shape of the argument: summed where broadcasting enlarged it."""
         mine = kinds[i]
+        if mine.ndim > 3 and any(k.ndim for j, k in enumerate(kinds) if j != i):
+            self.scope.function.refuse(a, "functions of several arrays are supported up to three axes")
         if result.ndim and not mine.ndim:
             return f"np.sum({text})"
         for _ in range(result.ndim - mine.ndim):
@@ -242,7 +245,9 @@ def numpy_text(e: Expression, known: dict[Expression, Text], scalar: bool) -> st
 
 def _numpy(e: Expression, args: list[Text], scalar: bool) -> Text:
     if e.op is None:
-        return (e.name, ATOM) if e.name else (repr(e.constant), UNARY if e.constant < 0 else ATOM)
+        if e.name:
+            return e.name, ATOM
+        return re.sub(r"(inf|nan)$", r"np.\1", repr(e.constant)), UNARY if e.constant < 0 else ATOM
     name, inner = e.op.name, ", ".join(a for a, _ in args)
     if name == "neg":
         return f"-{_in(args[0], UNARY)}", UNARY

@@ -4,18 +4,39 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
+import copy
+import functools
 import inspect
 import linecache
-import textwrap
 from collections.abc import Callable, Iterator
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
 
 
+@functools.lru_cache(maxsize=64)
+def _module(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+def _extent(code: CodeType) -> tuple | None:
+    """Where the source of a lambda's value starts and ends, by the places of its instructions; None if not recorded."""
+    places = [p for p in code.co_positions() if None not in p and p[2:] != (0, 0)]
+    if not places:
+        return None
+    start = min((p[0], p[2]) for p in places)  # type: ignore[type-var]
+    end = max((p[1], p[3]) for p in places)  # type: ignore[type-var]
+    return start[0], end[0], start[1], end[1]
+
+
 class SourceError(SyntaxError):
     """Source that cannot be turned into adjoint source; it names the line."""
+
+
+class Conflict(Exception):
+    """A name that is to stand for two kinds of value."""
 
 
 class Function:
@@ -30,17 +51,17 @@ class Function:
         if arguments.vararg or arguments.kwarg:
             self.refuse(self.tree, "*args and **options: name the parameters")
         self.parameters = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
-        self.signature = inspect.signature(self.f)
+        self.signature = inspect.signature(self.f, follow_wrapped=False)
 
     def _parsed(self) -> ast.FunctionDef:
         try:
-            lines, first = inspect.getsourcelines(self.f)
-        except (OSError, TypeError) as error:
-            raise SourceError(
-                f"source_grad: the source of {self.f.__name__} is not to be found; it must stand in a file or a notebook"
-            ) from error
-        tree = self._tree(textwrap.dedent("".join(lines)))
-        ast.increment_lineno(tree, first - 1)
+            lines, _ = inspect.findsource(self.f.__code__)  # not of what a decorator wraps: the decorator counts
+            found = [n for n in ast.walk(_module("".join(lines))) if self._stands_at(n)]
+        except (OSError, TypeError, SyntaxError) as error:
+            raise self._not_found() from error
+        if len(found) != 1:
+            raise self._not_found()
+        tree = copy.deepcopy(found[0])
         if isinstance(tree, ast.Lambda):
             body = [ast.copy_location(ast.Return(tree.body), tree.body)]
             tree = ast.copy_location(ast.FunctionDef("function", tree.args, body, [], None), tree)
@@ -49,22 +70,23 @@ class Function:
             self.refuse(tree, "an asynchronous function")
         return tree
 
-    def _tree(self, text: str) -> ast.AST:
-        if self.f.__name__ != "<lambda>":
-            return ast.parse(text).body[0]
-        found = []
-        for start in range(len(text)):  # a lambda's source is the lines on which it stands
-            if text.startswith("lambda", start):
-                for end in range(len(text), start, -1):
-                    try:
-                        found.append(ast.parse(text[start:end].strip(), mode="eval").body)
-                        break
-                    except SyntaxError:
-                        continue
-        found = [n for n in found if isinstance(n, ast.Lambda)]
-        if len(found) != 1:
-            raise SourceError(f"source_grad: {len(found)} lambdas on one line of {self.file}; write a def")
-        return found[0]
+    def _not_found(self) -> SourceError:
+        return SourceError(
+            f"source_grad: the source of {self.f.__name__} is not to be found in {self.file}; "
+            "it must stand in a file or a notebook, as a def or a lambda, and be as it was when it was read"
+        )
+
+    def _stands_at(self, node: ast.AST) -> bool:
+        """Whether a function's code was compiled from a node: of several lambdas on a line, columns tell."""
+        code = self.f.__code__
+        if isinstance(node, ast.Lambda):
+            b = node.body
+            whole = (b.lineno, b.end_lineno, b.col_offset, b.end_col_offset)
+            return code.co_name == "<lambda>" and node.lineno == code.co_firstlineno and _extent(code) in (None, whole)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            return code.co_name == node.name and first == code.co_firstlineno
+        return False
 
     def refuse(self, node: ast.AST, what: str) -> NoReturn:
         """Raise, with the line of the source."""
@@ -72,6 +94,17 @@ class Function:
         text = linecache.getline(self.file, line)
         column = len(text) - len(text.lstrip()) + 1
         raise SourceError(f"source_grad: {self.name}, line {line}: {what}", (self.file, line, column, text))
+
+    @contextlib.contextmanager
+    def at(self, node: ast.AST) -> Iterator[None]:
+        """What fails while a statement is transformed is refused with its line, whatever it is."""
+        try:
+            yield
+        except (SourceError, Conflict, RecursionError):
+            raise
+        except Exception as error:
+            text = ast.unparse(node).splitlines()[0]
+            self.refuse(node, f"{text:.100} is not supported ({type(error).__name__}: {error})")
 
     def lookup(self, name: str) -> Any:
         """What a name that is not local stands for now; `missing` if nothing."""
@@ -107,7 +140,13 @@ def python_function(f: Any) -> FunctionType:
 
 def is_ours(value: Any) -> bool:
     """Whether a value is a function whose source can be transformed in turn."""
-    return isinstance(getattr(value, "py_func", value), FunctionType) and not module_of(value).startswith("numpy")
+    written = isinstance(getattr(value, "py_func", value), FunctionType) and not is_of_tensors(value)
+    return written and not module_of(value).startswith("numpy")
+
+
+def is_of_tensors(value: Any) -> bool:
+    """Whether a value is a function of this library, which works on tensors."""
+    return callable(value) and module_of(value).partition(".")[0] == __name__.partition(".")[0]
 
 
 def module_of(value: Any) -> str:

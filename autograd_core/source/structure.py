@@ -7,9 +7,9 @@ What is left afterwards: assignments to one name or one part of an array, `if`, 
 from __future__ import annotations
 
 import ast
-from typing import Any
 
-from .read import Function, is_ours, missing, names_in, names_set, walk
+from .order import Order, assign, load
+from .read import Function, names_in, names_set, walk
 
 RESULT = "result"
 FALL, BREAK, CONTINUE, RETURN = "fall", "break", "continue", "return"
@@ -26,7 +26,7 @@ REFUSED_IN = {
 }  # fmt: skip
 
 
-class Structure:
+class Structure(Order):
     """The body of a function in simpler statements."""
 
     def __init__(self, function: Function):
@@ -39,14 +39,6 @@ class Structure:
         ]  # for each of them, the flag that says that its body has been left, if any asks
         self.results = 0
         self.returned = ""  # the flag that says that a result is there, if anybody asks
-
-    def fresh(self, stem: str) -> str:
-        """A name that occurs nowhere else."""
-        k = 1
-        while (name := f"{stem}{k}") in self.taken:
-            k += 1
-        self.taken.add(name)
-        return name
 
     def body(self) -> list[ast.stmt]:
         """The simpler statements."""
@@ -74,7 +66,8 @@ class Structure:
         method = getattr(self, f"simple_{type(s).__name__}", None)
         if method is None:
             self.function.refuse(s, f"{type(s).__name__} is not supported")
-        return [ast.copy_location(new, s) if not hasattr(new, "lineno") else new for new in method(s)]
+        with self.function.at(s):
+            return [ast.copy_location(new, s) if not hasattr(new, "lineno") else new for new in method(s)]
 
     def all_simple(self, statements: list[ast.stmt]) -> list[ast.stmt]:
         return [new for s in statements for new in self.simple(s)]
@@ -83,9 +76,13 @@ class Structure:
         return []
 
     def simple_Assert(self, s: ast.Assert) -> list:
+        before, s.test = self.tested(s.test)
+        return [*before, s]
+
+    def simple_Raise(self, s: ast.Raise | ast.Break | ast.Continue) -> list:
         return [s]
 
-    simple_Raise = simple_Break = simple_Continue = simple_Assert
+    simple_Break = simple_Continue = simple_Raise
 
     def simple_Expr(self, s: ast.Expr) -> list:
         if isinstance(s.value, ast.Constant):
@@ -99,6 +96,12 @@ class Structure:
         return [] if s.value is None else self.simple(ast.copy_location(ast.Assign([s.target], s.value), s))
 
     def simple_AugAssign(self, s: ast.AugAssign) -> list:
+        if isinstance(s.target, ast.Subscript) and self.may_write(s):
+            before, target = self.place(s.target)
+            more, target.slice = self.held(target.slice)
+            held, old = self.held(ast.copy_location(ast.Subscript(target.value, target.slice, ast.Load()), s))
+            value = ast.copy_location(ast.BinOp(old, s.op, s.value), s)
+            return [*before, *more, *held, *self.simple(ast.copy_location(ast.Assign([target], value), s))]
         before, s.value = self.hoisted(s.value)
         more, s.target = self.place(s.target)
         return [*before, *more, s]
@@ -108,12 +111,12 @@ class Structure:
             return [ast.Return(None)]
         values = s.value.elts if isinstance(s.value, ast.Tuple) else [s.value]
         self.results = max(self.results, len(values))
-        before, new = [], []
-        for value in values:
-            more, value = self.hoisted(value)
-            before += more
-            new.append(value)
-        return [*before, ast.Return(ast.Tuple(new, ast.Load()))]
+        before, whole = self.hoisted(ast.Tuple(values, ast.Load()))
+        for k, value in enumerate(whole.elts):
+            if self.may_alias(value):
+                more, whole.elts[k] = self.chosen(value)
+                before += more
+        return [*before, ast.Return(whole)]
 
     def simple_Assign(self, s: ast.Assign) -> list:
         if len(s.targets) > 1:
@@ -124,7 +127,12 @@ class Structure:
         (target,) = s.targets
         if isinstance(target, (ast.Tuple, ast.List)):
             return self.unpacked(target.elts, s)
+        if isinstance(target, ast.Name) and self.may_alias(s.value):
+            return self.as_branches(s.value, target)
         before, value = self.hoisted(s.value, keep=isinstance(target, ast.Name))
+        if self.may_write(target):
+            held, value = self.held(value)
+            before += held
         more, target = self.place(target)
         return [*before, *more, ast.copy_location(ast.Assign([target], value), s)]
 
@@ -148,12 +156,12 @@ class Structure:
         if isinstance(value, (ast.Tuple, ast.List)):
             if len(value.elts) != len(targets):
                 self.function.refuse(s, f"{len(value.elts)} values for {len(targets)} names")
-            if self.in_order(targets, value.elts):
-                pairs = zip(targets, value.elts)
-                return self.all_simple([ast.copy_location(ast.Assign([t], v), s) for t, v in pairs])
-            names = [self.fresh("value") for _ in targets]
-            then = [ast.copy_location(assign(n, v), s) for n, v in zip(names, value.elts)]
-            then += [ast.copy_location(ast.Assign([t], load(n)), s) for n, t in zip(names, targets)]
+            first: list = targets
+            if not self.in_order(targets, value.elts):
+                first = [self.stand_in(t) for t in targets]
+            then = [ast.copy_location(ast.Assign([t], v), s) for t, v in zip(first, value.elts)]
+            if first is not targets:
+                then += [ast.copy_location(ast.Assign([t], loaded(f)), s) for f, t in zip(first, targets)]
             return self.all_simple(then)
         if self.is_call(value):
             before, value = self.hoisted(value, keep=True)
@@ -166,9 +174,23 @@ class Structure:
                 if not isinstance(t, ast.Name)
             ]
             return [*before, whole, *self.all_simple(rest)]
-        items = [ast.Subscript(value, ast.Constant(k), ast.Load()) for k in range(len(targets))]
-        items = [ast.fix_missing_locations(ast.copy_location(item, s)) for item in items]
-        return self.unpacked(targets, ast.copy_location(ast.Assign([], ast.Tuple(items, ast.Load())), s))
+        before = []
+        if not isinstance(value, (ast.Name, ast.Attribute)):
+            name = self.fresh("value")
+            before, value = self.simple(ast.copy_location(assign(name, value), s)), load(name)
+        items: list = [ast.Subscript(value, ast.Constant(k), ast.Load()) for k in range(len(targets))]
+        count: ast.expr = ast.Call(load("len"), [value], [])
+        message = ast.Constant(f"{len(targets)} names for another number of values")
+        check = ast.Assert(ast.Compare(count, [ast.Eq()], [ast.Constant(len(targets))]), message)
+        each = ast.Assign([], ast.Tuple(items, ast.Load()))
+        check, each = (ast.fix_missing_locations(ast.copy_location(n, s)) for n in (check, each))
+        return [*before, check, *self.unpacked(targets, each)]
+
+    def stand_in(self, target: ast.expr) -> ast.expr:
+        """New names for a target, which may itself be several."""
+        if isinstance(target, (ast.Tuple, ast.List)):
+            return ast.Tuple([self.stand_in(t) for t in target.elts], ast.Store())
+        return ast.Name(self.fresh("value"), ast.Store())
 
     def in_order(self, targets: list[ast.expr], values: list[ast.expr]) -> bool:
         """Whether values may be assigned one after the other: none reads a name that was assigned before it."""
@@ -176,11 +198,17 @@ class Structure:
         return all(names) and not any(set(names[:k]) & names_in(v) for k, v in enumerate(values))
 
     def simple_If(self, s: ast.If) -> list:
+        before, s.test = self.tested(s.test)
         s.body, s.orelse = self.all_simple(s.body), self.all_simple(s.orelse)
-        return [s]
+        return [*before, s]
 
     def simple_While(self, s: ast.While) -> list:
+        before, test = self.tested(s.test)
         s.body = self.all_simple(s.body)
+        if before:  # at each turn
+            leave = ast.If(ast.UnaryOp(ast.Not(), test), [ast.Break()], [])
+            s.test, s.body = ast.Constant(True), [*before, leave, *s.body]
+            ast.fix_missing_locations(s)
         return [s]
 
     def simple_For(self, s: ast.For) -> list:
@@ -191,7 +219,8 @@ class Structure:
         if called == "range" or called in ("prange",):
             if not isinstance(s.target, ast.Name):
                 self.function.refuse(s, "the variable of a loop over a range must be a name")
-            return [s]
+            before, s.iter = self.hoisted(s.iter)
+            return [*before, s]
         if called == "enumerate" and isinstance(s.target, ast.Tuple) and len(s.target.elts) == 2:
             return self.over(s, [s.iter.args[0]], [s.target.elts[1]], s.target.elts[0])
         if called == "zip" and isinstance(s.target, ast.Tuple):
@@ -204,8 +233,9 @@ class Structure:
         """A loop over the entries of arrays, as one over a range."""
         before, names = [], []
         for a in arrays:
-            name = a.id if isinstance(a, ast.Name) else self.fresh("items")
-            if not isinstance(a, ast.Name):
+            named = isinstance(a, ast.Name) and a.id not in names_set([*s.body, *targets])
+            name = a.id if named else self.fresh("items")
+            if not named:
                 before += self.simple(ast.copy_location(assign(name, a), s))
             names.append(name)
         k = self.fresh("k")
@@ -217,54 +247,6 @@ class Structure:
         body = self.all_simple([ast.fix_missing_locations(ast.copy_location(a, s)) for a in first]) + s.body
         loop = ast.For(ast.Name(k, ast.Store()), ast.Call(load("range"), [limit], []), body, [])
         return [*before, ast.fix_missing_locations(ast.copy_location(loop, s))]
-
-    # --- calls of functions whose source is transformed too: each a statement of its own ---
-
-    def is_call(self, node: ast.AST) -> bool:
-        """Whether a node is a call of such a function."""
-        if not isinstance(node, ast.Call):
-            return False
-        found = self.function.resolve(node.func, self.local)
-        return found is not missing and is_ours(found)
-
-    def hoisted(self, e: ast.expr, keep: bool = False) -> tuple[list, ast.expr]:
-        """Statements to be run before an expression, and what is left of it; `keep` leaves a call that is all of it."""
-        if not any(self.is_call(n) for n in ast.walk(e)):
-            return [], e
-        if isinstance(e, ast.IfExp):
-            return self.chosen(e)
-        if isinstance(e, ast.BoolOp):
-            self.function.refuse(e, "a call of your own function inside and/or; call it in a statement before")
-        before: list = []
-        for field, value in ast.iter_fields(e):
-            if isinstance(value, ast.expr):
-                more, new = self.hoisted(value)
-                before += more
-                setattr(e, field, new)
-            elif isinstance(value, list):
-                parts: list[Any] = []
-                for v in value:
-                    more, new = self.hoisted(v) if isinstance(v, ast.expr) else self._keyword(v)
-                    before += more
-                    parts.append(new)
-                setattr(e, field, parts)
-        if keep or not self.is_call(e):
-            return before, e
-        name = self.fresh("value")
-        return [*before, ast.copy_location(assign(name, e), e)], ast.copy_location(load(name), e)
-
-    def _keyword(self, v: Any) -> tuple[list, Any]:
-        if isinstance(v, ast.keyword):
-            more, v.value = self.hoisted(v.value)
-            return more, v
-        return [], v
-
-    def chosen(self, e: ast.IfExp) -> tuple[list, ast.expr]:
-        """A choice between calls, as an `if`: only one of them is made."""
-        name = self.fresh("value")
-        branch = lambda v: self.simple(ast.copy_location(assign(name, v), e))
-        choice = ast.If(e.test, branch(e.body), branch(e.orelse))
-        return [ast.copy_location(choice, e)], ast.copy_location(load(name), e)
 
     # --- variables of loops ---
 
@@ -413,13 +395,8 @@ def settled(s: Structure, statements: list[ast.stmt]) -> list[ast.stmt]:
     return done
 
 
-def assign(name: str | None, value: ast.expr) -> ast.Assign:
-    """name = value."""
-    return ast.fix_missing_locations(
-        ast.Assign([ast.Name(name, ast.Store())], value, lineno=getattr(value, "lineno", 1))
-    )
-
-
-def load(name: str | None) -> ast.Name:
-    """The name, to be read."""
-    return ast.Name(name, ast.Load())
+def loaded(target: ast.expr) -> ast.expr:
+    """New names, to be read."""
+    if isinstance(target, ast.Tuple):
+        return ast.Tuple([loaded(t) for t in target.elts], ast.Load())
+    return load(target.id)  # type: ignore[attr-defined]
