@@ -34,7 +34,8 @@ ORDER = """
     numpy_functions numpy_linalg interop habits autograd.functional autograd symbolic.expression symbolic.normal
     symbolic.simplify symbolic.calculus symbolic.printing symbolic.swell symbolic source.read source.order
     source.structure source.kinds source.support source.pull source.functions source.assignments source.sweep source.program
-    source.function source lab.table lab.numeric lab.trace lab.layout lab.graph lab.picture lab.routes lab lab.tour
+    source.function source lab.table lab.steps lab.numeric lab.trace lab.layout lab.graph
+    lab.folding lab.picture lab.routes lab lab.tour
     stubs __main__
 """.split()
 

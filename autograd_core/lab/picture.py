@@ -12,6 +12,7 @@ from typing import Any
 
 from ..tensor import Tensor
 from ..tree import flatten
+from .folding import graph
 from .graph import (
     CALL,
     CONSTANT,
@@ -22,7 +23,6 @@ from .graph import (
     Graph,
     Vertex,
     derivatives,
-    graph,
     is_module,
     taped,
     watched,

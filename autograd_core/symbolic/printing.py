@@ -79,7 +79,7 @@ def _python(e: Expression, args: list[Text], prefix: str) -> Text:
     name = e.op.name
     if name == "neg":
         return f"-{_in(args[0], PRODUCT if _takes_sign(e.args[0]) else UNARY)}", min(args[0][1], UNARY)
-    if name in INFIX and _has_sign(e, prefix):
+    if name in INFIX and _has_sign(e):
         return _infix(*INFIX[name], *args)
     if name in ("square", "power"):
         return f"{_in(args[0], ATOM)}**{_number(e.params.get('exponent', 2), prefix)[0]}", POWER
@@ -94,12 +94,12 @@ def _takes_sign(e: Expression) -> bool:
     return e.op is None or e.op.name not in ("floor_divide", "remainder")
 
 
-def _has_sign(e: Expression, prefix: str) -> bool:
+def _has_sign(e: Expression) -> bool:
     """Whether a sign of Python does what the op does."""
     name = e.op.name  # type: ignore[union-attr]
     if name in ("logical_and", "logical_or"):
         return all(a.dtype == TRUTH or isinstance(a.constant, bool) for a in e.args)
-    return name != "masked" or not prefix
+    return name != "masked"
 
 
 def _called(e: Expression, prefix: str) -> str:
