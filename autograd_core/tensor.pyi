@@ -1038,7 +1038,7 @@ class Tensor(Traced):
     def unfold(self, dimension: Any, size: Any, step: Any = 1) -> Tensor:
         """Windows of `size` entries of an axis, every `step` entries, as a last axis; read-only if they overlap."""
     def uniform_(self, from_: Any = 0.0, to: Any = 1.0, *, generator: Any = None) -> Tensor:
-        """Fill with uniform numbers from `from_` to below `to`."""
+        """Fill with uniform numbers from `from_` to below `to`, both parts of complex ones."""
     def unique(self, sorted: Any = True, return_inverse: Any = False, return_counts: Any = False, dim: Any = None, *, axis: Axes = ...) -> Any:
         """The different entries (or slices of `dim`) in order; also which of them each was, and how often."""
     def unique_consecutive(self, return_inverse: Any = False, return_counts: Any = False, dim: Any = None, *, axis: Axes = ...) -> Any:
