@@ -2,6 +2,7 @@
 
 import inspect
 import typing
+from collections import Counter
 
 import layers
 import numpy as np
@@ -65,8 +66,17 @@ def walked(outputs, seeds):
         y.backward(type(y.detach())(s) if isinstance(y, ag.Tensor) else torch.from_numpy(s), retain_graph=True)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("case", CASES, ids=str)
+def typed():
+    """The first line of each layer in both types, the others in one or the other, in an order without a period."""
+    turns = Counter()
+    for case in CASES:
+        turn = turns[case.name]
+        turns[case.name] += 1
+        chosen = list(TOLERANCE) if turn == 0 else [list(TOLERANCE)[turn.bit_count() % 2]]
+        yield from (pytest.param(case, dtype, id=f"{case}-{dtype}") for dtype in chosen)
+
+
+@pytest.mark.parametrize("case, dtype", list(typed()))
 def test_as_pytorch(case, dtype):
     for seed, mode in enumerate(case.modes):
         rng = np.random.default_rng([seed, 7])
