@@ -70,6 +70,7 @@ def adafactor_step(
     t, lr = counted(step), number(lr)
     least = float(np.finfo(parameter.dtype).eps) if eps[0] is None else eps[0]
     count = max(parameter.size, 1)
+    tiny, _ = limits(parameter)
     rate = max(eps[1], size(parameter) / sqrt(count)) * min(lr, 1 / sqrt(t))
     new, g = t**beta2_decay, gradient * factor(scale, maximize)
     if weight_decay:
@@ -77,9 +78,11 @@ def adafactor_step(
     if g.ndim > 1:
         row += (np.mean(g * g, -1, keepdims=True) - row) * new
         column += (np.mean(g * g, -2, keepdims=True) - column) * new
+        row[row < tiny], column[column < tiny] = 0, 0
         expected = row @ column / np.maximum(np.mean(row, -2, keepdims=True), least)
     else:
         square += (g * g - square) * new
+        square[square < tiny] = 0
         expected = square
     change = g / np.sqrt(np.maximum(expected, least * least))
     parameter -= change * (rate / max(1.0, size(change) / (sqrt(count) * d)))
