@@ -67,7 +67,7 @@ class Optimizer(Hooked):
 
     def check_again(self) -> None:
         """Check the settings of groups that have others than at the last step."""
-        known = vars(self).setdefault("_known", {})
+        known: dict[int, list[Any]] = {} if watched() else vars(self).setdefault("_known", {})
         for k, group in enumerate(self.param_groups):
             values = list(group.values())
             if k not in known or len(known[k]) != len(values) or not all(map(is_, known[k], values)):
