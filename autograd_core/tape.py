@@ -146,6 +146,9 @@ class _State(threading.local):
 state = _State()
 
 
+everywhere: list[list] = []  # of hooks that all modules call: while there are any, compiled functions run as they are
+
+
 def current() -> Mode:
     """The mode in force in this thread."""
     return state.mode or ORDINARY

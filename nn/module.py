@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from autograd_core import Tensor, empty_like, no_grad
+from autograd_core.tape import everywhere
 
 from . import state
 from .errors import placed
@@ -503,7 +504,8 @@ def _indented(text: str) -> str:
 
 def _hook_everywhere(slot: str, hook: Callable, **options: bool) -> Any:
     if Module._everywhere is None:
-        Module._everywhere = Hooks()
+        Module._everywhere = hooks = Hooks()
+        everywhere.extend([hooks.before, hooks.after, hooks.backward_before, hooks.backward_after])
     return Module._everywhere.add(slot, hook, **options)
 
 

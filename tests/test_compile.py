@@ -373,3 +373,18 @@ def test_draws_come_from_the_generator_in_force() -> None:
     with ag.drawing_from(ag.Generator(7)):
         wanted = x * nn.functional.dropout(ag.ones(50), 0.5) + ag.rand(50)
     np.testing.assert_array_equal(found, wanted)
+
+
+def test_hooks_of_all_modules_are_called_though_they_came_later() -> None:
+    model = nn.Linear(3, 2)
+    f = ag.compile(lambda x: model(x).sum().detach())
+    for _ in range(3):
+        f(ag.ones(2, 3))
+    assert f.cache_info().replays
+    seen = []
+    with nn.modules.module.register_module_forward_hook(lambda module, args, y: seen.append(module)):
+        f(ag.ones(2, 3))
+        assert seen == [model]
+    before = f.cache_info().replays
+    f(ag.ones(2, 3))
+    assert seen == [model] and f.cache_info().replays == before + 1

@@ -13,7 +13,7 @@ import numpy as np
 from .. import dtypes
 from ..errors import CaptureError
 from ..op import Traced
-from ..tape import Leaf, state
+from ..tape import Leaf, everywhere, state
 from ..tensor import Tensor, node_of
 from ..tree import flatten
 from .capture import Capture, capturing
@@ -211,12 +211,13 @@ def again(fn: Callable, options: dict) -> Compiled:
 
 
 def watched() -> bool:
-    """Whether somebody watches what runs here, is about to differentiate it, or lends it random numbers: then it runs as
-    it is."""
+    """Whether somebody watches what runs here, or all modules, is about to differentiate it, or lends it random numbers:
+    then it runs as it is."""
     mode = state.mode
     return (
         bool(state.depth)
         or state.generator is not None
+        or any(everywhere)
         or (mode is not None and bool(mode.observers or mode.pack or mode.anomaly))
     )
 
