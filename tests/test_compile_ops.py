@@ -82,5 +82,5 @@ def test_a_replay_is_what_running_it_gives(name, dtype):
             for a, b in zip(expected, actual):
                 assert a.shape == b.shape and a.dtype == b.dtype
                 np.testing.assert_allclose(b.numpy(), a.numpy(), rtol=1e-6 if dtype == "float64" else 1e-4, atol=1e-5)
-        if all(a.size for a in arrays):  # a view of nothing has no memory by which to know what it is a view of
+        if all(np.size(a) for a in (*arrays, *expected)):  # nothing has no memory to tell what it is a view of
             assert compiled.cache_info().replays == 2
