@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ class Case:
     call: Callable = field(default=lambda layer, *inputs, **named: layer(*inputs, **named))
 
     def __str__(self) -> str:
-        given = [repr(a) for a in self.args] + [f"{k}={v!r}" for k, v in self.options.items()]
+        given = [named(a) for a in self.args] + [f"{k}={named(v)}" for k, v in self.options.items()]
         return f"{self.name}({', '.join(given)})"
 
 
@@ -59,8 +60,13 @@ class Part:
         return getattr(library, self.name)(*made(self.args, library), **made(self.options, library))
 
     def __repr__(self) -> str:
-        given = [repr(a) for a in self.args] + [f"{k}={v!r}" for k, v in self.options.items()]
+        given = [named(a) for a in self.args] + [f"{k}={named(v)}" for k, v in self.options.items()]
         return f"{self.name}({', '.join(given)})"
+
+
+def named(value: Any) -> str:
+    """A value in a test's name: functions without their address, which is another in each process."""
+    return re.sub(r"<function (\S+) at 0x[0-9a-f]+>", r"\1", repr(value))
 
 
 def made(arguments: Any, library: Any) -> Any:
