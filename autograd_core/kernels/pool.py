@@ -31,6 +31,7 @@ class Windows:
         even = len(start) > 0 and (count == count[0]).all() and (strides == strides[:1]).all()
         self.taps = int(count.max(initial=0))
         self.stride = int(strides[0]) if even and len(strides) and strides[0] in (1, 2) else 0
+        self.paired = self.stride == self.taps == 2 and step == 1 and start[0] == 0 and 2 * len(start) <= n
         self.left = max(0, -int(start.min(initial=0)))
         self.right = max(0, int((start + (count - 1) * step).max(initial=0)) - n + 1)
         missing = np.maximum(0, -(start // step))  # steps before the axis begins
@@ -56,6 +57,13 @@ def single() -> Windows:
 def wins(v, p, m, q):
     """Whether an entry at p is rather to be taken than the best so far, at q."""
     return (v > m) | ((v == m) & (p < q)) | ((v != v) & ((m == m) | (p > q)))
+
+
+@inline
+def after(v, p, m, q):
+    """The best so far, m at q, after an entry at p behind it."""
+    later = (v > m) | (v != v)
+    return (v, p) if later else (m, q)
 
 
 @kernel
@@ -199,6 +207,21 @@ def pool_rows(begin, end, x, ints, y, places):
 
 
 @kernel(chunks=True)
+def pool_pairs(begin, end, x, height, width, high, wide, y, places):
+    """Rows of y and of places where windows of two by two lie side by side: in one go, since most pools are such."""
+    for r in range(begin, end):
+        row = 2 * (r % high) * width
+        source = r // high * height * width + row
+        upper, lower = x[source : source + 2 * wide], x[source + width : source + width + 2 * wide]
+        best, at = y[r * wide : (r + 1) * wide], places[r * wide : (r + 1) * wide]
+        for j in range(wide):
+            p = at.dtype.type(row + 2 * j)
+            m, q = after(upper[2 * j + 1], p + at.dtype.type(1), upper[2 * j], p)
+            m, q = after(lower[2 * j], p + at.dtype.type(width), m, q)
+            best[j], at[j] = after(lower[2 * j + 1], p + at.dtype.type(width + 1), m, q)
+
+
+@kernel(chunks=True)
 def take_planes(begin, end, x, size, places, n, y):
     """y (P, n) from the entries of x (P, size) at places; 0 where there is none."""
     for p in range(begin, end):
@@ -283,6 +306,10 @@ def largest(x, windows):
     shape = (*x.shape[: -len(ends)], *ends)
     room = np.empty if x.nbytes < LARGE else empty
     y, places = room(shape, dtype), room(shape, place)
+    if len(windows) == 2 and all(w.paired for w in windows):
+        sizes = (w.n for w in windows)
+        pool_pairs(y.size // wide, grain, plain(x).ravel(), *sizes, *ends, y.ravel(), places.ravel())
+        return y, places
     pool_rows(y.size // wide, grain, plain(x).ravel(), ints, y.ravel(), places.ravel())
     if hollow:  # windows that lie in a margin have no entry
         places[places == np.iinfo(place).max] = -1
