@@ -26,17 +26,17 @@ ORDER = """
     ops.scatter ops.updates ops.layerwise ops.embedding ops.linear ops.convolution ops.linalg ops.fft ops.special
     ops.activations ops.normalization ops.dropout ops.loss_ops ops.losses ops.ctc ops.resampling ops.pooling
     ops.composed ops.attention ops.recurrent ops blame backward forward tree attributes functional jacobians members
-    random custom control anomaly gradcheck testing compiled.program compiled.kept compiled.guards compiled.capture
-    compiled.compare compiled.memory compiled.place compiled.launches compiled.rows compiled.emit compiled.lines
-    compiled.moves compiled.steps compiled.passes.order compiled.passes.dead compiled.passes.copies
-    compiled.passes.fuse compiled.passes.split compiled.passes.join compiled.passes compiled.halves compiled.results
-    compiled.reverse compiled.back compiled.replay compiled.explain compiled.function compiled.modules compiled
-    numpy_functions numpy_linalg interop habits autograd.functional autograd symbolic.expression symbolic.normal
-    symbolic.simplify symbolic.calculus symbolic.printing symbolic.swell symbolic source.read source.order
-    source.structure source.kinds source.support source.pull source.functions source.assignments source.sweep source.program
-    source.function source lab.table lab.steps lab.numeric lab.trace lab.layout lab.graph
-    lab.folding lab.picture lab.routes lab lab.tour
-    stubs __main__
+    random custom control anomaly gradcheck testing compiled.program compiled.signature compiled.kept
+    compiled.unchanged compiled.guards compiled.capture compiled.compare compiled.memory compiled.place
+    compiled.launches compiled.rows compiled.emit compiled.lines compiled.moves compiled.steps compiled.passes.order
+    compiled.passes.dead compiled.passes.tidy compiled.passes.copies compiled.passes.fuse compiled.passes.common
+    compiled.passes.constants compiled.passes.split compiled.passes.join compiled.passes compiled.halves
+    compiled.results compiled.reverse compiled.back compiled.replay compiled.explain compiled.function
+    compiled.modules compiled numpy_functions numpy_linalg interop habits autograd.functional autograd
+    symbolic.expression symbolic.normal symbolic.simplify symbolic.calculus symbolic.printing symbolic.swell
+    symbolic source.read source.order source.structure source.kinds source.support source.pull source.functions
+    source.assignments source.sweep source.program source.function source lab.table lab.steps lab.numeric lab.trace
+    lab.layout lab.graph lab.folding lab.picture lab.routes lab lab.tour stubs __main__
 """.split()
 
 # The few imports that point the other way; each is made inside a function, after everything is loaded.

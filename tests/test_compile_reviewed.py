@@ -226,3 +226,101 @@ def test_counters_of_one_entry_and_partial_functions():
     warm(lambda x: x * count.add_(1), ag.ones(3))
     assert count.tolist() == [3]
     assert warm(functools.partial(lambda x, k: x * k, k=2), ONE)(ONE).tolist() == [2, 2]
+
+
+def gradient_step():
+    """A parameter, and a compiled step that leaves x + 1 as its gradient."""
+    w = ag.tensor([1.0, 2.0], requires_grad=True)
+
+    @ag.compile
+    def step(x):
+        w.grad = None
+        (w * (x + 1)).sum().backward()
+
+    for k in range(4):
+        step(ag.tensor([k, k + 1.0]))
+    assert step.cache_info().replays
+    return w, step
+
+
+def test_gradients_are_the_same_tensors_at_each_replay():
+    w, step = gradient_step()
+    first = id(w.grad)
+    step(ag.tensor([5.0, 6.0]))
+    assert id(w.grad) == first and w.grad.tolist() == [6, 7]
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+@pytest.mark.parametrize("what", [lambda g: g, lambda g: g.numpy(), lambda g: g[:1], lambda g: g.numpy()[:1]])
+def test_a_gradient_that_somebody_holds_stays(what, emptied):
+    w, step = gradient_step()
+    held = what(w.grad)
+    before = np.array(held)
+    if emptied:
+        w.grad = None
+    for k in range(3):
+        step(ag.tensor([k + 50.0, k]))
+        np.testing.assert_array_equal(np.array(held), before)
+        assert w.grad.tolist() == [k + 51, k + 1]
+
+
+CHANGES = [
+    lambda g: g.requires_grad_(), lambda g: setattr(g, "data", ag.zeros(2)), lambda g: g.mul_(3), lambda g: g.zero_(),
+    lambda g: g.resize_(3) if hasattr(g, "resize_") else None,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_gradient_that_was_changed_is_right_again(change):
+    w, step = gradient_step()
+    change(w.grad)
+    step(ag.tensor([5.0, 6.0]))
+    assert w.grad.tolist() == [6, 7] and not w.grad.requires_grad
+
+
+def test_surroundings_that_are_equal_but_other_objects_do():
+    settings = {"scale": 2.5, "name": "a b", "sizes": [1, 2, (3, 4)]}
+
+    @ag.compile
+    def f(x):
+        return x * settings["scale"] + len(settings["sizes"])
+
+    x = ag.ones(2)
+    for _ in range(3):
+        f(x)
+    settings.update(scale=float("2.5"), name="".join(["a", " b"]), sizes=[1, 2, (3, 4)])
+    replays = f.cache_info().replays
+    assert f(x).tolist() == [5.5, 5.5] and f.cache_info().replays == replays + 1
+    settings["sizes"].append(5)
+    assert f(x).tolist() == [6.5, 6.5]
+    settings["scale"] = 1
+    assert f(x).tolist() == [5, 5]
+
+
+def test_names_that_are_swapped_count():
+    one, two = (lambda x: x + 1), (lambda x: x * 2)
+    ways = {"first": one, "second": two}
+
+    @ag.compile
+    def f(x):
+        return next(iter(ways.values()))(x) if "first" in ways else ways["other"](x) * 10
+
+    for _ in range(3):
+        assert f(ag.ones(1)).tolist() == [2]
+    ways.clear()
+    ways.update(other=one, second=two)  # the same objects in the same order
+    assert f(ag.ones(1)).tolist() == [20]
+
+
+def test_a_variable_that_is_emptied_counts():
+    scale = 2.0
+
+    @ag.compile
+    def f(x):
+        return x * scale  # noqa: F821
+
+    for _ in range(3):
+        f(ag.ones(1))
+    del scale
+    with pytest.raises(NameError):
+        f(ag.ones(1))

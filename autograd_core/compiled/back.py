@@ -22,8 +22,9 @@ from .compare import difference
 from .guards import Readings, reading
 from .halves import Frame, Halves, harmless
 from .program import INPUT, OUTER, Program
-from .results import Results, value_of
+from .results import Results
 from .reverse import Graph, Watched, tensors_of, usual
+from .signature import value_of
 
 TRIES = 4  # walks that may differ from the one before
 LOCKED: weakref.WeakSet[Back] = weakref.WeakSet()

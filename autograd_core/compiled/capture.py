@@ -78,7 +78,8 @@ class Capture:
         for a in written:
             self.pending.pop(id(a.block.owner), None)
         self.settled()
-        self.calls.append(Call(op, given, params, made, written, user_line()))
+        settings = {"constant": True} if op is REGISTRY["clone"] and isinstance(args[0], np.ndarray) else {}
+        self.calls.append(Call(op, given, params, made, written, user_line(), settings))
 
     def as_given(self, op: Op, args: tuple, result: Any) -> None:
         """Note what is computed of given arrays alone: outside of the run NumPy would do so, in its own types."""

@@ -8,22 +8,16 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from .. import dtypes
 from ..errors import CaptureError
-from ..op import Traced
-from ..tape import Leaf, everywhere, state
-from ..tensor import Tensor, node_of
-from ..tree import flatten
+from ..tape import everywhere, state
+from ..tensor import Tensor
 from .capture import Capture, capturing
 from .explain import debugged, table
 from .guards import Readings, reading
 from .replay import TRIES, Replay, write_back
-from .results import sharing
+from .signature import owners_of, sharing, signature
 
 NOTHING = "nothing has been captured twice yet"
-UNKNOWN = "an argument whose value cannot be told"
 
 
 class CacheInfo(NamedTuple):
@@ -56,19 +50,20 @@ class Compiled:
         self.counts: Counter = Counter()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        leaves, build = flatten((args, kwargs)) if kwargs else flatten(args)
-        if watched() or any(isinstance(v, Traced) and v.level for v in leaves) or sharing(leaves):
+        if watched():
             return self.as_it_is(args, kwargs)
-        key = (tuple(map(kind_of, leaves)), structure(args), structure(kwargs), state.mode, dtypes.get_default_dtype())
+        leaves, build, key = found = signature(args, kwargs)
+        owners = owners_of(leaves)
+        if found.unknown or sharing(owners):
+            return self.as_it_is(args, kwargs)
         entry = self.entries.get(key)
-        if UNKNOWN in key[0] or (entry is not None and entry.hopeless):
-            self.entries.pop(key, None)
+        if entry is not None and entry.hopeless:
             self.entries[key] = EAGER
             return self.as_it_is(args, kwargs)
         if entry is not None and entry.ready and not entry.back.stale:
             every = entry.with_kept(leaves)
             if every is not None and entry.valid():
-                return self.replayed(entry, every) if entry.takes(every) else self.as_it_is(args, kwargs)
+                return self.replayed(entry, every) if entry.takes(every, owners) else self.as_it_is(args, kwargs)
         call = functools.partial(called, self.fn, build, bool(kwargs))
         try:
             return self.captured(key, leaves, call, None if entry is None or entry.ready else entry, entry)
@@ -220,29 +215,3 @@ def watched() -> bool:
         or any(everywhere)
         or (mode is not None and bool(mode.observers or mode.pack or mode.anomaly))
     )
-
-
-def kind_of(v: Any) -> Any:
-    """What of an argument decides which replay fits: shape and type of arrays, the value of all else."""
-    if isinstance(v, Tensor):
-        node = v.node if v.origin is None else node_of(v)
-        history = node is not None and node.__class__ is not Leaf
-        return v.__class__, v.value.shape, v.value.dtype, v.value.flags.c_contiguous, node is None, history
-    if isinstance(v, np.ndarray):
-        return v.shape, v.dtype, v.flags.c_contiguous
-    if isinstance(v, (float, complex)):
-        return type(v), repr(v)  # -0.0 is not 0.0
-    if isinstance(v, (int, str, bytes, bool, np.dtype, type)):
-        return type(v), v
-    if callable(v) or hasattr(v, "__dict__"):
-        return type(v), id(v)
-    return UNKNOWN
-
-
-def structure(tree: Any) -> Any:
-    """How a nest of arguments is built, without its leaves."""
-    if isinstance(tree, dict):
-        return dict, tuple(tree), tuple(map(structure, tree.values()))
-    if isinstance(tree, (tuple, list)):
-        return type(tree), tuple(map(structure, tree))
-    return tree is None

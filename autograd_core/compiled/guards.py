@@ -20,6 +20,7 @@ from typing import Any
 from ..tape import refuse_capture
 from ..tensor import Tensor
 from .kept import kept
+from .unchanged import Attributes, Looks
 
 HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 STANDARD = os.path.dirname(os.__file__) + os.sep
@@ -28,6 +29,7 @@ MISSING = object()
 DEEP = 6  # how far lists and dicts inside each other, and attributes of attributes, are followed
 MANY = 2000  # entries of a container that are looked into
 HOLDERS = ("types", "argparse", "collections", "builtins", "functools", "enum", "configparser")
+LASTING = (types.FunctionType, types.BuiltinFunctionType, type, types.ModuleType)  # in modules of our own
 PLAIN = (int, float, complex, str, bytes, bool, type(None))
 DRAWS = ("random", "_random", "numpy.random", "numpy.random.mtrand", "numpy.random._generator", "secrets")
 
@@ -137,7 +139,7 @@ class Readings:
     def note(self, place: Any, name: str) -> None:
         """One place."""
         key = id(place), name
-        if key not in self.places:
+        if key not in self.places and not (ours(place.get("__file__") or "") and isinstance(place.get(name), LASTING)):
             self.places[key] = place, name
             self.values[key] = value = place.get(name, MISSING)
             self.first[key] = snapshot(value, set())
@@ -158,8 +160,28 @@ class Readings:
         return None
 
     def guards(self, live: set[tuple[int, Any]]) -> list[Callable[[], bool]]:
-        """Functions that say whether all is as it is now; `live` numbers may change."""
+        """What says whether all is as it is now; `live` numbers may change."""
         self.closures()
+        quick, checks = self.looks(live), self.checks(live)
+        return [lambda: quick() or all(check() for check in checks)]
+
+    def looks(self, live: set[tuple[int, Any]]) -> Callable[[], bool]:
+        """Whether all objects are the very same, which is so as a rule."""
+        looks, cells = Looks(live), [cell for cell, _ in self.cells.values()]
+        contents = [cell.cell_contents for cell in cells]
+        for attributes in self.whole.values():
+            looks.all_of(attributes)
+        for key, (place, name) in self.places.items():
+            looks.name(place, name)
+            if key not in live:
+                looks.inside(place.get(name), DEEP)
+        for value in contents:
+            looks.inside(value, DEEP)
+        names, closed = looks.quick(), Attributes(("cell_contents", cells, contents))
+        return lambda: names() and closed()
+
+    def checks(self, live: set[tuple[int, Any]]) -> list[Callable[[], bool]]:
+        """Whether everything is as good as what was there: the same objects, or equal numbers, texts and containers."""
         found: list[Callable[[], bool]] = []
         same, equal = [], []
         for place, name in self.places.values():
@@ -172,23 +194,16 @@ class Readings:
                 equal.append((place, name, value))
             else:
                 same.append((place, name, value))
-        found += [as_before(lambda cell=cell: cell.cell_contents, live) for cell, _ in self.cells.values()]
+        found += [as_before(functools.partial(contents, cell), live) for cell, _ in self.cells.values()]
         keys = [(d, skip := {n for n in d if (id(d), n) in live}, held_in(d, skip)) for d in self.whole.values()]
+        found.append(lambda: all(place.get(name, MISSING) is value for place, name, value in same))
+        found.append(lambda: all(equals(place.get(name, MISSING), value) for place, name, value in equal))
+        return [*found, lambda: all(held_in(d, skip) == held for d, skip, held in keys)]
 
-        def quick() -> bool:
-            for place, name, value in same:
-                if place.get(name, MISSING) is not value:
-                    return False
-            for place, name, value in equal:
-                now = place.get(name, MISSING)
-                if now is not value and (type(now) is not type(value) or repr(now) != repr(value)):
-                    return False
-            return True
 
-        def wholes() -> bool:
-            return all(held_in(d, skip) == held for d, skip, held in keys)
-
-        return [quick, *([wholes] if keys else []), *found]
+def equals(now: Any, value: Any) -> bool:
+    """Whether a number or text is that which was there."""
+    return now is value or (type(now) is type(value) and repr(now) == repr(value))
 
 
 def held_in(place: dict, skip: set[str]) -> tuple:
@@ -245,30 +260,15 @@ def filled(cell: Any) -> bool:
     return True
 
 
+def contents(cell: Any) -> Any:
+    """What a variable holds that a function closes over."""
+    return cell.cell_contents if filled(cell) else MISSING
+
+
 def as_before(get: Callable[[], Any], live: set) -> Callable[[], bool]:
-    """Whether a place holds what it holds now: the same objects, as a rule, or else what is equal."""
-    first = get()
-    before, parts = snapshot(first, live), list(containers(first, DEEP))
-
-    def holds() -> bool:
-        if get() is first:
-            for part, ids in parts:
-                if list(map(id, part.values() if isinstance(part, dict) else part)) != ids:
-                    break
-            else:
-                return True
-        return bool(snapshot(get(), live) == before)
-
-    return holds
-
-
-def containers(value: Any, depth: int) -> Iterator[tuple[Any, list[int]]]:
-    """A container and those inside it, with the identities of what they hold."""
-    if depth and isinstance(value, (dict, list, tuple, set)):
-        held = list(value.values()) if isinstance(value, dict) else value
-        yield value, list(map(id, held))
-        for v in held:
-            yield from containers(v, depth - 1)
+    """Whether a place holds what is equal to what it holds now."""
+    before = snapshot(get(), live)
+    return lambda: bool(snapshot(get(), live) == before)
 
 
 def snapshot(value: Any, live: set, depth: int = DEEP) -> Any:

@@ -165,7 +165,7 @@ class Call:
     results: tuple[Array, ...]
     writes: tuple[Array, ...] = ()  # arguments that it changes in place
     line: str = ""
-    settings: dict = field(default_factory=dict)
+    settings: dict = field(default_factory=dict)  # what passes have decided; "constant" if it makes the same each time
     scratch: tuple[Array, ...] = ()  # memory that it needs while it runs
     launches: list | None = None  # the calls of kernels that it makes, if that is all that it does
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import weakref
 from collections.abc import Callable
-from operator import gt
+from operator import attrgetter, gt, is_, sub
+from sys import getrefcount
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,9 +22,12 @@ from .halves import whole
 from .memory import Memory
 from .passes import improved
 from .program import OUTER, Program
-from .results import Copies, Results, sharing, value_of
+from .results import Copies, Results
+from .signature import owners_of, sharing, value_of
+from .unchanged import Attributes
 
-ALONE = 3  # references to a gradient that only a parameter holds, while they are counted
+GRADIENT = attrgetter("grad")
+HANDED = ("value", "node", "leaf", "origin")  # what a tensor of a gradient has while nobody has changed it
 TRIES = 4  # runs that may differ from the one before, as the first does that sets up state
 
 
@@ -50,6 +53,7 @@ class Replay:
         self.tensors = [k for k, v in enumerate(given) if isinstance(v, Tensor)]
         self.results = Results(result, capture, given, leaves)
         self.gradients = [self.gradient(leaf) for leaf, _ in capture.leaves.values()]
+        self.changing = [k for _, k, _ in self.gradients if k is not None]
         slopes = [g for *_, g in self.gradients if g is not None]
         self.program = capture.program(self.results.arrays + slopes)
         linked = [j for j in self.results.linked if not finished(self.results.found[j])]
@@ -92,25 +96,27 @@ class Replay:
             None if how(self) == how(later) and edge(self) == edge(later) else "which results share memory or history"
         )
 
-    def meets(self, leaves: list) -> bool:
-        """Whether an argument shares memory with what the function has from elsewhere."""
-        return any(id(memory(value_of(leaves[k]))) in self.owners for k in self.tensors)
-
     def gradient(self, leaf: Leaf) -> tuple:
         """Whose gradient changed, by position if it is an argument's, and where it is at the end."""
         position = next((k for k in self.tensors if self.given[k].leaf is leaf), None)
         return leaf, position, None if leaf.grad is None else self.capture.array(leaf.grad.value)
 
-    def takes(self, leaves: list) -> bool:
-        """Whether it can be replayed on these now; if so, its lock is taken: one thread at a time is in it."""
-        if (self.kept and sharing(leaves)) or self.meets(leaves) or self.adds(leaves):
+    def takes(self, leaves: list, owners: list[int]) -> bool:
+        """Whether it can be replayed on these now; if so, its lock is taken: one thread at a time is in it.
+
+        Not if an argument shares memory with what the function has from elsewhere, or has a gradient already that a run
+        changes.
+        """
+        if self.kept:
+            owners = owners_of(leaves)
+        if (self.kept and sharing(owners)) or not self.owners.isdisjoint(owners) or self.adds(leaves):
             return False
         return self.lock.acquire(blocking=False)
 
     def adds(self, leaves: list) -> bool:
         """Whether an argument has a gradient already that a run changes."""
-        grads = [(leaves[k].leaf, k) for _, k, _ in self.gradients if k is not None]
-        return any(leaf is not None and leaf.grad is not None for leaf, _ in grads)
+        found = [leaves[k].leaf for k in self.changing]
+        return any(leaf is not None and leaf.grad is not None for leaf in found)
 
     def first(self, leaves: list, name: str) -> Any:
         """The results of the run that was watched, in terms of the arguments that it was given."""
@@ -162,9 +168,8 @@ class Replay:
         seen = [(f, b) for f, b in self.capture.leaves.values() if b is not UNSEEN and id(f) not in own]
         used = {id(a.block.owner) for c in self.program.calls for a in (*c.reads, *c.changes)}
         held = lambda b: b is None or id(memory(b.value)) in used
-        self.before = [(f, b) for f, b in seen if held(b)]
         self.there = [f for f, b in seen if not held(b)]  # gradients of which the run only saw that they are there
-        self.outside = [(t, v, n, *hooks_of(t, n)) for t, v, n in self.capture.tensors.values()]
+        self.outside = outside(list(self.capture.tensors.values()), [(f, b) for f, b in seen if held(b)])
         self.owners = {id(b.owner) for b in self.capture.blocks.values() if b.kind == OUTER}
         self.known = {a: v for a, v in self.capture.known.items() if a.block.kind == OUTER}
         if self.back.linked:
@@ -185,7 +190,11 @@ class Replay:
         self.part = Part(program, self.memory, source)
         places = iter([self.memory[a] for a in program.outputs])
         self.ends = {j: next(places) for j in self.results.made}
-        self.slopes = [(leaf, k, None if g is None else next(places)) for leaf, k, g in self.gradients]
+        slopes = [(leaf, k, None if g is None else next(places)) for leaf, k, g in self.gradients]
+        self.returned_slopes = [(k, g) for _, k, g in slopes if k is not None]
+        self.emptied = [leaf for leaf, k, g in slopes if k is None and g is None]
+        self.slopes = [(leaf, g) for leaf, k, g in slopes if k is None and g is not None]
+        self.hold()
         self.inputs = list(zip(self.tensors, [self.memory[a] for a in program.inputs]))
         self.live = [(self.memory[a], get) for a, get in program.live]
         written = {a.block for call in program.calls for a in call.changes}
@@ -193,7 +202,6 @@ class Replay:
         self.returned_to = [(k, self.memory[a]) for k, a in zip(self.tensors, program.inputs) if a.block in written]
         for a, (_, place) in zip(program.inputs, self.inputs):
             np.copyto(place, a.block.owner)  # so that it can be run before it is called
-        self.users: list[int] | None = None
 
     def parts(self) -> list:
         """The programs: one, or one forward and one back."""
@@ -201,30 +209,19 @@ class Replay:
 
     def valid(self) -> bool:
         """Whether all that the run took from outside is as it was."""
-        for t, value, node, hooks, after in self.outside:
-            if t.value is not value or t.node is not node:
-                return False
-            if node is not None and (node.hooks is not hooks or getattr(node, "after", None) is not after):
-                return False
-        for leaf, before in self.before:
-            if leaf.grad is not before:
-                return False
-        for leaf in self.there:
-            if leaf.grad is None:
-                return False
-        for guard in self.guards:
-            if not guard():
-                return False
-        return True
+        return self.outside() and None not in map(GRADIENT, self.there) and all(guard() for guard in self.guards)
+
+    def hold(self) -> None:
+        """Tensors of the gradients of parameters, to hand out until somebody has changed, or still holds, one."""
+        leaves, values = map(list, zip(*self.slopes)) if self.slopes else ([], [])
+        self.handed, self.leaves = [at(g) for g in values], leaves
+        self.intact = Attributes(*((n, self.handed, [getattr(t, n) for t in self.handed]) for n in HANDED))
+        self.holders, self.users = [*values, *(g.base for g in values)], None
 
     def held(self) -> list[int]:
-        """How many hold each gradient of a parameter, or the memory it lies in, apart from the parameter itself."""
-        found = []
-        for leaf, k, g in self.slopes:
-            if k is None and g is not None:
-                t, ours = leaf.grad, leaf.grad is not None and leaf.grad.value is g
-                found += [sys.getrefcount(g) - ours, sys.getrefcount(g.base), sys.getrefcount(t) * ours]
-        return found
+        """How many hold each gradient of a parameter, and what it lies in, apart from the parameter itself."""
+        ours = map(is_, map(GRADIENT, self.leaves), self.handed)
+        return [*map(getrefcount, self.holders), *map(sub, map(getrefcount, self.handed), ours)]
 
     def __call__(self, leaves: list, name: str) -> Any:
         self.uses += 1
@@ -237,22 +234,27 @@ class Replay:
             )
         if self.users is not None and any(map(gt, self.held(), self.users)):
             self.place()  # somebody holds what this run would change
+        if not self.intact():
+            self.hold()
         if self.users is None:
-            self.users = [max(n, ALONE) if k % 3 == 2 else n for k, n in enumerate(self.held())]
+            self.users = self.held()
         for k, place in self.inputs:
             np.copyto(place, value_of(leaves[k]))
         for place, get in self.live:
             place[...] = get()
         self.run()
-        for leaf, k, g in self.slopes:
-            if k is None:
-                leaf.grad = None if g is None else at(g)
-            else:
-                leaves[k].leaf.grad = None if g is None else at(g.copy())
+        for leaf, t in zip(self.leaves, self.handed):
+            leaf.grad = t
+        for leaf in self.emptied:
+            leaf.grad = None
+        for k, g in self.returned_slopes:
+            leaves[k].leaf.grad = None if g is None else at(g.copy())
         mark_all(self.written)
         for k, place in self.returned_to:
             np.copyto(value_of(leaves[k]), place)
             mark_written(value_of(leaves[k]))
+        if self.results.lone:  # nothing but one new tensor, as the loss of a step
+            return at(self.ends[0].copy(order="K"))
         copied = self.copied(self.ends, self.memory)
         return self.finish(self.results.given_back(lambda j: self.made(copied, j), leaves))
 
@@ -278,9 +280,18 @@ def weakly(method: Callable) -> Callable[[], None]:
     return call
 
 
-def hooks_of(t: Tensor, node: Any) -> tuple:
-    """The hooks of a tensor, as they are now."""
-    return getattr(node, "hooks", None), getattr(node, "after", None)
+def outside(seen: list[tuple], before: list[tuple]) -> Attributes:
+    """Whether tensors, with value and node, have these and their hooks, and leaves their gradients."""
+    tensors, values, nodes = map(list, zip(*seen)) if seen else ([], [], [])
+    hooked = [node for node in nodes if node is not None]
+    leaves = [node for node in hooked if isinstance(node, Leaf)]
+    return Attributes(
+        ("value", tensors, values),
+        ("node", tensors, nodes),
+        ("hooks", hooked, [node.hooks for node in hooked]),
+        ("after", leaves, [leaf.after for leaf in leaves]),
+        ("grad", [leaf for leaf, _ in before], [g for _, g in before]),
+    )
 
 
 def finished(y: Tensor) -> bool:

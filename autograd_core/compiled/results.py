@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..tape import Leaf, memory
+from ..tape import Leaf
 from ..tensor import Tensor, at, node_of
 from ..tree import flatten
 from ..views import follow
 from .capture import Given
 from .program import INPUT, OUTER, Array, Block
+from .signature import value_of
 
 PLAIN = (int, float, complex, str, bytes, bool, type(None))
 
@@ -43,6 +44,9 @@ class Results:
         self.made = [j for j, w in enumerate(self.ways) if w.how == "made"]
         self.asking = {j for j in self.made if self.is_leaf(j)}
         self.linked = [j for j in self.made if j not in self.asking and node_of(self.found[j]) is not None]
+        self.lone = (
+            isinstance(result[0], Tensor) and len(self.found) == len(self.made) == 1 and not (self.asking or self.bare)
+        )
         blocks = Counter(self.ways[j].what.block for j in self.made)
         self.shared = {b for b, n in blocks.items() if n > 1}
         histories = Counter(self.ways[j].what.block for j in self.linked)
@@ -134,11 +138,6 @@ def bare(y: Any) -> Any:
     return y if not isinstance(y, Tensor) else y.value if y.ndim else y.value[()]
 
 
-def value_of(argument: Any) -> Any:
-    """The array of a tensor, or what is given itself."""
-    return argument.value if isinstance(argument, Tensor) else argument
-
-
 def same(v: Any) -> Any:
     """The value itself."""
     return v
@@ -165,11 +164,3 @@ class Copies:
         if array.block not in self.whole:
             self.whole[array.block] = block(array.block).copy()
         return np.ndarray(array.shape, array.dtype, self.whole[array.block], array.offset, array.strides)
-
-
-def sharing(leaves: list) -> bool:
-    """Whether arguments share memory with each other."""
-    if len(leaves) < 2:
-        return False
-    owners = [id(memory(value_of(v))) for v in leaves if isinstance(v, (Tensor, np.ndarray))]
-    return len(set(owners)) < len(owners)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from math import prod
 
 import numpy as np
@@ -44,8 +46,18 @@ class Steps:
         self.starts, self.char = together.starts_of(sizes), first.args[0].dtype.char
         self.one, self.each = np.zeros(len(members), np.int64), np.arange(len(members))
         self.arrays: list[int] | None = None
+        self.scalars = [v for v in self.given[0] if isinstance(v, np.ndarray) and not v.shape]
+        self.last: list | None = None  # the rates of the last step, if they are all that its numbers depend on
 
     def __call__(self) -> None:
+        rates = [[v.item() for v in self.scalars], at_present(self.params)]
+        if rates != self.last:
+            self.last = None if self.counters else rates
+            self.call = self.asked()
+        self.call()
+
+    def asked(self) -> Callable[[], None]:
+        """The step, with the numbers that the rule gives now."""
         before = [[c.item() for c in counters] for counters in self.counters]
         if all(v.count(v[0]) == len(v) for v in before):
             answers = [self.rule(*self.given[0], **at_present(self.params))]
@@ -58,7 +70,8 @@ class Steps:
         step, arrays, _ = answers[0]
         records = self.records(arrays)
         which = self.one if len(answers) == 1 else self.each
-        together.run(step, self.char, self.starts, records, which, np.array([a[2] for a in answers], np.float64))
+        numbers = np.array([a[2] for a in answers], np.float64)
+        return functools.partial(together.run, step, self.char, self.starts, records, which, numbers)
 
     def records(self, arrays: tuple) -> np.ndarray:
         """The records of what the kernel takes, a row for each parameter."""

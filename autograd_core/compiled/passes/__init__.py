@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from ...kernels._jit import COMPILED
 from ..program import Program
+from .common import without_repeats
+from .constants import folded
 from .copies import without_copies
 from .dead import without_dead
 from .fuse import fused
 from .join import joined
 from .split import split
+from .tidy import tidied
 
-PASSES = [without_dead, without_copies, *[joined, split, fused] * COMPILED]
+PASSES = [without_dead, tidied, folded, without_repeats, without_copies, *[joined, split, fused] * COMPILED]
 
 
 def improved(program: Program) -> Program:

@@ -64,6 +64,8 @@ def form_of(call: Call) -> Form | None:
 
 def found_form(call: Call) -> Form | None:
     """The same, looked at."""
+    if is_total(call):
+        return Form(call.args[0].shape, call.args[0].dtype.char, None)
     if call.op.name not in STEPS or len(call.changes) != 1 or not literal(call):
         return None
     target = call.changes[0]
@@ -82,6 +84,16 @@ def found_form(call: Call) -> Form | None:
                 return None
             split = lies[1]
     return Form(target.shape, "".join(chars - {"?"}) or "?", split)
+
+
+def is_total(call: Call) -> bool:
+    """Whether a call adds up all entries of an array, which can be done where these are made."""
+    if call.op.name not in ("sum", "mean"):
+        return False
+    x, y = call.args[0], call.results[0]
+    return (
+        isinstance(x, Array) and x.contiguous and x.size > y.size == 1 and x.dtype == y.dtype and x.dtype.char in "fd"
+    )
 
 
 def literal(call: Call) -> bool:
@@ -129,7 +141,7 @@ def fused(program: Program) -> Program:
     outside = {a.block for a in program.outputs}
     order: list[Call] = []
     for g, members in enumerate(groups):
-        if form_of(members[0]) is None:
+        if form_of(members[0]) is None or all(map(is_total, members)):
             order += members
         else:
             inner = lambda b, g=g: b.kind == TEMPORARY and b not in outside and readers.get(b, set()) <= {g}
@@ -213,8 +225,15 @@ def joint(forms: list[Form | None]) -> Form | None:
 
 
 def fits(group: list[Call], call: Call) -> bool:
-    """Whether a call can go into a loop: arrays that share memory must be the same, and loops not grow without bounds."""
+    """Whether a call can go into a loop: arrays that share memory must be the same, and loops not grow without bounds.
+
+    What a loop adds up is known only when it has ended, and it adds up nothing that it does not look at anyway.
+    """
     seen = [a for c in group for a in (*c.reads, *c.changes)]
+    if {a.block for a in call.reads} & {c.results[0].block for c in group if is_total(c)}:
+        return False
+    if is_total(call) and call.args[0] not in seen:
+        return False
     if sum(MANY.get(c.op.name, 1) for c in (*group, call)) > LONGEST or len(
         {*seen, *call.reads, *call.changes}
     ) > MOST + len(group):
@@ -234,6 +253,7 @@ class Loop:
         self.names: dict[Array, str] = {}
         self.steps: list[str] = []
         self.kept: dict[Array, str] = {}
+        self.totals: dict[Array, tuple[str, float]] = {}
 
     def operand(self, a) -> str:
         """How an array is named in the loop."""
@@ -244,6 +264,10 @@ class Loop:
 
     def written(self, call: Call) -> None:
         """Add the step of a call."""
+        if is_total(call):
+            x = call.args[0]
+            self.totals[call.results[0]] = self.operand(x), float(x.size if call.op.name == "mean" else 1)
+            return
         name, truth = call.op.name, call.op.name in loops.TRUTHS
         given = []
         for k, a in enumerate(call.args):
@@ -276,7 +300,8 @@ class Loop:
         for a in self.operands:
             lies = lying(a, self.form.shape)
             kinds.append((lies if isinstance(lies, str) else lies[0], a.dtype.char))
-        described = nest.Nest(self.form.char, tuple(kinds), tuple(self.steps), tuple(stores))
+        totals = tuple(self.totals.values())
+        described = nest.Nest(self.form.char, tuple(kinds), tuple(self.steps), tuple(stores), totals)
         lines = list(dict.fromkeys(c.line for c in self.calls))
         rows, columns = sizes(self.form)
         settings = {"nest": described, "rows": rows, "columns": columns, "names": [c.op.name for c in self.calls]}
@@ -284,7 +309,7 @@ class Loop:
             FUSED,
             tuple(map(narrowed, self.operands)),
             {},
-            tuple(results),
+            (*results, *self.totals),
             tuple(writes),
             "; ".join(lines[:3]),
             settings,

@@ -1,0 +1,191 @@
+"""The passes of `compile`, each by what it leaves of a program, and by results that are those of the function itself."""
+
+import numpy as np
+import pytest
+
+import autograd_core as ag
+
+
+def left(f, *args):
+    """The names of the operations in what is replayed of f, after its results were compared with those of f."""
+    compiled = ag.compile(f)
+    for _ in range(4):
+        for a, b in zip(flat(compiled(*args)), flat(f(*args)), strict=True):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-6)  # NumPy's exp of few entries is another
+    assert compiled.cache_info().replays
+    calls = [c for r in compiled.replays() for p in r.parts() for c in p.program.calls]
+    return [n for c in calls for n in c.settings.get("names", [c.op.name])]
+
+
+def flat(y):
+    return y if isinstance(y, tuple) else (y,)
+
+
+X = ag.tensor(np.linspace(-2, 2, 12, dtype=np.float32).reshape(3, 4))
+NEUTRAL = [lambda x: x * 1, lambda x: 1 * x, lambda x: x / 1, lambda x: x - 0, lambda x: x**1, lambda x: x.float()]
+
+
+@pytest.mark.parametrize("change", NEUTRAL)
+def test_what_changes_no_entry_is_left_out(change):
+    assert left(lambda x: change(x.exp()).sin(), X) == ["exp", "sin"]
+
+
+def test_zero_is_added_since_minus_zero_becomes_zero():
+    x = ag.tensor([-0.0, 1.0])
+    y = ag.compile(lambda x: (x * 1) + 0)
+    assert [np.signbit(y(x).numpy())[0] for _ in range(4)] == [False] * 4
+
+
+def test_what_was_computed_is_not_computed_again():
+    f = lambda x: x.exp().cumsum(0) * x.exp().cumsum(0)
+    assert sorted(left(f, X)) == ["cumsum", "exp", "mul"]
+
+
+def test_other_settings_are_another_thing():
+    f = lambda x: x.cumsum(0) * x.cumsum(1)
+    assert left(f, X).count("cumsum") == 2
+
+
+def test_what_changed_meanwhile_is_computed_again():
+    def f(x):
+        y = x.exp()
+        a = y.cumsum(0)
+        y[0] = 5.0
+        return a, y.cumsum(0)
+
+    assert left(f, X).count("cumsum") == 2
+
+
+def test_what_is_changed_later_stays_apart():
+    def f(x):
+        a, b = x.cumsum(0), x.cumsum(0)
+        a[0] = 3.0
+        return a * 1, b * 1
+
+    assert left(f, X).count("cumsum") == 2
+
+
+def test_results_are_not_joined():
+    f = ag.compile(lambda x: (x.cumsum(0), x.cumsum(0)))
+    for _ in range(4):
+        one, two = f(X)
+        one.zero_()
+        np.testing.assert_array_equal(two.numpy(), X.cumsum(0).numpy())
+
+
+def test_draws_are_drawn_again():
+    f = ag.compile(lambda: ag.rand(4) - ag.rand(4))
+    seen = {tuple(f().tolist()) for _ in range(5)}
+    assert f.cache_info().replays and len(seen) == 5 and not any(all(v == 0 for v in row) for row in seen)
+
+
+def test_constants_are_computed_once():
+    def f(x):
+        mask = ag.ones(3, 4).tril()
+        table = ag.arange(4).float().sqrt().cumsum(0)
+        return (x * mask).cumsum(1) + table
+
+    assert sorted(left(f, X)) == ["add", "cumsum", "mul"]
+
+
+def test_what_starts_as_a_constant_and_is_changed_starts_anew():
+    def f(x):
+        total = ag.zeros(4)
+        for row in x:
+            total += row
+        return total
+
+    left(f, X)
+
+
+def test_constants_that_are_returned_are_new_each_time():
+    f = ag.compile(lambda x: (x + 1, ag.ones(3).cumsum(0)))
+    for _ in range(4):
+        _, ones = f(X)
+        np.testing.assert_array_equal(ones.numpy(), [1, 2, 3])
+        ones.zero_()
+    assert f.cache_info().replays
+
+
+def test_large_constants_are_not_kept_twice():
+    assert left(lambda x: x + ag.ones(4), X) == ["add"]
+    assert sorted(left(lambda x: x + ag.ones(600_000), ag.ones(600_000))) == ["add", "clone"]
+
+
+def test_rates_that_schedules_change_are_no_constants():
+    settings = {"rate": 1.0}
+    f = ag.compile(lambda x: x.exp() * settings["rate"])
+    for _ in range(4):
+        f(X)
+    settings["rate"] = 3.0
+    np.testing.assert_allclose(f(X).numpy(), (X.exp() * 3.0).numpy(), rtol=1e-6)
+
+
+def test_backward_passes_use_what_is_left():
+    """Values that the way back needs are no repeats and no constants of the way there."""
+    w = ag.tensor(np.ones((4, 4), np.float32), requires_grad=True)
+
+    @ag.compile
+    def loss(x):
+        return ((x @ w).exp().cumsum(0) * (x @ w).exp().cumsum(0) * ag.arange(4)).sum()
+
+    for _ in range(5):
+        w.grad = None
+        loss(X).backward()
+    found, w.grad = w.grad.numpy().copy(), None
+    loss.fn(X).backward()
+    np.testing.assert_allclose(found, w.grad.numpy(), rtol=1e-6)
+    assert loss.cache_info().replays
+
+
+SUMMED = {
+    "mean square": (lambda x, y: ((x - y) ** 2).mean(), (40, 70), (40, 70)),
+    "two sums": (lambda x, y: ((x * y).sum(), (x.tanh() * y).mean()), (9, 300), (9, 300)),
+    "beside what stays": (lambda x, y: ((x * y).exp(), (x * y).sum()), (200, 300), (200, 300)),
+    "rows": (lambda x, y: (x * y).tanh().sum(), (50, 30), (30,)),
+    "columns": (lambda x, y: (x * y).tanh().mean(), (50, 30), (50, 1)),
+    "a sum that the next loop reads": (lambda x, y: (x - (x * y).mean()).square().sum(), (30, 70), (30, 70)),
+    "two entries": (lambda x, y: (x - y).square().sum(), (2,), (2,)),
+    "none": (lambda x, y: (x - y).square().sum(), (0, 3), (0, 3)),
+    "many chunks": (lambda x, y: (x * y).sum(), (300_001,), (300_001,)),
+    "kept axes": (lambda x, y: (x * y).sum((0, 1), keepdim=True), (4, 5), (4, 5)),
+}
+
+
+@pytest.fixture
+def threads():
+    before = ag.get_num_threads()
+    yield
+    ag.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", SUMMED)
+def test_sums_are_taken_where_what_they_add_is_made(name, dtype):
+    f, *shapes = SUMMED[name]
+    rng = np.random.default_rng(0)
+    args = [ag.tensor(rng.uniform(0.5, 1, s).astype(dtype)) for s in shapes]
+    compiled, bits = ag.compile(f), set()
+    for threads in (1, 2, 3, 1):
+        ag.set_num_threads(threads)
+        found = flat(compiled(*args))
+        if compiled.cache_info().replays:
+            bits.add(tuple(y.numpy().tobytes() for y in found))
+        for a, b in zip(found, flat(f(*args)), strict=True):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-6 if dtype == np.float32 else 1e-13)
+            assert a.shape == b.shape
+    assert compiled.cache_info().replays == 2 and len(bits) == 1
+    if name != "none":
+        (replay,) = compiled.replays()
+        assert all(c.op.name == "fused" for c in replay.part.program.calls)
+
+
+def test_sums_of_nan_and_infinity():
+    f = lambda x: (x * 2).sum()
+    compiled = ag.compile(f)
+    for bad in (np.nan, np.inf, -np.inf):
+        x = ag.ones(3000)
+        x[2999] = bad
+        for _ in range(3):
+            np.testing.assert_array_equal(compiled(x).numpy(), np.float32(bad))
