@@ -324,3 +324,63 @@ def test_a_variable_that_is_emptied_counts():
     del scale
     with pytest.raises(NameError):
         f(ag.ones(1))
+
+
+LARGE = 100, 100  # arguments of this size are looked at where they lie
+
+
+def large(k):
+    return ag.tensor(np.random.default_rng(k).standard_normal(LARGE).astype(np.float32))
+
+
+def as_read_only(t):
+    a = t.numpy().copy()
+    a.flags.writeable = False
+    return ag.from_numpy(a)
+
+
+def misaligned(t):
+    raw = np.zeros(t.numel() * 4 + 1, np.uint8)
+    a = raw[1:].view(np.float32).reshape(t.shape)
+    a[...] = t.numpy()
+    return ag.from_numpy(a)
+
+
+@pytest.mark.parametrize("form", [lambda t: t, lambda t: t.T, as_read_only, misaligned, lambda t: t.numpy()])
+def test_large_arguments_of_any_form(form):
+    f = lambda x, y: ((x * y).tanh().sum(0), x.mean(1))
+    if not isinstance(form(large(0)), ag.Tensor):
+        f = lambda x, y: (x * y).sum(0)  # arrays know no tanh
+    compiled = ag.compile(f)
+    for k in range(5):
+        x, y = form(large(k)), form(large(k + 1))
+        for a, b in zip(compiled(x, y), f(x, y), strict=True):
+            np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=2e-6, atol=1e-5)
+    assert compiled.cache_info().replays
+
+
+def test_large_arguments_are_not_looked_at_when_they_are_gone():
+    f = ag.compile(lambda x: (x * 2 + 1, x.view(-1)[:5], x))
+    for k in range(4):
+        doubled, seen, same = f(x := large(k))
+        assert same is x
+    before = doubled.numpy().copy()
+    x.zero_()
+    np.testing.assert_array_equal(doubled.numpy(), before)
+    np.testing.assert_array_equal(seen.numpy(), 0)
+    del x, same, seen
+    assert "fused" in f.explain()
+    np.testing.assert_array_equal(f(large(9))[0].numpy(), (large(9) * 2 + 1).numpy())
+
+
+def test_large_arguments_that_are_changed():
+    def f(x):
+        x.mul_(2)
+        return x.sum()
+
+    compiled = ag.compile(f)
+    for k in range(4):
+        x, y = large(k), large(k)
+        np.testing.assert_allclose(compiled(x).numpy(), f(y).numpy(), rtol=1e-4)
+        np.testing.assert_array_equal(x.numpy(), y.numpy())
+    assert compiled.cache_info().replays

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..kernels import matmul as products
 from .emit import Source, sequence, without_memory
-from .program import OUTER, Array, Call, Program
+from .program import OUTER, Array, Call
 
 RUNS = 5  # of which the quickest counts
 NAMES = 46  # letters for what is in a kernel
@@ -125,7 +125,7 @@ def stages(replay: Any) -> Iterator[tuple[Any, Callable]]:
 @contextmanager
 def as_it_was(replay: Any) -> Iterator[None]:
     """Leave everything from outside, and all results that somebody may hold, as they were."""
-    places = [replay.part.memory.placed[b] for b in ends(replay.part.program)] if replay.back.halves is None else []
+    places = [replay.part.memory.placed[b] for b in ends(replay)]
     owners = [b.owner for part in replay.parts() for c in part.program.calls for b in outside(c)]
     held = [(a, a.copy()) for a in {id(a): a for a in (*places, *owners)}.values()]
     try:
@@ -140,9 +140,12 @@ def outside(call: Call) -> list:
     return [a.block for a in call.changes if a.block.kind == OUTER]
 
 
-def ends(program: Program) -> list:
-    """The blocks of results and arguments."""
-    return [a.block for a in (*program.inputs, *program.outputs) if a.block.kind != OUTER]
+def ends(replay: Any) -> list:
+    """The blocks of results and arguments in the memory of one program."""
+    if replay.back.halves is not None:
+        return []
+    program, placed = replay.part.program, replay.part.memory.placed
+    return [a.block for a in (*program.inputs, *program.outputs) if a.block.kind != OUTER and a.block in placed]
 
 
 # --- printing --------------------------------------------------------------------------------------------------------

@@ -27,7 +27,8 @@ class Memory:
         self.arrays: dict[Array, np.ndarray] = {}
         kept = {a.block for a in program.outputs}
         for a in program.inputs:
-            self.placed[a.block] = fresh(a.block.size)
+            if a.block not in pointed:
+                self.placed[a.block] = fresh(a.block.size)
         for block in kept:
             if block.kind == TEMPORARY:
                 self.placed[block] = fresh(block.size)

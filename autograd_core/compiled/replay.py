@@ -18,7 +18,7 @@ from .back import Back, Lessons
 from .capture import UNSEEN, Capture
 from .compare import difference
 from .emit import Source, emitted, resolved
-from .halves import whole
+from .halves import Lent, Table, whole
 from .memory import Memory
 from .passes import improved
 from .program import OUTER, Program
@@ -28,6 +28,7 @@ from .unchanged import Attributes
 
 GRADIENT = attrgetter("grad")
 HANDED = ("value", "node", "leaf", "origin")  # what a tensor of a gradient has while nobody has changed it
+LARGE = 1 << 14  # bytes of an argument that is not copied into the plan
 TRIES = 4  # runs that may differ from the one before, as the first does that sets up state
 
 
@@ -186,7 +187,13 @@ class Replay:
     def place(self) -> None:
         """Find memory for everything, and write the lines that run on it."""
         program = self.program
-        self.memory, self.run, source = emitted(program, self.known)
+        written = {a.block for call in program.calls for a in call.changes}
+        here = written | {a.block for a in program.outputs}
+        lent = {
+            a.block for a in program.inputs if a.bytes >= LARGE and a.block not in here
+        }  # are looked at where they lie
+        make = lambda program, known, pointed: Lent(program, known, pointed - lent, lent)
+        self.memory, self.run, source = emitted(program, self.known, make)
         self.part = Part(program, self.memory, source)
         places = iter([self.memory[a] for a in program.outputs])
         self.ends = {j: next(places) for j in self.results.made}
@@ -195,13 +202,21 @@ class Replay:
         self.emptied = [leaf for leaf, k, g in slopes if k is None and g is None]
         self.slopes = [(leaf, g) for leaf, k, g in slopes if k is None and g is not None]
         self.hold()
-        self.inputs = list(zip(self.tensors, [self.memory[a] for a in program.inputs]))
+        given = list(zip(self.tensors, program.inputs))
+        self.inputs = [(k, self.memory[a]) for k, a in given if a.block not in lent]
+        self.lent = [(k, Table(self.memory, {a.block: 0})) for k, a in given if a.block in lent]
         self.live = [(self.memory[a], get) for a, get in program.live]
-        written = {a.block for call in program.calls for a in call.changes}
         self.written = [writes_of(b.owner) for b in written if b.kind == OUTER]
-        self.returned_to = [(k, self.memory[a]) for k, a in zip(self.tensors, program.inputs) if a.block in written]
-        for a, (_, place) in zip(program.inputs, self.inputs):
-            np.copyto(place, a.block.owner)  # so that it can be run before it is called
+        self.returned_to = [(k, self.memory[a]) for k, a in given if a.block in written]
+        self.take({k: a.block.owner for k, a in given})  # so that it can be run before it is called
+
+    def take(self, values: Any) -> None:
+        """Copy arguments into their places, and point to the large ones, which stay until there are others."""
+        for k, place in self.inputs:
+            np.copyto(place, value_of(values[k]))
+        self.looked_at = [in_order(value_of(values[k])) for k, _ in self.lent]
+        for (_, table), v in zip(self.lent, self.looked_at):
+            table(v)
 
     def parts(self) -> list:
         """The programs: one, or one forward and one back."""
@@ -238,8 +253,7 @@ class Replay:
             self.hold()
         if self.users is None:
             self.users = self.held()
-        for k, place in self.inputs:
-            np.copyto(place, value_of(leaves[k]))
+        self.take(leaves)
         for place, get in self.live:
             place[...] = get()
         self.run()
@@ -267,6 +281,11 @@ class Replay:
         """A result without a history."""
         t = at(copied(j))
         return t.requires_grad_() if j in self.results.asking else t
+
+
+def in_order(v: np.ndarray) -> np.ndarray:
+    """An array whose entries lie in order, as kernels read them: itself, if it is one."""
+    return v if v.flags.c_contiguous and v.flags.aligned else np.array(v, order="C")
 
 
 def weakly(method: Callable) -> Callable[[], None]:
