@@ -7,25 +7,25 @@ from collections import Counter
 import numpy as np
 
 from ..emit import on_arrays
-from ..program import OUTER, TEMPORARY, Array, Block, Call, Live, Program, address, with_blocks
+from ..program import OUTER, TEMPORARY, Array, Block, Call, Live, Program, address
 
 MOST = 1 << 20  # bytes of a result that is kept for all runs
 
 
 def folded(program: Program) -> Program:
-    """The program on the results of those of its calls that make a constant, or are given no arrays but such."""
+    """The program without those of its calls that make a constant, or are given no arrays but such; their results stay."""
     writes = Counter(a.block for call in program.calls for a in call.changes)
     kept = {a.block for a in program.outputs}
     lasting = lambda a: a.block.kind == TEMPORARY and a.block not in kept and writes[a.block] == 1
-    constants: dict[Block, Block] = {}
+    constants: set[Block] = set()
     calls: list[Call] = []
     for call in program.calls:
-        given = with_blocks(call, constants)
-        fixed = call.settings.get("constant") or {a.block for a in given.reads} <= set(constants.values())
+        fixed = call.settings.get("constant") or {a.block for a in call.reads} <= constants
         if fixed and foldable(call) and all(lasting(a) and a.whole and a.bytes <= MOST for a in call.results):
-            constants.update(zip([a.block for a in call.results], made(given)))
+            keep(call)
+            constants |= {a.block for a in call.results}
         else:
-            calls.append(given)
+            calls.append(call)
     return program.having(calls)
 
 
@@ -35,20 +35,15 @@ def foldable(call: Call) -> bool:
     return call.pure and bool(call.results) and not live
 
 
-def made(call: Call) -> list[Block]:
-    """The results of a call, each in memory that stays as it is."""
+def keep(call: Call) -> None:
+    """Let the results of a call lie in memory from outside, where they are now and for ever."""
     values = on_arrays(call)(*[seen(a) if isinstance(a, Array) else a for a in call.args], **call.params)
-    values = values if isinstance(values, tuple) else (values,)
-    return [block_of(a, value) for a, value in zip(call.results, values)]
+    for a, value in zip(call.results, values if isinstance(values, tuple) else (values,)):
+        owner = np.empty(max(a.block.size, 1), np.uint8)
+        a.block.kind, a.block.owner, a.block.address = OUTER, owner, address(owner)
+        np.copyto(seen(a), value)
 
 
 def seen(a: Array) -> np.ndarray:
-    """An array of memory that stays."""
+    """An array of memory from outside."""
     return np.ndarray(a.shape, a.dtype, a.block.owner, a.offset, a.strides)
-
-
-def block_of(a: Array, value: np.ndarray) -> Block:
-    """Memory with a value in it, laid out as the program has it."""
-    owner = np.empty(max(a.block.size, 1), np.uint8)
-    np.copyto(np.ndarray(a.shape, a.dtype, owner, a.offset, a.strides), value)
-    return Block(OUTER, owner, address(owner), a.block.size)
