@@ -15,7 +15,7 @@ import numpy as np
 from autograd_core import Tensor, tape
 from autograd_core.kernels import together
 
-SMALL = 64  # entries: with fewer, NumPy is quick enough, and nothing waits for a compiler
+SMALL = 16  # entries: with fewer, NumPy is quick enough, and nothing waits for a compiler
 
 
 def stepped(group: dict[str, Any]) -> tuple[list[Any], list[np.ndarray]]:

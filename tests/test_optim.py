@@ -874,7 +874,7 @@ def test_the_rate_of_averaging_is_pytorchs(epochs, strategy):
 
 def test_small_groups_wait_for_no_compiler():
     params, x, y = problem("", np.float64)
-    assert layout.SMALL <= 64
+    assert layout.SMALL <= 16
     tiny = [leaf(3), leaf(2)]
     o = optim.Adam(tiny)
     o.step()
