@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from ..models import is_module
 from ..tensor import Tensor
 from ..tree import flatten
 from .folding import graph
@@ -23,7 +24,6 @@ from .graph import (
     Graph,
     Vertex,
     derivatives,
-    is_module,
     taped,
     watched,
 )
