@@ -129,6 +129,20 @@ class Function:
 missing = object()
 
 
+class Fresh:
+    """What makes up names."""
+
+    taken: set[str]
+
+    def fresh(self, stem: str) -> str:
+        """A name that occurs nowhere else."""
+        k = 1
+        while (name := f"{stem}{k}") in self.taken:
+            k += 1
+        self.taken.add(name)
+        return name
+
+
 def python_function(f: Any) -> FunctionType:
     """The Python function behind a function, which may be one that Numba compiles."""
     f = getattr(f, "py_func", f)
