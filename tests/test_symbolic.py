@@ -190,7 +190,7 @@ def test_the_derivative_of_every_elementwise_op_is_what_the_tape_says(op):
     assert checked or op.name in ("filled", "copysign", "view_as_real"), "no sample was of use"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(programs())
 def test_symbols_agree_with_the_tape(program):
     names = program.function.__code__.co_varnames[: len(program.point)]
@@ -201,7 +201,7 @@ def test_symbols_agree_with_the_tape(program):
         assert e.derivative(symbolic.symbol(name)).evaluate(at) == pytest.approx(slope, rel=1e-7, abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(programs(most=5))
 def test_simplifying_keeps_the_value_and_is_done_at_once(program):
     e = trace(program.function)
@@ -212,7 +212,7 @@ def test_simplifying_keeps_the_value_and_is_done_at_once(program):
     assert e.expand().evaluate(at) == pytest.approx(e.evaluate(at), rel=1e-6, abs=1e-8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(programs(most=6))
 def test_what_is_printed_as_python_is_what_it_was(program):
     e = trace(program.function)
