@@ -267,6 +267,13 @@ def test_both_sides_of_a_rule_are_equal(rule):
         (X * 0.1, "0.1*x"),
         (7 / (2 * X), "7/(2*x)"),
         (-1 / X, "-1/x"),
+        ((X - Y) ** 2 - (Y - X) ** 2, "0"),
+        ((X - Y) / (Y - X), "-1"),
+        ((1 - X) * -(Y + 2), "(y + 2)*(x - 1)"),
+        (-((1 / (X - Y)) ** 3) + 2, "2 + 1/(y - x)**3"),
+        (Y + A * (1 - X), "y + a*(1 - x)"),
+        (np.cos(X) ** 4 + np.sin(X) ** 2 * np.cos(X) ** 2, "cos(x)**2"),
+        (X * np.sin(Y) / (2 * np.cos(Y)), "x*tan(y)/2"),
     ],
     ids=str,
 )
@@ -505,17 +512,22 @@ def test_errors_of_derivatives():
     for call in (lambda e: e.derivative("X"), lambda e: symbolic.steps(e, "X"), lambda e: symbolic.taylor(e, "X")):
         with pytest.raises(ValueError, match="no symbol X in it; there are: x, y"):
             call(X * Y)
-    with pytest.raises(ValueError, match="no value for y; given: x, Y"):
+    with pytest.raises(ValueError, match="no symbol Y in it; there are: x, y; did you mean y?"):
         (X * Y).evaluate(x=1, Y=2)
+    with pytest.raises(ValueError, match="no symbol length in it; there are: lengths, x; did you mean lengths?"):
+        (X * symbols("lengths")[0]).evaluate({"x": 1, "lengths": 2}, length=3)
+    with pytest.raises(ValueError, match="no value for y; given: x, Y"):
+        (X * Y).evaluate({"x": 1, "Y": 2})
+    assert [slope.evaluate({"x": 5.0, "y": 3.0}) for slope in (2 * X + Y**2).gradient()] == [2.0, 6.0]
+    assert (2 * X).function("y", "x")(5.0, 3.0) == 6.0
 
 
 @pytest.mark.parametrize("e", [np.log(X), 1 / X, np.sqrt(X), Y * np.log(X) + 1, X**1.5], ids=str)
 def test_where_there_is_no_taylor_polynomial(e):
+    near = {"x": 1.01, "y": 1.0}
     with pytest.raises(ValueError, match="has no finite value at x = 0"):
         symbolic.taylor(e, X)
-    assert symbolic.taylor(e, X, at=1, order=2).evaluate(x=1.01, y=1.0) == pytest.approx(
-        e.evaluate(x=1.01, y=1.0), abs=1e-6
-    )
+    assert symbolic.taylor(e, X, at=1, order=2).evaluate(near) == pytest.approx(e.evaluate(near), abs=1e-6)
 
 
 @pytest.mark.parametrize("step", [np.sin, lambda e: 1 / (1 + e), lambda e: e * 1.001 + X, lambda e: e + np.sin(e)])
@@ -529,7 +541,7 @@ def test_chains_of_thousands_of_operations(step):
     slope = e.derivative()
     x = ag.tensor(0.3, dtype=ag.float64, requires_grad=True)
     (wanted,) = ag.gradient(e.evaluate(x=x), [x])
-    assert slope.evaluate(x=0.3) == pytest.approx(wanted.item(), rel=small)
+    assert slope.evaluate({"x": 0.3}) == pytest.approx(wanted.item(), rel=small)
     assert e.python("f").count("ag.") < 7000
 
 
@@ -538,6 +550,20 @@ def test_long_sums_are_brought_in_order():
     for k in range(1, 1500):
         total = total + k * Y
     assert str(total.simplify()) == "x + 1124250*y"
+
+
+def test_hundreds_of_terms_and_factors_are_brought_in_order():
+    waves = [(np.sin(k * X), np.cos(k * X)) for k in range(1, 300)]
+    assert sum(s**2 + c**2 for s, c in waves).simplify().same(299)
+    for whole in (sum(s for s, _ in waves), math.prod(s * Y for s, _ in waves)):
+        backward = whole
+        for s, _ in waves:
+            backward = backward - s if whole.op.name == "add" else s * (backward / Y) / s**2
+        assert str(backward.simplify()) in ("0", "1")
+    nested = Y
+    for s, _ in waves:
+        nested = X * s + nested  # to the right
+    assert (nested - Y).simplify().same((X * sum(s for s, _ in waves)).expand())
 
 
 @given(st.integers(-6, 6), st.integers(1, 6))

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..op import REGISTRY, Op, Partial
-from .expression import Expression, applied, constant, expression, nodes, rebuilt, symbol
+from .expression import Expression, applied, constant, expression, listed, nodes, rebuilt, symbol
 from .simplify import simplify
 
 ZERO, ONE = constant(0), constant(1)
-LONG = 1000  # operations: products of so many factors take minutes to bring in order
+LONG = 1000  # operations: what is longer when it was simplified takes seconds, and nobody reads it
 
 
 def derivative(e: Expression, by: Sequence, order: int = 1) -> Expression:
@@ -34,9 +34,8 @@ def _named(s: Any, e: Expression) -> Any:
         return s
     names = [known.name for known in e.symbols()]
     if s not in names:
-        there = ", ".join(map(str, names)) or "none"
         raise ValueError(
-            f"symbolic: there is no symbol {s} in it; there are: {there}; by a symbol as such it would be 0"
+            f"symbolic: there is no symbol {s} in it; there are: {listed(names, s)}; by a symbol as such it would be 0"
         )
     return symbol(s)
 
