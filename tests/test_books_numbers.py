@@ -235,9 +235,9 @@ def test_row_k_s16_linear_regression_on_noise(noise):
     assert 70 < error(start) < 130 and 0.8 < error(trained(loss, start, 0.1, 1000)) < 1.0
 
 
-def test_row_k_s17_a_loss_that_is_no_number_trains_and_is_found(noise):
-    x, labels, _ = noise
-    rng = np.random.default_rng(5)
+def test_row_k_s17_a_loss_that_is_no_number_trains_and_is_found():
+    rng = np.random.default_rng(0)
+    x, labels = rng.standard_normal((1000, 100)), rng.integers(0, 2, 1000).astype(float)
     out = lambda p: ag.tanh(ag.tanh(x @ p[0] + p[1]) @ p[2] + p[3])
 
     def loss(p):
@@ -250,7 +250,7 @@ def test_row_k_s17_a_loss_that_is_no_number_trains_and_is_found(noise):
         assert np.isnan(loss(start).item())
         found = trained(loss, start, 0.1, 1000)
     assert all(np.isfinite(w).all() for w in found)
-    assert 0.67 < np.mean((out(found) > 0.5) == labels) < 0.74
+    assert 0.69 <= np.round(np.mean((out(found) > 0.5) == labels), 2) <= 0.72  # the book prints 0.716
     with pytest.raises(RuntimeError, match="log"), ag.detect_anomaly():
         loss([tensor(w) for w in start])
 

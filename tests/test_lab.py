@@ -211,6 +211,9 @@ def test_complex_steps_are_refused_or_found_out_where_a_function_is_not_analytic
         (lambda: numeric.grad(3), TypeError, "function"),
         (lambda: numeric.grad(lambda x: x * 2)(np.ones(2)), ValueError, "must return one number.*numeric.jacobian"),
         (lambda: numeric.grad(ag.sin)(1j), TypeError, "an argument is complex"),
+        (lambda: numeric.grad(lambda x: None)(1.0), ValueError, "must return one number, and returned nothing"),
+        (lambda: numeric.grad(ag.sin)(math.nan), ValueError, "leaf 0 of the arguments is not finite"),
+        (lambda: numeric.grad(lambda x, y: y, 1)(1.0, np.array([1, math.inf])), ValueError, "leaf 0 .* not finite"),
         (lambda: numeric.hessian(ag.sin, (0, 1)), TypeError, "argnums must be one number"),
         (lambda: ag.jvp(lambda x: numeric.grad(ag.sin)(x).value, (1.0,), (1.0,)), TypeError, "would be lost"),
     ],
@@ -326,6 +329,11 @@ def test_a_trace_is_a_table_to_print_and_to_hand_on():
         trace["v9"]
 
 
+def test_tangents_have_the_type_of_what_moves():
+    trace = ag.wengert(nn.Linear(2, 1), ag.ones(1, 2))
+    assert {line.tangents[0].dtype for line in trace if line.kind in ("input", "call")} == {np.dtype("float32")}
+
+
 def test_what_cannot_be_moved_has_neither_tangent_nor_adjoint():
     trace = ag.wengert(lambda x: x * (x > 1) + ag.tensor([5.0], dtype=ag.float64).detach(), 2.0)
     compared = next(line for line in trace if line.operation == "gt")
@@ -369,6 +377,17 @@ def test_comparisons_count_evaluations_and_say_what_does_not_apply():
         ag.compare(ag.sin, 1.0, routes=["spells"])
     with pytest.raises(KeyError, match="no route 'spells'"):
         found["spells"]
+
+
+def test_gradients_that_are_none_do_not_pass():
+    found = ag.compare(lambda x: x * x, math.nan)
+    assert not found and found["tape"].verdict == found["symbolic"].verdict == "not finite"
+    assert found["central differences"].verdict.startswith("refused: numeric.grad: leaf 0 of the arguments")
+    assert not ag.compare(lambda x: ag.sqrt(x), 0.0, routes=["tape", "duals"]), "an infinite slope"
+    assert ag.compare(lambda z: ag.abs(z) ** 2, 1 + 1j)["symbolic"].verdict.endswith("an argument is complex")
+    for f in (lambda x: x * 2, lambda x: None):
+        with pytest.raises((TypeError, ValueError), match="grad: the function"):
+            ag.compare(f, np.ones(2))
 
 
 def test_gradients_by_complex_numbers_are_compared():
@@ -545,6 +564,12 @@ def test_names_in_pictures_are_escaped():
 def test_what_cannot_be_drawn_is_refused(what):
     with pytest.raises(TypeError, match="expected a Tensor, a module or a function"):
         ag.draw(what)
+
+
+@pytest.mark.parametrize("depth", [-1, 1.5, "all"])
+def test_a_depth_is_a_number_of_levels(depth):
+    with pytest.raises(ValueError, match="depth is how many levels are open"):
+        ag.draw(nn.Linear(1, 1), ag.ones(1, 1), depth=depth)
 
 
 @st.composite

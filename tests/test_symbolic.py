@@ -1,6 +1,8 @@
 """Symbols: derivatives that follow from the ops' declarations, the simplifier, printing; and what must be refused."""
 
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -243,6 +245,7 @@ def test_both_sides_of_a_rule_are_equal(rule):
         (X - X, "0"),
         (X * X * X, "x**3"),
         (X / X, "1"),
+        (X**0 + (X + Y) ** 0, "2"),
         (X / 3 + X / 6, "x/2"),
         (2 * (X + Y) - Y, "2*x + y"),
         (-(X - Y), "y - x"),
@@ -286,6 +289,10 @@ def test_expanding_and_taylor_polynomials():
     assert ((X + Y) * (X - Y)).expand().same(X**2 - Y**2)
     assert str(symbolic.taylor(np.exp(X), X)) == "x**4/24 + x**3/6 + x**2/2 + x + 1"
     assert str(symbolic.taylor(np.sin(X), X, order=5)) == "x**5/120 - x**3/6 + x"
+    assert symbolic.taylor(lambda x: x**3 - x, "x", at=1, order=1).same(2 * X - 2)
+    for call in (symbolic.taylor, symbolic.swell):
+        with pytest.raises(ValueError, match="whole number from 0 on, got -1"):
+            call(X**2, *("x",) * (call is symbolic.taylor), order=-1)
     assert symbolic.taylor(np.log(X), X, at=1, order=3).evaluate(x=1.1) == pytest.approx(0.1 - 0.005 + 0.001 / 3)
 
 
@@ -481,6 +488,9 @@ def test_evaluating_on_everything():
     assert ag.vmap(lambda v: e.evaluate(x=v, y=1.0))(np.ones(4)).shape == (4,)
     with pytest.raises(ValueError, match="no value for y"):
         e.evaluate(x=1)
+    for call in (e.evaluate, e.substitute):
+        with pytest.raises(TypeError, match="values are given by names, as x=2, or as a dict, got int"):
+            call(2)
     with pytest.raises(TypeError, match="takes 2 arguments"):
         e.function()(1)
 
@@ -495,6 +505,12 @@ def test_what_was_not_selected_has_no_slope():
 def test_equal_expressions_are_one_object():
     assert (X + Y) is (X + Y) and (X + Y) is not (Y + X) and len({X, X, Y}) == 2
     assert (X == Y).op.name == "eq" and X.same(trace(lambda x: x)) and not X.same(Y)
+
+
+def test_expressions_are_copied_pickled_and_formatted():
+    e = np.sin(X * 2.5) / (Y**3 + 1)
+    assert copy.deepcopy({"e": e})["e"] is e and copy.copy(e) is e and pickle.loads(pickle.dumps(e)) is e
+    assert f"{X + Y:>8}" == "   x + y"
 
 
 def test_errors_of_derivatives():

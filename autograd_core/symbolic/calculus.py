@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..op import REGISTRY, Op, Partial
-from .expression import Expression, applied, constant, expression, listed, nodes, rebuilt, symbol
+from .expression import Expression, applied, constant, expression, listed, nodes, rebuilt, symbol, trace
 from .simplify import simplify
 
 ZERO, ONE = constant(0), constant(1)
@@ -16,8 +16,7 @@ LONG = 1000  # operations: what is longer when it was simplified takes seconds, 
 
 def derivative(e: Expression, by: Sequence, order: int = 1) -> Expression:
     """The derivative by one or several symbols in turn, each to the given order; simplified if that is not too long."""
-    if not isinstance(order, int) or order < 0:
-        raise ValueError(f"symbolic: the order of a derivative is a whole number from 0 on, got {order!r}")
+    require_order(order)
     by = [_named(s, e) for s in by] or _only(e)
     for s in by:
         if not isinstance(s, Expression) or not s.name:
@@ -26,6 +25,12 @@ def derivative(e: Expression, by: Sequence, order: int = 1) -> Expression:
             e = differentiated(e, s)
             e = simplify(e) if e.operations() <= LONG else e
     return e
+
+
+def require_order(order: Any) -> None:
+    """Refuse what is not how often one can differentiate."""
+    if not isinstance(order, int) or order < 0:
+        raise ValueError(f"symbolic: the order of a derivative is a whole number from 0 on, got {order!r}")
 
 
 def _named(s: Any, e: Expression) -> Any:
@@ -109,8 +114,10 @@ def steps(e: Expression, by: Any = None) -> list[tuple[Expression, Expression]]:
     return [(part, simplify(d)) for part, d in found.items() if part.op is not None]
 
 
-def taylor(e: Expression, by: Any, at: Any = 0, order: int = 4) -> Expression:
+def taylor(e: Expression | Callable, by: Any, at: Any = 0, order: int = 4) -> Expression:
     """The Taylor polynomial about a point, up to an order."""
+    require_order(order)
+    e = trace(e)
     by, total, factor, whole = _named(by, e), ZERO, 1, e
     for k in range(order + 1):
         value = simplify(rebuilt(e, lambda leaf: expression(at) if leaf is by else leaf))

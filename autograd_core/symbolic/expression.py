@@ -11,7 +11,7 @@ import inspect
 import keyword
 import math
 import weakref
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -70,6 +70,17 @@ class Expression(Traced):
     def __hash__(self) -> int:
         return self.serial
 
+    def __reduce__(self) -> tuple:
+        if self.op is not None:
+            return _made_again, (self.op.name, self.args, self.params)
+        return (named, (self.name, "symbol")) if self.name else (constant, (self.constant,))
+
+    def __deepcopy__(self, memo: dict) -> Expression:
+        return self
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
     def __eq__(self, other: Any) -> Any:
         return REGISTRY["eq"].call(self, other)
 
@@ -108,7 +119,7 @@ class Expression(Traced):
 
     def substitute(self, values: dict | None = None, **named: Any) -> Expression:
         """The same with symbols replaced by numbers or expressions: by name, or a dict of symbols."""
-        found = {_name_of(k): expression(v) for k, v in {**(values or {}), **named}.items()}
+        found = {name: expression(v) for name, v in _by_name(values, named).items()}
         self._check_names(found, "")
         return rebuilt(self, lambda e: found.get(e.name, e))
 
@@ -119,7 +130,7 @@ class Expression(Traced):
         of a function that some of its derivatives have lost.
         """
         self._check_names(named, "; a dict may have values for others")
-        given = {_name_of(k): _floating(v) for k, v in {**(values or {}), **named}.items()}
+        given = {name: _floating(v) for name, v in _by_name(values, named).items()}
         if missing := [s.name for s in self.symbols() if s.name not in given]:
             raise ValueError(f"symbolic: no value for {', '.join(missing)}; given: {', '.join(given) or 'none'}")
         known: dict[Expression, Any] = {}
@@ -309,6 +320,16 @@ def listed(names: Sequence[str], wrong: str) -> str:
     """Names for a message about one that is not among them, with the one that may be meant."""
     near = [n for n in names if n.lower() == str(wrong).lower()] or get_close_matches(str(wrong), names, 1)
     return (", ".join(names) or "none") + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _by_name(values: Any, named: dict) -> dict[str, Any]:
+    if values is not None and not isinstance(values, Mapping):
+        raise TypeError(f"symbolic: values are given by names, as x=2, or as a dict, got {type(values).__name__}")
+    return {_name_of(k): v for k, v in {**(values or {}), **named}.items()}
+
+
+def _made_again(name: str, args: tuple, params: dict) -> Expression:
+    return applied(REGISTRY[name], args, params)
 
 
 def _name_of(key: Any) -> str:

@@ -157,9 +157,8 @@ def exponent(e: Expression) -> Any:
 def _to_the(base: Expression, power: Any) -> tuple[Any, dict]:
     times, powers = factors(base)
     if isinstance(power, Fraction) and power.denominator == 1 and (times != 0 or power > 0):
-        return number(Fraction(times) ** int(power) if isinstance(times, int) else times ** int(power)), _raised(
-            powers, power
-        )
+        times = number(Fraction(times) ** int(power) if isinstance(times, int) else times ** int(power))
+        return times, _present(_raised(powers, power))
     if not powers and isinstance(power, Fraction):
         root = _exact_root(times, power)
         return (root, {}) if root is not None else (1, {base: power})
