@@ -302,6 +302,8 @@ def test_a_rule_of_ones_own():
     assert double.apply((np.sin(Y) * np.cos(X)).simplify()) is None
     with pytest.raises(ValueError, match="pattern -> replacement"):
         symbolic.Rule("sin(x)")
+    with pytest.raises(ValueError, match="letters are a, b, c, n, x, y, z; .*'q' is not defined"):
+        symbolic.Rule("sin(q) -> q")
 
 
 def test_the_rule_of_an_op_as_a_formula():

@@ -43,7 +43,10 @@ class Rule:
             raise ValueError(f"symbolic: a rule is written 'pattern -> replacement', got {line!r}")
         scope = {**PUBLIC, **{letter: named(letter, "letter") for letter in "abcnxyz"}}
         parse = lambda text: normal(_expression(eval(text, {"__builtins__": {}}, scope)))
-        self.left, self.right = parse(left), parse(right)
+        try:
+            self.left, self.right = parse(left), parse(right)
+        except NameError as error:
+            raise ValueError(f"symbolic: a rule's letters are a, b, c, n, x, y, z; in {line!r}: {error}") from None
         self.head = self.left.op.name if self.left.op else ""
         self.orders = [] if self.head not in SUM | PRODUCT else self._orders()
 
