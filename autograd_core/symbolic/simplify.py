@@ -122,9 +122,9 @@ def _one(e: Expression, rules: tuple) -> Expression:
 def _added(found: dict, rules: tuple) -> dict:
     """Terms after all rules for two of them: sin(x)**2 + cos(x)**2, and the same times anything."""
     for rule in rules:
-        for order in rule.orders if rule.head in SUM else ():
+        for first, second in rule.orders if rule.head in SUM else ():
             for core in found:
-                if (better := _with_another(rule, *order, core, found)) is not None:
+                if (better := _with_another(rule, first, second, core, found)) is not None:
                     return _added(better, rules)
     return found
 
