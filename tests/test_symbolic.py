@@ -571,8 +571,8 @@ def test_long_sums_are_brought_in_order():
 
 
 def test_hundreds_of_terms_and_factors_are_brought_in_order():
-    waves = [(np.sin(k * X), np.cos(k * X)) for k in range(1, 300)]
-    assert sum(s**2 + c**2 for s, c in waves).simplify().same(299)
+    waves = [(np.sin(k * X), np.cos(k * X)) for k in range(1, 200)]
+    assert sum(s**2 + c**2 for s, c in waves).simplify().same(199)
     for whole in (sum(s for s, _ in waves), math.prod(s * Y for s, _ in waves)):
         backward = whole
         for s, _ in waves:
