@@ -340,7 +340,8 @@ def _concrete(t: Any, what: str) -> np.ndarray:
             raise RuntimeError(f"{what}: inside vmap the value differs over the batch; use where() or cond()")
         if type(t).__name__ == "Dual" and what != "bool":
             raise RuntimeError(
-                f"{what}: inside jvp this would lose the tangent; keep to operations on the value itself"
+                f"{what}: inside jvp this would lose the tangent, as of any dual number; keep to operations on the value "
+                "itself, or ask for its .primal"
             )
         if state.mode is not None and isinstance(t, Tensor):
             observe(LEAVE, (t,), {"into": what}, None)

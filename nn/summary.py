@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from autograd_core import Tensor, enable_grad, get_default_dtype, get_rng_state, saved_tensors_hooks, set_rng_state
+from autograd_core import Tensor, enable_grad, get_default_dtype, saved_tensors_hooks
 from autograd_core.dtypes import as_dtype
+from autograd_core.models import as_it_was
 from autograd_core.op import Op
 from autograd_core.ops.products import _order, _split
 from autograd_core.tape import current, memory, using
@@ -317,26 +318,6 @@ def _count_kept(watch: Watch, model: Module) -> None:
         if isinstance(array, np.ndarray) and id(array) not in seen:
             seen.add(id(array))
             kept.row.kept_bytes += array.nbytes
-
-
-@contextmanager
-def as_it_was(model: Module) -> Iterator[None]:
-    """Afterwards the hooks, the buffers, the modes and the state of random numbers are what they were."""
-    modules = list(model.modules())
-    spaces = [(vars(m), dict(vars(m))) for m in modules]
-    buffers = [(b, b.value, b.value.copy()) for b in model.buffers()]
-    random = get_rng_state()
-    try:
-        yield
-    finally:
-        for space, before in spaces:
-            space.clear()
-            space.update(before)
-        for b, array, values in buffers:
-            b.value = array
-            if not np.array_equal(array, values, equal_nan=array.dtype.kind in "fc"):
-                array[...] = values
-        set_rng_state(random)
 
 
 def _named_tensors(model: Module) -> Iterator[tuple[str, Tensor]]:

@@ -167,7 +167,7 @@ class Writer:
         self.depth -= 1
 
     def block(self) -> None:
-        if self.depth > 4 or self.steps > 22:
+        if self.depth > 4 or self.steps > 16:
             return self.line("c = c + a * 0.5")
         kind = self.draw(st.integers(0, 4))
         if kind <= 1 and self.loops < 3:
@@ -212,7 +212,7 @@ def programs(draw) -> str:
     writer = Writer(draw)
     writer.line("b, c = a * 0.5, 1.0 + 0.0 * a")
     writer.line("y = x * 0.5")
-    for _ in range(draw(st.integers(2, 7))):
+    for _ in range(draw(st.integers(2, 5))):
         writer.statement()
     writer.line(
         f"return {writer.pick('c', 'a + b * c', 'c + np.sum(y * 1.0)', 'b * y[1]')} + np.sum((y * 1.0) * x) * 0.25"

@@ -26,7 +26,7 @@ ORDER = """
     ops.scatter ops.updates ops.layerwise ops.embedding ops.linear ops.convolution ops.linalg ops.fft ops.special
     ops.activations ops.normalization ops.dropout ops.loss_ops ops.losses ops.ctc ops.resampling ops.pooling
     ops.composed ops.attention ops.recurrent ops blame backward forward tree attributes functional jacobians members
-    random custom control anomaly gradcheck testing compiled.program compiled.signature compiled.kept
+    random models custom control anomaly gradcheck testing compiled.program compiled.signature compiled.kept
     compiled.unchanged compiled.guards compiled.capture compiled.compare compiled.memory compiled.place
     compiled.launches compiled.rows compiled.emit compiled.lines compiled.moves compiled.steps compiled.passes.order
     compiled.passes.dead compiled.passes.tidy compiled.passes.copies compiled.passes.fuse compiled.passes.common

@@ -3,6 +3,8 @@
 A row is a function and what it must give.  Where a book rounds, or is wrong, the exact number stands here.
 """
 
+import csv
+import io
 from functools import partial
 from math import atanh, sqrt
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
+import optim
 from autograd_core import numeric
 from autograd_core.tree import flatten
 from nn import functional as F
@@ -70,7 +73,7 @@ def _():
     return first, f(tensor([[1.0, 2.0, 3.0]]))
 
 
-@row("K-S11 gradient with shared state", (68, [[7, 17, 33]], 42, [[4, 13, 28]]))
+@row("K-S11 and 1.4.4 gradient with shared state", (68, [[7, 17, 33]], 42, [[4, 13, 28]]))
 def _():
     x, y = np.array([[1.0, 2.0, 3.0]]), tensor([[4.0, 5.0, 6.0]])
     both = ag.value_and_grad(lambda x: ((x**2 + y) * x).sum())
@@ -79,7 +82,7 @@ def _():
     return *first, *both(x)
 
 
-row("K-S11 and K-A17 the gradient is an expression", [[6, 12, 18]])(
+row("K-S11, K-A17 and 1.4.3 the gradient is an expression", [[6, 12, 18]])(
     lambda: ag.grad(lambda x: ag.grad(lambda x: ((x**2 + 4) * x).sum())(x).sum())(np.array([[1.0, 2.0, 3.0]]))
 )
 P = tensor([[0.01, 0.01, 0.01]])
@@ -100,7 +103,7 @@ W = tensor([[0.0, 1.0, 3.0]])
 row("K-S13 penalties", (4, 10))(lambda: (W.abs().sum(), (W**2).sum()))
 
 
-@row("K-S14 random streams", (True, True, True))
+@row("K-S14 and 1.4.15 random streams", (True, True, True))
 def _():
     generator = ag.Generator(42)
     x = np.ones((1, 3))
@@ -157,6 +160,9 @@ def power_by_scan(a, k: int):
 
 
 row("K-S19 power by scan, and its gradient", (32, 80))(lambda: ag.value_and_grad(lambda a: power_by_scan(a, 5))(2.0))
+row("K-S19 and 1.4.6 a scan of as many steps as the data say", (32, 80))(
+    lambda: ag.value_and_grad(lambda a: power_by_scan(a, int(ag.floor(a * a)) + 1))(2.0)
+)
 
 
 @row("K-A27 the gradients of a recurrence by scan, and by a loop", (0, 0, 0))
@@ -229,9 +235,9 @@ def test_row_k_s16_linear_regression_on_noise(noise):
     assert 70 < error(start) < 130 and 0.8 < error(trained(loss, start, 0.1, 1000)) < 1.0
 
 
-def test_row_k_s17_a_loss_that_is_no_number_trains_and_is_found(noise):
-    x, labels, _ = noise
-    rng = np.random.default_rng(5)
+def test_row_k_s17_a_loss_that_is_no_number_trains_and_is_found():
+    rng = np.random.default_rng(0)
+    x, labels = rng.standard_normal((1000, 100)), rng.integers(0, 2, 1000).astype(float)
     out = lambda p: ag.tanh(ag.tanh(x @ p[0] + p[1]) @ p[2] + p[3])
 
     def loss(p):
@@ -244,7 +250,7 @@ def test_row_k_s17_a_loss_that_is_no_number_trains_and_is_found(noise):
         assert np.isnan(loss(start).item())
         found = trained(loss, start, 0.1, 1000)
     assert all(np.isfinite(w).all() for w in found)
-    assert 0.67 < np.mean((out(found) > 0.5) == labels) < 0.74
+    assert 0.69 <= np.round(np.mean((out(found) > 0.5) == labels), 2) <= 0.72  # the book prints 0.716
     with pytest.raises(RuntimeError, match="log"), ag.detect_anomaly():
         loss([tensor(w) for w in start])
 
@@ -301,7 +307,7 @@ row("K-A29 one definition on numbers, arrays, tensors of a device, and compiled"
 
 
 @pytest.mark.parametrize("f", [parsed, lambda a: power_by_scan(a, 4), lambda x: ag.softmax(x * np.arange(3.0), 0)[1]])
-def test_row_k_a28_every_function_has_a_drawing_of_all_that_it_does(f):
+def test_row_k_a28_and_1_4_19_every_function_has_a_drawing_of_all_that_it_does(f):
     at = (1.3, 2.0) if f is parsed else (1.3,)
     trace = ag.wengert(f, *at, argnums=0)
     picture = ag.draw(f, *at, depth=9)
@@ -314,13 +320,13 @@ def test_row_k_a28_every_function_has_a_drawing_of_all_that_it_does(f):
 row("K-S45 sum and power rules", 28)(lambda: ag.grad(lambda x: 2 * x**3 + x**2)(2.0))
 
 
-def test_row_k_s45_and_k_a07_a_derivative_by_rules_can_be_read():
+def test_row_k_s45_k_a07_and_1_4_10_a_derivative_by_rules_can_be_read():
     assert repr(ag.symbolic.trace(lambda x: 2 * x**3 + x**2).derivative("x")) == "6*x**2 + 2*x"
     with pytest.raises(TypeError, match="a branch or loop depends on the value"):
         ag.symbolic.trace(branch)
 
 
-def test_row_k_s50_and_k_a13_code_in_code_of_the_gradient_out():
+def test_row_k_s50_k_a13_and_1_4_11_code_in_code_of_the_gradient_out():
     gradient = ag.source_grad(written_out, compile=False)
     assert "def written_out_adjoint" in gradient.source(3.0) and np.isclose(gradient(3.0), ag.grad(written_out)(3.0))
 
@@ -337,6 +343,32 @@ row("K-S46 forward mode seeded for x2", [0, 1, 0, 4, 4, 2 / ROOT])(lambda: [line
 row("K-S46 reverse mode", [1 / ROOT, 2 / ROOT, 0.5 / ROOT, 0.5 / ROOT, 0.5 / ROOT, 1])(
     lambda: [v.adjoint for v in TRACE]
 )
+row(
+    "K-S46 and 1.4.8 the list printed: value, tangents and adjoint of each line",
+    [[5, 2, 4, 0.5 / ROOT], [ROOT, 1 / ROOT, 2 / ROOT, 1]],
+)(
+    lambda: [
+        [float(line[head]) for head in ("value", "d/dx1", "d/dx2", "adjoint")]
+        for line in csv.DictReader(io.StringIO(TRACE.to_csv()))
+        if line["operation"] in ("add", "sqrt")
+    ]
+)
+entry = lambda a, data, k: a * data[k]
+row("1.4.1 by the number of an argument, of whole numbers and floats, with data and indices kept", [5, 5, 0, 3])(
+    lambda: [ag.grad(entry)(x, DATA, 1) for x in (3, 3.0)] + [ag.grad(entry, 1)(3, DATA * 1.0, 1)]
+)
+DATA = np.array([2, 5])
+
+
+@row("1.4.5 all parameters are updated from old values", (2, -2))
+def _():
+    a, b = (tensor(v, requires_grad=True) for v in (3.0, 1.0))
+    optimizer = optim.SGD([a, b], lr=1.0)
+    (a * b).backward()
+    optimizer.step()
+    return a, b
+
+
 row("K-S47 gradients by argument", (2.2360680, 0.4472136, 0.8944272), 5e-8)(
     lambda: (length(tensor(1.0), 2.0), ag.grad(length, 0)(1, 2), ag.grad(length, 1)(1, 2))
 )
@@ -346,7 +378,7 @@ row("K-S48 gradient check, the numeric side", 0.447213595409, 2e-12)(
 row("K-S48 gradient check, the analytic side", 0.4472135955, 1e-10)(lambda: ag.grad(length)(1.0, 2.0))
 
 
-def test_row_k_s48_and_k_a06_checks_are_assertions():
+def test_row_k_s48_k_a06_and_1_4_13_checks_are_assertions():
     x1 = tensor(1.0, dtype=ag.float64, requires_grad=True)
     assert ag.gradcheck(lambda x1: length(x1, 2.0), (x1,)) and ag.gradcheck(
         lambda x1: length(x1, 2.0), (x1,), fast_mode=True
@@ -354,7 +386,7 @@ def test_row_k_s48_and_k_a06_checks_are_assertions():
     assert ag.compare(length, 1.0, 2.0).require()
 
 
-def test_row_k_s49_logistic_regression_through_tanh():
+def test_row_k_s49_and_1_4_18_logistic_regression_through_tanh():
     rng = np.random.default_rng(0)
     angle, side = rng.uniform(0, np.pi, 500), rng.integers(0, 2, 500)
     moons = np.where(side[:, None], np.c_[1 - np.cos(angle), 0.5 - np.sin(angle)], np.c_[np.cos(angle), np.sin(angle)])
@@ -381,7 +413,7 @@ for name, method, order in (
     ("K-A03 central", "central", 2),
     ("K-A04 Richardson", "richardson", 4),
 ):
-    row(f"{name} differences, the order measured", order, 0.01)(lambda method=method: CURVE.orders()[method])
+    row(f"{name} differences, the order measured, 1.4.9", order, 0.01)(lambda method=method: CURVE.orders()[method])
 
 
 @row("K-A04 Richardson is (4 D(h) - D(2h)) / 3", 0.0)
@@ -390,7 +422,7 @@ def _():
     return (4 * central(0.125) - central(0.25)) / 3 - numeric.grad(wave, method="richardson", step=0.125)(0.7).value
 
 
-def test_row_k_a05_truncation_then_rounding_and_a_cost_that_grows():
+def test_row_k_a05_and_1_4_9_truncation_then_rounding_and_a_cost_that_grows():
     for errors in (CURVE.errors[m] for m in ("forward", "backward", "central", "richardson")):
         best = int(np.argmin(errors))
         assert 0 < best < len(errors) - 1 and errors[0] > 1e3 * errors[best] < errors[-1]
@@ -408,10 +440,10 @@ def branch(x):
     return x
 
 
-row("K-A09 a trace over branches, loops and recursion", (3**6 / 512, 6 * 3**5 / 512))(
+row("K-A09 and 1.4.6 a trace over branches, loops and recursion", (3**6 / 512, 6 * 3**5 / 512))(
     lambda: (lambda t: (t.results[0].value, t["x"].adjoint))(ag.wengert(branch, 3.0))
 )
-row("K-A10 n passes forward, one back", [[1, 1], [7, 1], [20, 1]])(
+row("K-A10 and 1.4.7 n passes forward, one back", [[1, 1], [7, 1], [20, 1]])(
     lambda: [
         [c.forward_passes, c.reverse_passes] for c in ag.lab.passes(lambda x: (x * ag.sin(x)).sum(), (1, 7, 20)).costs
     ]
@@ -420,16 +452,16 @@ dual = lambda d: (d.primal, d.tangent)
 row("K-A11 the square of ε is zero", (0, 0))(lambda: dual(ag.Dual(0.0, 1.0) * ag.Dual(0.0, 1.0)))
 row("K-A11 a plain number has no dual part", (5, 1))(lambda: dual(2 + ag.Dual(3.0, 1.0)))
 row("K-A11 a truncated Taylor series", (ROOT, 1 / ROOT))(lambda: dual(length(ag.Dual(1.0, 1.0), 2.0)))
-row("K-A14 functions written for NumPy", (1 / ROOT, 2 / ROOT))(
+row("K-A14 and 1.4.12 functions written for NumPy", (1 / ROOT, 2 / ROOT))(
     lambda: ag.grad(lambda a, b: np.sqrt(np.square(a) + np.square(b)), (0, 1))(1.0, 2.0)
 )
-row("K-A16 nested parameters with bare floats", (([3, 4], 1), 2))(
+row("K-A16 and 1.4.2 nested parameters with bare floats", (([3, 4], 1), 2))(
     lambda: ag.grad(lambda p: (p[0][0] * np.array([3.0, 4.0])).sum() + p[0][1] + 2 * p[1])(((np.ones(2), 5.0), 7.0))
 )
-row("K-A18 softmax and cross entropy of large numbers", (1000, [1, -1]))(
+row("K-A18 and 1.4.16 softmax and cross entropy of large numbers", (1000, [1, -1]))(
     lambda: ag.value_and_grad(lambda z: F.cross_entropy(z, ag.tensor(1)))(np.array([1000.0, 0.0]))
 )
-row("K-A19 the diagonal of a Hessian", [2, 12, 54])(
+row("K-A19 and 1.4.14 the diagonal of a Hessian", [2, 12, 54])(
     lambda: np.diagonal(
         ag.hessian(lambda x: (x ** np.array([2, 3, 3]) * np.array([1, 1, 3])).sum())(np.array([1.0, 2.0, 3.0]))
     )
@@ -684,6 +716,21 @@ def _():
 
 
 GAME = np.array([[4.0, 2.0, 9.0], [3.0, 1.0, 7.0], [8.0, 6.0, 7.0]])  # a saddle at the third row and second column
+# A table that has all that is said of the first game: what each is sure of, and what each can be held down to.
+OURS, THEIRS = np.array([[6.0, 4.0], [8.0, 1.0], [2.0, 9.0]]), np.array([[2.0, 1.0], [0.5, 3.0], [4.0, 0.0]])
+
+
+@row(
+    "S93 the first game: 4 and a half are sure, (6, 2) is played, 8 and 2 are the least of the largest",
+    [4, 0.5, 6, 2, 8, 2],
+)
+def _():
+    ours, theirs = tensor(OURS), tensor(THEIRS)
+    sure = ours.amin(1), theirs.amin(0)
+    played = tuple(int(s.argmax()) for s in sure)
+    return [s.amax() for s in sure] + [t[played] for t in (ours, theirs)] + [ours.amax(0).amin(), theirs.amax(1).amin()]
+
+
 row("S93 maximin and minimax", (6, 6))(lambda: (tensor(GAME).amin(1).amax(), tensor(GAME).amax(0).amin()))
 row("S93 their gradient is the pair of plays", [[[0, 0, 0], [0, 0, 0], [0, 1, 0]]] * 2)(
     lambda: [ag.grad(lambda t: t.amin(1).amax())(GAME), ag.grad(lambda t: t.amax(0).amin())(GAME)]

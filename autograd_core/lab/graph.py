@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +12,8 @@ import numpy as np
 from ..backward import ancestors, fitted, pullback
 from ..forward import pushforward
 from ..functional import stand_in
+from ..models import as_it_was, is_module
 from ..op import Traced
-from ..random import get_rng_state, set_rng_state
 from ..tape import Leaf, Node, Pick, current, enable_grad, memory, no_grad, using
 from ..tensor import Tensor, at, node_of
 from ..tree import flatten
@@ -96,7 +96,7 @@ def watched(f: Callable, args: tuple, names: dict[int, str]) -> list[Item]:
             recorder.add(INPUT, x)
     with ExitStack() as stack:
         if is_module(f):
-            stack.enter_context(_unchanged(f))
+            stack.enter_context(as_it_was(f))
             for path, module in f.named_modules():
                 _follow(path, module, recorder, stack)
         stack.enter_context(enable_grad())
@@ -117,28 +117,6 @@ def _stand_in(x: Any) -> Any:
     if isinstance(x, (Tensor, np.ndarray)) and x.dtype.kind not in "fc":
         return x if isinstance(x, Tensor) else at(x)
     return stand_in(x, "draw", "an argument") if isinstance(x, (Traced, np.ndarray, int, float, complex)) else x
-
-
-def is_module(f: Any) -> bool:
-    """Whether something is a model whose parts have names."""
-    return hasattr(f, "named_modules") and hasattr(f, "register_forward_pre_hook")
-
-
-@contextmanager
-def _unchanged(model: Any) -> Iterator[None]:
-    """Afterwards running statistics and the state of random numbers are what they were."""
-    spaces = [(vars(m), dict(vars(m))) for _, m in model.named_modules()]
-    buffers, drawn = [(b, b.value, b.value.copy()) for _, b in model.named_buffers()], get_rng_state()
-    try:
-        yield
-    finally:
-        for space, before in spaces:
-            space.clear()
-            space.update(before)
-        for buffer, array, values in buffers:
-            buffer.value = array
-            array[...] = values
-        set_rng_state(drawn)
 
 
 def _named(f: Any) -> dict[int, str]:

@@ -95,6 +95,10 @@ class Flat:
         arrays = [_plain(differentiable(x, who, f"leaf {k} of the arguments")) for k, x in enumerate(self.given)]
         if any(a.dtype.kind == "c" for a in arrays):
             raise TypeError(f"{who}: differences are by real numbers, and an argument is complex; give its parts")
+        if far := [k for k, a in enumerate(arrays) if not np.isfinite(a).all()]:
+            raise ValueError(
+                f"{who}: leaf {far[0]} of the arguments is not finite, and has nothing beside it to step to"
+            )
         self.shapes = [a.shape for a in arrays]
         self.x = np.concatenate([a.ravel().astype(np.float64) for a in arrays]) if arrays else np.zeros(0)
         self.known: dict[bytes, np.ndarray] = {}
@@ -162,10 +166,9 @@ class Flat:
 
     def _check(self, x: np.ndarray) -> None:
         if self.scalar and [r.shape for r in self.results] != [()]:
-            raise ValueError(
-                f"{self.who}: the function must return one number, got shapes {[r.shape for r in self.results]}; use "
-                "numeric.jacobian, or reduce it (sum, mean)"
-            )
+            shapes = ", ".join(str(r.shape) for r in self.results)
+            got = f"what is of shape {shapes}; use numeric.jacobian, or reduce it (sum, mean)" if shapes else "nothing"
+            raise ValueError(f"{self.who}: the function must return one number, and returned {got}")
         if x.dtype.kind == "c" and any(r.dtype.kind != "c" for r in self.results):
             raise ValueError(
                 f"{self.who}: complex steps need a function that is analytic, and this one returns real numbers for "

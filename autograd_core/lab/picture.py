@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from ..models import is_module
 from ..tensor import Tensor
 from ..tree import flatten
 from .folding import graph
@@ -23,7 +24,6 @@ from .graph import (
     Graph,
     Vertex,
     derivatives,
-    is_module,
     taped,
     watched,
 )
@@ -95,6 +95,8 @@ def draw(
     or a dict.  With `derivatives_on_edges` each edge between numbers has its local derivative, each other one the size of the
     gradient that flows back along it.  `parameters` says whether they have boxes of their own; in modules they do not.
     """
+    if depth is not None and not (isinstance(depth, int) and depth >= 0):
+        raise ValueError(f"draw: depth is how many levels are open, a whole number from 0 on, or None; got {depth!r}")
     tensors = (
         [t for t in flatten(what)[0] if isinstance(t, Tensor)] if not callable(what) or isinstance(what, Tensor) else []
     )

@@ -39,8 +39,8 @@ class Row:
 
     @property
     def wrong(self) -> bool:
-        """Whether it disagrees by more than it states."""
-        return self.verdict == "disagrees"
+        """Whether it disagrees by more than it states, or is no gradient."""
+        return self.verdict in ("disagrees", "not finite")
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,11 @@ class Problem:
         def along(k: int, place: tuple, direction: complex) -> np.ndarray:
             seeds = [np.zeros(np.shape(x), getattr(x, "dtype", type(x + 0.0))) for x in leaves]
             seeds[k][place] = direction
-            return _plain(jvp(self.f, self.chosen, rebuild(seeds))[1])
+            value, tangent = jvp(self.f, self.chosen, rebuild(seeds))
+            if value is None or np.shape(value):
+                got = "nothing" if value is None else f"an array of shape {np.shape(value)}"
+                raise ValueError(f"the function must return one number, and returned {got}")
+            return _plain(tangent)
 
         def slope(k: int, place: tuple) -> np.ndarray:
             imaginary = along(k, place, 1j) if np.iscomplexobj(_plain(leaves[k])) else None
@@ -192,6 +196,8 @@ class Problem:
         """The formula of each derivative, evaluated."""
         if any(np.ndim(x) or isinstance(x, (tuple, list, dict)) for x in self.chosen):
             raise TypeError("symbols stand for numbers, and an argument has several entries")
+        if any(np.iscomplexobj(_plain(x)) for x in self.chosen):
+            raise TypeError("symbols stand for real numbers, and an argument is complex")
         names = [f"x{n}" for n in self.numbers]
         slopes = trace(self.f, *names).gradient(*symbols(names))
         values = {name: float(_plain(x)) for name, x in zip(names, self.chosen)}
@@ -242,9 +248,11 @@ class Run:
         """How it compares."""
         if self.refusal is not None:
             return Row(route, verdict=f"refused: {_reason(self.refusal)}")
-        off = np.abs(self.values - reference.values)
+        with np.errstate(invalid="ignore"):
+            off = np.abs(self.values - reference.values)
         agrees = bool(np.all(off <= self.stated + reference.stated))
         verdict = "disagrees" if not agrees else "corner" if self.corner else "agrees"
+        verdict = verdict if np.isfinite(self.values).all() else "not finite"
         largest = lambda v: float(np.max(v, initial=0))
         return Row(route, self.values, largest(off), largest(self.stated), self.evaluations, self.seconds, verdict)
 

@@ -238,7 +238,9 @@ def _directions(seeds: Sequence | None, xs: list, names: list[str]) -> tuple[lis
             raise ValueError(f"wengert: seed {wrong[0]} has not one tangent for each of the {len(xs)} inputs")
         return [f"along {k + 1}" for k in range(len(seeds))], found
     heads = [f"d/d{name}" if x.ndim == 0 else f"along {name}" for name, x in zip(names, xs)]
-    return heads, [[np.full(x.shape, 1.0 * (x is mine)) for x in xs] for mine in xs]
+    return heads, [
+        [np.full(x.shape, 1.0 * (x is mine), x.dtype if x.dtype.kind == "f" else float) for x in xs] for mine in xs
+    ]
 
 
 def _push(lines: list[Line], inputs: list[Line], directions: list[list]) -> None:

@@ -13,12 +13,12 @@ from typing import Any
 
 from .kinds import Kind, Scope, _loaded
 from .pull import Line, Pull
-from .read import index_text, names_in, names_set, walk
+from .read import Fresh, index_text, names_in, names_set, walk
 
 Lines = list[Line]
 
 
-class Names:
+class Names(Fresh):
     """Names for what the generated source adds."""
 
     def __init__(self, taken: set[str], tapes: set[str], mark: str):
@@ -26,14 +26,6 @@ class Names:
         self.suffix = "_bar"
         while any(f"{n}{self.suffix}" in taken for n in taken):
             self.suffix += "_"
-
-    def fresh(self, stem: str) -> str:
-        """A name that occurs nowhere else."""
-        k = 1
-        while (name := f"{stem}{k}") in self.taken:
-            k += 1
-        self.taken.add(name)
-        return name
 
     def bar(self, name: str) -> str:
         """The adjoint of a name."""

@@ -84,22 +84,32 @@ def entry_of(scope: Scope, e: ast.Call) -> tuple[Entry, list[ast.expr]]:
             scope.function.refuse(e, f"the method .{e.func.attr} is not known; known are {', '.join(sorted(METHODS))}")
     if function is missing:
         scope.function.refuse(e, f"{ast.unparse(e.func)} is not defined where the function stands")
-    found = TABLE.get(function) if function.__hash__ else None
-    if (
-        found is None
-        and isinstance(function, np.ufunc)
-        and not function.signature
-        and (f := ours(function)) is not None
-    ):
-        found = TABLE[function] = _of_ufunc(function, f)
-    if found is None:
-        name = ast.unparse(e.func)
-        if is_of_tensors(function):
-            scope.function.refuse(e, f"{name} is a function of tensors; call NumPy's or math's of numbers and arrays")
-        scope.function.refuse(
-            e, f"{name} is not known to source_grad; write it with what is, or as a function of yours"
-        )
+    found = known(function) or unknown(scope, e, function)
     return found, found.given(scope, e, args)
+
+
+def known(function: Any) -> Entry | None:
+    """What is known of a function."""
+    if isinstance(function, np.ufunc) and function not in TABLE and not function.signature and (f := ours(function)):
+        TABLE[function] = _of_ufunc(function, f)
+    return TABLE.get(function) if function.__hash__ else None
+
+
+def unknown(scope: Scope, e: ast.Call, function: Any) -> Any:
+    """Refuse a function, and say what to write instead."""
+    what = "is not known to source_grad; write it with what is, or as a function of yours"
+    if is_of_tensors(function):
+        alike = next((f"write np.{n}" for n in dir(np) if _alike(getattr(np, n), function)), "")
+        what = "is a function of tensors, and this source is run on numbers and arrays; "
+        what += alike or "write it with NumPy's or math's functions, or use ag.grad"
+    return scope.function.refuse(e, f"{ast.unparse(e.func)} {what}")
+
+
+def _alike(f: Any, mine: Callable) -> bool:
+    """Whether a function of NumPy's is known here, and does what one of ours does."""
+    return (
+        ours(f) is mine if isinstance(f, np.ufunc) else getattr(f, "__name__", "") == mine.__name__ and bool(known(f))
+    )
 
 
 def _of_ufunc(ufunc: np.ufunc, f: Callable) -> Entry:
@@ -269,6 +279,25 @@ def reshaped(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
     return array(len(shape), kinds[0].dtype)
 
 
+def transposed(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
+    """Of np.transpose."""
+    axes_of(scope, e, args, kinds[0])
+    return kinds[0]
+
+
+def axes_of(scope: Scope, e: ast.Call, args: list, kind: Kind) -> tuple[int, ...] | None:
+    """The axes of a transpose in their new order, None if they are turned around."""
+    given = args[1] if len(args) == 2 else ast.copy_location(ast.Tuple(args[1:], ast.Load()), e)
+    axes = literal(scope, given, "axes")
+    if axes in ((), None):
+        return None
+    order = range(kind.ndim)
+    found = tuple(order[a] for a in axes if a in range(-kind.ndim, kind.ndim))
+    if sorted(found) != list(order):
+        scope.function.refuse(e, f"axes {axes!r} of {kind}: each of its axes is needed once")
+    return found
+
+
 def joined_rows(scope: Scope, e: ast.Call, args: list, kinds: list[Kind]) -> Kind:
     """Of np.concatenate along the first axis."""
     if not isinstance(args[0], (ast.Tuple, ast.List)) or e.keywords or len(args) > 1:
@@ -360,7 +389,11 @@ def pull_reshape(p: Any, e: ast.Call, args: list, g: str) -> None:
 
 
 def pull_transpose(p: Any, e: ast.Call, args: list, g: str) -> None:
-    p.pull(args[0], f"{p.factor(g)}.T")
+    axes = axes_of(p.scope, e, args, p.scope.kind(args[0]))
+    p.pull(
+        args[0],
+        f"{p.factor(g)}.T" if axes is None else f"np.transpose({g}, {tuple(map(axes.index, range(len(axes))))})",
+    )
 
 
 def pull_listed(p: Any, e: ast.Call, args: list, g: str) -> None:
@@ -456,7 +489,7 @@ TABLE |= {
     np.arange: Entry("start stop? step?", spread), np.linspace: Entry("start stop num= endpoint=", spread),
     np.array: Entry("items dtype=", listed, pull_listed), np.concatenate: Entry("items", joined_rows, pull_joined),
     np.reshape: Entry("a shape *", reshaped, pull_reshape, view=True, copies=True),
-    np.transpose: Entry("a", like_first, pull_transpose, view=True),
+    np.transpose: Entry("a axes? *", transposed, pull_transpose, view=True),
     np.ravel: Entry("a", flat_kind, pull_reshape, view=True, copies=True),
     np.ndarray.flatten: Entry("a", flat_kind, pull_reshape), np.ndarray.astype: Entry("a dtype=", float_copy, pull_same),
     np.searchsorted: Entry("a v side=", searched), print: Entry("*", number_kind(Kind("none"))),

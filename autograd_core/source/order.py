@@ -11,24 +11,15 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .read import Function, is_ours, missing, names_set, walk
+from .read import Fresh, Function, is_ours, missing, names_set, walk
 
 
-class Order:
+class Order(Fresh):
     """Expressions as statements that are run before, and what is left of them."""
 
     function: Function
-    taken: set[str]
     local: set[str]
     simple: Callable[[ast.stmt], list[ast.stmt]]
-
-    def fresh(self, stem: str) -> str:
-        """A name that occurs nowhere else."""
-        k = 1
-        while (name := f"{stem}{k}") in self.taken:
-            k += 1
-        self.taken.add(name)
-        return name
 
     def is_call(self, node: ast.AST) -> bool:
         """Whether a node is a call of such a function."""
@@ -51,6 +42,8 @@ class Order:
             return [], e
         if isinstance(e, ast.IfExp):
             return self.chosen(e)
+        if isinstance(e, ast.Subscript) and self.is_call(e.value) and (count := self.results_of(e.value)) > 1:
+            return self.picked(e, count)
         if skips(e):
             self.function.refuse(e, "a call of your own function inside and/or; call it in a statement before")
         before: list = []
@@ -67,6 +60,27 @@ class Order:
             return before, e
         name = self.fresh("value")
         return [*before, ast.copy_location(assign(name, e), e)], ast.copy_location(load(name), e)
+
+    def results_of(self, call: Any) -> int:
+        """How many values a call of such a function returns, by what is written in it."""
+        returned = [
+            n.value
+            for n in walk(Function(self.function.resolve(call.func, self.local)).tree.body)
+            if isinstance(n, ast.Return)
+        ]
+        return max((len(v.elts) if isinstance(v, ast.Tuple) else 1 for v in returned), default=0)
+
+    def picked(self, e: ast.Subscript, count: int) -> tuple[list, ast.expr]:
+        """One of several results of a call, each of which gets a name."""
+        try:
+            k = range(count)[ast.literal_eval(e.slice)]
+        except (ValueError, TypeError, IndexError):
+            return self.function.refuse(
+                e, f"{ast.unparse(e.value)} returns {count} values; give each a name: a, b = ..."
+            )
+        names = [self.fresh("value") for _ in range(count)]
+        target = ast.Tuple([ast.Name(n, ast.Store()) for n in names], ast.Store())
+        return self.simple(ast.copy_location(ast.Assign([target], e.value), e)), ast.copy_location(load(names[k]), e)
 
     def held(self, e: Any) -> tuple[list, Any]:
         """An expression that is worked out now, before arrays change that it reads."""

@@ -55,9 +55,10 @@ class Function:
 
     def _parsed(self) -> ast.FunctionDef:
         try:
-            lines, _ = inspect.findsource(self.f.__code__)  # not of what a decorator wraps: the decorator counts
+            linecache.checkcache(self.file)
+            lines = linecache.getlines(self.file, self.f.__globals__)
             found = [n for n in ast.walk(_module("".join(lines))) if self._stands_at(n)]
-        except (OSError, TypeError, SyntaxError) as error:
+        except SyntaxError as error:
             raise self._not_found() from error
         if len(found) != 1:
             raise self._not_found()
@@ -127,6 +128,20 @@ class Function:
 
 
 missing = object()
+
+
+class Fresh:
+    """What makes up names."""
+
+    taken: set[str]
+
+    def fresh(self, stem: str) -> str:
+        """A name that occurs nowhere else."""
+        k = 1
+        while (name := f"{stem}{k}") in self.taken:
+            k += 1
+        self.taken.add(name)
+        return name
 
 
 def python_function(f: Any) -> FunctionType:

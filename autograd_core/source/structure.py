@@ -7,6 +7,7 @@ What is left afterwards: assignments to one name or one part of an array, `if`, 
 from __future__ import annotations
 
 import ast
+import math
 
 from .order import Order, assign, load
 from .read import Function, names_in, names_set, walk
@@ -43,6 +44,7 @@ class Structure(Order):
     def body(self) -> list[ast.stmt]:
         """The simpler statements."""
         self._check()
+        Bases(self).visit(self.function.tree)
         statements = self.function.tree.body
         if ast.get_docstring(self.function.tree, clean=False) is not None:
             statements = statements[1:]
@@ -371,6 +373,21 @@ class Structure(Order):
             leave = ast.If(load(self._left({RETURN})), onward, [])
             done.append(ast.copy_location(leave, s))
         return done, {FALL, RETURN} if RETURN in exits else {FALL}
+
+
+class Bases(ast.NodeTransformer):
+    """Logarithms to a base, as Python works them out; Numba knows of the natural one."""
+
+    def __init__(self, structure: Structure):
+        self.structure = structure
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """math.log(x, base)."""
+        self.generic_visit(node)
+        if len(node.args) != 2 or self.structure.function.resolve(node.func, self.structure.local) is not math.log:
+            return node
+        x, base = (ast.copy_location(ast.Call(node.func, [a], node.keywords), node) for a in node.args)
+        return ast.copy_location(ast.BinOp(x, ast.Div(), base), node)
 
 
 def structured(function: Function) -> Structure:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..op import REGISTRY, Op, Partial
-from .expression import Expression, applied, constant, expression, nodes, rebuilt, symbol
+from .expression import Expression, applied, constant, expression, listed, nodes, rebuilt, symbol, trace
 from .simplify import simplify
 
 ZERO, ONE = constant(0), constant(1)
-LONG = 1000  # operations: products of so many factors take minutes to bring in order
+LONG = 1000  # operations: what is longer when it was simplified takes seconds, and nobody reads it
 
 
 def derivative(e: Expression, by: Sequence, order: int = 1) -> Expression:
     """The derivative by one or several symbols in turn, each to the given order; simplified if that is not too long."""
-    if not isinstance(order, int) or order < 0:
-        raise ValueError(f"symbolic: the order of a derivative is a whole number from 0 on, got {order!r}")
+    require_order(order)
     by = [_named(s, e) for s in by] or _only(e)
     for s in by:
         if not isinstance(s, Expression) or not s.name:
@@ -28,15 +27,20 @@ def derivative(e: Expression, by: Sequence, order: int = 1) -> Expression:
     return e
 
 
+def require_order(order: Any) -> None:
+    """Refuse what is not how often one can differentiate."""
+    if not isinstance(order, int) or order < 0:
+        raise ValueError(f"symbolic: the order of a derivative is a whole number from 0 on, got {order!r}")
+
+
 def _named(s: Any, e: Expression) -> Any:
     """A symbol by its name in an expression; by a symbol that is not in it, the derivative is 0."""
     if not isinstance(s, str):
         return s
     names = [known.name for known in e.symbols()]
     if s not in names:
-        there = ", ".join(map(str, names)) or "none"
         raise ValueError(
-            f"symbolic: there is no symbol {s} in it; there are: {there}; by a symbol as such it would be 0"
+            f"symbolic: there is no symbol {s} in it; there are: {listed(names, s)}; by a symbol as such it would be 0"
         )
     return symbol(s)
 
@@ -110,8 +114,10 @@ def steps(e: Expression, by: Any = None) -> list[tuple[Expression, Expression]]:
     return [(part, simplify(d)) for part, d in found.items() if part.op is not None]
 
 
-def taylor(e: Expression, by: Any, at: Any = 0, order: int = 4) -> Expression:
+def taylor(e: Expression | Callable, by: Any, at: Any = 0, order: int = 4) -> Expression:
     """The Taylor polynomial about a point, up to an order."""
+    require_order(order)
+    e = trace(e)
     by, total, factor, whole = _named(by, e), ZERO, 1, e
     for k in range(order + 1):
         value = simplify(rebuilt(e, lambda leaf: expression(at) if leaf is by else leaf))

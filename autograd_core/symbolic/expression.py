@@ -11,7 +11,8 @@ import inspect
 import keyword
 import math
 import weakref
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,17 @@ class Expression(Traced):
     def __hash__(self) -> int:
         return self.serial
 
+    def __reduce__(self) -> tuple:
+        if self.op is not None:
+            return _made_again, (self.op.name, self.args, self.params)
+        return (named, (self.name, "symbol")) if self.name else (constant, (self.constant,))
+
+    def __deepcopy__(self, memo: dict) -> Expression:
+        return self
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
     def __eq__(self, other: Any) -> Any:
         return REGISTRY["eq"].call(self, other)
 
@@ -107,15 +119,18 @@ class Expression(Traced):
 
     def substitute(self, values: dict | None = None, **named: Any) -> Expression:
         """The same with symbols replaced by numbers or expressions: by name, or a dict of symbols."""
-        found = {_name_of(k): expression(v) for k, v in {**(values or {}), **named}.items()}
-        names = {s.name for s in self.symbols()}
-        if unknown := [n for n in found if n not in names]:
-            raise ValueError(f"symbolic: there is no symbol {unknown[0]} in it; there are: {', '.join(sorted(names))}")
+        found = {name: expression(v) for name, v in _by_name(values, named).items()}
+        self._check_names(found, "")
         return rebuilt(self, lambda e: found.get(e.name, e))
 
     def evaluate(self, values: dict | None = None, **named: Any) -> Any:
-        """The value, given one for every symbol (and for others, if you like): numbers, arrays or tensors."""
-        given = {_name_of(k): _floating(v) for k, v in {**(values or {}), **named}.items()}
+        """The value, given one for every symbol: numbers, arrays or tensors.
+
+        Names that are written out must occur.  A dict is a point: it may have values for what does not, as the symbols
+        of a function that some of its derivatives have lost.
+        """
+        self._check_names(named, "; a dict may have values for others")
+        given = {name: _floating(v) for name, v in _by_name(values, named).items()}
         if missing := [s.name for s in self.symbols() if s.name not in given]:
             raise ValueError(f"symbolic: no value for {', '.join(missing)}; given: {', '.join(given) or 'none'}")
         known: dict[Expression, Any] = {}
@@ -124,8 +139,14 @@ class Expression(Traced):
         y = known[self]
         return y.item() if isinstance(y, np.generic) or isinstance(y, np.ndarray) and y.ndim == 0 else y
 
+    def _check_names(self, given: Iterable[str], hint: str) -> None:
+        names = [s.name for s in self.symbols()]
+        for name in given:
+            if name not in names:
+                raise ValueError(f"symbolic: there is no symbol {name} in it; there are: {listed(names, name)}{hint}")
+
     def function(self, *names: str) -> Callable:
-        """A function of these symbols, in this order (by default alphabetical), that evaluates the expression."""
+        """A function of these symbols, and maybe others, in this order (by default alphabetical), that evaluates it."""
         order = [_name_of(n) for n in names] or [s.name for s in self.symbols()]
 
         def call(*values: Any) -> Any:
@@ -293,6 +314,22 @@ def remembered(function: Callable[[Expression], Any]) -> Callable[[Expression], 
         return e.memory_of[name]
 
     return call
+
+
+def listed(names: Sequence[str], wrong: str) -> str:
+    """Names for a message about one that is not among them, with the one that may be meant."""
+    near = [n for n in names if n.lower() == str(wrong).lower()] or get_close_matches(str(wrong), names, 1)
+    return (", ".join(names) or "none") + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _by_name(values: Any, named: dict) -> dict[str, Any]:
+    if values is not None and not isinstance(values, Mapping):
+        raise TypeError(f"symbolic: values are given by names, as x=2, or as a dict, got {type(values).__name__}")
+    return {_name_of(k): v for k, v in {**(values or {}), **named}.items()}
+
+
+def _made_again(name: str, args: tuple, params: dict) -> Expression:
+    return applied(REGISTRY[name], args, params)
 
 
 def _name_of(key: Any) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..op import REGISTRY
 from .expression import Expression, applied, constant, named, nodes, remembered
 
 ARITHMETIC = set("add sub neg mul masked div exp pow power square sqrt rsqrt reciprocal".split())
+SUM, PRODUCT = {"add", "sub"}, {"mul", "masked", "div"}
 SAME = {"positive", "conj", "real", "clone", "alias", "cast", "compact"}  # of real entries: the entry itself
 E = named("e", "base")  # the base of the natural logarithm, as a factor: exp(a) is E to the a
 ZERO, ONE, ONE_ = constant(0), constant(1), Fraction(1)
@@ -29,10 +31,11 @@ ZERO, ONE, ONE_ = constant(0), constant(1), Fraction(1)
 def terms(e: Expression) -> dict[Expression, Any]:
     """An expression as a sum: how often each term is added; numbers stand under 1."""
     name = e.op.name if e.op else ""
-    if name in ("add", "sub"):
-        found = dict(terms(e.args[0]))
-        for core, times in terms(e.args[1]).items():
-            found[core] = number(found.get(core, 0) + (times if name == "add" else -times))
+    if name in SUM:
+        found: dict[Expression, Any] = {}
+        for part, by in _chained(e, SUM):
+            for core, times in terms(part).items():
+                found[core] = number(found.get(core, 0) + (-times if by == "sub" else times))
         return {core: times for core, times in found.items() if times != 0}
     times, powers = factors(e)
     if len(powers) == 1 and next(iter(powers.values())) is ONE_:
@@ -42,9 +45,28 @@ def terms(e: Expression) -> dict[Expression, Any]:
     return {product(1, powers): times} if times != 0 else {}
 
 
+def _chained(e: Expression, names: set[str], ends: Callable = lambda e: False) -> list[tuple[Expression, str]]:
+    """A chain of ops, ((a + b) - c) + d, as what it is made of with the op of each."""
+    parts = []
+    while e.op and e.op.name in names and not ends(e):
+        parts.append((e.args[1], e.op.name))
+        e = e.args[0]
+    return [(e, ""), *parts[::-1]]
+
+
+def inside(root: Expression) -> set[Expression]:
+    """Sums in sums, and products in products, that occur in nothing else: they are in order when the whole is."""
+    users: dict[Expression, list[Expression]] = {}
+    for e in nodes(root):
+        for a in e.args:
+            users.setdefault(a, []).append(e)
+    alike = lambda a, e: any(a.op.name in ops and e.op.name in ops for ops in (SUM, PRODUCT))
+    return {a for a, by in users.items() if a.op and len(by) == 1 and alike(a, by[0])}
+
+
 def total(found: dict[Expression, Any]) -> Expression:
     """The sum of terms: highest powers first, numbers last, and no minus in front where that can be."""
-    cores = sorted(found, key=lambda core: (core is ONE, -degree(core), _spelled(core)))
+    cores = ordered(found)
     front = next((core for core in cores if found[core] > 0 or found[core] != found[core]), None)
     if front is not None and found[cores[0]] < 0:
         cores = [front, *(core for core in cores if core is not front)]
@@ -54,9 +76,14 @@ def total(found: dict[Expression, Any]) -> Expression:
         if result is None:
             result = scaled(core, times)
         else:
-            name = "sub" if times < 0 else "add"
-            result = make(name, result, scaled(core, -times if times < 0 else times))
+            less = times < 0 and _turned(factors(core)[1]) is None
+            result = make("sub" if less else "add", result, scaled(core, -times if less else times))
     return ZERO if result is None else result
+
+
+def ordered(found: dict[Expression, Any]) -> list[Expression]:
+    """The terms of a sum as they are written: highest powers first, numbers last."""
+    return sorted(found, key=lambda core: (core is ONE, -degree(core), _spelled(core)))
 
 
 def scaled(core: Expression, times: Any) -> Expression:
@@ -88,18 +115,27 @@ def factors(e: Expression) -> tuple[Any, dict[Expression, Any]]:
     if name == "neg":
         times, powers = factors(args[0])
         return number(-times), powers
-    if name in ("mul", "masked", "div"):
-        (s, left), (t, right) = factors(args[0]), factors(args[1])
-        if name == "div":
-            if t == 0:
-                return 1, {e: ONE_}
-            t, right = number(Fraction(1, t) if isinstance(t, (int, Fraction)) else 1 / t), _raised(right, -ONE_)
-        return number(s * t), joined_factors(left, right)
+    if name in PRODUCT and not _by_zero(e):
+        times, powers = 1, {}
+        for part, by in _chained(e, PRODUCT, _by_zero):
+            t, more = factors(part)
+            if by == "div":
+                t, more = number(Fraction(1, t) if isinstance(t, (int, Fraction)) else 1 / t), _raised(more, -ONE_)
+            times = number(times * t)
+            _join(powers, more)
+        return times, _present(powers)
     if name == "exp":
         return 1, {E: exponent(args[0])}
     if (power := _power_of(e)) is not None:
-        return _to_the(args[0], power, e)
+        return _to_the(args[0], power)
+    if name in SUM and (found := terms(e)) and found[ordered(found)[0]] < 0:  # b - a is -1 times a - b
+        return -1, {negated(e): ONE_}
     return 1, {e: ONE_}
+
+
+def _by_zero(e: Expression) -> bool:
+    """Whether it is a quotient that has no value."""
+    return e.op.name == "div" and factors(e.args[1])[0] == 0  # type: ignore[union-attr]
 
 
 def _power_of(e: Expression) -> Any:
@@ -118,14 +154,11 @@ def exponent(e: Expression) -> Any:
     return Fraction(value) if isinstance(value, (int, Fraction)) else constant(value) if value is not e else e
 
 
-def _to_the(base: Expression, power: Any, whole: Expression) -> tuple[Any, dict]:
+def _to_the(base: Expression, power: Any) -> tuple[Any, dict]:
     times, powers = factors(base)
     if isinstance(power, Fraction) and power.denominator == 1 and (times != 0 or power > 0):
-        if base.op and base.op.name in ("add", "sub"):
-            return 1, {base: power}
-        return number(Fraction(times) ** int(power) if isinstance(times, int) else times ** int(power)), _raised(
-            powers, power
-        )
+        times = number(Fraction(times) ** int(power) if isinstance(times, int) else times ** int(power))
+        return times, _present(_raised(powers, power))
     if not powers and isinstance(power, Fraction):
         root = _exact_root(times, power)
         return (root, {}) if root is not None else (1, {base: power})
@@ -148,10 +181,17 @@ def _raised(powers: dict, to: Any) -> dict:
 
 def joined_factors(left: dict, right: dict) -> dict:
     found = dict(left)
-    for base, p in right.items():
-        q = _plus(found[base], p) if base in found else p
-        found[base] = q
-    return {base: p for base, p in found.items() if not (isinstance(p, Fraction) and p == 0)}
+    _join(found, right)
+    return _present(found)
+
+
+def _join(found: dict, more: dict) -> None:
+    for base, p in more.items():
+        found[base] = _plus(found[base], p) if base in found else p
+
+
+def _present(powers: dict) -> dict:
+    return {base: p for base, p in powers.items() if not (isinstance(p, Fraction) and p == 0)}
 
 
 def _plus(p: Any, q: Any) -> Any:
@@ -182,9 +222,10 @@ def product(times: Any, powers: dict[Expression, Any]) -> Expression:
     """The product of a number and powers, as a fraction with one bar."""
     if times == 0:
         return ZERO
-    if times == -1 and len(powers) == 1 and (only := next(iter(powers))).op and powers[only] is ONE_:
-        if only.op.name in ("add", "sub"):
-            return negated(only)
+    if times == -1 and len(powers) == 1 and _odd_sum(only := next(iter(powers)), powers[only]) and powers[only] == 1:
+        return negated(only)
+    if times < 0 and (turned := _turned(powers)) is not None:
+        times, powers = -times, {negated(base) if base is turned else base: p for base, p in powers.items()}
     above, below = [], []
     for base, p in sorted(powers.items(), key=lambda item: _place(item[0])):
         down = leading(p) < 0 if isinstance(p, Expression) else p < 0
@@ -199,6 +240,15 @@ def product(times: Any, powers: dict[Expression, Any]) -> Expression:
     top = _chain(above)
     result = make("div", top, _chain(below)) if below else top
     return make("neg", result) if minus else result
+
+
+def _turned(powers: dict) -> Expression | None:
+    """A factor that takes on a minus: a sum with a term that is taken away, to an odd power."""
+    return next((base for base, p in powers.items() if _odd_sum(base, p) and min(terms(base).values()) < 0), None)
+
+
+def _odd_sum(base: Expression, p: Any) -> bool:
+    return base.op is not None and base.op.name in SUM and isinstance(p, Fraction) and p % 2 == 1
 
 
 @remembered
@@ -274,12 +324,17 @@ def negated(e: Expression) -> Expression:
 
 def normal(e: Expression) -> Expression:
     """The normal form of an expression."""
+    return rewritten(e, collected)
+
+
+def rewritten(root: Expression, one: Callable[[Expression], Expression]) -> Expression:
+    """An expression after `one` was done to each of its ops, whose arguments have it behind them; to chains, once."""
     new: dict[Expression, Expression] = {}
-    for part in nodes(e):
-        new[part] = (
-            part if part.op is None else collected(applied(part.op, tuple(new[a] for a in part.args), part.params))
-        )
-    return new[e]
+    within = inside(root)
+    for e in nodes(root):
+        whole = e if e.op is None else applied(e.op, tuple(new[a] for a in e.args), e.params)
+        new[e] = whole if e.op is None or e in within else one(whole)
+    return new[root]
 
 
 def collected(e: Expression, added: Any = dict, joined: Any = dict) -> Expression:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import combinations
+from itertools import permutations
 from typing import Any
 
 from ..ops import PUBLIC
-from .expression import Expression, applied, constant, named, nodes, remembered
+from .expression import Expression, applied, constant, named, nodes
 from .normal import (
-    ARITHMETIC,
+    PRODUCT,
+    SUM,
     collected,
     factors,
     joined_factors,
@@ -23,6 +24,7 @@ from .normal import (
     normal,
     number,
     product,
+    rewritten,
     scaled,
     terms,
     total,
@@ -41,9 +43,18 @@ class Rule:
             raise ValueError(f"symbolic: a rule is written 'pattern -> replacement', got {line!r}")
         scope = {**PUBLIC, **{letter: named(letter, "letter") for letter in "abcnxyz"}}
         parse = lambda text: normal(_expression(eval(text, {"__builtins__": {}}, scope)))
-        self.left, self.right = parse(left), parse(right)
+        try:
+            self.left, self.right = parse(left), parse(right)
+        except NameError as error:
+            raise ValueError(f"symbolic: a rule's letters are a, b, c, n, x, y, z; in {line!r}: {error}") from None
         self.head = self.left.op.name if self.left.op else ""
-        self.needs = {e.op.name for e in nodes(self.left) if e.op} - ARITHMETIC
+        self.orders = [] if self.head not in SUM | PRODUCT else self._orders()
+
+    def _orders(self) -> list[tuple]:
+        """The two parts of a sum or product, with how often they are in it; the first says what all letters stand for."""
+        parts = terms(self.left) if self.head in SUM else factors(self.left)[1]
+        letters = lambda part: {e for e in nodes(part[0]) if e.name}
+        return [order for order in permutations(parts.items()) if letters(order[0]) >= letters(order[1])]
 
     def apply(self, e: Expression) -> Expression | None:
         """What the rule makes of an expression, None where it does not fit."""
@@ -92,18 +103,11 @@ def _all_match(patterns: tuple, args: tuple, found: dict) -> Iterator[dict]:
 def simplify(e: Expression) -> Expression:
     """An expression of the same value wherever this one has one, usually shorter."""
     for _ in range(20):
-        new = _rewritten(e, RULES)
+        new = rewritten(e, lambda part: _one(part, RULES))
         if new is e:
             break
         e = new
     return e
-
-
-def _rewritten(root: Expression, rules: tuple) -> Expression:
-    new: dict[Expression, Expression] = {}
-    for e in nodes(root):
-        new[e] = e if e.op is None else _one(applied(e.op, tuple(new[a] for a in e.args), e.params), rules)
-    return new[root]
 
 
 def _one(e: Expression, rules: tuple) -> Expression:
@@ -117,38 +121,33 @@ def _one(e: Expression, rules: tuple) -> Expression:
 
 def _added(found: dict, rules: tuple) -> dict:
     """Terms after all rules for two of them: sin(x)**2 + cos(x)**2, and the same times anything."""
-    present = set().union(*map(_names, found)) if len(found) > 1 else set()
     for rule in rules:
-        if rule.head in ("add", "sub") and rule.needs <= present:
-            for (a, s), (b, t) in combinations(found.items(), 2):
-                if (
-                    abs(s) == abs(t)
-                    and rule.needs <= _names(a) | _names(b)
-                    and (better := _pair(rule, a, s, b, t)) is not None
-                ):
-                    rest = {core: times for core, times in found.items() if core is not a and core is not b}
-                    for core, times in terms(better).items():
-                        rest[core] = number(rest.get(core, 0) + times)
-                    return _added({core: times for core, times in rest.items() if times != 0}, rules)
+        for first, second in rule.orders if rule.head in SUM else ():
+            for core in found:
+                if (better := _with_another(rule, first, second, core, found)) is not None:
+                    return _added(better, rules)
     return found
 
 
-def _pair(rule: Rule, a: Expression, s: Any, b: Expression, t: Any) -> Expression | None:
-    left, right = factors(a)[1], factors(b)[1]
-    common = {base: p for base, p in left.items() if _alike(p, right.get(base))}
-    bare = lambda powers: product(1, {base: p for base, p in powers.items() if base not in common})
-    for sign in (1, -1):
-        pair = total(_summed([(bare(left), s * sign / abs(s)), (bare(right), t * sign / abs(t))]))
-        if (better := rule.apply(pair)) is not None:
-            times, powers = factors(better)
-            return product(number(times * sign * abs(s)), joined_factors(powers, common))
+def _with_another(rule: Rule, first: tuple, second: tuple, core: Expression, found: dict) -> dict | None:
+    """Terms after a rule for one of them, which says by itself which other is needed."""
+    ((pattern, power),) = factors(first[0])[1].items()
+    powers = factors(core)[1]
+    scale = number(found[core] * Fraction(1, first[1]))
+    for base, p in powers.items():
+        for letters in matches(pattern, base, {}) if _alike(p, power) else ():
+            rest = _without(powers, base)
+            partner = product(1, joined_factors(rest, factors(_filled(second[0], letters))[1]))
+            if partner is not core and found.get(partner) == number(scale * second[1]):
+                times, more = factors(normal(_filled(rule.right, letters)))
+                new = terms(product(number(scale * times), joined_factors(more, rest)))
+                whole = _summed([*_without(found, core, partner).items(), *new.items()])
+                return {c: t for c, t in whole.items() if t != 0}
     return None
 
 
-@remembered
-def _names(core: Expression) -> set[str]:
-    """The ops that the factors of a term are."""
-    return {base.op.name for base in factors(core)[1] if base.op}
+def _without(found: dict, *gone: Expression) -> dict:
+    return {e: value for e, value in found.items() if e not in set(gone)}
 
 
 def _alike(p: Any, q: Any) -> bool:
@@ -164,17 +163,14 @@ def _summed(parts: list) -> dict:
 
 def _paired(powers: dict, rules: tuple) -> dict:
     """Factors after all rules for two of them: sgn(x) * abs(x)."""
-    present = {base.op.name for base in powers if base.op}
     for rule in rules:
-        if rule.head in ("mul", "div") and rule.needs <= present:
-            for (a, p), (b, q) in combinations(powers.items(), 2):
-                pair = rule.needs <= {base.op.name for base in (a, b) if base.op}
-                better = rule.apply(product(1, {a: p, b: q})) if pair else None
-                times, more = factors(better) if better is not None else (0, {})
-                if times == 1:
-                    return _paired(
-                        joined_factors({c: r for c, r in powers.items() if c is not a and c is not b}, more), rules
-                    )
+        for (pattern, power), second in rule.orders[:1] if rule.head in PRODUCT else ():
+            for base, p in powers.items():
+                for letters in matches(pattern, base, {}) if _alike(p, power) else ():
+                    partner = _filled(second[0], letters)
+                    times, more = factors(normal(_filled(rule.right, letters)))
+                    if partner is not base and times == 1 and _alike(powers.get(partner), second[1]):
+                        return _paired(joined_factors(_without(powers, base, partner), more), rules)
     return powers
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..backward import ancestors, gradient
 from ..tape import Node
 from ..tensor import Tensor, at
-from .calculus import differentiated
+from .calculus import differentiated, require_order
 from .expression import Expression, symbol, trace
 from .simplify import simplify
 
@@ -46,6 +46,7 @@ def swell(f: Callable | Expression, order: int = 1, at: dict | None = None) -> S
     Of each derivative: written out as a formula; with what occurs twice counted once; simplified after every step; and
     the operations that the tape records when it computes it (at the numbers in `at`, by default 0.5 for every symbol).
     """
+    require_order(order)
     e = trace(f)
     by = e.symbols()[0] if e.symbols() else symbol("x")
     taped = on_tape(e, by, order, at or {})
