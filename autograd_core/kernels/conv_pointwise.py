@@ -34,6 +34,8 @@ def images_multiplied(begin, end, w, x, y, start, sizes, steps, lanes, source, o
     for item in range(begin, end):
         image, here = item // shares, item % shares * length
         columns = min(length, pixels - here)
+        for c in range(inner if columns % several else 0):  # what is there may be slow to compute with
+            room[c * length + columns : c * length + columns + several - columns % several] = 0
         for row in range(here // out_w, -(-(here + columns) // out_w)):
             low, high = max(here - row * out_w, 0), min(here + columns - row * out_w, out_w)
             line = (row // out_h * jump_d * height + row % out_h * jump_h) * width + low * jump_w
