@@ -1,7 +1,8 @@
-"""Convolution with pixels as lanes: where there are few channels, or each has kernels of its own.
+"""Convolution with pixels as lanes: where there are few channels, or few in each group.
 
 An image is copied, with its padding, to where a thread works on it; a tile is a few channels of the result for the same
-16 columns of a few lines.  Nothing else is moved: neither input nor result has to change its layout.
+16 columns of a few lines.  Nothing else is moved, but going back over strides, where what belongs to each place of a
+step is computed by itself and put together line by line: neither input nor result has to change its layout.
 """
 
 from __future__ import annotations
