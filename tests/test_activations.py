@@ -176,6 +176,7 @@ def test_the_option_inplace():
     [
         (lambda x: F.gelu(x, "sigmoid"), ValueError, "gelu: approximate must be 'none' or 'tanh', got 'sigmoid'"),
         (lambda x: F.silu(x.long()), TypeError, "silu: expected real floating-point numbers, got int64"),
+        (lambda x: F.softplus(None), TypeError, "softplus: expected real floating-point numbers, got object"),
         (lambda x: F.celu(x, 0.0), ValueError, "celu: alpha must not be 0"),
         (lambda x: F.prelu(x, ag.tensor(np.ones(4))), ValueError, "prelu: weight must have 1 or 3 entries"),
         (lambda x: F.rrelu(x, 0.5, 0.2), ValueError, "rrelu: lower must not be above upper"),

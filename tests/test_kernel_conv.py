@@ -150,6 +150,8 @@ def test_any_convolution_on_tiles(case):
         ((8, 6, 20, 20), (16, 6, 5, 5), ((1, 1), ((2, 2), (0, 0)), (1, 1), 1)),
         ((8, 16, 20, 20), (32, 16, 1, 1), ((2, 2), ((0, 0), (0, 0)), (1, 1), 1)),
         ((8, 16, 20, 20), (16, 1, 3, 3), ((2, 2), ((1, 1), (1, 1)), (1, 1), 16)),
+        ((2, 16, 40, 20), (32, 2, 3, 3), ((1, 1), ((1, 1), (1, 1)), (1, 1), 8)),
+        ((8, 32, 20, 20), (16, 4, 3, 3), ((2, 2), ((1, 1), (1, 1)), (1, 1), 8)),
     ],
 )
 def test_threads_do_not_change_a_bit(x, w, how):
@@ -164,6 +166,28 @@ def test_threads_do_not_change_a_bit(x, w, how):
             assert all(np.array_equal(results[0], r) for r in results[1:])
     finally:
         set_num_threads(threads)
+
+
+@pytest.mark.parametrize("dtype", "fd")
+@pytest.mark.parametrize(
+    "x, w, how",
+    [
+        ((2, 3, 300, 90), (3, 1, 3, 3), how_to(padding=1, groups=3)),  # images larger than what is worked on at a time
+        ((1, 3, 300, 301), (6, 1, 3, 3), how_to(stride=2, padding=1, groups=3)),
+        ((20, 4, 33, 31), (4, 1, 5, 3), ((3, 4), ((2, 2), (1, 0)), (1, 1), 4)),
+        ((2, 6, 5, 9, 20), (6, 1, 1, 3, 1), ((2, 1, 3), ((1, 1),) * 3, (1, 1, 1), 6)),  # places that no tap reaches
+        ((3, 32, 14, 17), (32, 4, 3, 3), how_to(padding=1, groups=8)),
+        ((3, 32, 14, 17), (16, 4, 3, 2), how_to(stride=2, groups=8)),
+        ((3, 64, 9, 30), (64, 16, 3, 3), how_to(padding=1, groups=4)),
+        ((2, 32, 31, 31), (45, 32, 1, 1), how_to(stride=2)),
+        ((2, 10, 40, 31), (6, 10, 1, 1), how_to(stride=3)),
+        ((1, 64, 50, 50), (20, 64, 1, 1), how_to()),
+    ],
+)
+def test_small_groups_and_single_taps(x, w, how, dtype):
+    rng = np.random.default_rng(0)
+    for f, args in all_three(rng.standard_normal(x).astype(dtype), rng.standard_normal(w).astype(dtype), how):
+        close(f.compiled(*args), f.reference(*args), 8e-5)
 
 
 @pytest.mark.parametrize("view", ["reversed", "transposed", "broadcast", "read-only"])

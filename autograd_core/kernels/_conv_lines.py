@@ -5,10 +5,12 @@ All addresses are integers, all steps count entries.  Imports Numba, and is itse
 
 from __future__ import annotations
 
+from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._conv_tile import I64, Emit
+from ._conv_tile import I32, I64, Emit
 
 PIXELS = [(r, 6) for r in range(1, 5)] + [(r, 3) for r in range(1, 9)] + [(r, 2) for r in range(1, 15)]
 PIXELS += [(r, 1) for r in range(1, 5)]
@@ -146,6 +148,25 @@ def copy_line(typingctx, like, source, target, count):
 
 
 @intrinsic
+def fetch_line(typingctx, like, target, count):
+    """Have the lines of the cache that hold target[i] read while something else is done, since they will be written."""
+
+    def generate(context, builder, sig, args):
+        e, byte = Emit(context, builder, like), ir.IntType(8).as_pointer()
+        signature = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
+        fetch = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0")
+        to_write, near, data = I32(1), I32(3), I32(1)
+
+        def body(i, left):
+            builder.call(fetch, [builder.bitcast(e.step(e.at(args[1]), i), byte), to_write, near, data])
+
+        _over_line(e, args[2], e.lanes, body)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 2), generate
+
+
+@intrinsic
 def split_line(typingctx, like, source, even, odd, count):
     """even[i] = source[2 i], odd[i] = source[2 i + 1]; count entries of the source."""
 
@@ -165,6 +186,47 @@ def split_line(typingctx, like, source, even, odd, count):
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 4), generate
+
+
+@intrinsic
+def even_line(typingctx, like, source, target, count):
+    """target[i] = source[2 i]; count entries of the target."""
+
+    def generate(context, builder, sig, args):
+        e, source, target = Emit(context, builder, like), *args[1:3]
+
+        def body(i, left):
+            from_x, rest = e.step(e.at(source), builder.shl(i, I64(1))), builder.sub(builder.shl(left, I64(1)), I64(1))
+            a = e.masked_load(from_x, e.mask(rest))
+            b = e.masked_load(e.step(from_x, e.lanes), e.mask(builder.sub(rest, I64(e.lanes))))
+            value = e.shuffled(a, b, range(0, 2 * e.lanes, 2))
+            e.masked_store(value, e.step(e.at(target), i), e.mask(left))
+
+        _over_line(e, args[3], e.lanes, body)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 3), generate
+
+
+@intrinsic
+def spread_line(typingctx, like, source, target, count):
+    """target[2 i] = source[i], target[2 i + 1] = 0; count entries of the target."""
+
+    def generate(context, builder, sig, args):
+        e, source, target = Emit(context, builder, like), *args[1:3]
+
+        def body(i, left):
+            many = builder.ashr(builder.add(left, I64(1)), I64(1))
+            value = e.masked_load(e.step(e.at(source), builder.ashr(i, I64(1))), e.mask(many))
+            for k in (0, 1):
+                order = [e.lanes if j % 2 else j // 2 + k * e.lanes // 2 for j in range(e.lanes)]
+                to = e.step(e.step(e.at(target), i), k * e.lanes)
+                e.masked_store(e.shuffled(value, e.constant(0), order), to, e.mask(builder.sub(left, I64(k * e.lanes))))
+
+        _over_line(e, args[3], 2 * e.lanes, body)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 3), generate
 
 
 @intrinsic

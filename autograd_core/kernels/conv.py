@@ -59,10 +59,12 @@ def convolve(x, w, stride, padding, dilation, groups):
     x, w = _three_axes(x, s.x), _three_axes(w, s.w)
     if conv_pointwise.fits(s):
         y = conv_pointwise.pointwise(x, w, s)
+    elif conv_pixels.fits(s, x.dtype, False):
+        y = conv_pixels.forward(x, w, s)
     elif conv_tiling.fits(s, x.dtype, "output"):
         y = conv_winograd.winograd(x, w, s)
     else:
-        y = (conv_pixels.forward if conv_pixels.fits_output(s, x.dtype) else direct)(x, w, s)
+        y = (conv_pixels.forward if conv_pixels.few_output(s, x.dtype) else direct)(x, w, s)
     return y.reshape(shape)
 
 
@@ -76,10 +78,12 @@ def convolve_input(g, w, stride, padding, dilation, groups, shape):
     g, w = _three_axes(g, s.y), _three_axes(w, s.w)
     if conv_pointwise.fits(s):
         x = conv_pointwise.pointwise_input(g, w, s)
+    elif conv_pixels.fits(s, g.dtype, True):
+        x = conv_pixels.backward(g, w, s)
     elif conv_tiling.fits(s, g.dtype, "input"):
         x = conv_winograd.winograd_input(g, w, s)
     else:
-        x = (conv_pixels.backward if conv_pixels.fits_input(s, g.dtype) else direct_input)(g, w, s)
+        x = (conv_pixels.backward if conv_pixels.few_input(s, g.dtype) else direct_input)(g, w, s)
     return x.reshape(x_shape)
 
 
@@ -91,8 +95,8 @@ def convolve_weight(g, x, stride, padding, dilation, groups, shape):
     w_shape = (g.shape[1], x.shape[1] // groups, *shape)
     s = shape_of(x.shape, w_shape, stride, padding, dilation, groups)
     g, x = _three_axes(g, s.y), _three_axes(x, s.x)
-    if conv_pixels.fits(s):
-        w = conv_depthwise.depthwise_weight(g, x, s)
+    if conv_depthwise.fits(s, x.dtype):
+        w = conv_depthwise.planes_weight(g, x, s)
     elif conv_pointwise.fits(s):
         w = conv_pointwise.pointwise_weight(g, x, s)
     else:

@@ -113,6 +113,11 @@ def lanes_of(dtype: np.dtype) -> int:
     return 64 // dtype.itemsize
 
 
+def full(count: int, lanes: int) -> float:
+    """How much of the vectors so many entries fill."""
+    return count / (-(-count // lanes) * lanes)
+
+
 def grain(count: int, cost: float) -> int:
     """How many items make a chunk, if each costs so many nanoseconds: to wake a thread costs as much as 40000."""
     if count * cost < 40_000:

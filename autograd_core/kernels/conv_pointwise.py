@@ -12,7 +12,10 @@ from .conv_layout import grain, lanes_of
 from .conv_shapes import Shape, shape_of
 
 tile, turn = Late("_conv_tile", "tile"), Late("_conv_tile", "turn")
+copy_line = Late("_conv_lines", "copy_line")
+even_line, spread_line = Late("_conv_lines", "even_line"), Late("_conv_lines", "spread_line")
 ROWS, LONG = 14, 256  # rows of a tile; pixels that are worked on at a time
+NEAR = 200_000  # bytes of x that are
 START = np.zeros(1, np.int64)
 
 
@@ -20,57 +23,46 @@ START = np.zeros(1, np.int64)
 def images_multiplied(begin, end, w, x, y, start, sizes, steps, lanes, source, out, jumps):
     """Columns of y (N, G, K, P) = w (K, C) x (N, G, C, P); w lies at `steps` for (group, K, C).
 
-    If pixels of y are some of those of x, so many jumps apart, source and out say how these lie; else they are zeros.
+    Pixels of y are some of those of x, so many jumps apart; source and out say how these lie.
     """
-    groups, inner, outer, pixels, panels = sizes
+    groups, inner, outer, pixels, length = sizes
     group_step, outer_step, inner_step = steps
+    (depth, height, width), (_, out_h, out_w), (jump_d, jump_h, jump_w) = source, out, jumps
     size, zero, several = x.itemsize, x.dtype.type(0), 2 * lanes
-    panel, held = np.empty(inner * several, x.dtype), np.empty(ROWS * several, x.dtype)
-    parts, blocks = -(-outer // ROWS), -(-pixels // several)
-    per_image, length = -(-blocks // panels), panels * several
-    room = np.empty(inner * length if out[2] else 1, x.dtype)
+    room, held = np.empty(inner * length, x.dtype), np.empty(ROWS * several, x.dtype)
+    parts, shares = -(-outer // ROWS), -(-pixels // length)
     for item in range(begin, end):
-        image, here = item // per_image, item % per_image * length
-        if out[2]:
-            for row in range(here // out[2], -(-min(here + length, pixels) // out[2])):
-                low, high = max(here - row * out[2], 0), min(here + length - row * out[2], out[2])
-                line = (row // out[1] * jumps[0] * source[1] + row % out[1] * jumps[1]) * source[2] + low * jumps[2]
-                for c in range(inner):
-                    from_x = x[(image * inner + c) * source[0] * source[1] * source[2] + line :]
-                    to = room[c * length + row * out[2] + low - here :][: high - low]
-                    if jumps[2] == 2:
-                        for i in range(len(to)):
-                            to[i] = from_x[2 * i]
-                    else:
-                        for i in range(len(to)):
-                            to[i] = from_x[i * jumps[2]]
-        for block in range(item % per_image * panels, min((item % per_image + 1) * panels, blocks)):
-            first = block * several
-            wide = min(several, pixels - first)
-            b, ldb = room.ctypes.data + size * (first - here), length
-            if not out[2]:
-                b, ldb = panel.ctypes.data, several
-                for c in range(inner):
-                    row = x[(image * inner + c) * pixels + first :][:wide]
-                    line = panel[c * several : c * several + wide]
-                    for i in range(len(line)):
-                        line[i] = row[i]
-            for part in range(parts):
-                k0, k1 = part * outer // parts, (part + 1) * outer // parts
-                a = w.ctypes.data + size * (image % groups * group_step + k0 * outer_step)
-                at = (image * outer + k0) * pixels + first
+        image, here = item // shares, item % shares * length
+        columns = min(length, pixels - here)
+        for c in range(inner if columns % several else 0):  # what is there may be slow to compute with
+            room[c * length + columns : c * length + columns + several - columns % several] = 0
+        for row in range(here // out_w, -(-(here + columns) // out_w)):
+            low, high = max(here - row * out_w, 0), min(here + columns - row * out_w, out_w)
+            line = (row // out_h * jump_d * height + row % out_h * jump_h) * width + low * jump_w
+            for c in range(inner):
+                first, to = (image * inner + c) * depth * height * width + line, c * length + row * out_w + low - here
+                a, b = x.ctypes.data + size * first, room.ctypes.data + size * to
+                if jump_w == 1:
+                    copy_line(zero, a, b, high - low)
+                elif jump_w == 2:
+                    even_line(zero, a, b, high - low)
+                else:
+                    for i in range(high - low):
+                        room[to + i] = x[first + i * jump_w]
+        for part in range(parts):  # lines of y grow together: memory is quicker to follow a few
+            k0, k1 = part * outer // parts, (part + 1) * outer // parts
+            a = w.ctypes.data + size * (image % groups * group_step + k0 * outer_step)
+            for first in range(0, columns, several):
+                wide, at = min(several, columns - first), (image * outer + k0) * pixels + here + first
                 c, ldc = y.ctypes.data + size * at, pixels
                 if wide < several:
                     c, ldc = held.ctypes.data, several
                 tile(
-                    zero, k1 - k0, 2, a, outer_step, inner_step, start.ctypes.data, b, ldb, start.ctypes.data, 1, inner,
-                    c, ldc, 0,
+                    zero, k1 - k0, 2, a, outer_step, inner_step, start.ctypes.data, room.ctypes.data + size * first,
+                    length, start.ctypes.data, 1, inner, c, ldc, 0,
                 )  # fmt: skip
-                if wide < several:
-                    for k in range(k1 - k0):
-                        row, line = held[k * several : k * several + wide], y[at + k * pixels : at + k * pixels + wide]
-                        for i in range(len(line)):
-                            line[i] = row[i]
+                for k in range(k1 - k0 if wide < several else 0):
+                    copy_line(zero, c + size * k * several, y.ctypes.data + size * (at + k * pixels), wide)
 
 
 @kernel(chunks=True)
@@ -105,42 +97,38 @@ def images_summed(begin, end, g, x, u, start, sizes, lanes):
 
 
 @kernel(chunks=True)
-def rows_sampled(begin, end, x, y, sizes, out, steps):
-    """Rows of y (planes, D', H', W'): entries of x (planes, D, H, W) that are so many steps apart."""
+def planes_sampled(begin, end, x, y, sizes, out, steps):
+    """Planes of y (images, D', H', W'): entries of x (images, D, H, W) that are so many steps apart."""
     (depth, height, width), (out_d, out_h, out_w), (step_d, step_h, step_w) = sizes, out, steps
-    for row in range(begin, end):
-        plane, d, h = row // (out_d * out_h), row // out_h % out_d * step_d, row % out_h * step_h
-        line, source = y[row * out_w : (row + 1) * out_w], x[((plane * depth + d) * height + h) * width :]
-        if step_w == 2:
-            for v in range(len(line)):
-                line[v] = source[2 * v]
-        else:
-            for v in range(len(line)):
-                line[v] = source[v * step_w]
+    size, zero = x.itemsize, x.dtype.type(0)
+    for plane in range(begin, end):
+        first = (plane // out_d * depth + plane % out_d * step_d) * height * width
+        for h in range(out_h):
+            line, source = (plane * out_h + h) * out_w, first + h * step_h * width
+            if step_w == 2:
+                even_line(zero, x.ctypes.data + size * source, y.ctypes.data + size * line, out_w)
+            else:
+                for v in range(out_w):
+                    y[line + v] = x[source + v * step_w]
 
 
 @kernel(chunks=True)
-def rows_spread(begin, end, y, x, sizes, out, steps):
-    """Rows of x (planes, D, H, W), zero but for the entries of y (planes, D', H', W'), which are so far apart."""
+def planes_spread(begin, end, y, x, sizes, out, steps):
+    """Planes of x (images, D, H, W), zero but for the entries of y (images, D', H', W'), which are so far apart."""
     (depth, height, width), (out_d, out_h, out_w), (step_d, step_h, step_w) = sizes, out, steps
-    for row in range(begin, end):
-        plane, d, h = row // (depth * height), row // height % depth, row % height
-        line = x[row * width : (row + 1) * width]
-        if d % step_d or h % step_h:
-            line[:] = 0
-            continue
-        source = y[((plane * out_d + d // step_d) * out_h + h // step_h) * out_w :][:out_w]
-        if step_w == 2:
-            pairs = line[: width // 2 * 2]
-            for v in range(len(pairs) // 2):
-                pairs[2 * v] = source[v]
-                pairs[2 * v + 1] = 0
-            for v in range(len(pairs), width):
-                line[v] = source[v // 2] if v % 2 == 0 else 0
-        else:
-            line[:] = 0
-            for v in range(len(source)):
-                line[v * step_w] = source[v]
+    size, zero = x.itemsize, x.dtype.type(0)
+    for plane in range(begin, end):
+        d, first = plane % depth, (plane // depth * out_d + plane % depth // step_d) * out_h
+        for h in range(height):
+            line, source = (plane * height + h) * width, (first + h // step_h) * out_w
+            if d % step_d or h % step_h:
+                x[line : line + width] = 0
+            elif step_w == 2:
+                spread_line(zero, y.ctypes.data + size * source, x.ctypes.data + size * line, width)
+            else:
+                x[line : line + width] = 0
+                for v in range(out_w):
+                    x[line + v * step_w] = y[source + v]
 
 
 def fits(s: Shape) -> bool:
@@ -159,30 +147,35 @@ def _sampled(x, s: Shape) -> np.ndarray:
     """Those pixels of x."""
     if s.stride == (1, 1, 1):
         return x
-    y, rows = empty((s.n, s.inputs, *s.out), x.dtype), s.n * s.inputs * s.out[0] * s.out[1]
-    rows_sampled(rows, grain(rows, 5 + s.out[2] * 0.4), x.reshape(-1), y.reshape(-1), s.size, s.out, s.stride)
+    y, planes, cost = (
+        empty((s.n, s.inputs, *s.out), x.dtype),
+        s.n * s.inputs * s.out[0],
+        s.out[1] * (5 + s.out[2] * 0.4),
+    )
+    planes_sampled(planes, grain(planes, cost), x.reshape(-1), y.reshape(-1), s.size, s.out, s.stride)
     return y
 
 
-def _pointwise(x, w, s: Shape, inner: int, outer: int, steps: tuple, shape: tuple, of=None) -> np.ndarray:
-    """Products of weights at `steps` with the pixels of x, or those that a convolution `of` the same reads."""
-    y, lanes = empty(shape, x.dtype), lanes_of(x.dtype)
-    blocks = -(-s.out[2] // (2 * lanes))
-    panels = max(1, min(blocks, 100_000 // (inner * 2 * lanes * x.itemsize)))
-    items = s.n * s.groups * -(-blocks // panels)
-    sizes = (s.groups, inner, outer, s.out[2], panels)
-    cost = panels * 4 * lanes * inner * outer / 150
-    jumps = (of.size, of.out, of.stride) if of else ((0,) * 3,) * 3
+def _pointwise(x, w, s: Shape, inner: int, outer: int, steps: tuple, shape: tuple) -> np.ndarray:
+    """Products of weights at `steps` with those pixels of x that become pixels of s.out."""
+    y, lanes, pixels = empty(shape, x.dtype), lanes_of(x.dtype), math.prod(s.out)
+    several = 2 * lanes
+    panels = max(1, min(-(-pixels // several), NEAR // (inner * several * x.itemsize)))
+    length = panels * several
+    items = s.n * s.groups * -(-pixels // length)
+    sizes = (s.groups, inner, outer, pixels, length)
+    cost = 2 * length * inner * outer / 150
     images_multiplied(
-        items, grain(items, cost), w.reshape(-1), x.reshape(-1), y.reshape(-1), START, sizes, steps, lanes, *jumps
-    )
+        items, grain(items, cost), w.reshape(-1), x.reshape(-1), y.reshape(-1), START, sizes, steps, lanes,
+        s.size, s.out, s.stride,
+    )  # fmt: skip
     return y
 
 
 def pointwise(x, w, s: Shape) -> np.ndarray:
     """y of a convolution."""
-    inner, outer, dense = s.inputs // s.groups, s.outputs // s.groups, sampled(s)
-    return _pointwise(x, w, dense, inner, outer, (outer * inner, inner, 1), s.y, None if s.stride == (1, 1, 1) else s)
+    inner, outer = s.inputs // s.groups, s.outputs // s.groups
+    return _pointwise(x, w, s, inner, outer, (outer * inner, inner, 1), s.y)
 
 
 def pointwise_input(g, w, s: Shape) -> np.ndarray:
@@ -191,8 +184,8 @@ def pointwise_input(g, w, s: Shape) -> np.ndarray:
     y = _pointwise(g, w, dense, outer, inner, (outer * inner, 1, inner), dense.x)
     if s.stride == (1, 1, 1):
         return y
-    x, rows = empty(s.x, g.dtype), s.n * s.inputs * s.size[0] * s.size[1]
-    rows_spread(rows, grain(rows, 5 + s.size[2] * 0.2), y.reshape(-1), x.reshape(-1), s.size, s.out, s.stride)
+    x, planes, cost = empty(s.x, g.dtype), s.n * s.inputs * s.size[0], s.size[1] * (5 + s.size[2] * 0.2)
+    planes_spread(planes, grain(planes, cost), y.reshape(-1), x.reshape(-1), s.size, s.out, s.stride)
     return x
 
 

@@ -12,6 +12,7 @@ from .conv_shapes import Shape
 
 KINDS = ((1, 3), (1, 5), (2, 2), (3, 3), (4, 4), (5, 5), (3, 5), (5, 3))  # taps down and across
 LANES = 16
+GROUP = 32  # channels of a group that are too few for it
 LEAST = 10_000_000  # operations that are worth the while
 
 
@@ -76,6 +77,8 @@ def fits(s: Shape, dtype: np.dtype, of: str) -> bool:
         return False
     tiles, many = s.n * math.prod(t.tiles(s.out[1:])) * math.prod(t.phases), math.prod(t.split)
     inner, outer, strided = s.inputs // s.groups, s.outputs // s.groups, t.split != (1, 1)
+    if s.groups > 1 and min(inner, outer) <= GROUP:
+        return False
     short = inner if of == "input" else outer
     direct = s.flops / 2 / LANES * min(-(-short // LANES) * LANES / short, 2)  # cycles of vectors that are not full
     if of == "input":

@@ -98,9 +98,11 @@ lifted      = function(kernels.lifted, lambda x, threshold, value: logical_not(x
 
 def _floats(x: Any, name: str) -> Any:
     """x, if its entries are real floating-point numbers; a number of Python's as NumPy has it."""
-    x = x if hasattr(x, "dtype") else np.asarray(x)[()]
-    if x.dtype.kind != "f":
-        raise TypeError(f"{name}: expected real floating-point numbers, got {x.dtype}; use input.float()")
+    if (dtype := getattr(x, "dtype", None)) is None:
+        x = np.asarray(x)
+        x, dtype = x[()], x.dtype
+    if dtype.kind != "f":
+        raise TypeError(f"{name}: expected real floating-point numbers, got {dtype}; use input.float()")
     return x
 
 

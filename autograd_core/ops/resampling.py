@@ -415,32 +415,33 @@ def images_at(x, grid, *, padding, align):
     return kernels.images(x, grid, PADDINGS.index(padding), align)
 
 
+MODE_NAMES = ("bilinear", "nearest", "bicubic")
+
+
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """`input` (N, C, H, W) or (N, C, D, H, W) at points of a grid (N, ..., 2 or 3) whose coordinates x, y(, z) are
     -1 at one end and 1 at the other."""
-    name, d = called("grid_sample"), input.ndim - 2
-    if d not in (2, 3) or grid.ndim != input.ndim or grid.shape[-1] != d or grid.shape[0] != input.shape[0]:
+    d, shape, points = input.ndim - 2, input.shape, grid.shape
+    if d not in (2, 3) or len(points) != d + 2 or points[-1] != d or points[0] != shape[0]:
         needs = "input (N, C, H, W) and grid (N, H', W', 2), or input (N, C, D, H, W) and grid (N, D', H', W', 3)"
-        raise ValueError(f"{name}: needs {needs}, got {tuple(input.shape)} and {tuple(grid.shape)}")
-    if mode not in ("bilinear", "nearest", "bicubic") or padding_mode not in PADDINGS:
+        raise ValueError(f"{called('grid_sample')}: needs {needs}, got {tuple(shape)} and {tuple(points)}")
+    if mode not in MODE_NAMES or padding_mode not in PADDINGS:
         modes = f"mode bilinear, nearest or bicubic and padding_mode {', '.join(PADDINGS)}"
-        raise ValueError(f"{name}: needs {modes}, got {mode!r} and {padding_mode!r}")
+        raise ValueError(f"{called('grid_sample')}: needs {modes}, got {mode!r} and {padding_mode!r}")
     if mode == "bicubic" and d == 3:
-        raise ValueError(f"{name}: mode 'bicubic' is for 4 axes, got shape {tuple(input.shape)}")
+        raise ValueError(f"{called('grid_sample')}: mode 'bicubic' is for 4 axes, got shape {tuple(shape)}")
     if input.dtype != grid.dtype or input.dtype.kind != "f":
-        raise TypeError(f"{name}: input and grid must have one floating-point type, got {input.dtype} and {grid.dtype}")
-    if 0 in input.shape[1:]:
-        raise ValueError(f"{name}: input has no entries to sample, its shape is {tuple(input.shape)}")
+        given = f"{input.dtype} and {grid.dtype}"
+        raise TypeError(f"{called('grid_sample')}: input and grid must have one floating-point type, got {given}")
+    if 0 in shape[1:]:
+        raise ValueError(f"{called('grid_sample')}: input has no entries to sample, its shape is {tuple(shape)}")
     if mode == "bilinear" and d == 2:
         return first_of(images_at, (input, grid), {"padding": padding_mode, "align": bool(align_corners)})
-    sizes, points = tuple(input.shape[2:]), tuple(grid.shape[1:-1])
+    sizes, points = tuple(shape[2:]), tuple(points[1:-1])
     x = reshape_to(input, shape=(*input.shape[:2], math.prod(sizes)))
     flat = reshape_to(grid, shape=(grid.shape[0], math.prod(points), d))
     weights, places = lattice(flat, sizes, mode, padding_mode, bool(align_corners))
     return reshape_to(sample(x, weights, places), shape=(*input.shape[:2], *points))
-
-
-MODE_NAMES = ("bilinear", "nearest", "bicubic")
 
 
 def grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners):
