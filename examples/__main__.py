@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import autograd_core as ag
+from nn import FileError
 from nn.train import Settings
 
 FOLDER = Path(__file__).parent
@@ -59,14 +60,14 @@ def run(one: dict, arguments: list[str]) -> dict:
     text = f"{one['TEXT']}\n\ndata: {one['DATA']}; printed: {one['PRINTED']}; rows {one['ROWS']}"
     settings = Settings.parse(arguments, program=f"python -m examples {one['NAME']}", text=text, epochs=one["EPOCHS"])
     print(one["TEXT"].splitlines()[0])
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.process_time()
     settings.begin()
     result = importlib.import_module(f"examples.{one['NAME']}").main(settings)
-    seconds = time.perf_counter() - started
+    seconds, processor = time.perf_counter() - started, time.process_time() - worked
     print(f"here: {worded(result)}, {seconds:.0f} s" + (" (quick: a little of the data)" if settings.quick else ""))
     print(f"book: {one['PRINTED']} (row {one['ROWS']})")
     told = {"epochs": settings.epochs, "seed": settings.seed, "machine": machine()}
-    return {"result": result, "seconds": round(seconds), **told}
+    return {"result": result, "seconds": round(seconds), "processor seconds": round(processor), **told}
 
 
 def worded(result: dict) -> str:
@@ -115,7 +116,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         record(scripts, rest) if command == "record" else run(scripts[command], rest)
-    except (FileNotFoundError, ConnectionError, ImportError) as error:  # what the reader can put right
+    except (OSError, FileError, ImportError) as error:  # what the reader can put right
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -9,7 +9,7 @@ from nn.data import DataLoader, TinyShakespeare, Vocabulary
 from nn.models import GPT
 from nn.train import fit
 
-ROWS, DATA, EPOCHS = "H-31 in spirit", "tiny Shakespeare", 15
+ROWS, DATA, EPOCHS = "H-31 in spirit", "tiny Shakespeare", 4
 PRINTED = "nothing for this text: compare with the LSTM's bits per character"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import numpy as np
 
 import autograd_core as ag
 
+from ..files import FileError
 from .dataset import Dataset
-from .download import data_folder, download
-from .readers import read_array, read_idx, read_text
+from .download import data_folder, download, intact
+from .readers import damaged, read_array, read_idx, read_text
 
 __all__ = [
     "CIFAR10",
@@ -164,14 +166,14 @@ def _from_arrays(parts: list[Path]) -> tuple[np.ndarray, np.ndarray]:
 def _from_archive(archive: Path, begins: str) -> tuple[np.ndarray, np.ndarray]:
     """Records of a label and 3 x 32 x 32 bytes, from the members whose names begin so."""
     try:
-        with tarfile.open(archive) as tar:
+        with tarfile.open(archive, "r:gz") as tar:
             members = sorted((m for m in tar if Path(m.name).name.startswith(begins)), key=lambda m: m.name)
             data = b"".join(tar.extractfile(m).read() for m in members)  # type: ignore[union-attr]
         records = np.frombuffer(data, np.uint8).reshape(-1, 1 + 3 * 32 * 32)
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-        raise ValueError(f"{archive} is cut off or damaged ({error}); delete it and fetch it again") from error
+        raise damaged(archive, error) from error
     if not len(records):
-        raise ValueError(f"{archive} has no member {begins}*: it is not CIFAR-10's binary archive")
+        raise FileError(f"{archive} has no member {begins}*: it is not CIFAR-10's binary archive")
     return np.moveaxis(records[:, 1:].reshape(-1, 3, 32, 32), 1, -1), records[:, 0]
 
 
@@ -209,8 +211,10 @@ class TinyShakespeare:
     checksum = "sha256:86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
     def __init__(self, root: Any = None, download: bool = True):
-        path = data_folder(root) / "tinyshakespeare" / "input.txt"
-        self.text = read_text(obtained(path, [self.address], self.checksum, download))
+        path = obtained(data_folder(root) / "tinyshakespeare" / "input.txt", [self.address], self.checksum, download)
+        if not intact(path, self.checksum):  # a text does not show that its end is missing
+            warnings.warn(f"{path} is not the text that is known by this name: cut off, or changed", stacklevel=2)
+        self.text = read_text(path)
 
 
 def obtained(path: Path, urls: list[str], checksum: str, fetch: bool) -> Path:
