@@ -53,7 +53,7 @@ class Kept:
             warnings.warn(
                 f"fit: {self.path} could not be written {run.place()} ({error.strerror or error}); what was saved before "
                 "is still there, and the run goes on: make room, and it is saved the next time",
-                stacklevel=2,
+                stacklevel=7,  # whoever called fit
             )
             return False
         return True
