@@ -6,7 +6,7 @@ Both have half the book's channels: a quarter of the work, and the digits do not
 import nn
 from examples.gan import digits, players
 
-ROWS, DATA, EPOCHS = "H-36", "MNIST, all 70,000, with a border of zeros", 2
+ROWS, DATA, EPOCHS = "H-36", "MNIST, all 70,000, with a border of zeros", 1
 PRINTED = "pictures, no number"
 
 

@@ -396,6 +396,34 @@ def test_a_loss_that_is_not_finite_is_told() -> None:
         s.fit()
 
 
+@pytest.mark.parametrize(
+    "options, kind, text",
+    [
+        ({"epochs": 2.5}, ValueError, "epochs must be a whole number from 0 on, got 2.5"),
+        ({"epochs": -1}, ValueError, "epochs must be a whole number from 0 on, got -1"),
+        ({"patience": 0}, ValueError, "patience must be a whole number from 1 on, got 0"),
+        ({"checkpoint": "run", "checkpoint_every": 0}, ValueError, "checkpoint_every must be a whole number from 1 on"),
+        ({"checkpoint": "."}, IsADirectoryError, "is a folder; give the name of a file in it"),
+        ({"checkpoint": "run.pt"}, ValueError, "a checkpoint is a safetensors file; run.pt has the ending of another"),
+        (
+            {"checkpoint": "run.npz"},
+            ValueError,
+            "a checkpoint is a safetensors file; run.npz has the ending of another",
+        ),
+        ({"metrics": [accuracy]}, TypeError, "metrics must be a dict of names and functions"),
+        ({"optimizer": optim.SGD}, TypeError, "optimizer must be made already"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused_before_a_step(options, kind, text, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    s = Small()
+    before = s.state()
+    given = {"optimizer": s.optimizer, "loss": nn.CrossEntropyLoss(), "progress": False} | options
+    with pytest.raises(kind, match=text):
+        fit(s.model, s.data, **given)
+    assert same(s.state(), before) and os.listdir(tmp_path) == []
+
+
 def test_errors(tmp_path) -> None:
     s = Small()
     loss = nn.CrossEntropyLoss()
@@ -403,11 +431,16 @@ def test_errors(tmp_path) -> None:
         fit(s.model, s.data, optimizer=s.optimizer)
     with pytest.raises(TypeError, match="give either `loss`"):
         s.fit(step=lambda x, y: 1.0)
-    with pytest.raises(TypeError, match="give `checkpoint`"):
-        s.fit(resume=True)
+    for options in ({"resume": True}, {"checkpoint_every": 3}):
+        with pytest.raises(TypeError, match="give `checkpoint`"):
+            s.fit(**options)
+    single = DataLoader(X, 8)
+    for call in (predict, lambda m, d: evaluate(m, d, loss), lambda m, d: fit(m, d, loss=loss, optimizer=s.optimizer)):
+        with pytest.raises(ValueError, match=r"a batch must be \(input, target\), but has one part only"):
+            call(s.model, single)
     with pytest.raises(KeyError, match="no value 'accuracy' to monitor; an epoch measures 'loss'"):
         s.fit(monitor="accuracy")
-    with pytest.raises(ValueError, match="the data gave no batch; an iterator can be gone through once only"):
+    with pytest.raises(ValueError, match="the data gave no batch: they are empty, or fewer .*, or an iterator"):
         fit(s.model, zip([ag.tensor(X)], [ag.tensor(Y)]), optimizer=s.optimizer, loss=loss, epochs=2, progress=False)
     nn.save(tmp_path / "weights", s.model.state_dict())
     with pytest.raises(ValueError, match="weights is not a checkpoint of nn.train"):

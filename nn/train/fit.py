@@ -11,6 +11,7 @@ from typing import Any
 
 import autograd_core as ag
 
+from ..data.sampler import whole
 from ..module import Module
 from .callbacks import Board, Callback, Log, OnEpoch, Printed
 from .interrupt import Interrupt, deferred
@@ -66,8 +67,7 @@ def fit(
     `compile=True` replays the step natively (`ag.compile`).  `log` is a file for a table in CSV, `board` a folder for
     TensorBoard, `callbacks` are `Callback`s or functions of the run to be called after each epoch.
     """
-    if (loss is None) == (step is None):
-        raise TypeError("fit: give either `loss`, a function of prediction and target, or `step`, which does it all")
+    _refuse(loss, step, metrics, optimizer, epochs, patience)
     optimizers, slow, quick = map(_listed, (optimizer, scheduler, batch_scheduler))
     act = step or Supervised(model, loss, optimizers, clip_norm, clip_value)  # type: ignore[arg-type]
     plan = _Plan(
@@ -146,7 +146,8 @@ class _Plan:
             self.kept.after_step(run, interrupt)
         if not run.tally.batches:
             raise ValueError(
-                "fit: the data gave no batch; an iterator can be gone through once only, pass a DataLoader"
+                "fit: the data gave no batch: they are empty, or fewer than a batch with drop_last, or an iterator, which "
+                "can be gone through once only (pass a DataLoader)"
             )
         run.finish_epoch(self.judge(run.model), started)
         self.look_back(run)
@@ -207,6 +208,20 @@ def _told(progress: bool, log: Any, board: Any, callbacks: Iterable) -> list[Cal
     own += [Log(log)] if log is not None else []
     own += [Board(board)] if board is not None else []
     return own + [c if isinstance(c, Callback) else OnEpoch(c) for c in callbacks]
+
+
+def _refuse(loss: Any, step: Any, metrics: Any, optimizer: Any, epochs: Any, patience: Any) -> None:
+    """Say what is wrong with arguments before anything is done."""
+    if (loss is None) == (step is None):
+        raise TypeError("fit: give either `loss`, a function of prediction and target, or `step`, which does it all")
+    if not isinstance(metrics, dict | None):
+        raise TypeError(f"fit: metrics must be a dict of names and functions, got {metrics!r:.60}")
+    for one in _listed(optimizer):
+        if isinstance(one, type) or not hasattr(one, "step"):
+            raise TypeError(f"fit: optimizer must be made already, as optim.SGD(model.parameters()), got {one!r:.60}")
+    whole("fit", least=0, epochs=epochs)
+    if patience is not None:
+        whole("fit", patience=patience)
 
 
 def _listed(value: Any) -> list:

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from ..data.sampler import whole
 from .interrupt import Interrupt
 from .run import Run
 
@@ -17,11 +18,13 @@ class Kept:
     """A checkpoint that is replaced after each epoch and after every so many steps; without a path, nothing is."""
 
     def __init__(self, path: Any, every: int | None, resume: bool):
-        if path is None and (resume or every):
+        if path is None and (resume or every is not None):
             raise TypeError("fit: `resume` and `checkpoint_every` need to know the file: give `checkpoint`")
         self.path, self.every = path, every
+        if every is not None:
+            whole("fit", checkpoint_every=every)
         if path is not None:
-            _writable(Path(path).parent)
+            _writable(Path(path))
 
     def resume(self, run: Run) -> str:
         """Take the run up where it was broken off, if it ever began; returns what was found, in words."""
@@ -59,8 +62,12 @@ class Kept:
         return True
 
 
-def _writable(folder: Path) -> None:
-    """Have a folder that files can be made in: that they cannot is better known before the first epoch than after it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
+def _writable(path: Path) -> None:
+    """Have a folder for the file: that it cannot be written is better known before the first epoch than after it."""
+    if path.suffix.lower() not in ("", ".safetensors"):
+        raise ValueError(f"fit: a checkpoint is a safetensors file; {path} has the ending of another kind")
+    if path.is_dir():
+        raise IsADirectoryError(f"fit: the checkpoint {path} is a folder; give the name of a file in it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path.parent):
         pass
