@@ -29,6 +29,9 @@ the list of what the five books build.
 | --- | --- | --- | --- | --- | --- |
 """
 
+SECONDS = """Seconds are the clock's; in brackets those of processors, which say more where a machine was shared with other
+work.  Machines:"""
+
 
 def described(path: Path) -> dict | None:
     """What a script says of itself, without running it; None for one that is not of the gallery."""
@@ -97,11 +100,17 @@ def table(scripts: dict[str, dict]) -> str:
     lines = []
     for name, one in scripts.items():
         here = found.get(name)
-        cells = [worded(here["result"]), str(here["seconds"])] if here else ["not recorded", ""]
+        cells = [worded(here["result"]), took(here)] if here else ["not recorded", ""]
         first = f"[{name}]({name}.py): {one['TEXT'].splitlines()[0]}"
         lines.append(f"| {' | '.join([first, one['DATA'], one['PRINTED'], *cells, one['ROWS']])} |")
     machines = "; ".join(sorted({one["machine"] for one in found.values()}))
-    return HEAD + "\n".join(lines) + (f"\n\nSeconds: {machines}.\n" if machines else "\n")
+    return HEAD + "\n".join(lines) + (f"\n\n{SECONDS} {machines}.\n" if machines else "\n")
+
+
+def took(here: dict) -> str:
+    """Seconds by the clock and, where they are known, of processors."""
+    processor = here.get("processor seconds")
+    return f"{here['seconds']}" + (f" ({processor})" if processor is not None else "")
 
 
 def main(arguments: list[str]) -> int:

@@ -53,11 +53,11 @@ def main(settings):
     optimizer = optim.Adam(model.parameters(), lr=2e-3)
     history = fit(
         model,
-        DataLoader(settings.some(train, 128), 64, shuffle=True),
+        DataLoader(settings.some(train, 64), 64, shuffle=True),
         loss=nn.CrossEntropyLoss(),
         optimizer=optimizer,
         scheduler=optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs),
-        validation=DataLoader(settings.some(test, 64), 64),
+        validation=DataLoader(settings.some(test, 16), 64),
         clip_norm=1.0,
         monitor="validation loss",
         **settings.fit,

@@ -53,8 +53,9 @@ def packed(path, array) -> None:
 
 
 # The compiled dcgan is at 1e-16 of the other in float64; where a batch norm's channel is nearly constant, or a number
-# nearly at a leaky layer's corner, its float32 differs by what that makes of 1e-8.
-ROUNDING = {"dcgan": 2e-4}
+# nearly at a leaky layer's corner, its float32 differs by what that makes of 1e-8.  Membranes have a batch of few but
+# large images: gradients of biases are sums over a hundred thousand pixels.
+ROUNDING = {"dcgan": 2e-4, "membranes": 1e-5}
 
 
 class Killed(BaseException):
@@ -131,7 +132,7 @@ def test_results_are_recorded(tmp_path, monkeypatch, capsys) -> None:
     one = SCRIPTS["digits"] | {"EPOCHS": 1}
     gallery.record({"digits": one}, ["digits"])
     assert "not recorded" in gallery.table({"a": one | {"NAME": "a"}})
-    assert re.search(r"\| test accuracy 0\.\d+ \| \d+ \|", (tmp_path / "README.md").read_text())
+    assert re.search(r"\| test accuracy 0\.\d+ \| \d+ \(\d+\) \|", (tmp_path / "README.md").read_text())
     assert gallery.main(["record", "nothing"]) == 2
 
 

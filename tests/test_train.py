@@ -404,7 +404,7 @@ def test_a_loss_that_is_not_finite_is_told() -> None:
         ({"patience": 0}, ValueError, "patience must be a whole number from 1 on, got 0"),
         ({"checkpoint": "run", "checkpoint_every": 0}, ValueError, "checkpoint_every must be a whole number from 1 on"),
         ({"checkpoint": "."}, IsADirectoryError, "is a folder; give the name of a file in it"),
-        ({"checkpoint": "run.pt"}, ValueError, "a checkpoint is a safetensors file; run.pt has the ending of another"),
+        ({"checkpoint": "run.pt"}, ValueError, "save: .pt is for PyTorch's files"),
         (
             {"checkpoint": "run.npz"},
             ValueError,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.sampler import whole
+from ..files import suffix_of
 from .interrupt import Interrupt
 from .run import Run
 
@@ -64,7 +65,7 @@ class Kept:
 
 def _writable(path: Path) -> None:
     """Have a folder for the file: that it cannot be written is better known before the first epoch than after it."""
-    if path.suffix.lower() not in ("", ".safetensors"):
+    if suffix_of(path) == ".npz":
         raise ValueError(f"fit: a checkpoint is a safetensors file; {path} has the ending of another kind")
     if path.is_dir():
         raise IsADirectoryError(f"fit: the checkpoint {path} is a folder; give the name of a file in it")
