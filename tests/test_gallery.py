@@ -16,6 +16,7 @@ import examples.__main__ as gallery
 import nn
 import optim
 from nn import data
+from nn.train import Settings
 from nn.train.kept import Kept
 
 SCRIPTS = gallery.gallery()
@@ -160,6 +161,26 @@ def test_help_says_what_is_in_the_book(capsys) -> None:
 def test_missing_data_are_named(tmp_path, capsys) -> None:
     assert gallery.main(["siamese_faces", "--data", str(tmp_path)]) == 1
     assert "orl_faces_40x10x112x92.npy.xz is missing" in capsys.readouterr().err
+
+
+def test_damaged_data_and_wrong_folders_are_told_in_a_line(folder, tmp_path, capsys) -> None:
+    (tmp_path / "orl-faces").mkdir()
+    name = "orl-faces/orl_faces_40x10x112x92.npy.xz"
+    (tmp_path / name).write_bytes((folder / name).read_bytes()[:1000])
+    for where, text in (
+        (tmp_path, "is cut off or damaged"),
+        (tmp_path / name, "is a file; give the folder that holds"),
+    ):
+        assert gallery.main(["siamese_faces", "--data", str(where)]) == 1
+        said = capsys.readouterr().err
+        assert text in said and said.count("\n") == 1
+
+
+def test_a_picture_that_cannot_be_saved_does_not_cost_the_result(tmp_path, capsys) -> None:
+    (tmp_path / "file").touch()
+    settings = Settings(plot=tmp_path / "file" / "p.png")
+    settings.picture("curves", lambda: None)
+    assert re.search(r"could not save .*p-curves\.png: (Not a directory|File exists)", capsys.readouterr().err)
 
 
 @pytest.mark.slow
