@@ -13,7 +13,7 @@ from nn.data import CIFAR10, DataLoader
 from nn.metrics import accuracy
 from nn.train import fit
 
-ROWS, DATA, EPOCHS = "F-33, F-34", "CIFAR-10 (20,000 of its images suffice)", 20
+ROWS, DATA, EPOCHS = "F-33, F-34", "CIFAR-10 (20,000 of its images suffice)", 10
 PRINTED = "test accuracy 0.923 without and 0.967 with, on all 50,000 images; 5.7 times fewer steps to 0.9"
 
 

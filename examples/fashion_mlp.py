@@ -14,11 +14,13 @@ def main(settings):
     train, test = (FashionMNIST(settings.data, train) for train in (True, False))
     judge = DataLoader(settings.some(test), 1000)
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 512), nn.ReLU(), nn.Dropout(0.2), nn.Linear(512, 10))
+    optimizer = optim.Adam(model.parameters())
     history = fit(
         model,
         DataLoader(settings.some(train), 64, shuffle=True),
         loss=nn.CrossEntropyLoss(),
-        optimizer=optim.Adam(model.parameters()),
+        optimizer=optimizer,
+        scheduler=optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs),
         validation=judge,
         metrics={"accuracy": accuracy},
         **settings.fit,

@@ -39,7 +39,7 @@ def main(settings):
     judge = DataLoader(settings.some(test, 1), 1)
     history = fit(
         model,
-        DataLoader(Parts(train, 1 if settings.quick else 8), 8, shuffle=True, drop_last=True),
+        DataLoader(Parts(settings.some(train, 8), 1 if settings.quick else 8), 8, shuffle=True, drop_last=True),
         loss=nn.BCEWithLogitsLoss(),
         optimizer=optim.Adam(model.parameters(), lr=1e-3),
         validation=judge,

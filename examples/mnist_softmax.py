@@ -10,20 +10,26 @@ from nn.train import fit
 ROWS, DATA, PRINTED, EPOCHS = "F-17", "MNIST", "test accuracy 0.919", 100
 
 
-def main(settings):
+def descent(settings, model, rate):
+    """Train a model by plain gradient descent in batches of 100; returns how good it is."""
     train, test = (MNIST(settings.data, train) for train in (True, False))
-    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
-    for p in model.parameters():
-        nn.init.zeros_(p)
     history = fit(
         model,
         DataLoader(settings.some(train), 100, shuffle=True),
         loss=nn.CrossEntropyLoss(),
-        optimizer=optim.SGD(model.parameters(), lr=0.01),
+        optimizer=optim.SGD(model.parameters(), lr=rate),
         validation=DataLoader(settings.some(test), 1000),
         metrics={"accuracy": accuracy},
         **settings.fit,
     )
     settings.picture("curves", plot.curves, history)
-    settings.picture("weights", plot.filters, model[1].weight)
     return {"test accuracy": history["validation accuracy"][-1]}
+
+
+def main(settings):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    for p in model.parameters():
+        nn.init.zeros_(p)
+    result = descent(settings, model, rate=0.01)
+    settings.picture("weights", plot.filters, model[1].weight)
+    return result

@@ -9,7 +9,7 @@ from nn.data import DataLoader, TinyShakespeare, Vocabulary
 from nn.models import GPT
 from nn.train import fit
 
-ROWS, DATA, EPOCHS = "H-31 in spirit", "tiny Shakespeare", 15
+ROWS, DATA, EPOCHS = "H-31 in spirit", "tiny Shakespeare", 4
 PRINTED = "nothing for this text: compare with the LSTM's bits per character"
 
 
@@ -19,7 +19,7 @@ def main(settings):
     numbers = symbols.encode(text)
     train, test = pieces(numbers[: len(numbers) * 9 // 10]), pieces(numbers[len(numbers) * 9 // 10 :])
     model = GPT(len(symbols), 128, width=128, depth=4, heads=4, dropout=0.1)
-    data = DataLoader(settings.some(train, 128), 32, shuffle=True)
+    data = DataLoader(settings.some(train, 64), 32, shuffle=True)
     optimizer = optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=0.1)
     history = fit(
         model,
@@ -27,7 +27,7 @@ def main(settings):
         loss=lambda scores, target: nn.functional.cross_entropy(scores.flatten(0, 1), target.flatten()),
         optimizer=optimizer,
         batch_scheduler=optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=settings.epochs * len(data) + 1),
-        validation=DataLoader(settings.some(test, 64), 64),
+        validation=DataLoader(settings.some(test, 16), 64),
         clip_norm=1.0,
         monitor="validation loss",
         **settings.fit,

@@ -7,7 +7,7 @@ from nn import plot
 from nn.data import DataLoader, TensorDataset, TinyShakespeare, Vocabulary
 from nn.train import fit
 
-ROWS, DATA, EPOCHS = "H-30, H-31", "tiny Shakespeare", 12
+ROWS, DATA, EPOCHS = "H-30, H-31", "tiny Shakespeare", 5
 PRINTED = "on War and Peace, 57 symbols: loss 0.60 (0.87 bits) on the training text after 300 epochs"
 LENGTH, WIDTH = 128, 256
 
@@ -53,11 +53,11 @@ def main(settings):
     optimizer = optim.Adam(model.parameters(), lr=2e-3)
     history = fit(
         model,
-        DataLoader(settings.some(train, 128), 64, shuffle=True),
+        DataLoader(settings.some(train, 64), 64, shuffle=True),
         loss=nn.CrossEntropyLoss(),
         optimizer=optimizer,
         scheduler=optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs),
-        validation=DataLoader(settings.some(test, 64), 64),
+        validation=DataLoader(settings.some(test, 16), 64),
         clip_norm=1.0,
         monitor="validation loss",
         **settings.fit,

@@ -41,7 +41,7 @@ def pairs(people, count):
 
 def main(settings):
     images, people = OrlFaces(settings.data).arrays()
-    rows, same = pairs(people, 256 if settings.quick else 8000)
+    rows, same = pairs(people, 128 if settings.quick else 8000)
     train, held = random_split(TensorDataset(rows, same), [0.9, 0.1])
     together = lambda samples: (
         images[(r := np.stack([s[0] for s in samples]))[:, 0]],

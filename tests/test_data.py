@@ -154,6 +154,19 @@ def test_an_error_arrives_at_its_batch(workers: int) -> None:
         next(epoch)
 
 
+@pytest.mark.parametrize("dataset", [[1.0, 2.0, 3.0], None])
+def test_an_error_of_a_worker_that_begins_arrives(dataset) -> None:
+    def begin(number):
+        raise LookupError("no such camera")
+
+    class Endless(data.IterableDataset):
+        def __iter__(self):
+            return iter([1.0])
+
+    with pytest.raises(LookupError, match="no such camera"):
+        list(DataLoader(dataset or Endless(), num_workers=2, worker_init_fn=begin))
+
+
 def test_no_thread_is_left_when_an_epoch_is_abandoned() -> None:
     workers = lambda: [t for t in threading.enumerate() if t.name.startswith("nn.data")]
     epoch = iter(DataLoader(Noisy(), 2, num_workers=3))

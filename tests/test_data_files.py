@@ -86,7 +86,7 @@ def test_the_next_address_is_tried(site, tmp_path) -> None:
 
 def test_a_file_of_another_sum_is_thrown_away(site, tmp_path) -> None:
     path = tmp_path / "file"
-    with pytest.raises(ConnectionError, match="not 00ff: another or a broken one"):
+    with pytest.raises(ConnectionError, match="sum md5:00ff: another or a broken one"):
         download(site.url, path, "md5:00ff")
     assert os.listdir(tmp_path) == []
     path.write_bytes(b"damaged")
@@ -100,7 +100,17 @@ def test_a_part_that_is_too_long_is_begun_again(site, tmp_path) -> None:
 
 def test_nobody_answers(tmp_path) -> None:
     with pytest.raises(ConnectionError, match="could not get file"):
-        download("http://127.0.0.1:9/file", tmp_path / "file")
+        download("http://127.0.0.1:9/file", tmp_path / "mistyped" / "file")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_disk_that_has_no_room_for_a_folder(site, tmp_path, monkeypatch) -> None:
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "mkdir", fail)
+    with pytest.raises(OSError, match=f"the disk is full .* free in {tmp_path}"):
+        download(site.url, tmp_path / "folder" / "file", SUM)
 
 
 @pytest.mark.parametrize("number, text", [(errno.ENOSPC, "the disk is full"), (errno.EACCES, "cannot write in")])
@@ -119,6 +129,9 @@ def test_where_data_lives(monkeypatch, tmp_path) -> None:
     assert data.data_folder() == tmp_path and data.data_folder("~/x") == Path.home() / "x"
     monkeypatch.delenv("AUTOGRAD_CORE_DATA")
     assert data.data_folder().parts[-2:] == ("autograd_core", "data")
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="file is a file; give the folder that holds the data sets"):
+        data.MNIST(tmp_path / "file")
 
 
 # --- arrays ----------------------------------------------------------------------------------------------------------
@@ -264,6 +277,13 @@ def test_what_is_missing_is_named(tmp_path) -> None:
     for kind in (data.OrlFaces, data.Membranes):
         with pytest.raises(FileNotFoundError, match="is missing"):
             kind(tmp_path)
+
+
+def test_a_text_whose_end_is_missing_is_told(tmp_path) -> None:
+    (tmp_path / "tinyshakespeare").mkdir()
+    (tmp_path / "tinyshakespeare" / "input.txt").write_text("First Citizen:")
+    with pytest.warns(UserWarning, match="input.txt is not the text that is known by this name: cut off"):
+        assert data.TinyShakespeare(tmp_path).text == "First Citizen:"
 
 
 def test_small_photographs_from_arrays_and_from_the_archive(tmp_path) -> None:

@@ -1,6 +1,7 @@
 """nn.train: what is measured, runs that are broken off and taken up again, early stopping, and errors."""
 
 import csv
+import errno
 import itertools
 import os
 import signal
@@ -17,6 +18,7 @@ import optim
 from nn.data import DataLoader, TensorDataset
 from nn.metrics import accuracy
 from nn.train import Callback, History, evaluate, fit, predict
+from nn.train.run import Run
 from optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau, StepLR
 
 rng = np.random.default_rng(0)
@@ -253,6 +255,69 @@ def test_ctrl_c_waits_for_the_step_and_saves(tmp_path, capsys) -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+class Broke(Callback):
+    """Fails where it is told of an epoch."""
+
+    def epoch(self, run):
+        if run.epoch == 2:
+            raise Broken
+
+
+def test_a_finished_epoch_is_kept_whatever_a_callback_does(tmp_path) -> None:
+    path = tmp_path / "run"
+    with pytest.raises(Broken):
+        Small().fit(checkpoint=path, callbacks=[Broke()])
+    assert nn.load(path)["run"]["epoch"] == 2
+
+
+def test_a_full_disk_does_not_end_the_run(tmp_path, monkeypatch, capsys) -> None:
+    full, write = {1, 3}, Run.save
+
+    def save(run, path):
+        if run.epoch in full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(run, path)
+
+    monkeypatch.setattr(Run, "save", save)
+    whole, s, path = Small(), Small(), tmp_path / "run"
+    wanted = whole.fit(epochs=3)
+    with pytest.warns(UserWarning, match=r"run could not be written after epoch [13] \(No space left") as said:
+        found = s.fit(epochs=3, checkpoint=path)
+    assert len(said) == 2 and without_seconds(found) == without_seconds(wanted) and same(s.state(), whole.state())
+    again = Small()
+    full.clear()
+    assert without_seconds(again.fit(epochs=3, checkpoint=path, resume=True)) == without_seconds(wanted)
+    assert same(again.state(), whole.state())
+
+
+def test_ctrl_c_on_a_full_disk_says_that_nothing_was_saved(tmp_path, monkeypatch, capsys) -> None:
+    def save(run, path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Run, "save", save)
+    press = lambda run: signal.raise_signal(signal.SIGINT)
+    with pytest.warns(UserWarning, match="No space left"), pytest.raises(KeyboardInterrupt):
+        Small().fit(checkpoint=tmp_path / "run", callbacks=[press])
+    assert "stopped after epoch 1; nothing was saved" in capsys.readouterr().err
+
+
+def test_where_a_run_cannot_be_kept_is_said_before_it_begins(tmp_path) -> None:
+    s, before = Small(), Small().state()
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError, match="file"):
+        s.fit(checkpoint=tmp_path / "file" / "run")
+    assert same(s.state(), before)
+    s.fit(epochs=1, checkpoint=tmp_path / "new" / "folder" / "run")
+    assert (tmp_path / "new" / "folder" / "run").is_file()
+
+
+def test_a_run_says_where_it_is_taken_up(tmp_path, capsys) -> None:
+    path = tmp_path / "run"
+    for epochs, text in ((1, f"{path} is not there yet: from the beginning"), (2, "taken up after epoch 1, from ")):
+        Small().fit(epochs=epochs, checkpoint=path, resume=True, progress=True)
+        assert capsys.readouterr().out.startswith(text)
+
+
 # --- the best epoch --------------------------------------------------------------------------------------------------
 
 
@@ -331,6 +396,34 @@ def test_a_loss_that_is_not_finite_is_told() -> None:
         s.fit()
 
 
+@pytest.mark.parametrize(
+    "options, kind, text",
+    [
+        ({"epochs": 2.5}, ValueError, "epochs must be a whole number from 0 on, got 2.5"),
+        ({"epochs": -1}, ValueError, "epochs must be a whole number from 0 on, got -1"),
+        ({"patience": 0}, ValueError, "patience must be a whole number from 1 on, got 0"),
+        ({"checkpoint": "run", "checkpoint_every": 0}, ValueError, "checkpoint_every must be a whole number from 1 on"),
+        ({"checkpoint": "."}, IsADirectoryError, "is a folder; give the name of a file in it"),
+        ({"checkpoint": "run.pt"}, ValueError, "save: .pt is for PyTorch's files"),
+        (
+            {"checkpoint": "run.npz"},
+            ValueError,
+            "a checkpoint is a safetensors file; run.npz has the ending of another",
+        ),
+        ({"metrics": [accuracy]}, TypeError, "metrics must be a dict of names and functions"),
+        ({"optimizer": optim.SGD}, TypeError, "optimizer must be made already"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused_before_a_step(options, kind, text, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    s = Small()
+    before = s.state()
+    given = {"optimizer": s.optimizer, "loss": nn.CrossEntropyLoss(), "progress": False} | options
+    with pytest.raises(kind, match=text):
+        fit(s.model, s.data, **given)
+    assert same(s.state(), before) and os.listdir(tmp_path) == []
+
+
 def test_errors(tmp_path) -> None:
     s = Small()
     loss = nn.CrossEntropyLoss()
@@ -338,11 +431,16 @@ def test_errors(tmp_path) -> None:
         fit(s.model, s.data, optimizer=s.optimizer)
     with pytest.raises(TypeError, match="give either `loss`"):
         s.fit(step=lambda x, y: 1.0)
-    with pytest.raises(TypeError, match="give `checkpoint`"):
-        s.fit(resume=True)
+    for options in ({"resume": True}, {"checkpoint_every": 3}):
+        with pytest.raises(TypeError, match="give `checkpoint`"):
+            s.fit(**options)
+    single = DataLoader(X, 8)
+    for call in (predict, lambda m, d: evaluate(m, d, loss), lambda m, d: fit(m, d, loss=loss, optimizer=s.optimizer)):
+        with pytest.raises(ValueError, match=r"a batch must be \(input, target\), but has one part only"):
+            call(s.model, single)
     with pytest.raises(KeyError, match="no value 'accuracy' to monitor; an epoch measures 'loss'"):
         s.fit(monitor="accuracy")
-    with pytest.raises(ValueError, match="the data gave no batch; an iterator can be gone through once only"):
+    with pytest.raises(ValueError, match="the data gave no batch: they are empty, or fewer .*, or an iterator"):
         fit(s.model, zip([ag.tensor(X)], [ag.tensor(Y)]), optimizer=s.optimizer, loss=loss, epochs=2, progress=False)
     nn.save(tmp_path / "weights", s.model.state_dict())
     with pytest.raises(ValueError, match="weights is not a checkpoint of nn.train"):
@@ -350,6 +448,16 @@ def test_errors(tmp_path) -> None:
     s.fit(epochs=1, checkpoint=tmp_path / "run")
     with pytest.raises(ValueError, match="a run with 0 schedulers, this one has 1"):
         s.fit(checkpoint=tmp_path / "run", resume=True, scheduler=StepLR(s.optimizer, 1))
+    other = nn.Linear(6, 2)
+    with pytest.raises(nn.FileError, match=r"run is the checkpoint of another run: .*not one of Linear"):
+        fit(
+            other,
+            s.data,
+            loss=loss,
+            optimizer=optim.AdamW(other.parameters()),
+            checkpoint=tmp_path / "run",
+            resume=True,
+        )
     with pytest.raises(ValueError, match="there are no samples"):
         evaluate(s.model, [], loss)
     assert list(itertools.islice(s.data, 1))

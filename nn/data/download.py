@@ -25,7 +25,10 @@ def data_folder(root: Any = None) -> Path:
     """Where data sets live: the folder given, else what AUTOGRAD_CORE_DATA says, else a folder in the user's cache."""
     chosen = root or os.environ.get("AUTOGRAD_CORE_DATA")
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(chosen).expanduser() if chosen else Path(cache) / "autograd_core" / "data"
+    folder = Path(chosen).expanduser() if chosen else Path(cache) / "autograd_core" / "data"
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file; give the folder that holds the data sets")
+    return folder
 
 
 def download(urls: str | Sequence[str], path: Any, checksum: str | None = None, progress: bool = True) -> Path:
@@ -36,7 +39,7 @@ def download(urls: str | Sequence[str], path: Any, checksum: str | None = None, 
     """
     path = Path(path)
     urls = [urls] if isinstance(urls, str) else list(urls)
-    if path.exists() and (checksum is None or _digest(path, checksum) == _wanted(checksum)):
+    if path.exists() and (checksum is None or intact(path, checksum)):
         return path
     failures = []
     for url in urls:
@@ -56,14 +59,15 @@ def _local(error: OSError, path: Path) -> str:
     """What went wrong on this machine."""
     if error.errno in (errno.EACCES, errno.EROFS):
         return f"cannot write in {path.parent}: {error.strerror}; choose another folder by AUTOGRAD_CORE_DATA"
-    free = shutil.disk_usage(path.parent).free
-    return f"the disk is full ({free / 2**20:.1f} MiB free in {path.parent}); make room and call again"
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    free = shutil.disk_usage(folder).free
+    return f"the disk is full ({free / 2**20:.1f} MiB free in {folder}); make room and call again"
 
 
 def _fetched(url: str, path: Path, checksum: str | None, progress: bool) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     with _asked(url, part.stat().st_size if part.exists() else 0) as (answer, begun, total):
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "ab" if begun else "wb") as file, _shown(path.name, begun, total, progress) as show:
             while piece := answer.read(PIECE):
                 file.write(piece)
@@ -71,11 +75,9 @@ def _fetched(url: str, path: Path, checksum: str | None, progress: bool) -> Path
     size = part.stat().st_size
     if total is not None and size < total:
         raise ConnectionError(f"the connection broke off after {size} of {total} bytes")
-    if checksum is not None and (found := _digest(part, checksum)) != _wanted(checksum):
+    if checksum is not None and not intact(part, checksum):
         part.unlink()
-        raise ConnectionError(
-            f"the file that came has the sum {found}, not {_wanted(checksum)}: another or a broken one"
-        )
+        raise ConnectionError(f"the file that came does not have the sum {checksum}: another or a broken one")
     os.replace(part, path)
     return path
 
@@ -100,14 +102,11 @@ def _asked(url: str, begun: int) -> Any:
         yield answer, begun, None if length is None else begun + int(length)
 
 
-def _digest(path: Path, checksum: str) -> str:
-    algorithm = checksum.partition(":")[0]
+def intact(path: Path, checksum: str) -> bool:
+    """Whether a file has the sum that it should have."""
+    algorithm, _, wanted = checksum.partition(":")
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
-
-
-def _wanted(checksum: str) -> str:
-    return checksum.partition(":")[2]
+        return hashlib.file_digest(file, algorithm).hexdigest() == wanted
 
 
 @contextlib.contextmanager

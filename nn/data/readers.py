@@ -8,12 +8,15 @@ import gzip
 import io
 import lzma
 import math
+import zipfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..files import FileError
 
 __all__ = ["Vocabulary", "read_array", "read_csv", "read_idx", "read_text"]
 
@@ -30,38 +33,40 @@ def read_bytes(path: Any) -> bytes:
     try:
         with OPENERS.get(path.suffix, open)(path, "rb") as file:
             return file.read()
-    except BROKEN as error:
-        raise ValueError(f"{path} is cut off or damaged ({error}); delete it and fetch it again") from error
-    except OSError as error:
-        if type(error) is not OSError or error.errno is not None:
+    except (*BROKEN, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the system's, not the unpacker's
             raise
-        raise ValueError(f"{path} is cut off or damaged ({error}); delete it and fetch it again") from error
+        raise damaged(path, error) from error
+
+
+def damaged(path: Any, error: Exception) -> FileError:
+    """What is said of a file of which a part is missing or wrong."""
+    return FileError(f"{path} is cut off or damaged ({error}); delete it and fetch it again")
 
 
 def read_idx(path: Any) -> np.ndarray:
     """The array of an IDX file, as MNIST comes in, packed or not."""
     data = read_bytes(path)
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in IDX_TYPES:
-        raise ValueError(f"{path} is not an IDX file: it begins with {data[:4].hex() or 'nothing'}")
+        raise FileError(f"{path} is not an IDX file: it begins with {data[:4].hex() or 'nothing'}")
     dtype, ndim = np.dtype(IDX_TYPES[data[2]]), data[3]
     begin = 4 + 4 * ndim
     shape = tuple(np.frombuffer(data[4:begin], ">u4").tolist()) if len(data) >= begin else ()
     wanted = begin + dtype.itemsize * math.prod(shape)
     if len(shape) != ndim or len(data) != wanted:
-        raise ValueError(f"{path} is cut off or damaged: its header tells of {wanted} bytes, it has {len(data)}")
+        raise FileError(f"{path} is cut off or damaged: its header tells of {wanted} bytes, it has {len(data)}")
     return np.frombuffer(data, dtype, offset=begin).reshape(shape).astype(dtype.newbyteorder("="))
 
 
 def read_array(path: Any) -> Any:
     """The array of a .npy file, or the dict of arrays of a .npz file; .gz, .xz and .bz2 are unpacked.  Nothing that a
     file holds is run."""
+    data = read_bytes(path)
     try:
-        found = np.load(io.BytesIO(read_bytes(path)), allow_pickle=False)
+        found = np.load(io.BytesIO(data), allow_pickle=False)
         return dict(found) if isinstance(found, np.lib.npyio.NpzFile) else found
-    except (ValueError, EOFError, OSError) as error:
-        if isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError) or "cut off" in str(error):
-            raise
-        raise ValueError(f"{path} is not an array of NumPy, or is damaged: {error}") from error
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise FileError(f"{path} is not an array of NumPy, or is damaged: {error}") from error
 
 
 def read_csv(

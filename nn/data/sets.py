@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import numpy as np
 
 import autograd_core as ag
 
+from ..files import FileError
 from .dataset import Dataset
-from .download import data_folder, download
-from .readers import read_array, read_idx, read_text
+from .download import data_folder, download, intact
+from .readers import damaged, read_array, read_idx, read_text
 
 __all__ = [
     "CIFAR10",
@@ -74,7 +76,30 @@ def _between_zero_and_one(images: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(channels, np.float32) / np.float32(255)
 
 
-class MNIST(Images):
+class Fetched(Images):
+    """Images to train with, or those to test with, which are fetched where the folder does not hold them."""
+
+    folder: str
+    labels: list[str]
+
+    def __init__(
+        self,
+        root: Any = None,
+        train: bool = True,
+        transform: Callable | None = None,
+        target_transform: Callable | None = None,
+        download: bool = True,
+    ):
+        images, targets = self._read(data_folder(root) / self.folder, train, download)
+        super().__init__(images, targets, list(self.labels), transform, target_transform)
+
+    @classmethod
+    def _read(cls, folder: Path, train: bool, fetch: bool) -> tuple[np.ndarray, np.ndarray]:
+        """The images and their labels."""
+        raise NotImplementedError(f"{cls.__name__} does not say how it is read")
+
+
+class MNIST(Fetched):
     """Handwritten digits, 28 x 28: 60,000 to train with, 10,000 to test (LeCun, Cortes, Burges)."""
 
     folder = "mnist"
@@ -90,26 +115,19 @@ class MNIST(Images):
         "t10k-labels-idx1-ubyte.gz": "md5:ec29112dd5afa0611ce80d1b7f02629c",
     }
 
-    def __init__(
-        self,
-        root: Any = None,
-        train: bool = True,
-        transform: Callable | None = None,
-        target_transform: Callable | None = None,
-        download: bool = True,
-    ):
-        names = [name for name in self.sums if name.startswith("train" if train else "t10k")]
-        paths = [self._file(root, name, download) for name in names]
+    @classmethod
+    def _read(cls, folder: Path, train: bool, fetch: bool) -> tuple[np.ndarray, np.ndarray]:
+        names = [name for name in cls.sums if name.startswith("train" if train else "t10k")]
+        paths = [cls._file(folder / name, fetch) for name in names]
         images, labels = map(read_idx, paths)
-        super().__init__(images, labels, list(self.labels), transform, target_transform)
+        return images, labels
 
     @classmethod
-    def _file(cls, root: Any, name: str, fetch: bool) -> Path:
-        path = data_folder(root) / cls.folder / name
+    def _file(cls, path: Path, fetch: bool) -> Path:
         plain = path.with_suffix("")  # unpacked, as some have it
         if plain.is_file():
             return plain
-        return obtained(path, [m + name for m in cls.mirrors], cls.sums[name], fetch)
+        return obtained(path, [m + path.name for m in cls.mirrors], cls.sums[path.name], fetch)
 
 
 class FashionMNIST(MNIST):
@@ -126,34 +144,26 @@ class FashionMNIST(MNIST):
     }
 
 
-class CIFAR10(Images):
+class CIFAR10(Fetched):
     """Small coloured photographs, 32 x 32: 50,000 to train with, 10,000 to test (Krizhevsky).
 
     Read from the binary archive, or from such of it as lies in the folder as arrays: `train_batch1_images.npy.xz`,
     `train_batch1_labels.npy` and so on.
     """
 
+    folder = "cifar10"
     labels = "airplane automobile bird cat deer dog frog horse ship truck".split()
     address = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
     checksum = "md5:c32a1d4ab5d03f1284b67883e8d87530"
 
-    def __init__(
-        self,
-        root: Any = None,
-        train: bool = True,
-        transform: Callable | None = None,
-        target_transform: Callable | None = None,
-        download: bool = True,
-    ):
-        folder = data_folder(root) / "cifar10"
+    @classmethod
+    def _read(cls, folder: Path, train: bool, fetch: bool) -> tuple[np.ndarray, np.ndarray]:
         parts = sorted(folder.glob(f"{'train' if train else 'test'}_*_images.npy*"))
         parts += [] if train else sorted(folder.glob("test_images.npy*"))
         if parts:
-            images, targets = _from_arrays(parts)
-        else:
-            archive = obtained(folder / "cifar-10-binary.tar.gz", [self.address], self.checksum, download)
-            images, targets = _from_archive(archive, "data_batch" if train else "test_batch")
-        super().__init__(images, targets, list(self.labels), transform, target_transform)
+            return _from_arrays(parts)
+        archive = obtained(folder / "cifar-10-binary.tar.gz", [cls.address], cls.checksum, fetch)
+        return _from_archive(archive, "data_batch" if train else "test_batch")
 
 
 def _from_arrays(parts: list[Path]) -> tuple[np.ndarray, np.ndarray]:
@@ -164,14 +174,14 @@ def _from_arrays(parts: list[Path]) -> tuple[np.ndarray, np.ndarray]:
 def _from_archive(archive: Path, begins: str) -> tuple[np.ndarray, np.ndarray]:
     """Records of a label and 3 x 32 x 32 bytes, from the members whose names begin so."""
     try:
-        with tarfile.open(archive) as tar:
+        with tarfile.open(archive, "r:gz") as tar:
             members = sorted((m for m in tar if Path(m.name).name.startswith(begins)), key=lambda m: m.name)
             data = b"".join(tar.extractfile(m).read() for m in members)  # type: ignore[union-attr]
         records = np.frombuffer(data, np.uint8).reshape(-1, 1 + 3 * 32 * 32)
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-        raise ValueError(f"{archive} is cut off or damaged ({error}); delete it and fetch it again") from error
+        raise damaged(archive, error) from error
     if not len(records):
-        raise ValueError(f"{archive} has no member {begins}*: it is not CIFAR-10's binary archive")
+        raise FileError(f"{archive} has no member {begins}*: it is not CIFAR-10's binary archive")
     return np.moveaxis(records[:, 1:].reshape(-1, 3, 32, 32), 1, -1), records[:, 0]
 
 
@@ -209,8 +219,10 @@ class TinyShakespeare:
     checksum = "sha256:86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
     def __init__(self, root: Any = None, download: bool = True):
-        path = data_folder(root) / "tinyshakespeare" / "input.txt"
-        self.text = read_text(obtained(path, [self.address], self.checksum, download))
+        path = obtained(data_folder(root) / "tinyshakespeare" / "input.txt", [self.address], self.checksum, download)
+        if not intact(path, self.checksum):  # a text does not show that its end is missing
+            warnings.warn(f"{path} is not the text that is known by this name: cut off, or changed", stacklevel=2)
+        self.text = read_text(path)
 
 
 def obtained(path: Path, urls: list[str], checksum: str, fetch: bool) -> Path:

@@ -57,12 +57,19 @@ class Pool:
 
     def submit(self, number: int, work: Callable, *args: Any) -> Future:
         """Work for the pool."""
-        return self.executors[number % len(self.executors)].submit(work, *args)
+        return self.executors[number % len(self.executors)].submit(_done, work, *args)
 
     def close(self) -> None:
         """Let go of the threads; what has begun is finished, the rest forgotten."""
         for executor in self.executors:
             executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _done(work: Callable, *args: Any) -> Any:
+    """What work gives, in a thread that has become a worker; if it could not become one, the reason is raised here."""
+    if (error := getattr(_here, "error", None)) is not None:
+        raise error
+    return work(*args)
 
 
 def in_order(pool: Pool, tasks: Iterable[tuple], ahead: int, timeout: float) -> Iterator:
@@ -95,5 +102,8 @@ def _awaited(future: Future, timeout: float) -> Any:
 def introduced(info: WorkerInfo, initialize: Callable[[int], Any] | None) -> None:
     """Make this thread a worker."""
     _here.info = info
-    if initialize is not None:
-        initialize(info.id)
+    try:
+        if initialize is not None:
+            initialize(info.id)
+    except BaseException as error:  # raised in a pool's own initializer it would be logged, and lost to the caller
+        _here.error = error

@@ -26,7 +26,7 @@ def save(path: Any, state: dict, metadata: dict[str, str] | None = None) -> None
     The format is safetensors, or NumPy's .npz where the path ends so.  A file is replaced whole or, if anything goes
     wrong, left as it was; an open file is written to as it is.  `metadata` are texts for whoever reads the file.
     """
-    suffix = _suffix(path)
+    suffix = suffix_of(path)
     write = _npz(state, metadata) if suffix == ".npz" else _safetensors(state, metadata)
     if hasattr(path, "write"):
         write(_Whole(path))
@@ -64,7 +64,7 @@ def _require_here(map_location: Any) -> None:
             as_device(where, "load")
 
 
-def _suffix(path: Any) -> str:
+def suffix_of(path: Any) -> str:
     """The ending of a path that says the format, after a look at what cannot be meant."""
     if hasattr(path, "write"):
         if hasattr(path, "encoding"):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,9 +11,11 @@ from typing import Any
 
 import autograd_core as ag
 
+from ..data.sampler import whole
 from ..module import Module
 from .callbacks import Board, Callback, Log, OnEpoch, Printed
 from .interrupt import Interrupt, deferred
+from .kept import Kept
 from .run import History, Run
 from .steps import Supervised, evaluate, parts, size
 
@@ -61,37 +61,57 @@ def fit(
 
     `checkpoint` is a file that is replaced after each epoch and after every `checkpoint_every` steps; with `resume=True`
     a run goes on from it, to the same bits as if it had not been broken off.  Ctrl-C waits for the step under way and
-    saves before it stops.  A loss that is not finite ends the run with an error.
+    saves before it stops.  A disk that is full is warned of, and the run goes on.  A loss that is not finite ends the
+    run with an error.
 
     `compile=True` replays the step natively (`ag.compile`).  `log` is a file for a table in CSV, `board` a folder for
     TensorBoard, `callbacks` are `Callback`s or functions of the run to be called after each epoch.
     """
-    if (loss is None) == (step is None):
-        raise TypeError("fit: give either `loss`, a function of prediction and target, or `step`, which does it all")
-    if checkpoint is None and (resume or checkpoint_every):
-        raise TypeError("fit: `resume` and `checkpoint_every` need to know the file: give `checkpoint`")
-    optimizers, slow, quick = _listed(optimizer), _listed(scheduler), _listed(batch_scheduler)
+    _refuse(loss, step, metrics, optimizer, epochs, patience)
+    optimizers, slow, quick = map(_listed, (optimizer, scheduler, batch_scheduler))
     act = step or Supervised(model, loss, optimizers, clip_norm, clip_value)  # type: ignore[arg-type]
-    run = Run(model, optimizers, slow + quick, data, epochs)
-    if resume and os.path.exists(checkpoint):
-        run.load(checkpoint)
     plan = _Plan(
         act=ag.compile(act, fallback=True) if compile else act,
         judge=_judge(validation, loss, metrics),
         told=_told(progress, log, board, callbacks),
         schedulers=slow,
         batch_schedulers=quick,
-        watched=monitor or ("validation loss" if validation is not None and loss is not None else "loss"),
-        maximize=maximize,
-        keeps_best=monitor is not None or patience is not None,
-        patience=math.inf if patience is None else patience,
-        checkpoint=checkpoint,
-        every=checkpoint_every,
+        watch=_Watch(
+            monitor or ("validation loss" if validation is not None and loss is not None else "loss"),
+            maximize,
+            math.inf if patience is None else patience,
+            keeps_best=monitor is not None or patience is not None,
+        ),
+        kept=Kept(checkpoint, checkpoint_every, resume),
     )
+    run = Run(model, optimizers, slow + quick, data, epochs)
+    if resume:
+        found = plan.kept.resume(run)
+        if progress:
+            print(found)
     plan.train(run)
-    if run.best is not None and plan.keeps_best:
-        model.load_state_dict(run.best["weights"])
     return run.history
+
+
+@dataclass
+class _Watch:
+    """The value that decides: which epoch was the best, and when there is no better one to come."""
+
+    name: str
+    maximize: bool
+    patience: float
+    keeps_best: bool
+
+    def look(self, run: Run) -> None:
+        """Keep the weights of the best epoch, and end a run that has not had a better one for long."""
+        if self.keeps_best:
+            best = run.remember_best(run.monitored(self.name), self.maximize)
+            run.stopped = run.stopped or run.epoch - best >= self.patience
+
+    def put_back(self, run: Run) -> None:
+        """Give the model the weights of its best epoch."""
+        if self.keeps_best and run.best is not None:
+            run.model.load_state_dict(run.best["weights"])
 
 
 @dataclass
@@ -103,12 +123,8 @@ class _Plan:
     told: list[Callback]
     schedulers: list
     batch_schedulers: list
-    watched: str
-    maximize: bool
-    keeps_best: bool
-    patience: float
-    checkpoint: Any
-    every: int | None
+    watch: _Watch
+    kept: Kept
 
     def train(self, run: Run) -> None:
         """All epochs that are left."""
@@ -119,6 +135,7 @@ class _Plan:
                     self.epoch(run, interrupt)
         finally:
             self.tell("end", run)
+        self.watch.put_back(run)
 
     def epoch(self, run: Run, interrupt: Interrupt) -> None:
         """An epoch, or what is left of it."""
@@ -126,15 +143,18 @@ class _Plan:
         for values in self.steps(run):
             self.tell("batch", run, values)
             run.seconds = time.perf_counter() - started
-            self.save(run, interrupt, self.every is not None and run.step % self.every == 0)
+            self.kept.after_step(run, interrupt)
         if not run.tally.batches:
             raise ValueError(
-                "fit: the data gave no batch; an iterator can be gone through once only, pass a DataLoader"
+                "fit: the data gave no batch: they are empty, or fewer than a batch with drop_last, or an iterator, which "
+                "can be gone through once only (pass a DataLoader)"
             )
         run.finish_epoch(self.judge(run.model), started)
         self.look_back(run)
-        self.tell("epoch", run)
-        self.save(run, interrupt, True)
+        try:
+            self.tell("epoch", run)
+        finally:  # what is finished is kept, whatever those do who are told
+            self.kept.after_epoch(run, interrupt)
 
     def steps(self, run: Run) -> Iterator[dict[str, float]]:
         """The steps of an epoch, or of what is left of it."""
@@ -153,25 +173,10 @@ class _Plan:
         """What follows from an epoch's values: rates, the best weights, and whether to go on."""
         for scheduler in self.schedulers:
             if hasattr(scheduler, "patience"):  # looks at values, as ReduceLROnPlateau does
-                scheduler.step(run.monitored(self.watched))
+                scheduler.step(run.monitored(self.watch.name))
             else:
                 scheduler.step()
-        if self.keeps_best:
-            best = run.remember_best(run.monitored(self.watched), self.maximize)
-            run.stopped = run.stopped or run.epoch - best >= self.patience
-
-    def save(self, run: Run, interrupt: Interrupt, due: bool) -> None:
-        """Save if it is time to, and stop if Ctrl-C was pressed."""
-        if self.checkpoint is not None and (due or interrupt.asked):
-            run.save(self.checkpoint)
-        if interrupt.asked:
-            kept = (
-                f"saved in {self.checkpoint}: resume=True goes on from there"
-                if self.checkpoint
-                else "nothing was saved"
-            )
-            print(f"stopped {run.place()}; {kept}", file=sys.stderr)
-            raise KeyboardInterrupt
+        self.watch.look(run)
 
     def tell(self, what: str, run: Run, *args: Any) -> None:
         for callback in self.told:
@@ -203,6 +208,20 @@ def _told(progress: bool, log: Any, board: Any, callbacks: Iterable) -> list[Cal
     own += [Log(log)] if log is not None else []
     own += [Board(board)] if board is not None else []
     return own + [c if isinstance(c, Callback) else OnEpoch(c) for c in callbacks]
+
+
+def _refuse(loss: Any, step: Any, metrics: Any, optimizer: Any, epochs: Any, patience: Any) -> None:
+    """Say what is wrong with arguments before anything is done."""
+    if (loss is None) == (step is None):
+        raise TypeError("fit: give either `loss`, a function of prediction and target, or `step`, which does it all")
+    if not isinstance(metrics, dict | None):
+        raise TypeError(f"fit: metrics must be a dict of names and functions, got {metrics!r:.60}")
+    for one in _listed(optimizer):
+        if isinstance(one, type) or not hasattr(one, "step"):
+            raise TypeError(f"fit: optimizer must be made already, as optim.SGD(model.parameters()), got {one!r:.60}")
+    whole("fit", least=0, epochs=epochs)
+    if patience is not None:
+        whole("fit", patience=patience)
 
 
 def _listed(value: Any) -> list:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -30,6 +31,9 @@ def deferred() -> Iterator[Interrupt]:
         if interrupt.asked:
             signal.default_int_handler(number, frame)
         interrupt.asked = True
+        os.write(
+            2, b"\nthe step under way is finished first; Ctrl-C again stops at once\n"
+        )  # print is not for handlers
 
     signal.signal(signal.SIGINT, note)
     try:

@@ -11,7 +11,7 @@ from typing import Any
 
 import autograd_core as ag
 
-from ..files import load, save
+from ..files import FileError, load, save
 from ..module import Module
 
 __all__ = ["History", "Run"]
@@ -94,10 +94,13 @@ class Run:
         """Take up a run that was saved."""
         state = load(path)
         if not isinstance(state, dict) or not {"run", "model", "random"} <= set(state):
-            raise ValueError(
+            raise FileError(
                 f"{os.fspath(path)} is not a checkpoint of nn.train, whose keys are run, model, random, ..."
             )
-        self.load_state_dict(state)
+        try:
+            self.load_state_dict(state)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise FileError(f"{os.fspath(path)} is the checkpoint of another run: {error}") from error
 
     def state_dict(self) -> dict:
         return {

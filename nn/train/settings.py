@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,9 +77,12 @@ class Settings:
         """Save the figure that `draw(*args)` gives, if pictures are wanted."""
         if self.plot is not None:
             path = self.plot.with_name(f"{self.plot.stem}-{name}{self.plot.suffix or '.png'}")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draw(*args, **options).savefig(path, dpi=120)
-            print(f"saved {path}")
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                draw(*args, **options).savefig(path, dpi=120)
+                print(f"saved {path}")
+            except OSError as error:  # a full disk: what was learnt is worth more than its picture
+                print(f"could not save {path}: {error.strerror or error}", file=sys.stderr)
 
 
 def _count(text: str) -> int:

@@ -30,7 +30,7 @@ class Supervised:
     def __call__(self, *batch: Any) -> Any:
         for optimizer in self.optimizers:
             optimizer.zero_grad()
-        *inputs, target = batch
+        inputs, target = divided(batch)
         loss = self.loss(self.model(*inputs), target)
         loss.backward()
         if self.clip_value is not None:
@@ -55,13 +55,23 @@ def size(batch: Any) -> int:
     return shape[0] if shape else 1
 
 
+def divided(batch: tuple) -> tuple[tuple, Any]:
+    """What is given to a model, and the target."""
+    if len(batch) < 2:
+        raise ValueError(
+            "a batch must be (input, target), but has one part only; predict(labelled=False) needs no targets"
+        )
+    return batch[:-1], batch[-1]
+
+
 def predict(model: Module, data: Iterable, *, labelled: bool = True) -> tuple[ag.Tensor, ag.Tensor | None]:
     """Predictions of a model in evaluation mode for all batches, in one, and the targets, if batches end with them."""
     mode = model.training
     model.eval()
     try:
         with ag.no_grad():
-            found = [(model(*(batch[:-1] if labelled else batch)), batch[-1]) for batch in map(parts, data)]
+            pairs = (divided(batch) if labelled else (batch, None) for batch in map(parts, data))
+            found = [(model(*inputs), target) for inputs, target in pairs]
     finally:
         model.train(mode)
     if not found:
@@ -78,13 +88,13 @@ def evaluate(
     model.eval()
     try:
         with ag.no_grad():
-            for batch in map(parts, data):
-                output, n = model(*batch[:-1]), size(batch)
+            for inputs, target in map(divided, map(parts, data)):
+                output, n = model(*inputs), size(inputs)
                 if loss is not None:
-                    total += float(loss(output, batch[-1])) * n
+                    total += float(loss(output, target)) * n
                 if metrics:
                     outputs.append(output)
-                    targets.append(ag.as_tensor(batch[-1]))
+                    targets.append(ag.as_tensor(target))
                 count += n
     finally:
         model.train(mode)
