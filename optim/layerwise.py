@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core import from_numpy
+from autograd_core import Tensor, from_numpy, tape
 from autograd_core.ops import layerwise
 
 from .checks import at_least, chosen, finite, not_negative, refuse_complex, settings, shares
@@ -75,7 +75,25 @@ class LARS(Elementwise):
         return Update(layerwise.lars_step, ("momentum_buffer", "step"), (group["lr"],), given)
 
 
-class Adafactor(Elementwise):
+class InRoom(Elementwise):
+    """An optimizer whose steps need room for a few arrays: one for all parameters, as large as the largest wants it."""
+
+    _room: Tensor | None = None
+
+    def entries(self, p: Any) -> int:
+        """How many numbers of the type of a parameter its step has to put somewhere."""
+        raise TypeError(f"{type(self).__name__}: a subclass of InRoom must define entries(p)")
+
+    def room(self) -> Tensor:
+        """Bytes to cut arrays from."""
+        wanted = max(self.entries(p) * p.dtype.itemsize for p in self.parameters())
+        if self._room is None or self._room.value.size < wanted:
+            with tape.unwatched():
+                self._room = from_numpy(np.empty(-(-wanted // 16) * 16, np.uint8))  # whole numbers of any type
+        return self._room
+
+
+class Adafactor(InRoom):
     """Adam with little memory: for a matrix, squares of rows and of columns are kept in place of those of entries."""
 
     def __init__(
@@ -122,10 +140,15 @@ class Adafactor(Elementwise):
 
     def update(self, group: dict[str, Any]) -> Update:
         given = chosen(group, "beta2_decay", "eps", "d", "weight_decay", "maximize")
-        return Update(layerwise.adafactor_step, ("row_var", "col_var", "variance", "step"), (group["lr"],), given)
+        keys = "row_var", "col_var", "variance", "step"
+        return Update(layerwise.adafactor_step, keys, (self.room(), group["lr"]), given)
+
+    def entries(self, p: Any) -> int:
+        """The gradient and the change."""
+        return 2 * p.value.size
 
 
-class Muon(Elementwise):
+class Muon(InRoom):
     """Momentum for matrices whose steps go in all directions alike; other parameters want another optimizer.
 
     PyTorch computes the steps in bfloat16, with two digits; here they have the precision of the parameter.
@@ -173,7 +196,11 @@ class Muon(Elementwise):
             group, "momentum", "nesterov", "eps", "weight_decay",
             coefficients="ns_coefficients", rounds="ns_steps", adjust="adjust_lr_fn",
         )  # fmt: skip
-        return Update(layerwise.muon_step, ("momentum_buffer",), (group["lr"],), given)
+        return Update(layerwise.muon_step, ("momentum_buffer",), (self.room(), group["lr"]), given)
+
+    def entries(self, p: Any) -> int:
+        """The gradient, the change, its product with a matrix, and two of these."""
+        return 3 * p.value.size + 2 * min(p.shape) ** 2
 
 
 class SparseAdam(Elementwise):
