@@ -9,7 +9,7 @@ import numpy as np
 from autograd_core import Tensor, from_numpy, tape
 from autograd_core.ops import layerwise
 
-from .checks import at_least, chosen, finite, not_negative, refuse_complex, settings, shares
+from .checks import at_least, chosen, finite, not_negative, number, numbers, refuse_complex, settings, shares, whole
 from .elementwise import Elementwise, Update
 
 
@@ -86,7 +86,7 @@ class InRoom(Elementwise):
 
     def room(self) -> Tensor:
         """Bytes to cut arrays from."""
-        wanted = max(self.entries(p) * p.dtype.itemsize for p in self.parameters())
+        wanted = max((self.entries(p) * p.dtype.itemsize for p in self.parameters()), default=0)
         if self._room is None or self._room.value.size < wanted:
             with tape.unwatched():
                 self._room = from_numpy(np.empty(-(-wanted // 16) * 16, np.uint8))  # whole numbers of any type
@@ -113,12 +113,14 @@ class Adafactor(InRoom):
     def check(self, group: dict[str, Any]) -> None:
         not_negative(group, "Adafactor", "lr", "weight_decay")
         at_least(group, "Adafactor", 1, "d")
-        if not group["beta2_decay"] <= 0:
+        if not number(group["beta2_decay"], "Adafactor", "beta2_decay") <= 0:
             raise ValueError(
                 f"Adafactor: beta2_decay must be at most 0, got {group['beta2_decay']}: a power of the step"
             )
-        if len(group["eps"]) != 2 or not all(e is None or e >= 0 for e in group["eps"]):
-            raise ValueError(f"Adafactor: eps must be two numbers from 0 on, like (None, 1e-3), got {group['eps']}")
+        eps = group["eps"]
+        first = {"eps": (0, *eps[1:]) if isinstance(eps, (tuple, list)) and eps and eps[0] is None else eps}
+        if min(numbers(first, "Adafactor", "eps", 2, (None, 1e-3))) < 0:
+            raise ValueError(f"Adafactor: eps must be two numbers from 0 on, like (None, 1e-3), got {eps}")
         refuse_complex(group["params"], "Adafactor")
 
     def shapes(self, p: Any) -> dict[str, tuple[int, ...]]:
@@ -169,14 +171,13 @@ class Muon(InRoom):
         super().__init__(params, settings(locals()))
 
     def check(self, group: dict[str, Any]) -> None:
-        not_negative(group, "Muon", "lr", "weight_decay", "momentum")
+        not_negative(group, "Muon", "lr", "weight_decay", "momentum", "eps")
+        numbers(group, "Muon", "ns_coefficients", 3, (3.4445, -4.775, 2.0315))
+        whole(group, "Muon", "ns_steps")
         if group["adjust_lr_fn"] not in layerwise.RATIOS:
             raise ValueError(f"Muon: adjust_lr_fn is 'original' or 'match_rms_adamw', got {group['adjust_lr_fn']!r}")
-        if len(group["ns_coefficients"]) != 3 or not 0 < group["ns_steps"] < 100:
-            raise ValueError(
-                f"Muon: expected three ns_coefficients and 1 to 99 ns_steps, got {group['ns_coefficients']} and "
-                f"{group['ns_steps']}"
-            )
+        if group["ns_steps"] >= 100:
+            raise ValueError(f"Muon: ns_steps must be below 100, got {group['ns_steps']}")
         refuse_complex(group["params"], "Muon")
         for p in group["params"]:
             if p.ndim != 2:

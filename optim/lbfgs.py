@@ -9,7 +9,7 @@ import numpy as np
 
 from autograd_core import enable_grad, from_numpy, tape
 
-from .checks import at_least, not_negative, number, settings
+from .checks import not_negative, number, settings, whole
 from .layout import check_gradient, check_writable, plain
 from .line_search import Point, Search
 from .optimizer import Optimizer
@@ -35,13 +35,16 @@ class LBFGS(Optimizer):
         history_size: int = 100,
         line_search_fn: str | None = None,
     ):
+        whole({"max_iter": max_iter}, "LBFGS", "max_iter")
         if max_eval is None:
             max_eval = max_iter * 5 // 4
         super().__init__(params, settings(locals()))
 
     def check(self, group: dict[str, Any]) -> None:
         not_negative(group, "LBFGS", "lr", "tolerance_grad", "tolerance_change")
-        at_least(group, "LBFGS", 1, "max_iter", "max_eval", "history_size")
+        whole(group, "LBFGS", "max_iter", "max_eval", "history_size")
+        if not group["params"]:
+            raise ValueError("LBFGS: the group has no parameters; its steps are of all parameters together")
         if group["line_search_fn"] not in (None, "strong_wolfe"):
             raise ValueError(f"LBFGS: line_search_fn is 'strong_wolfe' or None, got {group['line_search_fn']!r}")
         if self.param_groups and group["params"] is not self.param_groups[0]["params"]:

@@ -382,6 +382,15 @@ def test_copies_and_pickles_go_on_alike(name):
         assert all(np.array_equal(v.detach().numpy(), state[k]) for k, v in o.state[params[0]].items())
 
 
+@pytest.mark.parametrize("name", STEPPED)
+def test_groups_and_parameters_without_entries_are_stepped(name):
+    getattr(optim, name)([{"params": []}]).step()
+    p, q = leaf(0, 3), leaf(4, 5)
+    before = q.detach().numpy().copy()
+    getattr(optim, name)([{"params": [p]}, {"params": []}, {"params": [q]}]).step()
+    assert p.shape == (0, 3) and not np.array_equal(q.detach().numpy(), before)
+
+
 # --- several at once -------------------------------------------------------------------------------------------------
 
 
@@ -541,6 +550,16 @@ BAD = {
     r"Rprop: etas are a factor below 1 and one above": lambda: optim.Rprop([P], etas=(1.5, 1.2)),
     r"Muon: takes matrices only, got a parameter of shape \(3,\)": lambda: optim.Muon([P]),
     r"Adafactor: d must be at least 1": lambda: optim.Adafactor([P], d=0.5),
+    r"Muon: eps must be a number, got str 'x'": lambda: optim.Muon([leaf(2, 2)], eps="x"),
+    r"Muon: ns_coefficients must be 3 numbers, like": lambda: optim.Muon([leaf(2, 2)], ns_coefficients=3),
+    r"Muon: ns_coefficients\[0\] must be a number": lambda: optim.Muon([leaf(2, 2)], ns_coefficients=("a", 1, 2)),
+    r"Muon: ns_steps must be a whole number from 1 on, got 2.5": lambda: optim.Muon([leaf(2, 2)], ns_steps=2.5),
+    r"Adafactor: eps must be 2 numbers, like \(None, 0.001\), got 0.1": lambda: optim.Adafactor([P], eps=0.1),
+    r"Adafactor: eps\[0\] must be a number, got str 'a'": lambda: optim.Adafactor([P], eps=("a", 1)),
+    r"Adafactor: beta2_decay must be a number, got NoneType": lambda: optim.Adafactor([P], beta2_decay=None),
+    r"LBFGS: history_size must be a whole number from 1 on, got 2.5": lambda: optim.LBFGS([P], history_size=2.5),
+    r"LBFGS: max_iter must be a whole number from 1 on, got '3'": lambda: optim.LBFGS([P], max_iter="3"),
+    r"LBFGS: the group has no parameters": lambda: optim.LBFGS([{"params": []}]),
     r"no meaning for complex parameters": lambda: optim.SparseAdam([ag.tensor(np.ones(2, complex))]),
     r"all parameters are in one group": lambda: optim.LBFGS([{"params": [P]}, {"params": [leaf(2)]}]),
     r"line_search_fn is 'strong_wolfe' or None, got 'wolfe'": lambda: optim.LBFGS([P], line_search_fn="wolfe"),

@@ -84,7 +84,8 @@ def adafactor_step(
     """Adam without means, whose squares are kept as those of rows and columns; vectors have `square` instead."""
     t, lr = counted(step), number(lr)
     least = float(np.finfo(parameter.dtype).eps) if eps[0] is None else eps[0]
-    count = max(parameter.size, 1)
+    if not (count := parameter.size):
+        return
     tiny, _ = limits(parameter)
     rate = max(eps[1], size(parameter) / sqrt(count)) * min(lr, 1 / sqrt(t))
     g, change = cut(room, parameter.dtype, parameter.shape, parameter.shape)
@@ -173,7 +174,7 @@ def sparse_adam_step(
     parameter, gradient, mean, square, step, lr, scale=None, *, betas=(0.9, 0.999), eps=1e-8, maximize=False
 ):
     """Adam for the rows that have a gradient, one that is not all zeros; what is remembered of the others stays."""
-    rows = np.flatnonzero(gradient.reshape(len(gradient), -1).any(1))
+    rows = np.flatnonzero(gradient.any(tuple(range(1, gradient.ndim))))
     t, (b1, b2) = counted(step), betas
     tiny, least = limits(parameter, 1 - b2)
     rate = number(lr) * sqrt(1 - b2**t) / (1 - b1**t)
