@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from autograd_core import Tensor
 
 
@@ -37,6 +39,21 @@ def at_least(group: dict[str, Any], who: str, least: float, *names: str) -> None
     for name in names:
         if not number(group[name], who, name) >= least:
             raise ValueError(f"{who}: {name} must be at least {least:g}, got {group[name]}")
+
+
+def whole(group: dict[str, Any], who: str, *names: str) -> None:
+    """Raise if a setting is not a whole number from 1 on."""
+    for name in names:
+        if not isinstance(group[name], (int, np.integer)) or group[name] < 1:
+            raise ValueError(f"{who}: {name} must be a whole number from 1 on, got {group[name]!r}")
+
+
+def numbers(group: dict[str, Any], who: str, name: str, count: int, example: Any) -> list[float]:
+    """A setting that is several numbers."""
+    values = group[name]
+    if not isinstance(values, (tuple, list)) or len(values) != count:
+        raise ValueError(f"{who}: {name} must be {count} numbers, like {example}, got {values!r}")
+    return [number(v, who, f"{name}[{k}]") for k, v in enumerate(values)]
 
 
 def not_negative(group: dict[str, Any], who: str, *names: str) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core import from_numpy
+from autograd_core import Tensor, from_numpy, tape
 from autograd_core.ops import layerwise
 
-from .checks import at_least, chosen, finite, not_negative, refuse_complex, settings, shares
+from .checks import at_least, chosen, finite, not_negative, number, numbers, refuse_complex, settings, shares, whole
 from .elementwise import Elementwise, Update
 
 
@@ -75,7 +75,25 @@ class LARS(Elementwise):
         return Update(layerwise.lars_step, ("momentum_buffer", "step"), (group["lr"],), given)
 
 
-class Adafactor(Elementwise):
+class InRoom(Elementwise):
+    """An optimizer whose steps need room for a few arrays: one for all parameters, as large as the largest wants it."""
+
+    _room: Tensor | None = None
+
+    def entries(self, p: Any) -> int:
+        """How many numbers of the type of a parameter its step has to put somewhere."""
+        raise TypeError(f"{type(self).__name__}: a subclass of InRoom must define entries(p)")
+
+    def room(self) -> Tensor:
+        """Bytes to cut arrays from."""
+        wanted = max((self.entries(p) * p.dtype.itemsize for p in self.parameters()), default=0)
+        if self._room is None or self._room.value.size < wanted:
+            with tape.unwatched():
+                self._room = from_numpy(np.empty(-(-wanted // 16) * 16, np.uint8))  # whole numbers of any type
+        return self._room
+
+
+class Adafactor(InRoom):
     """Adam with little memory: for a matrix, squares of rows and of columns are kept in place of those of entries."""
 
     def __init__(
@@ -95,12 +113,14 @@ class Adafactor(Elementwise):
     def check(self, group: dict[str, Any]) -> None:
         not_negative(group, "Adafactor", "lr", "weight_decay")
         at_least(group, "Adafactor", 1, "d")
-        if not group["beta2_decay"] <= 0:
+        if not number(group["beta2_decay"], "Adafactor", "beta2_decay") <= 0:
             raise ValueError(
                 f"Adafactor: beta2_decay must be at most 0, got {group['beta2_decay']}: a power of the step"
             )
-        if len(group["eps"]) != 2 or not all(e is None or e >= 0 for e in group["eps"]):
-            raise ValueError(f"Adafactor: eps must be two numbers from 0 on, like (None, 1e-3), got {group['eps']}")
+        eps = group["eps"]
+        first = {"eps": (0, *eps[1:]) if isinstance(eps, (tuple, list)) and eps and eps[0] is None else eps}
+        if min(numbers(first, "Adafactor", "eps", 2, (None, 1e-3))) < 0:
+            raise ValueError(f"Adafactor: eps must be two numbers from 0 on, like (None, 1e-3), got {eps}")
         refuse_complex(group["params"], "Adafactor")
 
     def shapes(self, p: Any) -> dict[str, tuple[int, ...]]:
@@ -122,10 +142,15 @@ class Adafactor(Elementwise):
 
     def update(self, group: dict[str, Any]) -> Update:
         given = chosen(group, "beta2_decay", "eps", "d", "weight_decay", "maximize")
-        return Update(layerwise.adafactor_step, ("row_var", "col_var", "variance", "step"), (group["lr"],), given)
+        keys = "row_var", "col_var", "variance", "step"
+        return Update(layerwise.adafactor_step, keys, (self.room(), group["lr"]), given)
+
+    def entries(self, p: Any) -> int:
+        """The gradient and the change."""
+        return 2 * p.value.size
 
 
-class Muon(Elementwise):
+class Muon(InRoom):
     """Momentum for matrices whose steps go in all directions alike; other parameters want another optimizer.
 
     PyTorch computes the steps in bfloat16, with two digits; here they have the precision of the parameter.
@@ -146,14 +171,13 @@ class Muon(Elementwise):
         super().__init__(params, settings(locals()))
 
     def check(self, group: dict[str, Any]) -> None:
-        not_negative(group, "Muon", "lr", "weight_decay", "momentum")
+        not_negative(group, "Muon", "lr", "weight_decay", "momentum", "eps")
+        numbers(group, "Muon", "ns_coefficients", 3, (3.4445, -4.775, 2.0315))
+        whole(group, "Muon", "ns_steps")
         if group["adjust_lr_fn"] not in layerwise.RATIOS:
             raise ValueError(f"Muon: adjust_lr_fn is 'original' or 'match_rms_adamw', got {group['adjust_lr_fn']!r}")
-        if len(group["ns_coefficients"]) != 3 or not 0 < group["ns_steps"] < 100:
-            raise ValueError(
-                f"Muon: expected three ns_coefficients and 1 to 99 ns_steps, got {group['ns_coefficients']} and "
-                f"{group['ns_steps']}"
-            )
+        if group["ns_steps"] >= 100:
+            raise ValueError(f"Muon: ns_steps must be below 100, got {group['ns_steps']}")
         refuse_complex(group["params"], "Muon")
         for p in group["params"]:
             if p.ndim != 2:
@@ -173,7 +197,11 @@ class Muon(Elementwise):
             group, "momentum", "nesterov", "eps", "weight_decay",
             coefficients="ns_coefficients", rounds="ns_steps", adjust="adjust_lr_fn",
         )  # fmt: skip
-        return Update(layerwise.muon_step, ("momentum_buffer",), (group["lr"],), given)
+        return Update(layerwise.muon_step, ("momentum_buffer",), (self.room(), group["lr"]), given)
+
+    def entries(self, p: Any) -> int:
+        """The gradient, the change, its product with a matrix, and two of these."""
+        return 3 * p.value.size + 2 * min(p.shape) ** 2
 
 
 class SparseAdam(Elementwise):

@@ -9,7 +9,7 @@ import numpy as np
 
 from autograd_core import enable_grad, from_numpy, tape
 
-from .checks import at_least, not_negative, number, settings
+from .checks import not_negative, number, settings, whole
 from .layout import check_gradient, check_writable, plain
 from .line_search import Point, Search
 from .optimizer import Optimizer
@@ -35,13 +35,16 @@ class LBFGS(Optimizer):
         history_size: int = 100,
         line_search_fn: str | None = None,
     ):
+        whole({"max_iter": max_iter}, "LBFGS", "max_iter")
         if max_eval is None:
             max_eval = max_iter * 5 // 4
         super().__init__(params, settings(locals()))
 
     def check(self, group: dict[str, Any]) -> None:
         not_negative(group, "LBFGS", "lr", "tolerance_grad", "tolerance_change")
-        at_least(group, "LBFGS", 1, "max_iter", "max_eval", "history_size")
+        whole(group, "LBFGS", "max_iter", "max_eval", "history_size")
+        if not group["params"]:
+            raise ValueError("LBFGS: the group has no parameters; its steps are of all parameters together")
         if group["line_search_fn"] not in (None, "strong_wolfe"):
             raise ValueError(f"LBFGS: line_search_fn is 'strong_wolfe' or None, got {group['line_search_fn']!r}")
         if self.param_groups and group["params"] is not self.param_groups[0]["params"]:
@@ -106,31 +109,47 @@ class Descent:
             state[name] = [vector(v) for v in state[name]]
         state["ro"], state["H_diag"] = [float(r) for r in state["ro"]], float(state["H_diag"])
         state["t"] = float(state.get("t") or 0.0)
+        self.lay_out()
+
+    def lay_out(self) -> None:
+        """Find memory for vectors that are needed on the way, which is kept from step to step."""
+        flat = [plain(p.value) for p in self.params]
+        ends = np.cumsum([0, *(v.size for v in flat)]).tolist()
+        self.parts = [slice(*ends[k : k + 2]) for k in range(len(flat))]
+        dtype, rows = np.result_type(*flat), self.state.setdefault("_rows", [])
+        if not rows or rows[0].shape != (ends[-1],) or rows[0].dtype != dtype:
+            rows[:] = [np.empty(ends[-1], dtype) for _ in range(4 + Search.HELD)]
+        self.work, self.before, *self.gradients = rows[:-2]  # the last two are the pair to be remembered next
 
     def run(self) -> Any:
         """Iterate until there is no more to gain, or no more is allowed."""
-        first = self.loss_of()
-        self.value, self.gradient = float(first), self.flat_gradient()
-        self.state["func_evals"] += 1
-        if not np.abs(self.gradient).max(initial=0) <= self.group["tolerance_grad"]:
-            for k in range(self.group["max_iter"]):
-                if not self.iterate(last=k == self.group["max_iter"] - 1):
-                    break
+        try:
+            first = self.loss_of()
+            self.value, self.gradient = float(first), self.flat_gradient(self.gradients[0])
+            self.state["func_evals"] += 1
+            if not self.largest(self.gradient) <= self.group["tolerance_grad"]:
+                for k in range(self.group["max_iter"]):
+                    if not self.iterate(last=k == self.group["max_iter"] - 1):
+                        break
+            return first
+        finally:
+            self.leave()
+
+    def leave(self) -> None:
+        """Leave tensors in the state."""
         for name in "d", "prev_flat_grad":
             if name in self.state:
                 self.state[name] = from_numpy(self.state[name])
         for name in "old_dirs", "old_stps":
             self.state[name] = [from_numpy(v) for v in self.state[name]]
-        return first
 
     def iterate(self, last: bool) -> bool:
         """One iteration; whether another is worth while."""
         state, group, began = self.state, self.group, self.value
         state["n_iter"] += 1
-        d = state["d"] = self.direction()
-        state["prev_flat_grad"], state["prev_loss"] = self.gradient.copy(), self.value
-        t = min(1.0, 1.0 / float(np.abs(self.gradient).sum())) * self.lr if state["n_iter"] == 1 else self.lr
-        state["t"] = t
+        d = self.direction()
+        state["prev_flat_grad"][...], state["prev_loss"] = self.gradient, self.value
+        t = state["t"] = self.first_length() if state["n_iter"] == 1 else self.lr
         slope = float(np.dot(self.gradient, d))
         if slope > -group["tolerance_change"]:
             return False
@@ -140,31 +159,34 @@ class Descent:
         else:
             self.move(t, d)
             if not last:
-                self.value, self.gradient = float(self.loss_of()), self.flat_gradient()
+                self.value = float(self.loss_of())
+                self.flat_gradient(self.gradient)
         state["func_evals"] += self.evaluations - evaluations
         return not (
             last
             or self.evaluations >= group["max_eval"]
-            or np.abs(self.gradient).max() <= group["tolerance_grad"]
-            or np.abs(d * d.dtype.type(t)).max() <= group["tolerance_change"]
+            or self.largest(self.gradient) <= group["tolerance_grad"]
+            or self.largest(self.times(d, t)) <= group["tolerance_change"]
             or abs(self.value - began) < group["tolerance_change"]
         )
 
     def searched(self, t: float, slope: float) -> float:
         """Move to a good point along the direction; how far that is."""
-        d, start = self.state["d"], [p.value.copy() for p in self.params]
+        d = self.state["d"]
+        for v, start in self.along(self.before):
+            start[...] = v
 
-        def evaluate(t: float) -> tuple[float, np.ndarray]:
+        def evaluate(t: float, row: np.ndarray) -> tuple[float, np.ndarray]:
             self.move(t, d)
             try:
-                return float(self.loss_of()), self.flat_gradient()
+                return float(self.loss_of()), self.flat_gradient(row)
             finally:
-                for p, value in zip(self.params, start):
-                    p.value[...] = value
+                for v, start in self.along(self.before):
+                    v[...] = start
 
         most = self.group["max_eval"] - self.evaluations
         begin = Point(0.0, self.value, self.gradient, slope)
-        point = Search(evaluate, d, begin, most, self.group["tolerance_change"]).run(t)
+        point = Search(evaluate, d, begin, most, self.group["tolerance_change"], self.gradients).run(t)
         self.value, self.gradient = point.value, point.gradient
         self.move(point.t, d)
         return point.t
@@ -173,28 +195,36 @@ class Descent:
         """The gradient, turned round and multiplied by what is known of the inverse Hessian: the two-loop recursion."""
         state = self.state
         if state["n_iter"] == 1:
-            return -self.gradient
+            state["prev_flat_grad"] = np.empty_like(self.gradient)
+            state["d"] = -self.gradient
+            return state["d"]
         self.remember()
-        q, dirs, steps, weights = -self.gradient, state["old_dirs"], state["old_stps"], state["ro"]
+        d, dirs, steps, weights = state["d"], state["old_dirs"], state["old_stps"], state["ro"]
+        np.negative(self.gradient, out=d)
         shares = [0.0] * len(dirs)
         for i in range(len(dirs) - 1, -1, -1):
-            shares[i] = float(np.dot(steps[i], q)) * weights[i]
-            q -= q.dtype.type(shares[i]) * dirs[i]
-        q *= q.dtype.type(state["H_diag"])
+            shares[i] = float(np.dot(steps[i], d)) * weights[i]
+            d -= self.times(dirs[i], shares[i])
+        d *= d.dtype.type(state["H_diag"])
         for i in range(len(dirs)):
-            q += q.dtype.type(shares[i] - float(np.dot(dirs[i], q)) * weights[i]) * steps[i]
-        return q
+            d += self.times(steps[i], shares[i] - float(np.dot(dirs[i], d)) * weights[i])
+        return d
 
     def remember(self) -> None:
-        """Take the last step, and what it did to the gradient, into account."""
-        state = self.state
-        y = self.gradient - state["prev_flat_grad"]
-        s = state["d"] * y.dtype.type(state["t"])
+        """Take the last step, and what it did to the gradient, into account; what is forgotten makes room."""
+        state, rows = self.state, self.state["_rows"]
+        y = np.subtract(self.gradient, state["prev_flat_grad"], out=rows[-2])
+        s = np.multiply(state["d"], y.dtype.type(state["t"]), out=rows[-1])
         product = float(np.dot(y, s))
-        if product > 1e-10:
-            for name, value in ("old_dirs", y), ("old_stps", s), ("ro", 1.0 / product):
-                state[name] = [*state[name], value][-self.group["history_size"] :]
-            state["H_diag"] = product / float(np.dot(y, y))
+        if not product > 1e-10:
+            return
+        for name, value in ("old_dirs", y), ("old_stps", s), ("ro", 1.0 / product):
+            state[name].append(value)
+        state["H_diag"] = product / float(np.dot(y, y))
+        full = len(state["ro"]) > self.group["history_size"]
+        rows[-2:] = [state[n][0] if full else np.empty_like(y) for n in ("old_dirs", "old_stps")]
+        for name in "old_dirs", "old_stps", "ro":
+            state[name] = state[name][-self.group["history_size"] :]
 
     def loss_of(self) -> Any:
         """Call the closure."""
@@ -202,23 +232,40 @@ class Descent:
         with enable_grad():
             return self.closure()
 
-    def flat_gradient(self) -> np.ndarray:
-        """The gradients of all parameters in a row; zeros where there is none."""
-        rows = []
-        for p in self.params:
-            if p.grad is not None:
+    def flat_gradient(self, row: np.ndarray) -> np.ndarray:
+        """The gradients of all parameters, written in a row; zeros where there is none."""
+        for p, part in zip(self.params, self.parts):
+            if p.grad is None:
+                row[part] = 0
+            else:
                 check_gradient(p.grad.value, p.value, "LBFGS.step")
-            rows.append(plain(np.zeros_like(p.value) if p.grad is None else p.grad.value).reshape(-1))
-        return np.concatenate(rows)
+                g = plain(p.grad.value)
+                row[part].reshape(g.shape)[...] = g
+        return row
+
+    def along(self, row: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The parameters, each with its part of a row, both as numbers that are real."""
+        flat = [plain(p.value) for p in self.params]
+        return [(v, row[part].reshape(v.shape)) for v, part in zip(flat, self.parts)]
 
     def move(self, t: float, d: np.ndarray) -> None:
         """Add a multiple of a direction to the parameters."""
-        begin = 0
+        for v, way in self.along(self.times(d, t)):
+            v += way
         for p in self.params:
-            flat = plain(p.value)
-            flat += (d[begin : begin + flat.size] * d.dtype.type(t)).reshape(flat.shape)
-            begin += flat.size
             tape.mark_written(p.value)
+
+    def times(self, v: np.ndarray, t: float) -> np.ndarray:
+        """A multiple of a vector, until the next is asked for."""
+        return np.multiply(v, v.dtype.type(t), out=self.work)
+
+    def largest(self, v: np.ndarray) -> float:
+        """The largest size of an entry."""
+        return float(np.abs(v, out=self.work).max(initial=0))
+
+    def first_length(self) -> float:
+        """How far to go while nothing is known of the curvature."""
+        return min(1.0, 1.0 / float(np.abs(self.gradient, out=self.work).sum())) * self.lr
 
 
 def vector(v: Any) -> np.ndarray:

