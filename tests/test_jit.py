@@ -45,6 +45,21 @@ def test_a_kernel_stays_what_it_is_when_it_is_built():
     assert pickle.loads(pickle.dumps(halve)) is halve
 
 
+@kernel
+def added(a, b):
+    return a + b
+
+
+@kernel
+def added_often(x):
+    return added(x, 0) + added(x, 1) + added(0, x) + added(x, 1 + x)
+
+
+@compiled
+def test_a_part_is_compiled_once_whatever_numbers_are_written_in_calls():
+    assert added_often(3) == 17 and len(added.part.overloads) == 1
+
+
 def test_names_of_parameters_are_free():
     out = np.zeros(5)
     names_like_those_inside(5, 2, 100, 10, 1, out)

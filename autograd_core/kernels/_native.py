@@ -80,6 +80,18 @@ class Part(JITCodeLibrary):
         return self
 
 
+class Launcher(JITCodeLibrary):
+    """What hands its arguments on to parts, whose loops are optimised already: what little there is, is looked at once."""
+
+    def _optimize_functions(self, ll_module):
+        ll_module.data_layout = self._codegen._data_layout
+
+    def _optimize_final_module(self):
+        made = self._codegen._module_pass_manager(opt=1, loop_vectorize=False, slp_vectorize=False)
+        passes, *builder = made if isinstance(made, tuple) else (made,)  # older Numba has no builder beside them
+        passes.run(self._final_module, *builder)
+
+
 class _WideLower(Lower):
     """Lets loops use the widest vectors: LLVM is shy of those of 512 bits, which slowed down older processors."""
 
@@ -94,8 +106,10 @@ class _WideLowering(NativeLowering):
     lowering_class = property(lambda self: _WideLower)
 
     def run_pass(self, state):
-        if state.flags.no_cpython_wrapper:
-            state.library = Part(state.targetctx.codegen(), state.func_id.func_qualname)
+        kind = Part if state.flags.no_cpython_wrapper else state.pipeline.library
+        state.library = kind(state.targetctx.codegen(), state.func_id.func_qualname)
+        if kind is not Part:
+            state.library.enable_object_caching()
         return super().run_pass(state)
 
 
@@ -110,6 +124,8 @@ IDLE = {
 class WideCompiler(CompilerBase):
     """Numba's usual pipeline, but for the width of vectors, and without passes that find nothing to do in kernels."""
 
+    library = JITCodeLibrary
+
     def define_pipelines(self):
         pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
         kept = [(p, text) for p, text in pipeline.passes if p.__name__ not in IDLE]
@@ -118,13 +134,25 @@ class WideCompiler(CompilerBase):
         return [pipeline]
 
 
-def compiled(fn, name, part=False, **options):
+class QuickCompiler(WideCompiler):
+    """For functions that do no more than call others."""
+
+    library = Launcher
+
+
+def compiled(fn, name, part=False, launcher=False, **options):
     """What compiles a function when it is first called, for Python or as a part of others, and keeps it on disk."""
-    usual = {"nogil": True, "error_model": "numpy", "pipeline_class": WideCompiler}
+    usual = {"nogil": True, "error_model": "numpy", "pipeline_class": QuickCompiler if launcher else WideCompiler}
     usual |= {"no_cpython_wrapper": part, "no_cfunc_wrapper": True}
     dispatcher = _jit.keep(njit(**usual | options)(fn), name)
     dispatcher.compile = partial(_jit.undisturbed, dispatcher.compile)  # which Python's calls with new types come to
+    dispatcher.get_call_template = partial(_whatever_number, dispatcher.get_call_template)
     return dispatcher
+
+
+def _whatever_number(template, args, kws):
+    """How a kernel is called by another: Numba would compile it once more for each number that is written in the call."""
+    return template(tuple(map(types.unliteral, args)), {name: types.unliteral(kind) for name, kind in kws.items()})
 
 
 def native(fn=None, **options):

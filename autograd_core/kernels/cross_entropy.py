@@ -96,7 +96,8 @@ def answer(bads):
 @kernel
 def cross_entropy_at_once(x, target, weight, ignored, sharp, blur, how, loss, lse, total):
     """The sum or mean of the losses of few rows; the place of a target that is no class, plus one, or 0."""
-    each, share, bad = np.empty(len(x), x.dtype), np.empty(len(x), x.dtype), np.zeros(1, np.int64)
+    each, share, bad = np.empty(len(x), x.dtype), np.empty(len(x), x.dtype), np.empty(1, np.int64)
+    bad[0] = 0
     cross_entropy_rows(0, len(x), x, target, weight, ignored, sharp, blur, each, lse, share, bad)
     added_up(each, share, how, loss, total)
     return bad[0]

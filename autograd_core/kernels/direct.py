@@ -37,4 +37,6 @@ def direct(called: Kernel, form: str) -> Kernel:
     scope |= {f"like_{c}".replace("?", "b"): v for c, v in LIKE.items()}
     exec(compile(source, "<direct>", "exec"), scope)
     letters = "iii" * called.chunks + "".join("a" if p[1:] else p for p in parts)
-    return kernel(scope["call"], numbers=letters, name=f"{called.name}.{form.replace(' ', '_')}".replace("?", "b"))
+    return kernel(
+        scope["call"], numbers=letters, launcher=True, name=f"{called.name}.{form.replace(' ', '_')}".replace("?", "b")
+    )

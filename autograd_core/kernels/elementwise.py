@@ -166,7 +166,7 @@ def whole(program: Program, dtype: np.dtype) -> Callable:
     scope = {"chunk": chunk, "entries": entries, "for_chunks": for_chunks, "zero": dtype.type(0), "__name__": __name__}
     exec(compile(source, "<elementwise>", "exec"), scope)
     numbers = "iiia" + "".join("a" if array else "d" for array in program.arrays)
-    return kernel(scope["whole"], numbers=numbers, name=f"{chunk.name.rpartition('.')[2]}_{dtype.char}")
+    return kernel(scope["whole"], numbers=numbers, launcher=True, name=f"{chunk.name.rpartition('.')[2]}_{dtype.char}")
 
 
 def power(x: str, exponent: float) -> str | None:

@@ -42,7 +42,8 @@ def exps_of_rows(x, first, tops, sums, work):
     for i in range(len(sums)):
         most = rank(low)
         for j in range(n):
-            most = max(most, rank(x[first + i, j]))
+            here = rank(x[first + i, j])
+            most = here if here > most else most
         top = of_rank(low, most)
         top = zero if top == low else top
         tops[i] = top
