@@ -32,6 +32,7 @@ class Dual(Traced):
     dtype = property(lambda self: self.primal.dtype)
     ndim = property(lambda self: self.primal.ndim)
     requires_grad = False
+    is_number = property(lambda self: not self.shape and self.level % 2 != 0)  # even levels are those of transforms
 
     def apply(self, op: Op, args: tuple, params: dict) -> Any:
         """The op on the values, and its derivative on the tangents."""

@@ -18,7 +18,7 @@ from .errors import require_callable
 from .forward import Dual, new_level
 from .op import REGISTRY, Traced
 from .ops import PUBLIC
-from .tape import Leaf, current, enable_grad, is_grad_enabled, memory, state
+from .tape import Leaf, current, enable_grad, is_grad_enabled, memory, standing_for, state
 from .tensor import Tensor, at
 from .tree import flatten, tree_map
 from .vmap import Batched
@@ -89,7 +89,7 @@ class Run:
         self.given, self.rebuild = flatten(arguments)
         self.xs = [stand_in(x, who, f"leaf {k} of the arguments") for k, x in enumerate(self.given)]
         self.nodes = [x.node for x in self.xs]
-        with enable_grad():
+        with enable_grad(), standing_for(self.given):
             result = f(*self.rebuild(self.xs))
         for node in self.nodes:
             if isinstance(node, Leaf):
@@ -268,7 +268,7 @@ def push_through(f: Callable, primals: tuple, tangents: tuple, has_aux: bool, wh
     values = [differentiable(x, who, f"leaf {k} of the primals") for k, x in enumerate(xs)]
     _same_shapes(ts, values, f"{who}: the tangent")
     form = next((x for x in xs if isinstance(x, Traced)), next(iter(xs), 0.0))
-    with new_level() as level, enable_grad():
+    with new_level() as level, enable_grad(), standing_for(xs):
         duals = [
             Dual(as_tensor(x, copy=True), as_tensor(_as_value(t, x), copy=True), level) for x, t in zip(values, ts)
         ]

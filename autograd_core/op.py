@@ -27,6 +27,9 @@ class Traced:
 
     __slots__ = ()
     level = 0  # of nested transforms; the highest level among an op's arguments decides
+    is_number = (
+        False  # whether it stands for a number, so that += makes another and does not change what it is an alias of
+    )
 
     def apply(self, op: Op, args: tuple, params: dict) -> Any:
         raise NotImplementedError

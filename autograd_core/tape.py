@@ -140,6 +140,9 @@ class _State(threading.local):
     again = False  # whether a checkpoint runs its function once more: it must find all as it was the first time
     depth = 0  # of forward-mode and batching transforms around the code that runs
     generator: Any = None  # of this thread's random numbers, if not the default one
+    numbers = (
+        False  # whether what has no axes stands for a number, which += replaces: in functions that are given no tensors
+    )
     mapped: tuple = ()  # of each vmap around the code that runs: its level, its size, what it says of randomness
 
 
@@ -176,6 +179,19 @@ def using(**changes) -> Iterator[None]:
         yield
     finally:
         state.mode = before
+
+
+@contextmanager
+def standing_for(given: list) -> Iterator[None]:
+    """A block that runs a function of these on what stands for them: where none is a tensor, += is as it is for numbers."""
+    before = state.numbers
+    state.numbers = before or not any(
+        isinstance(v, Traced) for v in given
+    )  # inside such a function, others get stand-ins
+    try:
+        yield
+    finally:
+        state.numbers = before
 
 
 class _Switch(ContextDecorator):

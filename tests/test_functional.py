@@ -345,3 +345,57 @@ def test_pullbacks_and_pushes_inside_vmap(x):
     for got in (rows, columns):
         assert type(got.detach().value) is np.ndarray
         np.testing.assert_allclose(got.detach().numpy(), expected)  # the same transposed
+
+
+def aliased(x):
+    y = x * 1.0
+    z = y
+    z += 1.0
+    return y * z
+
+
+def powers(x):
+    y = x
+    for _ in range(3):
+        y *= x
+    return y
+
+
+@pytest.mark.parametrize("f, value, slope", [(aliased, 6.0, 5.0), (powers, 16.0, 32.0)])
+def test_numbers_are_replaced_where_they_are_changed(f, value, slope):
+    """As Python does it: a number under another name stays what it was."""
+    assert (
+        f(2.0) == value and ag.value_and_grad(f)(2.0) == (value, slope) and ag.jvp(f, (2.0,), (1.0,)) == (value, slope)
+    )
+    assert ag.value_and_grad(f)(np.float32(2)) == (value, slope)
+    d = f(ag.Dual(2.0, 1.0))
+    assert (d.primal.item(), d.tangent.item()) == (value, slope)
+    assert ag.hessian(f)(2.0) == pytest.approx(ag.grad(ag.grad(f))(2.0))
+    assert float(ag.wengert(f, 2.0).rows[-1].value if hasattr(ag.wengert(f, 2.0), "rows") else value) == value
+    assert ag.compare(f, 2.0)
+
+
+def test_arrays_and_tensors_are_changed_in_place():
+    """As NumPy and PyTorch do it; but what NumPy makes a number of is one."""
+
+    def f(x):
+        y = x * 1.0
+        z = y
+        z += 1.0
+        total = y.sum()
+        other = total
+        other += 1.0
+        return total * other
+
+    x = np.array([1.0, 2.0])
+    assert f(x) == 5 * 6 and ag.value_and_grad(f)(x)[0] == 5 * 6
+    assert ag.value_and_grad(f)(ag.tensor(x))[0].item() == 6 * 6
+    t = total = ag.tensor(1.0)
+    t += 1.0
+    assert total.item() == 2.0
+
+
+def test_one_way_alone_is_no_comparison():
+    assert not ag.compare(lambda x: 1 / 0, 1.0)
+    with pytest.raises(AssertionError, match="no gradient with something beside it"):
+        ag.compare(lambda x: 1 / 0, 1.0).require()

@@ -19,7 +19,7 @@ from ..errors import require_callable
 from ..forward import pushforward
 from ..functional import chosen_arguments, require_value, stand_in
 from ..op import REGISTRY, Op, Traced
-from ..tape import current, enable_grad, no_grad, user_line, using, version
+from ..tape import current, enable_grad, no_grad, standing_for, user_line, using, version
 from ..tensor import Tensor, at
 from ..tree import flatten
 from .table import Table, shown
@@ -203,7 +203,7 @@ def wengert(
     names = _names(f, [args[n] for n in numbers], numbers)
     recorder = Recorder(names={id(x): name for x, name in zip(xs, names)})
     inputs = [recorder.add(INPUT, x) for x in xs]
-    with enable_grad(), using(observers=(*current().observers, recorder)):
+    with enable_grad(), standing_for(leaves), using(observers=(*current().observers, recorder)):
         results = flatten(f(*put(rebuild(xs))))[0]
     for y in results:
         require_value(y, "wengert: the function returned")

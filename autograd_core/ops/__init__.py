@@ -114,6 +114,17 @@ def in_place(name: str, function: Any) -> Any:
     return change
 
 
+def augmented(name: str, function: Any) -> Any:
+    """The method behind += and its like: in place, unless the value stands for a number."""
+    change = in_place(name, function)
+
+    def method(self: Any, other: Any) -> Any:
+        replaced = self.is_number or (state.numbers and not self.shape)
+        return function(self, other) if replaced else change(self, other)
+
+    return method
+
+
 def kept_by_one_node(t: Any) -> bool:
     """Whether only the node of an op's result can keep t's memory; `views.overwrite` sees to that one."""
     return not t.level and (state.mode is None or state.mode.pack is None)
@@ -157,7 +168,7 @@ def install() -> None:
         setattr(Traced, f"__{dunder}__", operator(direct[name]))
     for dunder, name in OPERATORS.items():
         setattr(Traced, f"__r{dunder}__", operator(direct[name], reflected=True))
-        setattr(Traced, f"__i{dunder}__", in_place(name, direct[name]))
+        setattr(Traced, f"__i{dunder}__", augmented(name, direct[name]))
     for name, method in [item for m in MODULES for item in getattr(m, "METHODS", {}).items()]:
         setattr(Traced, name, method)
     for module in NAMESPACES.values():

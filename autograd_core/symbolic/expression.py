@@ -38,7 +38,7 @@ class Expression(Traced):
 
     __slots__ = ("op", "args", "params", "name", "constant", "serial", "memory_of", "__weakref__")
     level = 1 << 30  # above every transform: what holds a symbol is symbolic
-    shape, ndim, requires_grad = (), 0, False
+    shape, ndim, requires_grad, is_number = (), 0, False, True
 
     op: Op | None
     args: tuple[Expression, ...]
@@ -120,16 +120,14 @@ class Expression(Traced):
     def substitute(self, values: dict | None = None, **named: Any) -> Expression:
         """The same with symbols replaced by numbers or expressions: by name, or a dict of symbols."""
         found = {name: expression(v) for name, v in _by_name(values, named).items()}
-        self._check_names(found, "")
+        self._check_names(found)
         return rebuilt(self, lambda e: found.get(e.name, e))
 
     def evaluate(self, values: dict | None = None, **named: Any) -> Any:
         """The value, given one for every symbol: numbers, arrays or tensors.
 
-        Names that are written out must occur.  A dict is a point: it may have values for what does not, as the symbols
-        of a function that some of its derivatives have lost.
+        Others may be given too: those of a function, at a derivative that has lost some.
         """
-        self._check_names(named, "; a dict may have values for others")
         given = {name: _floating(v) for name, v in _by_name(values, named).items()}
         if missing := [s.name for s in self.symbols() if s.name not in given]:
             raise ValueError(f"symbolic: no value for {', '.join(missing)}; given: {', '.join(given) or 'none'}")
@@ -139,11 +137,11 @@ class Expression(Traced):
         y = known[self]
         return y.item() if isinstance(y, np.generic) or isinstance(y, np.ndarray) and y.ndim == 0 else y
 
-    def _check_names(self, given: Iterable[str], hint: str) -> None:
+    def _check_names(self, given: Iterable[str]) -> None:
         names = [s.name for s in self.symbols()]
         for name in given:
             if name not in names:
-                raise ValueError(f"symbolic: there is no symbol {name} in it; there are: {listed(names, name)}{hint}")
+                raise ValueError(f"symbolic: there is no symbol {name} in it; there are: {listed(names, name)}")
 
     def function(self, *names: str) -> Callable:
         """A function of these symbols, and maybe others, in this order (by default alphabetical), that evaluates it."""
