@@ -609,3 +609,15 @@ def test_a_zero_cotangent_selects_nothing():
         x = np.array([0.0, -1.0, 2.0])
         assert np.array_equal(ag.source_grad(f, compile=False)(x), [0.0, 0.0, 0.5])
         assert np.array_equal(ag.grad(f)(x), [0.0, 0.0, 0.5])
+
+
+@pytest.mark.parametrize("compile", [False, True])
+def test_negative_powers_of_whole_numbers(compile):
+    def f(x):
+        s = 0.0
+        for i in range(1, 5):
+            s += x * i**-2 + i**-x
+        return s
+
+    value, slope = ag.source_grad(f, compile=compile).value_and_grad(1.5)
+    assert value == pytest.approx(f(1.5)) and slope == pytest.approx(ag.grad(f)(1.5))

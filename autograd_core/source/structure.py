@@ -376,7 +376,7 @@ class Structure(Order):
 
 
 class Bases(ast.NodeTransformer):
-    """Logarithms to a base, as Python works them out; Numba knows of the natural one."""
+    """Logarithms to a base, and negative powers of whole numbers, as Python works them out; Numba's are others."""
 
     def __init__(self, structure: Structure):
         self.structure = structure
@@ -388,6 +388,15 @@ class Bases(ast.NodeTransformer):
             return node
         x, base = (ast.copy_location(ast.Call(node.func, [a], node.keywords), node) for a in node.args)
         return ast.copy_location(ast.BinOp(x, ast.Div(), base), node)
+
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        """a ** -k, which is no whole number if a is one."""
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Pow) and isinstance(node.right, ast.UnaryOp) and isinstance(node.right.op, ast.USub):
+            left = ast.copy_location(ast.BinOp(node.left, ast.Mult(), ast.Constant(1.0)), node)
+            return ast.copy_location(ast.BinOp(left, node.op, node.right), node)
+        return node
 
 
 def structured(function: Function) -> Structure:
