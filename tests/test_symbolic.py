@@ -600,3 +600,12 @@ def test_changes_in_place_of_symbols_are_those_of_numbers():
     e = trace(f)
     assert e.evaluate(x=3.0) == pytest.approx(f(3.0))
     assert e.derivative().evaluate(x=3.0) == pytest.approx(ag.grad(f)(3.0))
+
+
+def test_a_factor_that_takes_on_a_minus_meets_its_own_powers():
+    for u in (Y - X, X - Y, 2 * Y - X):
+        slope = (u**u).derivative("y")
+        at = {"x": 0.375, "y": 1.875}
+        value = u.evaluate(at)
+        inner = u.derivative("y").evaluate()
+        assert slope.evaluate(at) == pytest.approx(inner * value**value * (math.log(value) + 1))

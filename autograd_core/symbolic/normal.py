@@ -225,7 +225,8 @@ def product(times: Any, powers: dict[Expression, Any]) -> Expression:
     if times == -1 and len(powers) == 1 and _odd_sum(only := next(iter(powers)), powers[only]) and powers[only] == 1:
         return negated(only)
     if times < 0 and (turned := _turned(powers)) is not None:
-        times, powers = -times, {negated(base) if base is turned else base: p for base, p in powers.items()}
+        others = {base: p for base, p in powers.items() if base is not turned}
+        times, powers = -times, joined_factors(others, {negated(turned): powers[turned]})
     above, below = [], []
     for base, p in sorted(powers.items(), key=lambda item: _place(item[0])):
         down = leading(p) < 0 if isinstance(p, Expression) else p < 0
