@@ -603,9 +603,8 @@ def test_changes_in_place_of_symbols_are_those_of_numbers():
 
 
 def test_a_factor_that_takes_on_a_minus_meets_its_own_powers():
-    for u in (Y - X, X - Y, 2 * Y - X):
-        slope = (u**u).derivative("y")
-        at = {"x": 0.375, "y": 1.875}
+    for u, x, y in ((Y - X, 0.375, 1.875), (X - Y, 1.875, 0.375), (2 * Y - X, 0.375, 1.875)):
+        slope, at = (u**u).derivative("y"), {"x": x, "y": y}
         value = u.evaluate(at)
         inner = u.derivative("y").evaluate()
         assert slope.evaluate(at) == pytest.approx(inner * value**value * (math.log(value) + 1))

@@ -389,7 +389,6 @@ class Bases(ast.NodeTransformer):
         x, base = (ast.copy_location(ast.Call(node.func, [a], node.keywords), node) for a in node.args)
         return ast.copy_location(ast.BinOp(x, ast.Div(), base), node)
 
-
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         """a ** -k, which is no whole number if a is one."""
         self.generic_visit(node)
