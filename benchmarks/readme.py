@@ -50,11 +50,18 @@ def table(run: Run) -> str:
     """Every row that is no point of a curve."""
     parts = []
     for (_, group), rows in views.groups(row for row in run["rows"] if not row.get("axis")).items():
-        ways = views.columns(rows)
-        parts.append(
-            grid([group, *map(views.label, ways)], [[row["name"], *(cell(row, w) for w in ways)] for row in rows])
-        )
+        ways, broken = measured(rows)
+        lines = [[row["name"], *(cell(row, w) for w in ways)] for row in rows]
+        failed = f"\nFailed in every row: {', '.join(map(views.label, broken))}.\n" if broken else ""
+        parts.append(grid([group, *map(views.label, ways)], lines) + failed)
     return "\n".join(parts)
+
+
+def measured(rows: list[views.Result]) -> tuple[list[str], list[str]]:
+    """The ways of some rows that any of them has a time for, and those that failed wherever they were tried."""
+    ways = views.columns(rows)
+    found = [w for w in ways if any(w in row["ways"] for row in rows)]
+    return found, [w for w in ways if w not in found]
 
 
 def curves(run: Run) -> str:
@@ -121,7 +128,7 @@ def costs(run: Run) -> str:
     """Seconds of compiling, and memory while a step runs, of every way."""
     parts = []
     for (_, group), rows in views.groups(row for row in run["rows"] if not row.get("axis")).items():
-        ways = views.columns(rows)
+        ways, _ = measured(rows)
         lines = []
         for row in rows:
             figures = [row["ways"].get(way) for way in ways]
