@@ -527,6 +527,7 @@ class Tensor(Traced):
     is_meta: builtins.bool
     def is_nonzero(self) -> Tensor:
         """Whether its one entry is not zero."""
+    is_number: builtins.bool
     is_quantized: builtins.bool
     def is_shared(self) -> builtins.bool:
         """Whether it is a view of another tensor's memory."""

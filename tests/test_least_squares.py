@@ -39,11 +39,16 @@ def test_gauss_newton_does_not_claim_what_it_did_not_find(name):
 def test_evaluations_beside_scipy():
     theirs = pytest.importorskip("scipy.optimize").least_squares
     tight = {"xtol": 1e-12, "ftol": 1e-12, "gtol": 1e-12, "max_nfev": 5000, "x_scale": "jac"}
-    for name in set(PROBLEMS) - {"meyer"}:
+    reached = []
+    for name in sorted(set(PROBLEMS) - {"meyer"}):
         p = PROBLEMS[name]
         plain = lambda x, f=p.residuals: f(ag.tensor(x)).value
         other = theirs(plain, p.start, ag.jacobian(p.residuals), method="lm", **tight)
+        if min(abs(2 * other.cost - m) / (1 + m) for m in p.minima) > 1e-6:
+            continue  # SciPy's search ends early now and then, at the third evaluation of another run's forty-five
         assert optim.least_squares(p.residuals, p.start).nfev <= 2 * other.nfev, name
+        reached.append(name)
+    assert len(reached) >= len(PROBLEMS) - 3
 
 
 # Problems of the Statistical Reference Datasets of NIST: two starts, certified parameters, their standard deviations,

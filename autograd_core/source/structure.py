@@ -393,8 +393,7 @@ class Bases(ast.NodeTransformer):
         """a ** -k, which is no whole number if a is one."""
         self.generic_visit(node)
         if isinstance(node.op, ast.Pow) and isinstance(node.right, ast.UnaryOp) and isinstance(node.right.op, ast.USub):
-            left = ast.copy_location(ast.BinOp(node.left, ast.Mult(), ast.Constant(1.0)), node)
-            return ast.copy_location(ast.BinOp(left, node.op, node.right), node)
+            node.left = ast.copy_location(ast.BinOp(node.left, ast.Mult(), ast.Constant(1.0)), node)
         return node
 
 
