@@ -189,9 +189,7 @@ class Replay:
         program = self.program
         written = {a.block for call in program.calls for a in call.changes}
         here = written | {a.block for a in program.outputs}
-        lent = {
-            a.block for a in program.inputs if a.bytes >= LARGE and a.block not in here
-        }  # are looked at where they lie
+        lent = {a.block for a in program.inputs if a.bytes >= LARGE} - here  # these are looked at where they lie
         make = lambda program, known, pointed: Lent(program, known, pointed - lent, lent)
         self.memory, self.run, source = emitted(program, self.known, make)
         self.part = Part(program, self.memory, source)
