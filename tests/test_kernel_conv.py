@@ -57,6 +57,15 @@ def test_compiled_equals_reference(case):
         close(f.compiled(*args), f.reference(*args), 8e-5)
 
 
+@pytest.mark.parametrize("dtype", "fd")
+@pytest.mark.parametrize("groups", [1, 5])
+def test_what_strides_pass_over_has_a_gradient_of_zero(dtype, groups):
+    """A column of padding is all that a stride of 3 meets: no tap reaches the input, and all of its gradient is zeros."""
+    g, w = np.ones((1, 5, 11, 1), dtype), np.ones((5, 5 // groups, 2, 1), dtype)
+    how = (1, 3), ((2, 1), (1, 1)), (1, 1), groups
+    assert np.array_equal(conv.convolve_input.compiled(g, w, *how, (9, 1)), np.zeros((1, 5, 9, 1), dtype))
+
+
 def how_to(rank=2, stride=1, padding=0, dilation=1, groups=1):
     """Static parameters, the same for all axes."""
     return (stride,) * rank, ((padding, padding),) * rank, (dilation,) * rank, groups
