@@ -24,7 +24,8 @@ class Row:
     `ways` says how each way that `peers.WAYS` names does the work.  The results of the first `checked` calls must be the
     same to within `tolerance` of the largest entry; where chance decides, `tolerance` is None and shapes must be the same.
     `flops` and `bytes` are what must be computed and moved at least.  A row with an `axis` is a point of the curve `series`,
-    and `size` says where on it.  Rows of a group share their processes unless they stand `apart`, as whole programs do.
+    and `size` says where on it.  Rows of a `crew`, or of a group where it has none, share their processes unless they stand `apart`, as
+    whole programs do.
     """
 
     suite: str
@@ -43,9 +44,15 @@ class Row:
     block: float = 0.005  # seconds that each turn of a way goes on for, at least
     rounds: tuple[int, int] = (5, 15)  # at least, at most
     warm: int = 4  # calls before anything counts, at least: captures and compilers look at the first few
+    crew: str = ""
     apart: bool = False
     images: bool = False  # libraries may prefer another layout of its arrays
     quick: bool = False  # is measured by --quick
+
+    @property
+    def program(self) -> bool:
+        """Whether each call is a new process: it warms nothing up for the next, and its memory is not that of the worker."""
+        return self.block == 0
 
     @property
     def key(self) -> str:

@@ -53,7 +53,7 @@ def run(plan: Plan, note: Callable[[dict[str, Any]], None]) -> None:
 
 def together(rows: list[Row]) -> Iterator[list[Row]]:
     """Rows that share processes."""
-    share = lambda row: row.key if row.apart else (row.suite, row.group, row.threads)
+    share = lambda row: row.key if row.apart else (row.suite, row.crew or row.group, row.threads)
     for _, group in itertools.groupby(rows, share):
         yield list(group)
 
@@ -69,7 +69,8 @@ def measured(row: Row, crew: Crew, plan: Plan) -> dict[str, Any]:
     found = {way: figures(seconds, ready[way]) for way, seconds in times.items()}
     for way in found:
         with crew.careful(way, problems):
-            found[way] |= crew.processes[way].ask("memory", timeout=LONG + 20 * found[way]["seconds"])
+            if not row.program:
+                found[way] |= crew.processes[way].ask("memory", timeout=LONG + 20 * found[way]["seconds"])
             crew.processes[way].ask("close", timeout=LONG)
     known = {"suite": row.suite, "group": row.group, "name": row.name, "ways": found, "ratios": ratios(times)}
     work = next((ready[way]["work"] for way in ready if ready[way]["work"]), {})

@@ -69,9 +69,10 @@ class Worker:
         for setting in settings if len(settings) > 1 else []:
             self.library.trying, self.library.setting = True, setting
             step = make(self.library)
-            step()
-            repeat, took = method.often_enough(step, TRIAL)
-            tried[setting] = min([took, *(method.timed(step, repeat) for _ in range(3 if took < LONG else 0))])
+            tried[setting] = method.timed(step, 1)
+            if tried[setting] < LONG:
+                repeat, took = method.often_enough(step, TRIAL)
+                tried[setting] = min(took, *(method.timed(step, repeat) for _ in range(3)))
         self.library.trying, self.library.setting = False, min(tried, key=lambda name: tried[name], default="")
         return make(self.library)
 

@@ -114,6 +114,13 @@ def test_what_is_no_number_must_be_none_on_both_sides(bad):
     assert method.distance(x, x.copy()) == 0
     assert method.distance(x, y) == method.distance(y, x) == math.inf
     assert method.distance(np.array([np.inf]), np.array([-np.inf])) == math.inf
+    large = np.zeros(2 * method.PART + 3)
+    large[0] = 4.0
+    far = large.copy()
+    far[-1] = 1.0
+    assert method.distance(large, far) == 0.25  # the largest entry is in another part than the difference
+    far[-1] = np.nan
+    assert method.distance(large, far) == method.distance(far, large) == math.inf
 
 
 def test_shapes_and_numbers_of_results_must_agree():

@@ -47,7 +47,7 @@ def tapes() -> Iterator[Row]:
         ways = ["ours", "torch"] + (["autograd"] if n <= 100_000 else []) + (["mygrad"] if n <= 10_000 else [])
         series = "chain of operations"
         row = Row("scale", f"by tape: {series}", f"{n:,} operations", alike(chain(n), *ways), series=series)
-        yield curve("operations", n, row, tolerance=1e-2, warm=1, quick=n == 10_000)
+        yield curve("operations", n, row, tolerance=1e-2, warm=1, threads=1, quick=n == 10_000)
 
 
 def threads(most: int) -> Iterator[Row]:

@@ -49,7 +49,9 @@ def row(group: str, name: str, ways: dict[str, Callable], n: float | None = None
     """A row of this suite; one of so many entries is a point of the curve of its name."""
     curve = {"axis": "entries", "size": float(n), "series": name} if n else {}
     title = f"{name}, {label(int(n))}" if n else name
-    return Row(**{"suite": "ops", "group": group, "name": title, "ways": ways, "seconds": 0.5, **curve, **more})
+    return Row(
+        **{"suite": "ops", "group": group, "name": title, "ways": ways, "seconds": 0.5, "crew": "ops", **curve, **more}
+    )
 
 
 def call(group: str, name: str, arrays: Callable[[], list], f: Callable, *ways: str, **more: Any) -> Row:
