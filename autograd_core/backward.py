@@ -289,6 +289,8 @@ def pullback(
         roots[node] = roots[node] + g if node in roots else g
     captured = captured and not level
     only = leading_to(order, wanted) if only_wanted else None
+    if only is not None and len(only) == len(order) and all([node.__class__ is Leaf for node in wanted]):
+        only = None  # all leaves there are is what is wanted
     walk = Walk(roots, order, only, wanted, level, tracked=tracked, captured=captured)
     mode = current()
     careful = bool(mode.anomaly or mode.capture or level or (tape.user_code and any(map(_runs_user_code, order))))

@@ -67,6 +67,7 @@ def way(name: str) -> Way:
 def environment(name: str, threads: int) -> dict[str, str]:
     """What a process that does things in this way finds in its environment."""
     chosen = {**dict.fromkeys(ONE_THREAD, str(threads)), **way(name).environment, "BENCHMARK_THREADS": str(threads)}
+    chosen["PYTHONDONTWRITEBYTECODE"] = ""  # what pip installs has its bytecode, and so shall a tree that was cloned
     if name == "jax" and threads == 1:
         chosen["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
         chosen["NPROC"] = "1"
