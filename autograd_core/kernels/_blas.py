@@ -12,44 +12,23 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from ._openblas import AS_IT_IS, BY_ROWS, TURNED, function
 from ._shared import I32, I64, REALS, VOID, char_of
 
-BY_ROWS, AS_IT_IS, TURNED = 101, 111, 112  # words of the C interface
 NAMES = {"f": "cblas_sgemm", "d": "cblas_dgemm"}
-AFFIXES = (("scipy_", "64_", 64), ("", "64_", 64), ("scipy_", "", 32), ("", "", 32))  # of names, and bits of integers
-
-
-def _libraries() -> Iterator[ctypes.CDLL]:
-    """What NumPy brought along, then what its own extension module is linked to; all are loaded already."""
-    home = Path(np.__file__).parent
-    found = [p for folder in (home.parent / "numpy.libs", home / ".dylibs") for p in sorted(folder.glob("*blas*"))]
-    module = sys.modules.get("numpy._core._multiarray_umath")
-    for path in (*found, getattr(module, "__file__", None)):
-        try:
-            if path:
-                yield ctypes.CDLL(str(path))
-        except OSError:
-            continue
 
 
 @functools.cache
 def gemm(dtype: np.dtype) -> tuple[int, int]:
     """The address of the matrix product for a type, and how many bits its integers have; 0, 0 if there is none."""
-    base = NAMES.get(np.dtype(dtype).char)
-    for library in _libraries() if base else ():
-        for prefix, suffix, bits in AFFIXES:
-            if function := getattr(library, f"{prefix}{base}{suffix}", None):
-                return ctypes.cast(function, ctypes.c_void_p).value or 0, bits
-    return 0, 0
+    found, bits = function(NAMES.get(np.dtype(dtype).char, ""))
+    return ctypes.cast(found, ctypes.c_void_p).value or 0 if found else 0, bits
 
 
 @intrinsic

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
+from ._openblas import quietly, solve_triangle
+
+FEW = 16  # members of a batch that are solved one by one
 PANEL = 32  # columns that are eliminated one by one before the rest is updated by one product
 
 
@@ -17,7 +21,8 @@ def adjoint(a: np.ndarray) -> np.ndarray:
 def each(solve: Callable, *arrays: np.ndarray) -> tuple[np.ndarray, tuple | None]:
     """A NumPy routine on a batch: inf for the members on which it fails, and the place of the first of these."""
     try:
-        return solve(*arrays), None
+        with quietly(max(a.shape[-1] ** 3 for a in arrays)):
+            return solve(*arrays), None
     except np.linalg.LinAlgError:
         lead = np.broadcast_shapes(*(a.shape[:-2] for a in arrays))
         arrays = tuple(np.broadcast_to(a, (*lead, *a.shape[-2:])) for a in arrays)
@@ -75,8 +80,12 @@ def row_order(pivots: np.ndarray, size: int) -> np.ndarray:
 
 
 def substitute(a: np.ndarray, b: np.ndarray, upper: bool, unit: bool) -> np.ndarray:
-    """Solve a x = b, reading only a triangle of a, by halves until these are small."""
+    """Solve a x = b, reading only a triangle of a: by OpenBLAS, or by halves until these are small."""
     n = a.shape[-1]
+    few = n > PANEL or math.prod(np.broadcast_shapes(a.shape[:-2], b.shape[:-2])) <= FEW
+    if few and (unit or np.diagonal(a, axis1=-2, axis2=-1).all()):
+        if (x := solve_triangle(a, b, upper, unit)) is not None:
+            return x
     if n <= PANEL:
         return _substitute_rows(a, b, upper, unit)
     h = n // 2
