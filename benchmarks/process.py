@@ -43,7 +43,6 @@ class Process:
         )
         self.answers: queue.Queue = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
-        self.loaded = False
         self.about: dict[str, Any] = {}
 
     def _listen(self) -> None:
@@ -105,17 +104,22 @@ class Crew:
     def __init__(self, threads: int, trees: dict[str, Path] | None = None):
         self.threads, self.trees = threads, trees or {}
         self.processes: dict[str, Process] = {}
+        self.without: dict[str, str] = {}  # ways whose library cannot be imported, and why
 
     def gather(self, ways: list[str], timeout: float) -> dict[str, str]:
         """Have a process for each way, with its library imported; tells which could not be had, and why."""
-        wanted = [way for way in ways if way not in self.processes]
+        wanted = [way for way in ways if way not in self.processes and way not in self.without]
         for way in wanted:
             self.processes[way] = Process(way, self.threads, self.trees.get(way.partition("@")[2], ROOT))
-        problems: dict[str, str] = {}
+            with self.careful(way, self.without):
+                self.processes[way].tell("load")  # all at once
         for way in wanted:
-            with self.careful(way, problems):
-                self.processes[way].about = self.processes[way].ask("load", timeout=timeout)
-        return problems
+            if way not in self.without:
+                with self.careful(way, self.without):
+                    self.processes[way].about = self.processes[way].answer(timeout)
+        for way in set(wanted) & self.without.keys():
+            self.dismiss(way)
+        return {way: self.without[way] for way in ways if way in self.without}
 
     def careful(self, way: str, problems: dict[str, str]) -> Careful:
         """A block in which trouble with a way becomes an entry of `problems`; what is gone will be started anew."""

@@ -102,9 +102,11 @@ def test_nothing_is_left_running():
 def test_a_library_that_cannot_be_loaded_is_told(monkeypatch):
     monkeypatch.setitem(peers.WAYS, "mygrad", peers.Way("nowhere", "nowhere", ""))
     crew = process.Crew(1)
-    monkeypatch.setattr(process.Process, "ask", lambda *a, **k: (_ for _ in ()).throw(process.Trouble("no")))
+    monkeypatch.setattr(process.Process, "answer", lambda *a, **k: (_ for _ in ()).throw(process.Trouble("no")))
     assert crew.gather(["mygrad"], 1) == {"mygrad": "no"}
-    crew.dismiss()
+    assert not crew.processes
+    monkeypatch.setattr(process, "Process", None)  # it is not tried again
+    assert crew.gather(["mygrad"], 1) == {"mygrad": "no"}
 
 
 def test_what_a_worker_answers_of_its_errors():
