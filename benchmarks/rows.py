@@ -24,8 +24,8 @@ class Row:
     `ways` says how each way that `peers.WAYS` names does the work.  The results of the first `checked` calls must be the
     same to within `tolerance` of the largest entry; where chance decides, `tolerance` is None and shapes must be the same.
     `flops` and `bytes` are what must be computed and moved at least.  A row with an `axis` is a point of the curve `series`,
-    and `size` says where on it.  Rows of a `crew`, or of a group where it has none, share their processes unless they stand `apart`, as
-    whole programs do.
+    and `size` says where on it.  Rows of a `crew`, or of a group where they have none, share their processes unless they
+    stand `apart`, as whole programs do.
     """
 
     suite: str
