@@ -199,10 +199,12 @@ class Walk:
 
     def free(self) -> None:
         """Let go of what the nodes kept."""
-        walked = lambda node: self.needed is None or not self.needed.isdisjoint(node.parents)
-        for node in filter(walked, self.order if self.needed is None else self.needed):
-            if node.__class__ is Node and node.plan.keeps or node.__class__ is Packed:
-                node.env = None
+        needed = self.needed
+        for node in self.order if needed is None else needed:
+            kind = node.__class__
+            if kind is Node and node.plan.keeps or kind is Packed:
+                if needed is None or not needed.isdisjoint(node.parents):
+                    node.env = None
 
 
 def fresh(ct: Any, cotangents: Sequence, plan: Any, env: Sequence) -> bool:
@@ -273,7 +275,7 @@ def pullback(
     `tracked` says whether they will be differentiated themselves; None: if they depend on leaves that are neither
     wanted nor named in `aside`.
     """
-    level, wanted, nodes = outputs[0].level, set(wanted), [node_of(y) for y in outputs]
+    level, wanted, nodes, mode = outputs[0].level, set(wanted), [node_of(y) for y in outputs], current()
     order = ancestors(nodes)
     if tracked is None:
         inside = wanted.union(aside)
@@ -282,17 +284,15 @@ def pullback(
         )
         tracked = tracked or any(isinstance(g, Tensor) and g.level == level and g.requires_grad for g in cotangents)
         retain = retain or tracked
-    captured = current().capture is not None
+    captured = mode.capture is not None and not level
     roots: dict = {}
     for node, g in zip(nodes, cotangents):
-        g = _root(g, level, tracked or (captured and not level))
+        g = _root(g, level, tracked or captured)
         roots[node] = roots[node] + g if node in roots else g
-    captured = captured and not level
     only = leading_to(order, wanted) if only_wanted else None
     if only is not None and len(only) == len(order) and all([node.__class__ is Leaf for node in wanted]):
         only = None  # all leaves there are is what is wanted
     walk = Walk(roots, order, only, wanted, level, tracked=tracked, captured=captured)
-    mode = current()
     careful = bool(mode.anomaly or mode.capture or level or (tape.user_code and any(map(_runs_user_code, order))))
     before = state.mode
     if tracked or not (level or any([isinstance(g, Traced) and (g.level > 0 or g.requires_grad) for g in cotangents])):
