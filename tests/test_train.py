@@ -424,6 +424,23 @@ def test_arguments_that_make_no_sense_are_refused_before_a_step(options, kind, t
     assert same(s.state(), before) and os.listdir(tmp_path) == []
 
 
+def test_a_checkpoint_that_cannot_be_written_is_named(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "run"
+    with pytest.raises(OSError, match=f"the checkpoint {path} cannot be written: .*; name a file in another folder"):
+        Small().fit(checkpoint=path)
+
+
+def test_a_run_that_will_be_replaced_is_told_of(tmp_path, capsys) -> None:
+    path, told = tmp_path / "run", "holds a run, which this one replaces"
+    Small().fit(checkpoint=path, progress=True)
+    assert told not in capsys.readouterr().out
+    Small().fit(checkpoint=path, progress=True, resume=True)
+    assert told not in capsys.readouterr().out
+    Small().fit(checkpoint=path, progress=True)
+    assert f"{path} {told}" in capsys.readouterr().out
+
+
 def test_errors(tmp_path) -> None:
     s = Small()
     loss = nn.CrossEntropyLoss()
