@@ -431,6 +431,17 @@ def test_a_checkpoint_that_cannot_be_written_is_named(tmp_path) -> None:
         Small().fit(checkpoint=path)
 
 
+def test_a_resumed_run_of_other_epochs_says_what_its_schedules_were_made_for(tmp_path, capsys) -> None:
+    told = "schedules go on as they were made, for 1 epochs and not for 2"
+    for scheduled, expected in ((True, True), (False, False)):
+        path = tmp_path / str(scheduled)
+        for epochs in (1, 2):
+            s = Small()
+            schedule = {"scheduler": optim.lr_scheduler.CosineAnnealingLR(s.optimizer, epochs)} if scheduled else {}
+            s.fit(epochs=epochs, checkpoint=path, resume=True, progress=True, **schedule)
+        assert (told in capsys.readouterr().out) is expected
+
+
 def test_a_run_that_will_be_replaced_is_told_of(tmp_path, capsys) -> None:
     path, told = tmp_path / "run", "holds a run, which this one replaces"
     Small().fit(checkpoint=path, progress=True)

@@ -37,7 +37,10 @@ class Kept:
         if not there:
             return f"{self.path} is not there yet: from the beginning"
         run.load(self.path)
-        return f"taken up {run.place()}, from {self.path}"
+        found = f"taken up {run.place()}, from {self.path}"
+        if run.schedulers and run.meant not in (None, run.epochs):
+            found += f"; schedules go on as they were made, for {run.meant} epochs and not for {run.epochs}"
+        return found
 
     def after_step(self, run: Run, interrupt: Interrupt) -> None:
         """Save if it is time to, and stop if Ctrl-C was pressed."""
