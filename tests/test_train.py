@@ -17,7 +17,7 @@ import nn
 import optim
 from nn.data import DataLoader, TensorDataset
 from nn.metrics import accuracy
-from nn.train import Callback, History, evaluate, fit, predict
+from nn.train import Callback, History, callbacks, evaluate, fit, predict
 from nn.train.run import Run
 from optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau, StepLR
 
@@ -288,6 +288,20 @@ def test_a_full_disk_does_not_end_the_run(tmp_path, monkeypatch, capsys) -> None
     full.clear()
     assert without_seconds(again.fit(epochs=3, checkpoint=path, resume=True)) == without_seconds(wanted)
     assert same(again.state(), whole.state())
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is always full")
+def test_a_table_that_cannot_be_written_does_not_end_the_run(tmp_path, monkeypatch) -> None:
+    log = tmp_path / "logs" / "run.csv"
+    with monkeypatch.context() as patched, pytest.warns(UserWarning, match=r"run\.csv could not be written \(No space"):
+        patched.setattr(callbacks, "replacing", lambda path: open("/dev/full", "wb", buffering=0))
+        assert len(Small().fit(epochs=2, log=log)) == 2
+    (tmp_path / "file").touch()
+    s = Small()
+    before = s.state()
+    with pytest.raises(OSError, match="file"):
+        s.fit(log=tmp_path / "file" / "run.csv")
+    assert same(s.state(), before)
 
 
 def test_ctrl_c_on_a_full_disk_says_that_nothing_was_saved(tmp_path, monkeypatch, capsys) -> None:
