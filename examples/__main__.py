@@ -130,6 +130,9 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         record(scripts, rest) if command == "record" else run(scripts[command], rest)
+    except ModuleNotFoundError as error:
+        print(f"{error}: pip install 'autograd-core[examples]'", file=sys.stderr)
+        return 1
     except (OSError, FileError, ImportError) as error:  # what the reader can put right
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

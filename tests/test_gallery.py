@@ -201,6 +201,13 @@ def test_pictures_go_into_a_folder_that_is_there(tmp_path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["curves.png"]
 
 
+def test_a_missing_package_is_told_with_how_to_get_it(monkeypatch, capsys) -> None:
+    monkeypatch.delitem(sys.modules, "examples.digits", raising=False)
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)  # as if it were not installed
+    assert gallery.main(["digits"]) == 1
+    assert re.search(r"sklearn.*: pip install 'autograd-core\[examples\]'\n$", capsys.readouterr().err)
+
+
 def test_missing_data_are_named(tmp_path, capsys) -> None:
     assert gallery.main(["siamese_faces", "--data", str(tmp_path)]) == 1
     assert "orl_faces_40x10x112x92.npy.xz is missing" in capsys.readouterr().err
