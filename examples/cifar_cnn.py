@@ -51,11 +51,6 @@ def whitened(image):
     return (image - image.mean()) / max(image.std(), 1 / np.sqrt(image.size))
 
 
-def first(level, values):
-    """The place of the first value that is as high, or infinity."""
-    return next((k for k, value in enumerate(values) if value >= level), np.inf)
-
-
 def main(settings):
     train, test = CIFAR10(settings.data, True, distorted), CIFAR10(settings.data, False, middle)
     measured = {}
@@ -76,7 +71,8 @@ def main(settings):
         settings.picture(f"filters-{name}", plot.filters, model[0].weight)
     settings.picture("accuracy", plot.curves, {f"validation {name}": values for name, values in measured.items()})
     level, steps = max(measured["without"]), len(settings.some(train)) // BATCH
-    needed = {name: steps * (1 + first(level, values)) for name, values in measured.items()}
+    first = lambda values: next((k for k, value in enumerate(values, 1) if value >= level), np.inf)
+    needed = {name: steps * first(values) for name, values in measured.items()}
     return {
         **{f"test accuracy {name}": values[-1] for name, values in measured.items()},
         **{f"steps {name} to {level:.3g}": count for name, count in needed.items()},
