@@ -167,7 +167,7 @@ class CIFAR10(Fetched):
 
 
 def _from_arrays(parts: list[Path]) -> tuple[np.ndarray, np.ndarray]:
-    labels = [part.with_name(part.name.partition("_images")[0] + "_labels.npy") for part in parts]
+    labels = [at_hand(part.with_name(part.name.partition("_images")[0] + "_labels.npy")) for part in parts]
     return tuple(np.concatenate([read_array(p) for p in paths]) for paths in (parts, labels))  # type: ignore[return-value]
 
 
@@ -223,6 +223,8 @@ class TinyShakespeare:
         if not intact(path, self.checksum):  # a text does not show that its end is missing
             warnings.warn(f"{path} is not the text that is known by this name: cut off, or changed", stacklevel=2)
         self.text = read_text(path)
+        if not self.text:
+            raise FileError(f"{path} is empty; delete it and fetch it again")
 
 
 def obtained(path: Path, urls: list[str], checksum: str, fetch: bool) -> Path:
