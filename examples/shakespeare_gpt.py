@@ -1,6 +1,6 @@
 """Shakespeare, character by character, by a small GPT; it writes a few lines at the end.
 
-Batches are small: what a thread computes in ten minutes is worth most as many steps.
+Pieces are short, and weights begin as its width wants them: both bring it sooner past the most frequent successors.
 """
 
 import autograd_core as ag
