@@ -87,11 +87,15 @@ def machine() -> str:
 
 
 def record(scripts: dict[str, dict], names: list[str]) -> None:
-    """Run scripts as they are meant to be run and keep what came out for the table."""
+    """Run scripts as they are meant to be run and keep what came out for the table; one that was killed goes on."""
     RESULTS.mkdir(exist_ok=True)
     for name in names or scripts:
-        (RESULTS / f"{name}.json").write_text(json.dumps(run(scripts[name], []), indent=1) + "\n")
+        begun = any(RESULTS.glob(f"{name}.run*"))
+        came = run(scripts[name], ["--checkpoint", str(RESULTS / f"{name}.run"), "--resume"])
+        (RESULTS / f"{name}.json").write_text(json.dumps(came | {"broken off": begun}, indent=1) + "\n")
         TABLE.write_text(table(scripts))
+        for path in RESULTS.glob(f"{name}.run*"):
+            path.unlink()
 
 
 def table(scripts: dict[str, dict]) -> str:
@@ -108,9 +112,10 @@ def table(scripts: dict[str, dict]) -> str:
 
 
 def took(here: dict) -> str:
-    """Seconds by the clock and, where they are known, of processors."""
+    """Seconds by the clock and, where they are known, of processors; of the last part of a run that was broken off."""
     processor = here.get("processor seconds")
-    return f"{here['seconds']}" + (f" ({processor})" if processor is not None else "")
+    seconds = f"{'more than ' if here.get('broken off') else ''}{here['seconds']}"
+    return seconds + (f" ({processor})" if processor is not None else "")
 
 
 def main(arguments: list[str]) -> int:
@@ -125,6 +130,9 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         record(scripts, rest) if command == "record" else run(scripts[command], rest)
+    except ModuleNotFoundError as error:
+        print(f"{error}: pip install 'autograd-core[examples]'", file=sys.stderr)
+        return 1
     except (OSError, FileError, ImportError) as error:  # what the reader can put right
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

@@ -1,6 +1,7 @@
 """Small photographs by a convolutional network, with batch norm and without it.
 
-Batch norm lets the rate be ten times as high; how many steps either network takes to half the errors is what is compared.
+Batch norm lets the rate be ten times as high.  What is compared is how many steps either network takes to the best
+accuracy of the one without, looked at after each epoch.
 """
 
 import numpy as np
@@ -13,6 +14,7 @@ from nn.data import CIFAR10, DataLoader
 from nn.metrics import accuracy
 from nn.train import fit
 
+BATCH = 128
 ROWS, DATA, EPOCHS = "F-33, F-34", "CIFAR-10 (20,000 of its images suffice)", 10
 PRINTED = "test accuracy 0.923 without and 0.967 with, on all 50,000 images; 5.7 times fewer steps to 0.9"
 
@@ -58,7 +60,7 @@ def main(settings):
         print(name, "batch norm")
         history = fit(
             model,
-            DataLoader(settings.some(train), 128, shuffle=True, drop_last=True, num_workers=1),
+            DataLoader(settings.some(train), BATCH, shuffle=True, drop_last=True, num_workers=1),
             loss=nn.CrossEntropyLoss(),
             optimizer=optim.Adam(model.parameters(), lr=rate),
             validation=DataLoader(settings.some(test), 500),
@@ -68,8 +70,11 @@ def main(settings):
         measured[name] = history["validation accuracy"]
         settings.picture(f"filters-{name}", plot.filters, model[0].weight)
     settings.picture("accuracy", plot.curves, {f"validation {name}": values for name, values in measured.items()})
-    needed = 1 + int(np.argmax(np.array(measured["with"]) >= measured["without"][-1]))
-    speed = len(measured["without"]) / needed if max(measured["with"]) >= measured["without"][-1] else 0.0
-    return {f"test accuracy {n}": v[-1] for n, v in measured.items()} | {
-        "times fewer steps to the same accuracy": speed
+    level, steps = max(measured["without"]), len(settings.some(train)) // BATCH
+    first = lambda values: next((k for k, value in enumerate(values, 1) if value >= level), np.inf)
+    needed = {name: steps * first(values) for name, values in measured.items()}
+    return {
+        **{f"test accuracy {name}": values[-1] for name, values in measured.items()},
+        **{f"steps {name} to {level:.3g}": count for name, count in needed.items()},
+        "times fewer": needed["without"] / needed["with"],
     }

@@ -37,10 +37,10 @@ class Writer(nn.Module):
         return found
 
 
-def pieces(numbers):
+def pieces(numbers, length=LENGTH):
     """Pieces of the text, and the same one character later."""
-    count = (len(numbers) - 1) // LENGTH
-    cut = lambda a: a[: count * LENGTH].reshape(count, LENGTH)
+    count = (len(numbers) - 1) // length
+    cut = lambda a: a[: count * length].reshape(count, length)
     return TensorDataset(cut(numbers[:-1]), cut(numbers[1:]))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 import autograd_core as ag
 
-__all__ = ["boundary", "confusion", "curves", "embedding", "filters", "images"]
+__all__ = ["boundary", "confusion", "curves", "embedding", "endings", "filters", "images"]
 
 
 def _array(x: Any) -> np.ndarray:
@@ -24,6 +24,11 @@ def _figure(width: float, height: float) -> Any:
     except ImportError:
         raise ImportError("pictures need Matplotlib: pip install 'autograd-core[plot]'") from None
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def endings() -> list[str]:
+    """Of files that a figure can be saved as."""
+    return [f".{kind}" for kind in _figure(1, 1).canvas.get_supported_filetypes()]
 
 
 def curves(history: Any, names: Sequence[str] | None = None, log: bool = False) -> Any:

@@ -277,6 +277,10 @@ def test_what_is_missing_is_named(tmp_path) -> None:
     for kind in (data.OrlFaces, data.Membranes):
         with pytest.raises(FileNotFoundError, match="is missing"):
             kind(tmp_path)
+    (tmp_path / "cifar10").mkdir()
+    np.save(tmp_path / "cifar10" / "test_first_images.npy", np.zeros((1, 32, 32, 3), np.uint8))
+    with pytest.raises(FileNotFoundError, match=r"cifar10/test_first_labels\.npy is missing; give the folder"):
+        data.CIFAR10(tmp_path, train=False)
 
 
 def test_a_text_whose_end_is_missing_is_told(tmp_path) -> None:
@@ -284,6 +288,9 @@ def test_a_text_whose_end_is_missing_is_told(tmp_path) -> None:
     (tmp_path / "tinyshakespeare" / "input.txt").write_text("First Citizen:")
     with pytest.warns(UserWarning, match="input.txt is not the text that is known by this name: cut off"):
         assert data.TinyShakespeare(tmp_path).text == "First Citizen:"
+    (tmp_path / "tinyshakespeare" / "input.txt").write_text("")
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match=r"input\.txt is empty; delete it and fetch it"):
+        data.TinyShakespeare(tmp_path)
 
 
 def test_small_photographs_from_arrays_and_from_the_archive(tmp_path) -> None:

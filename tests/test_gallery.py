@@ -15,11 +15,13 @@ from handmade import idx
 import examples.__main__ as gallery
 import nn
 import optim
-from nn import data
+from nn import data, plot
 from nn.train import Settings
 from nn.train.kept import Kept
+from nn.train.run import Run
 
 SCRIPTS = gallery.gallery()
+needs_matplotlib = pytest.mark.skipif(not importlib.util.find_spec("matplotlib"), reason="pictures need Matplotlib")
 rng = np.random.default_rng(0)
 pytestmark = pytest.mark.filterwarnings("ignore:.*is not the text that is known by this name")  # one made up
 
@@ -137,12 +139,35 @@ def test_results_are_recorded(tmp_path, monkeypatch, capsys) -> None:
     assert gallery.main(["record", "nothing"]) == 2
 
 
+def test_a_recording_that_was_killed_goes_on_and_says_that_its_time_is_not_known(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(gallery, "RESULTS", tmp_path)
+    monkeypatch.setattr(gallery, "TABLE", tmp_path / "README.md")
+    one, last = SCRIPTS["digits"] | {"EPOCHS": 2}, []
+    save = Run.save
+
+    def saved(run, path):
+        save(run, path)
+        last.append(run.epoch)
+        if len(last) == 1:
+            raise Killed
+
+    monkeypatch.setattr(Run, "save", saved)
+    with pytest.raises(Killed):
+        gallery.record({"digits": one}, ["digits"])
+    assert [path.name for path in tmp_path.iterdir()] == ["digits.run"]
+    gallery.record({"digits": one}, ["digits"])
+    assert last == [1, 2] and sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "digits.json"]
+    assert re.search(r"\| more than \d+ \(\d+\) \|", (tmp_path / "README.md").read_text())
+
+
 @pytest.mark.parametrize(
     "options, text",
     [
         (["--epochs", "0"], "must be at least 1, got 0"),
         (["--resume"], "--resume needs to know from where: give --checkpoint FILE"),
-        (["--epoch", "x"], "invalid _count value|expected|ambiguous"),
+        (["--epochs", "x"], "--epochs: must be a whole number, got 'x'"),
+        (["--seed", "1.5"], "--seed: must be a whole number, got '1.5'"),
+        (["--seed", str(2**64)], rf"--seed: must be at most {2**64 - 1}, got {2**64}"),
     ],
 )
 def test_options_that_make_no_sense(options, text, capsys) -> None:
@@ -156,6 +181,31 @@ def test_help_says_what_is_in_the_book(capsys) -> None:
         gallery.main(["mnist_mlp", "--help"])
     out = " ".join(capsys.readouterr().out.split())
     assert "printed: test accuracy 0.982; rows F-18" in out and "(60)" in out and "--no-compile" in out
+
+
+@needs_matplotlib
+def test_pictures_that_cannot_be_drawn_are_known_before_the_training(tmp_path, monkeypatch, capsys) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        gallery.main(["digits", "--plot", "p.xyz"])
+    assert re.search(r"--plot: no pictures end in '\.xyz'; there are .*\.png", capsys.readouterr().err)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # as if it were not installed
+    assert gallery.main(["digits", "--plot", str(tmp_path / "p.png")]) == 1
+    out, err = capsys.readouterr()
+    assert "pip install 'autograd-core[plot]'" in err and not out
+
+
+@needs_matplotlib
+def test_pictures_go_into_a_folder_that_is_there(tmp_path) -> None:
+    settings = Settings.parse(["--plot", f"{tmp_path}/"])
+    settings.picture("curves", plot.curves, {"loss": [2.0, 1.0]})
+    assert [path.name for path in tmp_path.iterdir()] == ["curves.png"]
+
+
+def test_a_missing_package_is_told_with_how_to_get_it(monkeypatch, capsys) -> None:
+    monkeypatch.delitem(sys.modules, "examples.digits", raising=False)
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)  # as if it were not installed
+    assert gallery.main(["digits"]) == 1
+    assert re.search(r"sklearn.*: pip install 'autograd-core\[examples\]'\n$", capsys.readouterr().err)
 
 
 def test_missing_data_are_named(tmp_path, capsys) -> None:
@@ -174,6 +224,15 @@ def test_damaged_data_and_wrong_folders_are_told_in_a_line(folder, tmp_path, cap
         assert gallery.main(["siamese_faces", "--data", str(where)]) == 1
         said = capsys.readouterr().err
         assert text in said and said.count("\n") == 1
+    assert gallery.main(["digits", "--checkpoint", str(tmp_path / "run.npz")]) == 1
+    assert "a checkpoint is a safetensors file" in capsys.readouterr().err
+
+
+def test_the_folder_of_one_data_set_will_do(folder) -> None:
+    for kind in (data.MNIST, data.CIFAR10, data.TinyShakespeare):
+        name = getattr(kind, "folder", "tinyshakespeare")
+        assert vars(kind(folder / name, download=False)).keys() == vars(kind(folder, download=False)).keys()
+    assert len(data.OrlFaces(folder / "orl-faces")) == 80 and len(data.Membranes(folder / "isbi2012-em")) == 30
 
 
 def test_a_picture_that_cannot_be_saved_does_not_cost_the_result(tmp_path, capsys) -> None:

@@ -349,6 +349,26 @@ def test_unet_has_the_sizes_of_the_paper():
     pairs += sum(9 * 2 * b * b + b + 9 * b * b + b for b in sizes[1:-1])
     assert count(model) == pairs + sum(2 * b * 4 * b + b for b in sizes[1:-1]) + 64 * 2 + 2
     assert unfilled(models.UNet, padding=1).output_size(512) == 512
+    with ag.no_grad():
+        assert models.UNet(1, 2, (1, 1, 1, 1, 1))(numbers(1, 1, 572, 572)).shape == (1, 2, 388, 388)
+
+
+def test_tiles_of_an_unpadded_unet_make_the_scores_of_the_whole():
+    model = models.UNet(1, 2, (4, 8, 16)).eval()
+    x = numbers(1, 1, 84, 84)
+    with ag.no_grad():
+        whole = model(x)
+        for top, left in ((0, 0), (4, 20), (24, 12)):
+            tile = model(x[..., top : top + 60, left : left + 60])
+            np.testing.assert_allclose(tile.numpy(), whole[..., top : top + 20, left : left + 20].numpy(), atol=1e-5)
+
+
+def test_gradients_of_an_unpadded_unet_are_those_of_differences():
+    model = models.UNet(1, 1, (2, 3)).double().eval()
+    x = ag.tensor(np.random.default_rng(0).standard_normal((1, 1, 18, 18)), requires_grad=True)
+    names, values = zip(*model.named_parameters())
+    scores = lambda x, *p: nn.utils.stateless.functional_call(model, dict(zip(names, p)), (x,))
+    assert model.output_size(18) == 2 and ag.gradcheck(scores, (x, *values))
 
 
 @pytest.mark.parametrize(("padding", "size", "out"), [(0, 60, 20), (1, 16, 16)])

@@ -17,7 +17,7 @@ import nn
 import optim
 from nn.data import DataLoader, TensorDataset
 from nn.metrics import accuracy
-from nn.train import Callback, History, evaluate, fit, predict
+from nn.train import Callback, History, callbacks, evaluate, fit, predict
 from nn.train.run import Run
 from optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau, StepLR
 
@@ -290,6 +290,20 @@ def test_a_full_disk_does_not_end_the_run(tmp_path, monkeypatch, capsys) -> None
     assert same(again.state(), whole.state())
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is always full")
+def test_a_table_that_cannot_be_written_does_not_end_the_run(tmp_path, monkeypatch) -> None:
+    log = tmp_path / "logs" / "run.csv"
+    with monkeypatch.context() as patched, pytest.warns(UserWarning, match=r"run\.csv could not be written \(No space"):
+        patched.setattr(callbacks, "replacing", lambda path: open("/dev/full", "wb", buffering=0))
+        assert len(Small().fit(epochs=2, log=log)) == 2
+    (tmp_path / "file").touch()
+    s = Small()
+    before = s.state()
+    with pytest.raises(OSError, match="file"):
+        s.fit(log=tmp_path / "file" / "run.csv")
+    assert same(s.state(), before)
+
+
 def test_ctrl_c_on_a_full_disk_says_that_nothing_was_saved(tmp_path, monkeypatch, capsys) -> None:
     def save(run, path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -422,6 +436,34 @@ def test_arguments_that_make_no_sense_are_refused_before_a_step(options, kind, t
     with pytest.raises(kind, match=text):
         fit(s.model, s.data, **given)
     assert same(s.state(), before) and os.listdir(tmp_path) == []
+
+
+def test_a_checkpoint_that_cannot_be_written_is_named(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "run"
+    with pytest.raises(OSError, match=f"the checkpoint {path} cannot be written: .*; name a file in another folder"):
+        Small().fit(checkpoint=path)
+
+
+def test_a_resumed_run_of_other_epochs_says_what_its_schedules_were_made_for(tmp_path, capsys) -> None:
+    told = "schedules go on as they were made, for 1 epochs and not for 2"
+    for scheduled, expected in ((True, True), (False, False)):
+        path = tmp_path / str(scheduled)
+        for epochs in (1, 2):
+            s = Small()
+            schedule = {"scheduler": optim.lr_scheduler.CosineAnnealingLR(s.optimizer, epochs)} if scheduled else {}
+            s.fit(epochs=epochs, checkpoint=path, resume=True, progress=True, **schedule)
+        assert (told in capsys.readouterr().out) is expected
+
+
+def test_a_run_that_will_be_replaced_is_told_of(tmp_path, capsys) -> None:
+    path, told = tmp_path / "run", "holds a run, which this one replaces"
+    Small().fit(checkpoint=path, progress=True)
+    assert told not in capsys.readouterr().out
+    Small().fit(checkpoint=path, progress=True, resume=True)
+    assert told not in capsys.readouterr().out
+    Small().fit(checkpoint=path, progress=True)
+    assert f"{path} {told}" in capsys.readouterr().out
 
 
 def test_errors(tmp_path) -> None:

@@ -31,6 +31,13 @@ def data_folder(root: Any = None) -> Path:
     return folder
 
 
+def set_folder(root: Any, name: str) -> Path:
+    """Where one data set lives: in the folder of its name, or in the one given if it is that folder itself."""
+    folder = data_folder(root)
+    inside = folder / name
+    return folder if folder.absolute().name == name and not inside.is_dir() else inside
+
+
 def download(urls: str | Sequence[str], path: Any, checksum: str | None = None, progress: bool = True) -> Path:
     """The file at `path`, fetched from the first address that answers unless it is there already.
 

@@ -14,7 +14,7 @@ import autograd_core as ag
 
 from ..files import FileError
 from .dataset import Dataset
-from .download import data_folder, download, intact
+from .download import download, intact, set_folder
 from .readers import damaged, read_array, read_idx, read_text
 
 __all__ = [
@@ -90,7 +90,7 @@ class Fetched(Images):
         target_transform: Callable | None = None,
         download: bool = True,
     ):
-        images, targets = self._read(data_folder(root) / self.folder, train, download)
+        images, targets = self._read(set_folder(root, self.folder), train, download)
         super().__init__(images, targets, list(self.labels), transform, target_transform)
 
     @classmethod
@@ -167,7 +167,7 @@ class CIFAR10(Fetched):
 
 
 def _from_arrays(parts: list[Path]) -> tuple[np.ndarray, np.ndarray]:
-    labels = [part.with_name(part.name.partition("_images")[0] + "_labels.npy") for part in parts]
+    labels = [at_hand(part.with_name(part.name.partition("_images")[0] + "_labels.npy")) for part in parts]
     return tuple(np.concatenate([read_array(p) for p in paths]) for paths in (parts, labels))  # type: ignore[return-value]
 
 
@@ -189,7 +189,7 @@ class OrlFaces(Images):
     """Ten photographs each of 40 people, 112 x 92, from a folder at hand (AT&T Laboratories Cambridge)."""
 
     def __init__(self, root: Any = None, transform: Callable | None = None, target_transform: Callable | None = None):
-        faces = read_array(at_hand(data_folder(root) / "orl-faces" / "orl_faces_40x10x112x92.npy.xz"))
+        faces = read_array(at_hand(set_folder(root, "orl-faces") / "orl_faces_40x10x112x92.npy.xz"))
         people = np.repeat(np.arange(len(faces)), faces.shape[1])
         names = [f"s{k + 1}" for k in range(len(faces))]
         super().__init__(faces.reshape(-1, *faces.shape[2:]), people, names, transform, target_transform)
@@ -200,7 +200,7 @@ class Membranes(Dataset):
     is the image from 0 to 1 and its mask, 1 in cells and 0 on membranes, each (1, 512, 512) (ISBI 2012)."""
 
     def __init__(self, root: Any = None):
-        folder = data_folder(root) / "isbi2012-em"
+        folder = set_folder(root, "isbi2012-em")
         files = [at_hand(folder / f"train_{what}_30x512x512.npy.xz") for what in ("images", "labels")]
         self.data, self.targets = map(read_array, files)
 
@@ -219,10 +219,12 @@ class TinyShakespeare:
     checksum = "sha256:86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
     def __init__(self, root: Any = None, download: bool = True):
-        path = obtained(data_folder(root) / "tinyshakespeare" / "input.txt", [self.address], self.checksum, download)
+        path = obtained(set_folder(root, "tinyshakespeare") / "input.txt", [self.address], self.checksum, download)
         if not intact(path, self.checksum):  # a text does not show that its end is missing
             warnings.warn(f"{path} is not the text that is known by this name: cut off, or changed", stacklevel=2)
         self.text = read_text(path)
+        if not self.text:
+            raise FileError(f"{path} is empty; delete it and fetch it again")
 
 
 def obtained(path: Path, urls: list[str], checksum: str, fetch: bool) -> Path:
@@ -236,8 +238,8 @@ def at_hand(path: Path) -> Path:
     """A file that must be there."""
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is missing; give the folder that holds {path.parent.name}/{path.name} as `root`, or by the "
-            "environment variable AUTOGRAD_CORE_DATA"
+            f"{path} is missing; give the folder that holds {path.parent.name}/{path.name} as `root` (--data in the "
+            "gallery), or by the environment variable AUTOGRAD_CORE_DATA"
         )
     return path
 

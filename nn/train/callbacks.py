@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +81,17 @@ class Log(Callback):
     def __init__(self, path: Any):
         self.path = Path(path)
 
-    def epoch(self, run: Run) -> None:
+    def begin(self, run: Run) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(self.path) as file:
-            file.write(_table(run.history.names(), run.history.rows).encode())
+
+    def epoch(self, run: Run) -> None:
+        try:
+            with replacing(self.path) as file:
+                file.write(_table(run.history.names(), run.history.rows).encode())
+        except OSError as error:  # as with a checkpoint: the next epoch's table holds all rows
+            warnings.warn(
+                f"fit: {self.path} could not be written ({error.strerror or error}); the run goes on", stacklevel=6
+            )
 
 
 def _table(names: list[str], rows: list[dict]) -> str:

@@ -85,10 +85,9 @@ def fit(
         kept=Kept(checkpoint, checkpoint_every, resume),
     )
     run = Run(model, optimizers, slow + quick, data, epochs)
-    if resume:
-        found = plan.kept.resume(run)
-        if progress:
-            print(found)
+    found = plan.kept.begin(run)
+    if progress and found:
+        print(found)
     plan.train(run)
     return run.history
 

@@ -85,6 +85,7 @@ class Run:
     seconds: float = 0.0  # of it, before the run was taken up again
     best: dict | None = None  # value, epoch and weights
     stopped: bool = False  # by itself: a callback may set it
+    meant: int | None = None  # epochs of the run that was taken up
 
     def save(self, path: Any) -> None:
         """Write all that the rest of the run depends on."""
@@ -112,6 +113,7 @@ class Run:
             "best": self.best,
             "run": {
                 "epoch": self.epoch,
+                "epochs": self.epochs,
                 "step": self.step,
                 "rows": self.history.rows,
                 "tally": vars(self.tally),
@@ -131,6 +133,7 @@ class Run:
             self.data.load_state_dict(state["data"])
         self.best, run = state["best"], state["run"]
         self.epoch, self.step, self.seconds, self.stopped = (run[k] for k in ("epoch", "step", "seconds", "stopped"))
+        self.meant = run.get("epochs")
         self.history, self.tally = History(run["rows"]), Tally(**run["tally"])
         ag.set_rng_state(state["random"])
 

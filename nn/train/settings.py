@@ -12,6 +12,7 @@ from typing import Any
 import autograd_core as ag
 
 from ..data.dataset import Subset
+from ..plot import endings
 
 __all__ = ["Settings"]
 
@@ -40,7 +41,7 @@ class Settings:
         parser.add_argument(
             "--epochs", type=_count, default=None, metavar="N", help=f"how often to go through the data ({epochs})"
         )
-        parser.add_argument("--seed", type=int, default=0, metavar="S", help="of all random numbers (0)")
+        parser.add_argument("--seed", type=_seed, default=0, metavar="S", help="of all random numbers (0)")
         parser.add_argument("--data", metavar="DIR", help="the folder of data sets (AUTOGRAD_CORE_DATA, or a cache)")
         parser.add_argument(
             "--quick", action="store_true", help="one epoch on a little of the data, to see that it runs"
@@ -49,7 +50,10 @@ class Settings:
             "--compile", action=argparse.BooleanOptionalAction, default=True, help="replay steps natively (yes)"
         )
         parser.add_argument(
-            "--plot", type=Path, metavar="FILE", help="save pictures as FILE, or FILE with their name before the suffix"
+            "--plot",
+            type=_pictures,
+            metavar="FILE",
+            help="save pictures as FILE with their name before the suffix, or in the folder FILE",
         )
         parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="save the run here after each epoch")
         parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
@@ -76,7 +80,8 @@ class Settings:
     def picture(self, name: str, draw: Any, *args: Any, **options: Any) -> None:
         """Save the figure that `draw(*args)` gives, if pictures are wanted."""
         if self.plot is not None:
-            path = self.plot.with_name(f"{self.plot.stem}-{name}{self.plot.suffix or '.png'}")
+            named = self.plot.with_name(f"{self.plot.stem}-{name}{self.plot.suffix or '.png'}")
+            path = self.plot / f"{name}.png" if self.plot.is_dir() else named
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 draw(*args, **options).savefig(path, dpi=120)
@@ -85,8 +90,29 @@ class Settings:
                 print(f"could not save {path}: {error.strerror or error}", file=sys.stderr)
 
 
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+def _whole(text: str, least: int, most: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from None
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(
+            f"must be at least {least}, got {number}" if number < least else f"must be at most {most}, got {number}"
+        )
     return number
+
+
+def _count(text: str) -> int:
+    return _whole(text, 1, sys.maxsize)
+
+
+def _seed(text: str) -> int:
+    return _whole(text, -(2**63), 2**64 - 1)
+
+
+def _pictures(text: str) -> Path:
+    """Where pictures go, if they can be drawn: that they cannot is better known before the training than after it."""
+    path, known = Path(text), endings()
+    if not path.is_dir() and path.suffix not in ("", *known):
+        raise argparse.ArgumentTypeError(f"no pictures end in {path.suffix!r}; there are {' '.join(known)}")
+    return path
