@@ -18,6 +18,7 @@ from ..kernels import _steps
 from ..kernels._jit import Kernel, plain
 from ..op import REGISTRY
 from .launches import Launch, bound, entry, launches_of
+from .likeness import Shared
 from .memory import Memory
 from .place import in_place
 from .program import Array, Call, Live, Program
@@ -46,12 +47,13 @@ def special(call: Call) -> list | None:
     return (write(call) if write else None) or ufunc(call)
 
 
-def resolve(call: Call, known: dict) -> None:
+def resolve(call: Call, known: dict, shared: Shared) -> None:
     """Find out by which kernels a call can be replayed, if its op does not say so."""
     if any(isinstance(v, Live) for v in call.params.values()):
         return  # kernels would be called with what it is now
-    if call.launches is None and not special(call) and (found := launches_of(call, on_arrays(call), known)):
-        call.launches, call.scratch = found
+    if call.launches is None and not special(call):
+        found = shared.of(call, lambda: launches_of(call, on_arrays(call), known))
+        call.launches, call.scratch = found or (None, ())
 
 
 def without_memory(call: Call) -> list | None:
@@ -241,8 +243,9 @@ class Source:
 
 def resolved(program: Program, known: dict) -> Program:
     """A program of which it is known by which kernels its calls are replayed, over what they may write."""
+    shared = Shared()
     for call in program.calls:
-        resolve(call, known)
+        resolve(call, known, shared)
     return in_place(program)
 
 
