@@ -186,6 +186,18 @@ def test_arrays_in_parts_are_moved_too():
     assert moved == (1, Parts(b, (b, 2))) and type(moved[1]) is Parts
 
 
+@pytest.mark.parametrize("width, own", [(8, True), (2048, False)])
+def test_small_calls_get_kernels_of_their_own_only_among_small_ones(width, own):
+    rng = np.random.default_rng(0)
+    w = ag.tensor((rng.standard_normal((width, 30)) / width).astype("f"))
+    run = compile(lambda x, y: F.cross_entropy(ag.matmul(x, w), y))
+    for _ in range(4):
+        x, y = ag.tensor(rng.standard_normal((20, width)).astype("f")), ag.tensor(rng.integers(0, 30, 20))
+        np.testing.assert_allclose(run(x, y).item(), F.cross_entropy(ag.matmul(x, w), y).item(), rtol=1e-5)
+    called = "f2_l1_" if own else "cross_entropy_at_once_"  # by the types of what it is given, if it was made for them
+    assert f"if {called}" in run.source()
+
+
 def test_a_capture_holds_no_more_than_the_run():
     @compile
     def run(x):

@@ -79,7 +79,7 @@ def launched(call: Call, launches: list[Launch]) -> list:
     """The calls of kernels that an op makes; if one returns something else than it did, the op runs as it is."""
     found: list = []
     for k, launch in enumerate(launches):
-        row = as_row(launch)
+        row = as_row(launch, not call.settings.get("among large"))
         if launch.returned in (None, True):  # the latter says that it could be done
             found.append(row or called(launch))
             continue
@@ -91,8 +91,8 @@ def launched(call: Call, launches: list[Launch]) -> list:
     return found
 
 
-def as_row(launch: Launch) -> Row | None:
-    """A call of a kernel as a row: if it takes numbers alone, or works on few entries and can be given them so."""
+def as_row(launch: Launch, own: bool = True) -> Row | None:
+    """A call of a kernel as a row: if it takes numbers alone, or, on few entries, can be given them by a kernel of its `own`."""
     kernel, args, _ = launch
     if kernel in (_steps.copy, _steps.fill) and all(isinstance(a, (Array, int)) for a in args):
         said = moved(*args) if kernel is _steps.copy else None if args[1] else zeroed(args[0])
@@ -102,7 +102,7 @@ def as_row(launch: Launch) -> Row | None:
     if kernel.numbers:
         return Row(kernel, args)
     arrays = [a for a in args if isinstance(a, (Array, np.ndarray))]
-    if sum(a.size * a.dtype.itemsize for a in arrays) > SMALL:
+    if not own or sum(a.size * a.dtype.itemsize for a in arrays) > SMALL:
         return None
     from ..kernels.direct import LIKE, direct
 
@@ -243,10 +243,18 @@ class Source:
 
 def resolved(program: Program, known: dict) -> Program:
     """A program of which it is known by which kernels its calls are replayed, over what they may write."""
-    shared = Shared()
+    shared, large = Shared(), is_large(program)
     for call in program.calls:
         resolve(call, known, shared)
+        if large and call.launches:
+            call.settings = call.settings | {"among large": True}
     return in_place(program)
+
+
+def is_large(program: Program) -> bool:
+    """Whether calls are on so much, one with another, that to save some microseconds is not worth compiling for them."""
+    touched = sum(a.bytes for call in program.calls for a in {*call.reads, *call.changes})
+    return touched > SMALL * len(program.calls)
 
 
 def emitted(
