@@ -28,10 +28,11 @@ ORDER = """
     ops.composed ops.attention ops.recurrent ops blame backward forward tree attributes functional jacobians members
     random models custom control anomaly gradcheck testing compiled.program compiled.signature compiled.kept
     compiled.unchanged compiled.guards compiled.capture compiled.compare compiled.memory compiled.place
-    compiled.launches compiled.rows compiled.emit compiled.lines compiled.moves compiled.steps compiled.passes.order
-    compiled.passes.dead compiled.passes.tidy compiled.passes.copies compiled.passes.fuse compiled.passes.common
-    compiled.passes.constants compiled.passes.split compiled.passes.join compiled.passes compiled.halves
-    compiled.results compiled.reverse compiled.back compiled.replay compiled.explain compiled.function
+    compiled.launches compiled.likeness compiled.rows compiled.emit compiled.lines compiled.moves compiled.steps
+    compiled.passes.order compiled.passes.dead compiled.passes.tidy compiled.passes.copies compiled.passes.fuse
+    compiled.passes.common compiled.passes.constants compiled.passes.split compiled.passes.join compiled.passes
+    compiled.halves compiled.results compiled.reverse compiled.back compiled.replay compiled.explain
+    compiled.function
     compiled.modules compiled numpy_functions numpy_linalg interop habits autograd.functional autograd
     symbolic.expression symbolic.normal symbolic.simplify symbolic.calculus symbolic.printing symbolic.swell
     symbolic source.read source.order source.structure source.kinds source.support source.pull source.functions

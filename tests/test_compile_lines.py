@@ -3,6 +3,7 @@
 import threading
 import tracemalloc
 from collections import Counter
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ import autograd_core as ag
 import nn
 import optim
 from autograd_core import compile
-from autograd_core.compiled import launches
+from autograd_core.compiled import emit, launches
 from autograd_core.compiled.emit import on_arrays
-from autograd_core.compiled.program import TEMPORARY, Array, Block, Call, address
+from autograd_core.compiled.likeness import Likeness
+from autograd_core.compiled.program import TEMPORARY, Array, Block, Call, address, everywhere
 from autograd_core.kernels import _steps
 from autograd_core.kernels._jit import COMPILED, KERNELS, kernel
 from autograd_core.kernels._rows import Table
@@ -49,6 +51,16 @@ def negative(x):
         if x[i] < 0:
             return True
     return False
+
+
+@kernel(name="test_lines_of_positive")
+def of_positive(x, y):
+    """y = x if no entry is negative, else NaN"""
+    for i in range(len(x)):
+        y[i] = x[i]
+    for i in range(len(x)):
+        if x[i] < 0:
+            y[:] = np.nan
 
 
 TABLE = np.array([1.0, 2.0, 3.0, 4.0], "f")
@@ -92,6 +104,13 @@ def with_numpy_after(x):
     return y
 
 
+def with_numpy_after_nan(x):
+    y = np.empty_like(x)
+    of_positive(x, y)
+    y += 1
+    return y
+
+
 def by_value(x):
     y = np.empty_like(x)
     plus(x, float(x[0]), y)
@@ -113,7 +132,7 @@ def test_what_is_done_by_kernels_is_found(forward):
     assert len(calls) == (2 if forward is by_two else 1) and len(scratch) == (forward is by_two)
 
 
-@pytest.mark.parametrize("forward", [with_numpy_before, with_numpy_after, by_value])
+@pytest.mark.parametrize("forward", [with_numpy_before, with_numpy_after, with_numpy_after_nan, by_value])
 def test_what_is_done_between_kernels_is_noticed(forward):
     assert found(forward, np.array([1.0, -2.0, 0.0, 3.0], "f")) is None
 
@@ -122,6 +141,77 @@ def test_copies_of_arguments_are_not_taken_for_tables():
     forward = lambda i: with_numpy_before(i)
     assert found(forward, np.zeros(4, "f")) is None
     assert found(forward, np.array([1, 1, 1, 1])) is None  # no other numbers can be tried
+
+
+class Parts(NamedTuple):
+    """What some kernels take as one argument."""
+
+    left: Any
+    right: Any
+
+
+def test_calls_alike_are_looked_at_once(monkeypatch):
+    seen = []
+    find = lambda call, forward, known: seen.append(call.op.name) or launches.launches_of(call, forward, known)
+    monkeypatch.setattr(emit, "launches_of", find)
+    rng = np.random.default_rng(0)
+    weights = [ag.tensor(rng.standard_normal((40, 40)).astype("f") / 6) for _ in range(4)]
+
+    def run(x):
+        for w in weights:
+            x = ag.softmax(ag.tanh(ag.matmul(x, w)), 1) - x
+        return ag.softmax(x, 0) + ag.softmax(x.T, 1).T
+
+    replayed, x = compile(run), lambda: ag.tensor(rng.standard_normal((40, 40)).astype("f"))
+    for _ in range(4):
+        given = x()
+        np.testing.assert_allclose(replayed(given).numpy(), run(given).numpy(), rtol=1e-5, atol=1e-6)
+    assert seen.count("softmax") == 3, "along rows, along columns, and of what lies across"
+
+
+def test_calls_are_alike_only_with_the_same_numbers_places_and_settings():
+    block = lambda: Block(TEMPORARY, None, 0, 64)
+    array = lambda b, offset=0: Array(b, offset, (4,), (4,), f4)
+    key = lambda *args, **params: Likeness(Call(REGISTRY["add"], args, params, (array(block()),))).key
+    a, b = block(), block()
+    assert key(array(a), array(b)) == key(array(b), array(a)) != key(array(a), array(a))
+    assert key(array(a), array(a, 16)) != key(array(a), array(a, 32)) != key(array(a), array(b))
+    assert len({key(array(a), v) for v in (0.0, -0.0, 0, False, np.nan, None, "0", (0,))}) == 8
+    assert key(array(a), axis=1) != key(array(a), axis=0) and key(array(a), np.zeros(2)) is None
+
+
+def test_arrays_in_parts_are_moved_too():
+    a, b = (Array(Block(TEMPORARY, None, 0, 16), 0, (4,), (4,), f4) for _ in range(2))
+    moved = everywhere((1, Parts(a, (b, 2))), {a.block: b.block})
+    assert moved == (1, Parts(b, (b, 2))) and type(moved[1]) is Parts
+
+
+@pytest.mark.parametrize("width, own", [(8, True), (2048, False)])
+def test_small_calls_get_kernels_of_their_own_only_among_small_ones(width, own):
+    rng = np.random.default_rng(0)
+    w = ag.tensor((rng.standard_normal((width, 30)) / width).astype("f"))
+    run = compile(lambda x, y: F.cross_entropy(ag.matmul(x, w), y))
+    for _ in range(4):
+        x, y = ag.tensor(rng.standard_normal((20, width)).astype("f")), ag.tensor(rng.integers(0, 30, 20))
+        np.testing.assert_allclose(run(x, y).item(), F.cross_entropy(ag.matmul(x, w), y).item(), rtol=1e-5)
+    called = "f2_l1_" if own else "cross_entropy_at_once_"  # by the types of what it is given, if it was made for them
+    assert f"if {called}" in run.source()
+
+
+def test_a_capture_holds_no_more_than_the_run():
+    @compile
+    def run(x):
+        for _ in range(40):
+            x = ag.tanh(x) * 1.01
+        return x
+
+    x = ag.tensor(np.ones(1 << 17, "f"))
+    tracemalloc.start()
+    try:
+        run(x)
+        assert tracemalloc.get_traced_memory()[1] < 8 * x.numpy().nbytes
+    finally:
+        tracemalloc.stop()
 
 
 def test_ops_that_are_not_named_are_not_tried():

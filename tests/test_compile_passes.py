@@ -1,9 +1,15 @@
 """The passes of `compile`, each by what it leaves of a program, and by results that are those of the function itself."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 import autograd_core as ag
+from autograd_core.compiled import memory
+from autograd_core.compiled.passes.order import dependencies
+from autograd_core.compiled.program import TEMPORARY, Array, Block, Call
+from autograd_core.op import REGISTRY
 
 
 def left(f, *args):
@@ -189,3 +195,81 @@ def test_sums_of_nan_and_infinity():
         x[2999] = bad
         for _ in range(3):
             np.testing.assert_array_equal(compiled(x).numpy(), np.float32(bad))
+
+
+@pytest.mark.parametrize(
+    "shape, shifts, axes",
+    [
+        ((7,), -2, 0),
+        ((7,), 9, 0),
+        ((4, 5), (1, -2), (0, 1)),
+        ((4, 5), (1, 2, -3), (1, 0, -1)),
+        ((3, 4), 4, 1),
+        ((6,), 0, 0),
+    ],
+)
+def test_rolls_are_copies_of_pieces(shape, shifts, axes):
+    rng = np.random.default_rng(0)
+    weights = ag.tensor(rng.standard_normal(shape))
+
+    def step(x):
+        loss = (ag.roll(ag.tanh(x), shifts, axes) * weights).sum() + (ag.roll(x.T, 1, -1) ** 2 * weights.T).sum()
+        return ag.roll(x * 2, shifts, axes), *ag.gradient(loss, [x])
+
+    run = ag.compile(step)
+    for _ in range(4):
+        x = ag.tensor(rng.standard_normal(shape), requires_grad=True)
+        for a, b in zip(run(x), step(x)):
+            np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-12)
+    assert run.replays() and "take_" not in run.source()
+
+
+def test_blocks_alive_at_once_lie_apart_however_many_there_are():
+    rng = np.random.default_rng(0)
+    lives = {}
+    for size, count in ((80, 30), (8192, 400), (8256, 300), (5000, 20), (1 << 16, 3)):
+        for _ in range(count):
+            begin = int(rng.integers(0, 500))
+            lives[Block(TEMPORARY, None, 0, size)] = (begin, begin + int(rng.integers(0, 60)))
+    offsets, size = memory.arranged(lives)
+    assert offsets.keys() == lives.keys()
+    most = max(sum(b.size for b, (i, j) in lives.items() if i <= t <= j) for t in range(560))
+    assert most <= size <= 1.3 * most, "memory that nobody needs"
+    for t in range(560):
+        alive = sorted((offsets[b], offsets[b] + b.size) for b, (i, j) in lives.items() if i <= t <= j)
+        assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(alive))
+        assert not alive or alive[-1][1] <= size
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_must_stay_before_is_known_of_any_order_of_reads_and_writes(seed):
+    rng = np.random.default_rng(seed)
+    block = Block(TEMPORARY, None, 0, 80)
+
+    def some():
+        begin, count = rng.integers(0, 8), rng.integers(1, 4)
+        return Array(
+            block, int(begin) * 4, (int(count),), (int(rng.choice([4, -4])) if begin > 3 else 4,), np.dtype("f")
+        )
+
+    calls = []
+    for _ in range(25):
+        written = (some(),) if rng.random() < 0.5 else ()
+        calls.append(Call(REGISTRY["add"], (some(), *written), {}, (), written))
+    clash = lambda p, q: any(a.overlaps(b) for a in p.changes for b in (*q.reads, *q.changes))
+    direct = [{j for j in range(k) if clash(calls[j], c) or clash(c, calls[j])} for k, c in enumerate(calls)]
+
+    def closed(needed):
+        found = []
+        for before in needed:
+            found.append(set(before).union(*(found[j] for j in before)))
+        return found
+
+    assert closed(dependencies(calls)) == closed(direct)
+
+
+def test_what_has_been_written_over_is_looked_at_no_more():
+    block = Block(TEMPORARY, None, 0, 16)
+    a = Array(block, 0, (4,), (4,), np.dtype("f"))
+    calls = [Call(REGISTRY["neg"], (a,), {}, (), (a,)) for _ in range(50)]
+    assert [len(before) for before in dependencies(calls)] == [0] + [1] * 49

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,9 +31,10 @@ class Capture:
 
     def __init__(self, soft: bool = False):
         self.calls: list[Call] = []
-        self.blocks: dict[int, Block] = {}  # by the id of the array that owns the memory
+        self.blocks: dict[int, Block] = {}  # by the id of the array that owns the memory, while it is there
         self.kept: list[Any] = []  # what is held so that nothing else gets the same id
-        self.known: dict[Array, np.ndarray] = {}  # the arrays themselves, as they were seen
+        self.passing: dict[int, weakref.ref] = {}  # what is not held, since the run made it: gone with the block
+        self.known: dict[Array, np.ndarray] = {}  # arrays from outside, and of whole numbers, as they were seen
         self.tensors: dict[int, tuple[Tensor, np.ndarray, Any]] = {}  # from outside, as they were first met
         self.inputs: list[Array] = []
         self.made_here: set[int] = set()  # ids of arrays that came up in the run, or stand for arguments
@@ -76,7 +79,7 @@ class Capture:
             if not written and all(m.block in [a.block for a in given if isinstance(a, Array)] for m in made):
                 return  # another look at the same memory: nothing to do
         for a in written:
-            self.pending.pop(id(a.block.owner), None)
+            self.pending = {k: v for k, v in self.pending.items() if self.blocks.get(k) is not a.block}
         self.settled()
         settings = {"constant": True} if op is REGISTRY["clone"] and isinstance(args[0], np.ndarray) else {}
         self.calls.append(Call(op, given, params, made, written, user_line(), settings))
@@ -154,25 +157,31 @@ class Capture:
 
     def block(self, owner: np.ndarray, kind: str) -> Block:
         """The block of an array that owns its memory."""
-        known = self.blocks.get(id(owner))
-        if known is None:
-            self.kept.append(owner)
-            low, high = np.lib.array_utils.byte_bounds(owner)
-            known = self.blocks[id(owner)] = Block(kind, owner, low, high - low)
-        return known
+        key = id(owner)
+        if key not in self.blocks:
+            self.blocks[key] = Block.of(kind, owner)
+            if kind == TEMPORARY:
+                self.passing[key] = weakref.ref(owner, functools.partial(gone, weakref.ref(self), key))
+            else:
+                self.kept.append(owner)
+        return self.blocks[key]
 
     def array(self, value: np.ndarray, kind: str = OUTER) -> Array:
         """An array of the run; if its memory has not been seen yet, it is of this kind."""
         block = self.block(memory(value), kind)
         offset = address(value) - block.address
         array = Array(block, offset, value.shape, value.strides, value.dtype)
-        self.known.setdefault(array, value)
+        if block.kind != TEMPORARY or value.dtype.kind not in "fc":
+            self.known.setdefault(array, value)
         return array
 
     def made(self, value: Any) -> Array:
         """What a call has made."""
-        self.made_here.add(id(value))
-        return self.array(value, TEMPORARY)
+        array = self.array(value, TEMPORARY)
+        if array.block.kind != TEMPORARY:
+            self.made_here.add(id(value))
+            self.kept.append(value)
+        return array
 
     def argument(self, a: Any) -> Any:
         """What a call was given; tensors from outside are noted, to be compared before each replay."""
@@ -226,6 +235,12 @@ class Capture:
     def program(self, outputs: list[Array]) -> Program:
         """What was seen, as data."""
         return Program(list(self.calls), list(self.inputs), outputs, list(self.live))
+
+
+def gone(capture: weakref.ref, key: int, _: Any) -> None:
+    """An array that the run made is there no more: another may get its id."""
+    if there := capture():
+        del there.blocks[key], there.passing[key]
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from ..kernels import _steps
 from ..kernels._jit import Kernel, plain
 from ..op import REGISTRY
 from .launches import Launch, bound, entry, launches_of
+from .likeness import Shared
 from .memory import Memory
 from .place import in_place
 from .program import Array, Call, Live, Program
@@ -46,12 +47,13 @@ def special(call: Call) -> list | None:
     return (write(call) if write else None) or ufunc(call)
 
 
-def resolve(call: Call, known: dict) -> None:
+def resolve(call: Call, known: dict, shared: Shared) -> None:
     """Find out by which kernels a call can be replayed, if its op does not say so."""
     if any(isinstance(v, Live) for v in call.params.values()):
         return  # kernels would be called with what it is now
-    if call.launches is None and not special(call) and (found := launches_of(call, on_arrays(call), known)):
-        call.launches, call.scratch = found
+    if call.launches is None and not special(call):
+        found = shared.of(call, lambda: launches_of(call, on_arrays(call), known))
+        call.launches, call.scratch = found or (None, ())
 
 
 def without_memory(call: Call) -> list | None:
@@ -77,7 +79,7 @@ def launched(call: Call, launches: list[Launch]) -> list:
     """The calls of kernels that an op makes; if one returns something else than it did, the op runs as it is."""
     found: list = []
     for k, launch in enumerate(launches):
-        row = as_row(launch)
+        row = as_row(launch, not call.settings.get("among large"))
         if launch.returned in (None, True):  # the latter says that it could be done
             found.append(row or called(launch))
             continue
@@ -89,8 +91,8 @@ def launched(call: Call, launches: list[Launch]) -> list:
     return found
 
 
-def as_row(launch: Launch) -> Row | None:
-    """A call of a kernel as a row: if it takes numbers alone, or works on few entries and can be given them so."""
+def as_row(launch: Launch, own: bool = True) -> Row | None:
+    """A call of a kernel as a row: if it takes numbers alone, or, on few entries, can be given them by a kernel of its `own`."""
     kernel, args, _ = launch
     if kernel in (_steps.copy, _steps.fill) and all(isinstance(a, (Array, int)) for a in args):
         said = moved(*args) if kernel is _steps.copy else None if args[1] else zeroed(args[0])
@@ -100,7 +102,7 @@ def as_row(launch: Launch) -> Row | None:
     if kernel.numbers:
         return Row(kernel, args)
     arrays = [a for a in args if isinstance(a, (Array, np.ndarray))]
-    if sum(a.size * a.dtype.itemsize for a in arrays) > SMALL:
+    if not own or sum(a.size * a.dtype.itemsize for a in arrays) > SMALL:
         return None
     from ..kernels.direct import LIKE, direct
 
@@ -241,9 +243,18 @@ class Source:
 
 def resolved(program: Program, known: dict) -> Program:
     """A program of which it is known by which kernels its calls are replayed, over what they may write."""
+    shared, large = Shared(), is_large(program)
     for call in program.calls:
-        resolve(call, known)
+        resolve(call, known, shared)
+        if large and call.launches:
+            call.settings = call.settings | {"among large": True}
     return in_place(program)
+
+
+def is_large(program: Program) -> bool:
+    """Whether calls are on so much, one with another, that to save some microseconds is not worth compiling for them."""
+    touched = sum(a.bytes for call in program.calls for a in {*call.reads, *call.changes})
+    return touched > SMALL * len(program.calls)
 
 
 def emitted(

@@ -1,10 +1,11 @@
 """What an op does, as the calls of kernels that it makes: written down once, and then made again on arrays of a plan.
 
-No op says how it is to be replayed.  Its forward function is run twice on what it was given when it was captured, the
-second time on other numbers, and the calls of kernels that it makes are watched: what was passed to a kernel is an
-argument of the op, a result, a table that was there before, or scratch memory, which gets a place in the arena like any
-other block.  Then the calls are made once more, on memory full of ones that no result has anything of, and must give
-what the function gave, bit by bit.  If they do not, because NumPy did some of it between kernels, the op is run as it is.
+No op says how it is to be replayed.  Its forward function is run on numbers of no meaning, and the calls of kernels that
+it makes are watched: what was passed to a kernel is an argument of the op, a result, a table that was there before, or
+scratch memory, which gets a place in the arena like any other block.  Which of these it is, and whether anything else was
+made of numbers, shows when the function runs again on other numbers; kernels then only pretend to run.  At last the calls
+are made once more, on memory full of ones that no result has anything of, and must give what the function gave, bit by
+bit.  If they do not, because NumPy did some of it between kernels, the op is run as it is.
 
 Only ops of `NATIVE` are asked: those in which it is never decided by data which kernels are called.
 """
@@ -12,6 +13,7 @@ Only ops of `NATIVE` are asked: those in which it is never decided by data which
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -32,6 +34,7 @@ NATIVE = {
     "shared_out", "softmax", "softmax_pull", "squared_gaps", "sum", "taken_at", "update_running",
 }  # fmt: skip
 SMALL = 1 << 16  # bytes of a table, at most
+PRIME = 8191
 NOTHING = np.empty(0, np.uint8)
 
 
@@ -43,25 +46,41 @@ class Launch(NamedTuple):
     returned: Any = None  # what it returned when it was captured; if it returns something else, the op is run as it is
 
 
-class Given:
-    """Copies of what an op was given, changed so that no number is what it was if `other`."""
+@functools.cache
+def numbers(dtype: np.dtype, positive: bool) -> np.ndarray:
+    """Numbers of both signs, or of one; their count is prime, so that no two rows of an array are the same."""
+    drawn = np.random.default_rng(0).uniform(0.25, 1.25, (2, PRIME))
+    drawn[:, ::3] *= 1 if positive else -1
+    return (drawn[0] + 1j * drawn[1] if dtype.kind == "c" else drawn[0]).astype(dtype)
 
-    def __init__(self, call: Call, known: dict[Array, np.ndarray], other: bool):
+
+class Given:
+    """What an op is to be given: any floats, but of whole numbers and truths those that it was given, or these turned round.
+
+    With `other` no number is what it was.
+    """
+
+    def __init__(self, call: Call, other: bool = False, positive: bool = False):
+        self.positive = positive
         self.room: dict[Block, np.ndarray] = {}
         for a in call.reads:
             if a.block not in self.room:
                 self.room[a.block] = room = fresh(a.block.size)
-                room[:] = np.frombuffer((ctypes.c_char * a.block.size).from_address(a.block.address), np.uint8)
+                if a.dtype.kind in "fc":
+                    fill(room, numbers(a.dtype, positive), 97 * len(self.room) + 1009 * other)
+                else:
+                    room[:] = np.frombuffer((ctypes.c_char * a.block.size).from_address(a.block.address), np.uint8)
         self.arrays = {a: self.view(a) for a in dict.fromkeys(call.reads)}
         self.changed = True
         for a in self.arrays.values() if other else ():
-            before = a.copy()
-            if a.dtype.kind in "fc":
-                a *= a.dtype.type(0.984375)
-                a += np.abs(a) * a.dtype.type(0.0078125) * (np.arange(a.size).reshape(a.shape) % 3) + a.dtype.type(1e-3)
-            else:
-                a[...] = a.reshape(-1)[::-1].reshape(a.shape).copy()
-            self.changed &= not a.size or bool((before != a).any())
+            if a.dtype.kind not in "fc":
+                before = a.copy()
+                a[...] = before.reshape(-1)[::-1].reshape(a.shape)
+                self.changed &= not a.size or bool((before != a).any())
+
+    def again(self, call: Call) -> dict[Block, np.ndarray]:
+        """The memory as it was before something ran on it."""
+        return Given(call, positive=self.positive).room
 
     def view(self, a: Array) -> np.ndarray:
         """An array on the copy of its block."""
@@ -72,14 +91,24 @@ class Given:
         return [self.arrays[a] if isinstance(a, Array) else a for a in call.args]
 
 
-class Watched:
-    """A run of an op, and the calls of kernels in it."""
+def fill(room: np.ndarray, pattern: np.ndarray, start: int) -> None:
+    """Bytes with numbers over and over, from somewhere in them on."""
+    out = room[: room.size // pattern.itemsize * pattern.itemsize].view(pattern.dtype)
+    room[out.nbytes :] = 0
+    whole, pattern = out.size // PRIME, np.roll(pattern, -start)
+    out[: whole * PRIME].reshape(whole, PRIME)[...] = pattern
+    out[whole * PRIME :] = pattern[: out.size - whole * PRIME]
 
-    def __init__(self, call: Call, forward: Callable, given: Given):
+
+class Watched:
+    """A run of an op, and the calls of kernels in it; after a `real` run these return what they did there, and do nothing."""
+
+    def __init__(self, call: Call, forward: Callable, given: Given, real: Watched | None = None):
         self.calls: list[list] = []  # what was called, arguments, result
         self.first: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # small arrays as they were first seen, by owner
         self.given, self.call = given, call
-        with watching(Kernel, self.tell):
+        answers = iter(real.calls if real else ())
+        with watching(Kernel, self.tell, (lambda kernel: answer(kernel, next(answers, None))) if real else None):
             results = forward(*given.args(call), **call.params)
         self.results = results if isinstance(results, tuple) else (results,) if call.results else ()
         self.results = tuple(np.asarray(r) for r in self.results)
@@ -108,6 +137,17 @@ class Watched:
         return owner, at - address(owner)
 
 
+class Unlike(Exception):
+    """Two runs differ in what they passed to kernels."""
+
+
+def answer(kernel: Any, call: list | None) -> Any:
+    """What a kernel returned in a run before."""
+    if call is None or call[0] is not kernel:
+        raise Unlike
+    return call[2]
+
+
 def on(room: dict[Block, np.ndarray], a: Array) -> np.ndarray:
     """An array in the memory that its block has."""
     return np.ndarray(a.shape, a.dtype, room[a.block], a.offset, a.strides) if a.size else np.empty(a.shape, a.dtype)
@@ -134,14 +174,23 @@ def launches_of(call: Call, forward: Callable, known: dict) -> tuple[list[Launch
     """The calls of kernels that an op makes, and the scratch memory that they need; None if that is not all that it does."""
     if not COMPILED or call.op.name not in NATIVE or not any(a.size for a in call.changes):
         return None
-    if not all(a in known for a in call.reads):
+    if not all(a in known or a.dtype.kind in "fc" for a in call.reads):
         return None
     with np.errstate(all="ignore"):
         try:
-            one, two = (Watched(call, forward, Given(call, known, other)) for other in (False, True))
-        except (ValueError, IndexError, TypeError):
-            return None  # other numbers do not suit it
-        return Translation(one, two).launches() if alike(one, two, call) else None
+            real = Watched(call, forward, Given(call))
+            pretended = Watched(call, forward, Given(call, other=True), real)
+            found = Translation(pretended, real).launches() if alike(pretended, real, call) else None
+            if found and not all(map(finite, real.results)):  # of numbers that say more
+                found = found if right(*found, Watched(call, forward, Given(call, positive=True))) else None
+            return found
+        except (ValueError, IndexError, TypeError, Unlike):
+            return None  # such numbers do not suit it
+
+
+def finite(a: np.ndarray) -> bool:
+    """Whether all entries are numbers."""
+    return a.dtype.kind not in "fc" or bool(np.isfinite(a.sum()))
 
 
 def alike(one: Watched, two: Watched, call: Call) -> bool:
@@ -151,12 +200,8 @@ def alike(one: Watched, two: Watched, call: Call) -> bool:
     return all((r.shape, r.dtype) == (a.shape, a.dtype) for r, a in zip(one.results, call.results))
 
 
-class Unlike(Exception):
-    """Two runs differ in what they passed to kernels."""
-
-
 class Translation:
-    """Two runs of an op as calls on arrays of a program."""
+    """Two runs of an op, the second a real one, as calls on arrays of a program."""
 
     def __init__(self, one: Watched, two: Watched):
         self.one, self.two = one, two
@@ -164,14 +209,11 @@ class Translation:
 
     def launches(self) -> tuple[list[Launch], tuple[Array, ...]] | None:
         """All calls, if they give what the op gives."""
-        try:
-            calls = [self.call(p, q) for p, q in zip(self.one.calls, self.two.calls)]
-            calls += [*self.copies()]
-        except Unlike:
-            return None
+        calls = [self.call(p, q) for p, q in zip(self.one.calls, self.two.calls)]
+        calls += [*self.copies()]
         scratch = [b for b, _ in self.scratch.values()]
         arrays = tuple(Array(b, 0, (b.size,), (1,), np.dtype(np.uint8)) for b in scratch)
-        return (calls, arrays) if self.right(calls) else None
+        return (calls, arrays) if right(calls, arrays, self.two) else None
 
     def call(self, p: list, q: list) -> Launch:
         """One call."""
@@ -220,27 +262,31 @@ class Translation:
     def table(self, a: np.ndarray, b: np.ndarray) -> bool:
         """Whether arrays are tables that have nothing of the arguments, and that nobody has written to."""
         p, q = self.one.first.get(id(a)), self.two.first.get(id(b))
-        if p is None or q is None or not self.two.given.changed:
+        if p is None or q is None or not self.one.given.changed:
             return False
         same = lambda u, v: u.tobytes() == v.tobytes()
         return a.shape == b.shape and same(a, b) and same(a, p[1]) and same(b, q[1])
 
-    def right(self, calls: list[Launch]) -> bool:
-        """Whether the calls give what the op gave in the second run, and change what it changed."""
-        call, two = self.one.call, self.two
-        blocks = [b for b, _ in self.scratch.values()]
-        again = Given(call, {}, True)
-        room = dict(again.room)
-        for a in (*call.results, *(Array(b, 0, (b.size,), (1,), np.dtype("B")) for b in blocks)):
-            if a.block not in room:
-                room[a.block] = fresh(a.block.size)
-                room[a.block].fill(255)
-        view = lambda a: on(room, a)
-        for kernel, args, _ in calls:
-            made = [bound(a, view) for a in args]
-            entry(kernel)(*kernel.args, *as_given(kernel, made))
-        same = all(view(a).tobytes() == r.tobytes() for a, r in zip(call.results, two.results))
-        return same and all(np.array_equal(again.room[b], two.given.room[b]) for b in again.room)
+
+def right(calls: list[Launch], scratch: tuple[Array, ...], run: Watched) -> bool:
+    """Whether the calls give what the op gave in a run, and change what it changed."""
+    call, room = run.call, run.given.again(run.call)
+    inputs = dict(room)
+    for a in (*call.results, *scratch):
+        if a.block not in room:
+            room[a.block] = fresh(a.block.size)
+            room[a.block].fill(255)
+    view = lambda a: on(room, a)
+    for kernel, args, _ in calls:
+        made = [bound(a, view) for a in args]
+        entry(kernel)(*kernel.args, *as_given(kernel, made))
+    results = all(np.array_equal(bits(view(a)), bits(r)) for a, r in zip(call.results, run.results))
+    return results and all(np.array_equal(inputs[b], run.given.room[b]) for b in inputs)
+
+
+def bits(a: np.ndarray) -> np.ndarray:
+    """The entries of an array as whole numbers, which are the same only if all bits are."""
+    return a.view(f"u{a.itemsize}") if a.itemsize <= 8 else np.frombuffer(a.tobytes(), np.uint8)
 
 
 def bound(a: Any, view: Callable) -> Any:

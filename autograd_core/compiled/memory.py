@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..kernels.pointing import point, pointer
 from .program import OUTER, TEMPORARY, Array, Block, Program, address
 
 SMALL = 1 << 12  # bytes of a block of which it does not matter where it lies
+MANY = 256  # blocks of one size that are each compared with all others to find them a place: more share places by themselves
 LINE = 64  # bytes in a line of the cache: blocks begin on one
 
 
@@ -150,7 +152,8 @@ def lifetimes(program: Program, kept: Iterable[Block]) -> dict[Block, tuple[int,
 
 def arranged(lives: dict[Block, tuple[int, int]]) -> tuple[dict[Block, int], int]:
     """An offset for each block, such that those alive at once do not overlap."""
-    large = {b: life for b, life in lives.items() if b.size > SMALL}
+    sizes = Counter(b.size for b in lives)
+    large = {b: life for b, life in lives.items() if b.size > SMALL and sizes[b.size] <= MANY}
     offsets, size = fitted(large)
     small, size = swept({b: life for b, life in lives.items() if b not in large}, size + -size % LINE)
     return offsets | small, size
@@ -171,7 +174,7 @@ def fitted(lives: dict[Block, tuple[int, int]]) -> tuple[dict[Block, int], int]:
 
 
 def swept(lives: dict[Block, tuple[int, int]], size: int) -> tuple[dict[Block, int], int]:
-    """Small blocks, of which there may be thousands: in the order of time, where one of that many lines has ended."""
+    """Blocks of which there may be thousands: in the order of time, where one of that many lines has ended."""
     offsets: dict[Block, int] = {}
     ended: list[tuple[int, int, int]] = []  # when a place becomes free, where it is, how large
     free: dict[int, list[int]] = {}

@@ -49,6 +49,24 @@ def put_block(call: Call) -> list:
     return [zeroed(y), moved(x, block)]
 
 
+@emitter("roll")
+def roll(call: Call) -> list | None:
+    """Entries moved along axes: each piece to where it goes, those that fall off the end to the start."""
+    x, y = call.args[0], call.results[0]
+    shifts: dict[int, int] = {}
+    for shift, axis in zip(call.params["shifts"], call.params["axis"]):
+        shifts[axis % len(x.shape)] = shifts.get(axis % len(x.shape), 0) + shift
+    pieces = [(x, y)]
+    for axis, shift in shifts.items():
+        n = x.shape[axis]
+        first = shift % n if n else 0  # where the first entry goes
+        bounds = [(0, first, n - first), (n - first, 0, first)]
+        pieces = [
+            (part(a, axis, k, count), part(b, axis, j, count)) for a, b in pieces for k, j, count in bounds if count
+        ]
+    return [moved(a, b) for a, b in pieces] if x.size else None
+
+
 def part(a: Array, axis: int, begin: int, count: int) -> Array:
     """Some of an axis."""
     axis %= len(a.shape)

@@ -22,20 +22,31 @@ OUTER = "outer"  # there before and after: parameters, moments, running statisti
 INPUT = "input"  # what an argument is copied into
 
 
+class Form(NamedTuple):
+    """What is kept of an array that is not held."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
 @dataclass(eq=False)
 class Block:
-    """Memory of some bytes; `owner` is the array that owned it when it was captured."""
+    """Memory of some bytes; `owner` is the array that owned it when it was captured, or only its form if the run made it.
+
+    What a run makes goes when the run lets go of it, so that a capture takes little more memory than the run.
+    """
 
     kind: str
-    owner: np.ndarray = field(repr=False)
+    owner: Any = field(repr=False)
     address: int  # where it was
     size: int
 
-    def forget(self) -> None:
-        """Let go of the memory of the run, where only its form matters."""
-        if self.kind == TEMPORARY and self.owner.size:
-            like, one = self.owner, np.empty(1, self.owner.dtype)
-            self.owner = np.lib.stride_tricks.as_strided(one, like.shape, like.strides)
+    @classmethod
+    def of(cls, kind: str, owner: np.ndarray) -> Block:
+        """The block of an array that owns its memory."""
+        low, high = (0, owner.nbytes) if owner.flags.forc else np.lib.array_utils.byte_bounds(owner)
+        kept = Form(owner.shape, owner.strides) if kind == TEMPORARY else owner
+        return cls(kind, kept, low or address(owner), high - low)
 
 
 def address(a: np.ndarray) -> int:
@@ -221,6 +232,7 @@ def everywhere(value: Any, stands: dict[Block, Block]) -> Any:
     """A value, with the arrays in nested tuples in the blocks that stand for others."""
     if isinstance(value, Array):
         return renamed(value, stands)
-    if type(value) is tuple:
-        return tuple(everywhere(v, stands) for v in value)
+    if isinstance(value, tuple) and not isinstance(value, Live):
+        made = [everywhere(v, stands) for v in value]
+        return type(value)(*made) if hasattr(value, "_fields") else tuple(made)
     return value

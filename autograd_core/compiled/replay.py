@@ -180,8 +180,6 @@ class Replay:
             self.place()
         self.ready, self.given, self.explained = True, [], False
         self.results.forget()
-        for block in self.capture.blocks.values():
-            block.forget()
         del self.capture, self.back.capture
 
     def place(self) -> None:

@@ -35,6 +35,9 @@ class Step:
         tell = getattr(watched, "tell", None)
         if tell:
             tell(self, args)(None)
+            if watched.instead:
+                watched.instead(self)
+                return
         self.func(*args)
 
 
@@ -84,17 +87,19 @@ def added(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def watching(kind: type, tell: Callable) -> Iterator[None]:
+def watching(kind: type, tell: Callable, instead: Callable | None = None) -> Iterator[None]:
     """Tell of every call that this thread makes of steps, and of kernels, which are of this kind.
 
-    `tell(what, arguments)` is called before, and what it returns is then called with the result.  Kernels are called
-    without any Python of ours: only while somebody watches they have a `__call__`.
+    `tell(what, arguments)` is called before, and what it returns is then called with the result.  With `instead` nothing
+    runs, and what `instead(what)` returns is taken for the result.  Kernels are called without any Python of ours: only
+    while somebody watches they have a `__call__`.
     """
 
     def call(kernel, *args):
         tell = getattr(watched, "tell", None)
         done = tell(kernel, args) if tell else None
-        result = partial.__call__(kernel.build(), *args)
+        instead = tell and watched.instead
+        result = instead(kernel) if instead else partial.__call__(kernel.build(), *args)
         if done:
             done(result)
         return result
@@ -102,7 +107,7 @@ def watching(kind: type, tell: Callable) -> Iterator[None]:
     with _lock:
         watchers.append(tell)
         kind.__call__ = call  # type: ignore[method-assign]
-    watched.tell = tell
+    watched.tell, watched.instead = tell, instead
     try:
         yield
     finally:
