@@ -700,6 +700,46 @@ def test_a_state_of_lbfgs_is_whole_or_refused(change, message):
     assert same(o.state_dict(), before)
 
 
+@pytest.mark.parametrize(
+    ("result", "said"), [(lambda x: None, "None, needed is the loss.*return loss"), (lambda x: x * x, "2 numbers.*sum")]
+)
+def test_a_closure_of_lbfgs_that_returns_no_number_is_refused_before_anything_changes(result, said):
+    p = leaf(2)
+    before, o = p.detach().numpy().copy(), optim.LBFGS([p])
+    with pytest.raises(TypeError, match=said):
+        o.step(lambda: result(p))
+    assert np.array_equal(p.detach().numpy(), before) and not o.state
+
+
+@pytest.mark.parametrize("name", [*STEPPED, "LBFGS"])
+def test_a_rate_of_true_is_a_rate_of_one(name):
+    found = []
+    for rate in (True, 1.0):
+        params = [leaf(6, 5)]
+        o = getattr(optim, name)(params, lr=rate)
+        for _ in range(3):
+            o.step(*([lambda p=params[0], o=o: backward_of_squares(p, o)] if name == "LBFGS" else []))
+        found.append(params[0].detach().numpy())
+    assert np.array_equal(*found) and not np.array_equal(found[0], leaf(6, 5).detach().numpy())
+
+
+def backward_of_squares(p, o):
+    """A closure's work."""
+    o.zero_grad()
+    loss = (p * p).sum()
+    loss.backward()
+    return loss
+
+
+@pytest.mark.parametrize("name", [n for n in STEPPED if n != "Muon"])
+def test_integers_have_no_gradients_and_stay(name):
+    counts, p = ag.tensor([1, 2]), leaf(2, 2)
+    o = getattr(optim, name)([counts, p])
+    before = p.detach().numpy().copy()
+    o.step()
+    assert counts.tolist() == [1, 2] and not np.array_equal(p.detach().numpy(), before)
+
+
 def test_lbfgs_goes_on_with_complex_parameters():
     a, b = (ag.tensor(np.array([1 + 2j, 3 - 1j, 0.5j]), requires_grad=True) for _ in range(2))
     one, other = optim.LBFGS([a], max_iter=3), optim.LBFGS([b], max_iter=3)
