@@ -79,7 +79,7 @@ def adam_loop(begin, end, p, g, m, v, factor, decay, shrink, new, keep, root, ep
         d = normal(d, least)
         s = fma(fresh * d, d, v[i] * keep)
         m[i], v[i] = normal(a, tiny), square(s, tiny)
-        p[i] = fma(-step, a / fma(np.sqrt(s), root, eps), p[i] * shrink)
+        p[i] = p[i] * shrink - step * (a / (np.sqrt(s) * root + eps))
 
 
 @kernel(chunks=True, fastmath=WRITTEN)
@@ -94,7 +94,7 @@ def amsgrad_loop(begin, end, p, g, m, v, w, factor, decay, shrink, new, keep, ro
         s = fma(fresh * d, d, v[i] * keep)
         top = s if (s > w[i]) | (s != s) else w[i]
         m[i], v[i], w[i] = normal(a, tiny), square(s, tiny), square(top, tiny)
-        p[i] = fma(-step, a / fma(np.sqrt(top), root, eps), p[i] * shrink)
+        p[i] = p[i] * shrink - step * (a / (np.sqrt(top) * root + eps))
 
 
 @kernel(chunks=True, fastmath=WRITTEN)
@@ -107,7 +107,7 @@ def adamax_loop(begin, end, p, g, m, u, factor, decay, new, keep, eps, step, tin
         old, now = keep * u[i], abs(d) + eps
         top = old if (old > now) | (old != old) else now
         m[i], u[i] = normal(a, tiny), square(top, tiny)
-        p[i] = fma(-step, a / top, p[i])
+        p[i] -= step * (a / top)
 
 
 @kernel(chunks=True, fastmath=WRITTEN)
@@ -122,7 +122,7 @@ def nadam_loop(begin, end, p, g, m, v, factor, decay, shrink, new, keep, correct
         s = fma(fresh * e, e, v[i] * keep)
         m[i], v[i] = normal(a, tiny), square(s, tiny)
         root = np.sqrt(s * correction) + eps
-        p[i] = fma(-step, a / root, fma(-direct, d / root, p[i] * shrink))
+        p[i] = p[i] * shrink - direct * (d / root) - step * (a / root)
 
 
 @kernel(chunks=True, fastmath=WRITTEN)
@@ -136,7 +136,7 @@ def radam_loop(begin, end, p, g, m, v, factor, decay, shrink, new, keep, eps, st
         d = normal(d, least)
         s = fma(fresh * d, d, v[i] * keep)
         m[i], v[i] = normal(a, tiny), square(s, tiny)
-        p[i] = fma(-step, a / (np.sqrt(s) + eps) if adaptive else a, p[i] * shrink)
+        p[i] = p[i] * shrink - step * (a / (np.sqrt(s) + eps) if adaptive else a)
 
 
 @kernel(chunks=True, fastmath=WRITTEN)
@@ -147,7 +147,7 @@ def adagrad_loop(begin, end, p, g, v, factor, decay, rate, eps, least):
         d = slope(g[i], p[i], factor, decay)
         e = normal(d, least)
         v[i] = fma(e, e, v[i])
-        p[i] = fma(-rate, d / (np.sqrt(v[i]) + eps), p[i])
+        p[i] -= rate * (d / (np.sqrt(v[i]) + eps))
 
 
 @kernel(chunks=True, fastmath=WRITTEN)
@@ -175,7 +175,7 @@ def rmsprop_loop(begin, end, p, g, v, factor, decay, keep, eps, rate, tiny, leas
         e = normal(d, least)
         s = fma(fresh * e, e, v[i] * keep)
         v[i] = square(s, tiny)
-        p[i] = fma(-rate, d / (np.sqrt(s) + eps), p[i])
+        p[i] -= rate * (d / (np.sqrt(s) + eps))
 
 
 @kernel(chunks=True, fastmath=WRITTEN)
