@@ -92,8 +92,8 @@ class LBFGS(Optimizer):
 class Descent:
     """One call of step: the parameters as one vector, and what is known of the function."""
 
-    def __init__(self, group: dict[str, Any], state: dict[str, Any], closure: Callable[[], Any], value: float):
-        self.params, self.group, self.closure, self.value = group["params"], group, closure, value
+    def __init__(self, group: dict[str, Any], state: dict[str, Any], closure: Callable[[], Any], loss: float):
+        self.params, self.group, self.closure, self.value = group["params"], group, closure, loss
         self.lr, self.state, self.evaluations = number(group["lr"], "LBFGS", "lr"), state, 1
         for name, value in {
             "func_evals": 0,

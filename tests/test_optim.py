@@ -13,6 +13,7 @@ from optimizers import GRID, closure_of, follow, ours, problem
 import autograd_core as ag
 import optim
 from autograd_core import tape
+from autograd_core.kernels import together
 from optim import layout
 from optim.line_search import Point, Search
 
@@ -738,6 +739,27 @@ def test_integers_have_no_gradients_and_stay(name):
     before = p.detach().numpy().copy()
     o.step()
     assert counts.tolist() == [1, 2] and not np.array_equal(p.detach().numpy(), before)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["Adam", "SGD", "RMSprop"])
+def test_a_group_that_is_done_in_pieces_steps_as_its_parts_do(name, dtype):
+    sizes = (
+        100_003,
+        77,
+        40_000,
+    )  # in all more than the entries from which on they are fetched ahead, none a multiple of that
+    assert sum(sizes) > together.FAR > max(sizes)
+    one, many = ([leaf(n, dtype=dtype, seed=n) for n in sizes] for _ in range(2))
+    group, alone = getattr(optim, name)(one), [getattr(optim, name)([p]) for p in many]
+    for _ in range(3):
+        for o in (group, *alone):
+            o.step()
+    for p, q in zip(one, many):
+        assert np.array_equal(p.detach().numpy(), q.detach().numpy())
+        assert not np.array_equal(
+            p.detach().numpy()[-3:], leaf(*p.shape, dtype=dtype, seed=p.shape[0]).detach().numpy()[-3:]
+        )
 
 
 def test_lbfgs_goes_on_with_complex_parameters():
