@@ -135,7 +135,8 @@ def _linear(op: Op, xs: list, ts: dict, params: dict) -> Any:
 
 def _diagonal(op: Op, xs: list, ts: dict, y: Any, params: dict) -> Any:
     """An elementwise op: the tangents times the partial derivatives."""
-    env = [y, *xs, *map(np.shape, xs), *{**op.defaults, **params}.values()]
+    shapes = [x.shape if hasattr(x, "shape") else np.shape(x) for x in xs]
+    env = [y, *xs, *shapes, *{**op.defaults, **params}.values()]
     terms = []
     for i, t in ts.items():
         if (rule := op.rules[i]) is not None:

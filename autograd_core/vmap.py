@@ -83,7 +83,7 @@ def _entry(v: Any) -> Any:
 
 def aligned(values: list, batched: list) -> list:
     """Values whose batch axes come before every axis of every other value, as broadcasting needs."""
-    rank = max(np.ndim(v) - b for v, b in zip(values, batched))
+    rank = max((v.ndim if hasattr(v, "ndim") else np.ndim(v)) - b for v, b in zip(values, batched))
     fill = lambda v: v.reshape((v.shape[0], *(1,) * (rank - v.ndim + 1), *v.shape[1:]))
     return [fill(v) if b and v.ndim - 1 < rank else v for v, b in zip(values, batched)]
 

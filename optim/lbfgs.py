@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core import enable_grad, from_numpy, tape
+from autograd_core import Tensor, from_numpy, tape
 
 from .checks import not_negative, number, settings, whole
 from .layout import check_gradient, check_writable, plain
 from .line_search import Point, Search
-from .optimizer import Optimizer
+from .optimizer import Optimizer, evaluated
 
 REMEMBERED = "d", "prev_flat_grad", "t", "old_dirs", "old_stps", "ro", "H_diag"  # from the first iteration on
 
@@ -83,15 +83,18 @@ class LBFGS(Optimizer):
         group = self.param_groups[0]
         for p in group["params"]:
             check_writable(p.value)
-        return Descent(group, self.state.setdefault(group["params"][0], {}), closure).run()
+        first = evaluated(closure)
+        value = loss_number(first)
+        Descent(group, self.state.setdefault(group["params"][0], {}), closure, value).run()
+        return first
 
 
 class Descent:
     """One call of step: the parameters as one vector, and what is known of the function."""
 
-    def __init__(self, group: dict[str, Any], state: dict[str, Any], closure: Callable[[], Any]):
-        self.params, self.group, self.closure = group["params"], group, closure
-        self.lr, self.state, self.evaluations = number(group["lr"], "LBFGS", "lr"), state, 0
+    def __init__(self, group: dict[str, Any], state: dict[str, Any], closure: Callable[[], Any], loss: float):
+        self.params, self.group, self.closure, self.value = group["params"], group, closure, loss
+        self.lr, self.state, self.evaluations = number(group["lr"], "LBFGS", "lr"), state, 1
         for name, value in {
             "func_evals": 0,
             "n_iter": 0,
@@ -121,17 +124,15 @@ class Descent:
             rows[:] = [np.empty(ends[-1], dtype) for _ in range(4 + Search.HELD)]
         self.work, self.before, *self.gradients = rows[:-2]  # the last two are the pair to be remembered next
 
-    def run(self) -> Any:
+    def run(self) -> None:
         """Iterate until there is no more to gain, or no more is allowed."""
         try:
-            first = self.loss_of()
-            self.value, self.gradient = float(first), self.flat_gradient(self.gradients[0])
+            self.gradient = self.flat_gradient(self.gradients[0])
             self.state["func_evals"] += 1
             if not self.largest(self.gradient) <= self.group["tolerance_grad"]:
                 for k in range(self.group["max_iter"]):
                     if not self.iterate(last=k == self.group["max_iter"] - 1):
                         break
-            return first
         finally:
             self.leave()
 
@@ -159,7 +160,7 @@ class Descent:
         else:
             self.move(t, d)
             if not last:
-                self.value = float(self.loss_of())
+                self.value = self.loss()
                 self.flat_gradient(self.gradient)
         state["func_evals"] += self.evaluations - evaluations
         return not (
@@ -179,7 +180,7 @@ class Descent:
         def evaluate(t: float, row: np.ndarray) -> tuple[float, np.ndarray]:
             self.move(t, d)
             try:
-                return float(self.loss_of()), self.flat_gradient(row)
+                return self.loss(), self.flat_gradient(row)
             finally:
                 for v, start in self.along(self.before):
                     v[...] = start
@@ -226,11 +227,10 @@ class Descent:
         for name in "old_dirs", "old_stps", "ro":
             state[name] = state[name][-self.group["history_size"] :]
 
-    def loss_of(self) -> Any:
+    def loss(self) -> float:
         """Call the closure."""
         self.evaluations += 1
-        with enable_grad():
-            return self.closure()
+        return loss_number(evaluated(self.closure))
 
     def flat_gradient(self, row: np.ndarray) -> np.ndarray:
         """The gradients of all parameters, written in a row; zeros where there is none."""
@@ -266,6 +266,16 @@ class Descent:
     def first_length(self) -> float:
         """How far to go while nothing is known of the curvature."""
         return min(1.0, 1.0 / float(np.abs(self.gradient, out=self.work).sum())) * self.lr
+
+
+def loss_number(loss: Any) -> float:
+    """What a closure returned, as a number."""
+    size = loss.numel() if isinstance(loss, Tensor) else np.size(loss)
+    if loss is None or size != 1:
+        got = "None" if loss is None else f"{size} numbers"
+        hint = "end it with `return loss`" if loss is None else "sum or average them before backward"
+        raise TypeError(f"LBFGS.step: the closure returned {got}, needed is the loss, one number: {hint}")
+    return float(loss)
 
 
 def vector(v: Any) -> np.ndarray:

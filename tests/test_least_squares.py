@@ -361,3 +361,17 @@ line = lambda x: x * T - 1
 def test_errors_teach(error, words, call):
     with pytest.raises(error, match=words):
         call()
+
+
+@pytest.mark.parametrize("method", ["lm", "gn"])
+def test_a_jacobian_takes_one_call_of_the_function(method):
+    calls = 0
+    t = np.linspace(0, 4, 30)
+
+    def residuals(b):
+        nonlocal calls
+        calls += 1
+        return b[0] * np.exp(-b[1] * t) - 3 * np.exp(-1.5 * t)
+
+    found = optim.least_squares(residuals, [1.0, 1.0], method)
+    assert calls == found.nfev + found.njev

@@ -13,6 +13,7 @@ from optimizers import GRID, closure_of, follow, ours, problem
 import autograd_core as ag
 import optim
 from autograd_core import tape
+from autograd_core.kernels import together
 from optim import layout
 from optim.line_search import Point, Search
 
@@ -698,6 +699,67 @@ def test_a_state_of_lbfgs_is_whole_or_refused(change, message):
     with pytest.raises(ValueError, match=message):
         o.load_state_dict(saved)
     assert same(o.state_dict(), before)
+
+
+@pytest.mark.parametrize(
+    ("result", "said"), [(lambda x: None, "None, needed is the loss.*return loss"), (lambda x: x * x, "2 numbers.*sum")]
+)
+def test_a_closure_of_lbfgs_that_returns_no_number_is_refused_before_anything_changes(result, said):
+    p = leaf(2)
+    before, o = p.detach().numpy().copy(), optim.LBFGS([p])
+    with pytest.raises(TypeError, match=said):
+        o.step(lambda: result(p))
+    assert np.array_equal(p.detach().numpy(), before) and not o.state
+
+
+@pytest.mark.parametrize("name", [*STEPPED, "LBFGS"])
+def test_a_rate_of_true_is_a_rate_of_one(name):
+    found = []
+    for rate in (True, 1.0):
+        params = [leaf(6, 5)]
+        o = getattr(optim, name)(params, lr=rate)
+        for _ in range(3):
+            o.step(*([lambda p=params[0], o=o: backward_of_squares(p, o)] if name == "LBFGS" else []))
+        found.append(params[0].detach().numpy())
+    assert np.array_equal(*found) and not np.array_equal(found[0], leaf(6, 5).detach().numpy())
+
+
+def backward_of_squares(p, o):
+    """A closure's work."""
+    o.zero_grad()
+    loss = (p * p).sum()
+    loss.backward()
+    return loss
+
+
+@pytest.mark.parametrize("name", [n for n in STEPPED if n != "Muon"])
+def test_integers_have_no_gradients_and_stay(name):
+    counts, p = ag.tensor([1, 2]), leaf(2, 2)
+    o = getattr(optim, name)([counts, p])
+    before = p.detach().numpy().copy()
+    o.step()
+    assert counts.tolist() == [1, 2] and not np.array_equal(p.detach().numpy(), before)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["Adam", "SGD", "RMSprop"])
+def test_a_group_that_is_done_in_pieces_steps_as_its_parts_do(name, dtype):
+    sizes = (
+        100_003,
+        77,
+        40_000,
+    )  # in all more than the entries from which on they are fetched ahead, none a multiple of that
+    assert sum(sizes) > together.FAR > max(sizes)
+    one, many = ([leaf(n, dtype=dtype, seed=n) for n in sizes] for _ in range(2))
+    group, alone = getattr(optim, name)(one), [getattr(optim, name)([p]) for p in many]
+    for _ in range(3):
+        for o in (group, *alone):
+            o.step()
+    for p, q in zip(one, many):
+        assert np.array_equal(p.detach().numpy(), q.detach().numpy())
+        assert not np.array_equal(
+            p.detach().numpy()[-3:], leaf(*p.shape, dtype=dtype, seed=p.shape[0]).detach().numpy()[-3:]
+        )
 
 
 def test_lbfgs_goes_on_with_complex_parameters():

@@ -48,6 +48,22 @@ def entries(typingctx, like, record, count):
     return kind(like, types.intp, types.intp), generate
 
 
+@intrinsic
+def fetch(typingctx, array, i):
+    """Have the line of the cache that holds an entry read while something else is done; past the end, nothing happens."""
+
+    def generate(context, builder, sig, args):
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        signature = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        ask = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0")
+        place = builder.gep(make_array(sig.args[0])(context, builder, args[0]).data, [args[1]])
+        to_read, near, data = word(0), word(3), word(1)
+        builder.call(ask, [builder.bitcast(place, byte), to_read, near, data])
+        return context.get_dummy_value()
+
+    return types.void(array, i), generate
+
+
 class Apart(WideCompiler):
     """For functions whose arrays share no memory: only then may loops that read here and there be made of vectors."""
 

@@ -15,14 +15,20 @@ from __future__ import annotations
 import numpy as np
 
 from ._jit import WRITTEN, choice, inline, kernel
-from ._scalars import fma
+from ._scalars import fma, like
 from ._sizes import CHUNK
 
 
 @inline
 def normal(v, tiny):
     """v, or 0 if it is subnormal."""
-    return v if abs(v) >= tiny else v - v
+    return like(v, 0) if abs(v) < tiny else v
+
+
+@inline
+def square(v, tiny):
+    """The same for what is never negative: half as many instructions."""
+    return like(v, 0) if v < tiny else v
 
 
 @inline
@@ -36,9 +42,11 @@ def between(a, b, share, tiny):
     """a and a share of the way to b: all of it where the share would be subnormal, as near b it is for ever."""
     if share == 0:
         return a
-    way = normal(b - a, tiny / share)
+    gap = b - a
+    close = abs(gap) < tiny / share
+    way = like(a, 0) if close else gap
     there = fma(share, way, a) if share < 0.5 else fma(share - type(share)(1), way, b)
-    return b if way == 0 else there
+    return b if close else there
 
 
 @kernel(chunks=True, fastmath=WRITTEN)
@@ -70,7 +78,7 @@ def adam_loop(begin, end, p, g, m, v, factor, decay, shrink, new, keep, root, ep
         a = between(m[i], d, new, tiny)
         d = normal(d, least)
         s = fma(fresh * d, d, v[i] * keep)
-        m[i], v[i] = normal(a, tiny), normal(s, tiny)
+        m[i], v[i] = normal(a, tiny), square(s, tiny)
         p[i] = p[i] * shrink - step * (a / (np.sqrt(s) * root + eps))
 
 
@@ -85,7 +93,7 @@ def amsgrad_loop(begin, end, p, g, m, v, w, factor, decay, shrink, new, keep, ro
         d = normal(d, least)
         s = fma(fresh * d, d, v[i] * keep)
         top = s if (s > w[i]) | (s != s) else w[i]
-        m[i], v[i], w[i] = normal(a, tiny), normal(s, tiny), normal(top, tiny)
+        m[i], v[i], w[i] = normal(a, tiny), square(s, tiny), square(top, tiny)
         p[i] = p[i] * shrink - step * (a / (np.sqrt(top) * root + eps))
 
 
@@ -98,7 +106,7 @@ def adamax_loop(begin, end, p, g, m, u, factor, decay, new, keep, eps, step, tin
         a = between(m[i], d, new, tiny)
         old, now = keep * u[i], abs(d) + eps
         top = old if (old > now) | (old != old) else now
-        m[i], u[i] = normal(a, tiny), normal(top, tiny)
+        m[i], u[i] = normal(a, tiny), square(top, tiny)
         p[i] -= step * (a / top)
 
 
@@ -112,7 +120,7 @@ def nadam_loop(begin, end, p, g, m, v, factor, decay, shrink, new, keep, correct
         a = between(m[i], d, new, tiny)
         e = normal(d, least)
         s = fma(fresh * e, e, v[i] * keep)
-        m[i], v[i] = normal(a, tiny), normal(s, tiny)
+        m[i], v[i] = normal(a, tiny), square(s, tiny)
         root = np.sqrt(s * correction) + eps
         p[i] = p[i] * shrink - direct * (d / root) - step * (a / root)
 
@@ -127,7 +135,7 @@ def radam_loop(begin, end, p, g, m, v, factor, decay, shrink, new, keep, eps, st
         a = between(m[i], d, new, tiny)
         d = normal(d, least)
         s = fma(fresh * d, d, v[i] * keep)
-        m[i], v[i] = normal(a, tiny), normal(s, tiny)
+        m[i], v[i] = normal(a, tiny), square(s, tiny)
         p[i] = p[i] * shrink - step * (a / (np.sqrt(s) + eps) if adaptive else a)
 
 
@@ -153,7 +161,7 @@ def adadelta_loop(begin, end, p, g, v, a, factor, decay, keep, eps, rate, tiny, 
         s = fma(fresh * e, e, v[i] * keep)
         delta = np.sqrt(a[i] + eps) / np.sqrt(s + eps) * d
         e = normal(delta, least)
-        v[i], a[i] = normal(s, tiny), normal(fma(fresh * e, e, a[i] * keep), tiny)
+        v[i], a[i] = square(s, tiny), square(fma(fresh * e, e, a[i] * keep), tiny)
         p[i] = fma(-rate, delta, p[i])
 
 
@@ -166,7 +174,7 @@ def rmsprop_loop(begin, end, p, g, v, factor, decay, keep, eps, rate, tiny, leas
         d = slope(g[i], p[i], factor, decay)
         e = normal(d, least)
         s = fma(fresh * e, e, v[i] * keep)
-        v[i] = normal(s, tiny)
+        v[i] = square(s, tiny)
         p[i] -= rate * (d / (np.sqrt(s) + eps))
 
 
@@ -181,7 +189,7 @@ def rmsprop_full_loop(begin, end, p, g, v, a, m, factor, decay, keep, eps, rate,
         s = fma(fresh * e, e, v[i] * keep)
         mean = between(a[i], d, fresh, tiny) if centered else c(0)
         b = momentum * m[i] + d / (np.sqrt(fma(-mean, mean, s)) + eps)
-        v[i], a[i], m[i] = normal(s, tiny), normal(mean, tiny), normal(b, tiny)
+        v[i], a[i], m[i] = square(s, tiny), normal(mean, tiny), normal(b, tiny)
         p[i] = fma(-rate, b, p[i])
 
 

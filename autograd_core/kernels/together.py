@@ -1,7 +1,8 @@
 """One native call for a step of many parameters: the loops of `optimizer`, over all entries of a group as if in one row.
 
 `records` (parameters, arrays) are the addresses of NumPy's records (`id`): whoever calls keeps the arrays.  `starts`
-says where in the row each parameter begins, `which` the row of `numbers` that it is stepped with.
+says where in the row each parameter begins, `which` the row of `numbers` that it is stepped with.  Entries that lie in
+memory are fetched some way ahead: there are so many rows of them that processors by themselves fetch too late.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ import numpy as np
 from . import optimizer
 from ._jit import COMPILED, WRITTEN, Kernel, Late, choice, kernel
 from ._products import HEAD
+from ._scalars import pick
 from ._sizes import CHUNK
 
-entries, word = Late("_borrowed", "entries"), Late("_pack", "word")
+entries, fetch, word = Late("_borrowed", "entries"), Late("_borrowed", "fetch"), Late("_pack", "word")
 GRAIN = CHUNK // 4
+FAR = 1 << 17  # entries in all that do not stay in the caches of a core from step to step
+PIECE, AHEAD = 128, 512  # those that are then fetched at a time, and how long before they are wanted
 ZEROS = {c: np.dtype(c).type(0) for c in "fd"}
 
 # The first of the loops finds the parameter that an entry lies in: `np.searchsorted` takes half a second to compile.
@@ -32,18 +36,29 @@ def together(begin, end, zero, starts, records, which, numbers):
     while begin < end:
         low, n, w = starts[k], starts[k + 1] - starts[k], which[k]
         stop = n if low + n < end else end - low
-        if stop > begin - low:
-            loop(begin - low, stop, {arrays}, {numbers})
+        {names} = {arrays}
+        at = begin - low
+        while at < stop:
+            after = at + PIECE if starts[-1] >= FAR and at + PIECE < stop else stop
+            if starts[-1] >= FAR:
+                for i in range(at + AHEAD, after + AHEAD, pick(zero, 16, 8)):
+                    {fetches}
+            loop(at, after, {names}, {numbers})
+            at = after
         begin, k = low + stop, k + 1
 """
 
 
 def joined(name: str, step: Any) -> Kernel:
     """The kernel that does a step for the parameters that lie within a range of all entries."""
-    arrays = ", ".join(f"entries(zero, records[k, {i}], n)" for i in range(step.arrays))
+    names = [f"a{i}" for i in range(step.arrays)]
+    arrays = [f"entries(zero, records[k, {i}], n)" for i in range(step.arrays)]
     taken = [f"numbers[w, {i}]" + " != 0" * isinstance(v, bool) for i, v in enumerate(step.scalars)]
-    scope = {"loop": step.loop, "entries": entries, "__name__": __name__}
-    exec(compile(SOURCE.format(arrays=arrays, numbers=", ".join(taken)), f"<{name} together>", "exec"), scope)
+    parts = {"names": names, "arrays": arrays, "fetches": [f"fetch({a}, i)" for a in names], "numbers": taken}
+    scope = {"loop": step.loop, "entries": entries, "fetch": fetch, "pick": pick, "__name__": __name__}
+    scope |= {"FAR": FAR, "PIECE": PIECE, "AHEAD": AHEAD}
+    source = SOURCE.format(**{part: ", ".join(words) for part, words in parts.items()})
+    exec(compile(source, f"<{name} together>", "exec"), scope)
     return Kernel(scope["together"], True, {"fastmath": set(WRITTEN)}, f"{name}_together")
 
 

@@ -113,11 +113,11 @@ class Residuals:
         if not callable(f):
             raise TypeError(f"{who}: the first argument is the function of residuals, got {type(f).__name__}")
         self.who, self.form, self.f, self.args = who, Form(x0, who), f, several(args)
-        self.nfev, self.njev, self.nhev = 0, 0, 0
+        self.nfev, self.njev, self.nhev, self.mode = 0, 0, 0, "auto"
 
-    def _row(self, x: Any) -> Any:
-        """The residuals, of whatever shape or tree, in a row."""
-        parts, _ = flatten(followed(self.f, x, self.args, self.who))
+    def _row(self, x: Any, follow: bool = True) -> Any:
+        """The residuals, of whatever shape or tree, in a row; dual numbers need not be followed: they refuse by themselves."""
+        parts, _ = flatten(followed(self.f, x, self.args, self.who) if follow else self.f(x, *self.args))
         for part in parts:
             if not isinstance(part, (Traced, *PLAIN)):
                 raise TypeError(f"{self.who}: the residuals hold {type(part).__name__}; needed are arrays or tensors")
@@ -139,14 +139,16 @@ class Residuals:
         self.nfev += 1
         with np.errstate(all="ignore"), ag.set_grad_enabled(first):
             leaves, rebuild = flatten(self.form.inside(v.copy()))
-            row = self._row(rebuild([ag.tensor(leaf, requires_grad=first) for leaf in leaves]))
+            row = self._row(rebuild([ag.tensor(leaf, requires_grad=first) for leaf in leaves]), first)
+            self.mode = "reverse" if row.value.size < v.size else "forward"
             return np.asarray(row.value, np.float64)
 
     def jacobian(self, v: np.ndarray) -> np.ndarray:
         """Their derivatives, one row for each residual."""
         self.njev += 1
         with np.errstate(all="ignore"):
-            return np.asarray(ag.jacobian(lambda u: self._row(self.form.inside(u)))(v.copy()), np.float64)
+            row = lambda u: self._row(self.form.inside(u), self.mode == "reverse")
+            return np.asarray(ag.jacobian(row, mode=self.mode)(v.copy()), np.float64)
 
     def begin(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Residuals and Jacobian at the start, which must be finite."""
