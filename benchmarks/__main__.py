@@ -17,8 +17,10 @@ from __future__ import annotations
 
 import argparse
 import runpy
+import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -97,7 +99,11 @@ def asked(arguments: list[str] | None) -> argparse.Namespace:
         p.error(f"no such peer: {', '.join(unknown)}; there are {', '.join(peers.PEERS)}")
     if options.threads is not None and options.threads < 1:
         p.error("--threads is at least 1")
-    options.rows = chosen(declared(options.suites), options.row, options.quick)
+    try:
+        rows = list(declared(options.suites))
+    except Exception as error:
+        p.error(f"the rows of {', '.join(options.suites)} cannot be had: {type(error).__name__}: {error}")
+    options.rows = chosen(rows, options.row, options.quick)
     if not options.rows and not options.compare:
         p.error(
             f"no row of {', '.join(options.suites)} has {' or '.join(map(repr, options.row))} in its name: see --list"
@@ -153,23 +159,48 @@ def measure(plan: runner.Plan, run: dict[str, Any]) -> None:
         bar.close()
 
 
-def write(options: argparse.Namespace, run: dict[str, Any]) -> None:
-    """The files that are asked for."""
-    if options.json:
-        results.save(run, options.json)
-    if options.html:
-        Path(options.html).write_text(html.page(run))
+def outputs(options: argparse.Namespace) -> dict[str, Callable[[dict[str, Any]], None]]:
+    """How the files that are asked for are written."""
+    ways = {
+        "json": lambda run: results.save(run, options.json),
+        "html": lambda run: Path(options.html).write_text(html.page(run)),
+        "png": lambda run: png.draw(run, options.png),
+        "history": lambda run: results.remember(run, options.history),
+    }
+    return {name: way for name, way in ways.items() if getattr(options, name)}
+
+
+def writable(options: argparse.Namespace) -> None:
+    """Raise before anything is measured if a file that is asked for cannot be written."""
     if options.png:
-        png.draw(run, options.png)
-    if options.history:
+        png.required()
+    for name in outputs(options):
+        path = Path(getattr(options, name))
         try:
-            results.remember(run, options.history)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            there = path.exists()
+            path.open("a").close()
+            if not there:
+                path.unlink()
         except OSError as error:
-            print(f"the history cannot be written ({error}): name another with --history, or say --no-history")
+            instead = "name another, or say --no-history" if name == "history" else "name another"
+            raise results.Unwritable(f"--{name} {path} cannot be written ({error.strerror}): {instead}") from None
+
+
+def write(options: argparse.Namespace, run: dict[str, Any]) -> list[str]:
+    """Write the files that are asked for; tells what could not be."""
+    lost = []
+    for name, way in outputs(options).items():
+        try:
+            way(run)
+        except OSError as error:
+            lost.append(f"--{name} {getattr(options, name)} could not be written: {error}")
+    return lost
 
 
 def measured(options: argparse.Namespace) -> None:
     """A run from its plan to its files."""
+    writable(options)
     with ExitStack() as stack:
         revisions = [options.against] if options.against else []
         trees = {r: stack.enter_context(against.worktree(r)) for r in revisions}
@@ -177,12 +208,15 @@ def measured(options: argparse.Namespace) -> None:
         threads = options.threads or runner.cores()
         plan = runner.Plan(options.rows, taking_part, threads, options.quick, trees)
         run = begun(options, plan, absent)
+        lost: list[str] = []
         try:
             measure(plan, run)
         finally:
-            write(options, run)
-        for line in text.summary(run):
+            lost += write(options, run)
+        for line in [*text.summary(run), *lost]:
             print(line)
+        if lost:
+            sys.exit(1)
 
 
 def written(arguments: list[str]) -> None:
@@ -192,6 +226,8 @@ def written(arguments: list[str]) -> None:
     p.add_argument("--check", action="store_true", help="write nothing; fail if a document would change")
     options = p.parse_args(arguments)
     runs, stale = results.stored(options.files), []
+    if unfit := [run["time"] for run in runs if run.get("quick") or run.get("interrupted")]:
+        raise results.Unreadable(f"the run of {unfit[0]} was quick or interrupted: no figures for documents")
     for name in readme.DOCUMENTS:
         path = readme.ROOT / name
         before = path.read_text()
@@ -204,10 +240,10 @@ def written(arguments: list[str]) -> None:
         sys.exit("the tables are not those of the stored results: run python -m benchmarks readme")
 
 
-def listed(rows: list[Row]) -> None:
-    """The names of rows."""
+def listed(rows: list[Row], only: list[str]) -> None:
+    """The names of rows, and who takes part."""
     for row in rows:
-        print(f"{row.key}  ({', '.join(row.ways)})")
+        print(f"{row.key}  ({', '.join(way for way in row.ways if not only or way in {*peers.OURS, *only})})")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -221,7 +257,7 @@ def main(arguments: list[str] | None = None) -> None:
         return
     options = asked(arguments)
     if options.list:
-        listed(options.rows)
+        listed(options.rows, options.peer)
     elif options.compare:
         print("\n".join(results.compare(*map(results.load, options.compare))))
     else:
@@ -229,9 +265,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what has been measured is written then, too
     try:
         main()
-    except (results.Unreadable, readme.NoSuchTable, against.NoRevision, png.NoMatplotlib) as error:
+    except (results.Unreadable, results.Unwritable, readme.NoSuchTable, against.NoRevision, png.NoMatplotlib) as error:
         sys.exit(f"benchmarks: {error}")
     except (KeyboardInterrupt, BrokenPipeError):  # before anything was measured, or nobody reads what is said
         sys.exit(130)

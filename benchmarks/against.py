@@ -30,7 +30,7 @@ def git(*arguments: str, tree: Path = ROOT) -> str:
 @contextmanager
 def worktree(revision: str, tree: Path = ROOT) -> Iterator[Path]:
     """A folder with the packages of a revision and the benchmarks of this tree; gone afterwards."""
-    name = git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", tree=tree)
+    name = git("rev-parse", "--verify", f"{revision}^{{commit}}", tree=tree)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "tree"
         git("worktree", "add", "--detach", "--quiet", str(place), name, tree=tree)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,20 @@ class NoMatplotlib(Exception):
     """There is no matplotlib; the message says what to install."""
 
 
-def draw(run: dict[str, Any], path: str | Path) -> None:
-    """Write the picture."""
+def required() -> None:
+    """Raise if there is no matplotlib."""
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        importlib.import_module("matplotlib.figure")
     except ImportError:
         raise NoMatplotlib("--png needs matplotlib: pip install 'autograd-core[plot]'") from None
+
+
+def draw(run: dict[str, Any], path: str | Path) -> None:
+    """Write the picture."""
+    required()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     alone = [row for row in run["rows"] if not row.get("axis") and row["ways"]]
     curves = [points for points in views.curves(run["rows"]).values() if len(points) > 1]
     tall = 1.0 + 0.22 * sum(len(row["ways"]) + 1 for row in alone)
@@ -35,6 +43,8 @@ def draw(run: dict[str, Any], path: str | Path) -> None:
         axes.set_visible(False)
     figure.suptitle(
         f"{run['machine']['processor']}, {run['threads']} threads, revision {run['revision']}, {run['time']}"
+        + ", a quick run" * run["quick"]
+        + ", interrupted" * run["interrupted"]
     )
     figure.savefig(path, dpi=110)
 
@@ -43,7 +53,7 @@ def _bars(axes: Any, rows: list[dict[str, Any]]) -> None:
     """Times on a logarithmic axis, rows one below the other."""
     y, ticks = 0, []
     for row in rows:
-        ticks.append((y + (len(row["ways"]) - 1) / 2, f"{row['suite']}: {row['name']}"))
+        ticks.append((y + (len(row["ways"]) - 1) / 2, f"{row['group']}: {row['name']}"))
         for way, figures in row["ways"].items():
             axes.barh(y, figures["seconds"], color=charts.colour(way), label=views.label(way))
             axes.text(figures["seconds"], y, f" {views.seconds(figures['seconds'])}", va="center", fontsize=7)

@@ -4,7 +4,7 @@
     (written here)
     <!-- end of benchmarks -->
 
-Of each suite the last run that has it is taken.  What can stand there is in TABLES.
+Of each suite the last run that has it is taken; a machine may be that of several.  What can stand there is in TABLES.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from . import method, views
+from .rows import SUITES
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = "README.md", "docs/performance.md"
+PLACE = re.compile(r"^\w+: | \(\S+:\d+\)$")  # of what goes before and after the words of a problem
+MARK = re.compile(r"<!--\s*(?:end of )?benchmarks\b.*?-->")
 MARKED = re.compile(r"(<!-- benchmarks: ([\w ]+?) -->\n)(.*?)(<!-- end of benchmarks -->)", re.DOTALL)
 
 Run = dict[str, Any]
@@ -52,9 +55,15 @@ def table(run: Run) -> str:
     for (_, group), rows in views.groups(row for row in run["rows"] if not row.get("axis")).items():
         ways, broken = measured(rows)
         lines = [[row["name"], *(cell(row, w) for w in ways)] for row in rows]
-        failed = f"\nFailed in every row: {', '.join(map(views.label, broken))}.\n" if broken else ""
+        failed = "".join(f"\nFailed in every row: {views.label(way)}{reason(rows, way)}.\n" for way in broken)
         parts.append(grid([group, *map(views.label, ways)], lines) + failed)
     return "\n".join(parts)
+
+
+def reason(rows: list[views.Result], way: str) -> str:
+    """Why, if it is the same everywhere."""
+    told = {row["problems"][way] for row in rows if way in row.get("problems", {})}
+    return f" ({PLACE.sub('', told.pop())})" if len(told) == 1 else ""
 
 
 def measured(rows: list[views.Result]) -> tuple[list[str], list[str]]:
@@ -132,16 +141,9 @@ def costs(run: Run) -> str:
         lines = []
         for row in rows:
             figures = [row["ways"].get(way) for way in ways]
-            lines.append([row["name"], *(cost(f) if f else "" for f in figures)])
+            lines.append([row["name"], *(views.cost(f) if f else "" for f in figures)])
         parts.append(grid([group, *map(views.label, ways)], lines))
     return "\n".join(parts)
-
-
-def cost(figures: dict[str, Any]) -> str:
-    """What a way costs beside time."""
-    compiling = figures.get("compile", 0)
-    parts = [views.seconds(compiling)] if compiling > 0.05 else []
-    return ", ".join([*parts, views.size(views.memory(figures))])
 
 
 def machine(run: Run) -> str:
@@ -183,10 +185,17 @@ def rewritten(text: str, runs: list[Run], pick: Callable[[list[Run], str], Run |
     """A document with its marked tables written anew; those of suites that no run has stay as they are."""
 
     def written(found: re.Match) -> str:
-        kind, _, suite = found[2].partition(" ")
-        if kind not in TABLES or not suite:
-            raise NoSuchTable(f"<!-- benchmarks: {found[2]} -->: a table is one of {', '.join(TABLES)} and a suite")
-        run = pick(runs, suite)
-        return found[0] if run is None else f"{found[1]}\n{TABLES[kind](run)}\n{found[4]}"
+        kind, *suites = found[2].split()
+        if kind not in TABLES or not suites or not set(suites) <= set(SUITES) or len(suites) > 1 and kind != "machine":
+            needs = f"a table is one of {', '.join(TABLES)}, and a suite: {', '.join(SUITES)}"
+            raise NoSuchTable(f"<!-- benchmarks: {found[2]} -->: {needs}")
+        picked = [run for suite in suites if (run := pick(runs, suite)) is not None]
+        once = {run["time"]: run for run in picked}.values()
+        return f"{found[1]}\n{chr(10).join(map(TABLES[kind], once))}\n{found[4]}" if picked else found[0]
 
+    marks = len(MARK.findall(text))
+    if marks != 2 * len(MARKED.findall(text)):
+        raise NoSuchTable(
+            "a mark is misspelt or has no end: <!-- benchmarks: TABLE SUITE -->, and <!-- end of benchmarks --> below"
+        )
     return MARKED.sub(written, text)

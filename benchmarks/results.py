@@ -20,6 +20,10 @@ class Unreadable(Exception):
     """A file is no result file; the message says which and why."""
 
 
+class Unwritable(Exception):
+    """A file cannot be written; the message says which and why."""
+
+
 def rounded(value: Any) -> Any:
     """The same with numbers of five digits: the next ones are noise."""
     if isinstance(value, dict):
@@ -50,7 +54,10 @@ def load(path: str | Path) -> dict[str, Any]:
         run = json.loads(Path(path).read_text())
     except (OSError, ValueError) as error:
         raise Unreadable(f"{path}: {error}") from None
-    if not isinstance(run, dict) or run.get("format") != FORMAT or not isinstance(run.get("rows"), list):
+    rows = run.get("rows") if isinstance(run, dict) and run.get("format") == FORMAT else None
+    if not isinstance(rows, list) or not all(
+        isinstance(r, dict) and {"suite", "group", "name", "ways"} <= r.keys() for r in rows
+    ):
         raise Unreadable(f"{path}: not a result file of `python -m benchmarks --json` (format {FORMAT})")
     return run
 

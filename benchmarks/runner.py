@@ -16,6 +16,7 @@ from .rows import Row
 
 QUICK, FEWEST = 0.25, 4  # of the seconds of a row; rounds, in a quick run
 PATIENCE = 180.0  # seconds that a way may take to get a row ready
+DISTURBED = 8.0  # times as long as alone
 LONG = 60.0  # seconds that a turn may take
 
 
@@ -66,6 +67,9 @@ def measured(row: Row, crew: Crew, plan: Plan) -> dict[str, Any]:
     wrong = disagreeing(row, ready)
     problems |= wrong
     times = rounds(row, [way for way in ready if way not in wrong], ready, crew, problems, plan.quick)
+    for way in [way for way in times if disturbed(times[way], ready[way]["call"])]:
+        least, alone = min(times.pop(way)), ready[way]["call"]
+        problems[way] = f"takes {least / alone:.0f} times as long in turns as it took alone: something else was running"
     found = {way: figures(seconds, ready[way]) for way, seconds in times.items()}
     for way in found:
         with crew.careful(way, problems):
@@ -92,11 +96,18 @@ def opened(row: Row, ways: list[str], crew: Crew, problems: dict[str, str], plan
 
 
 def disagreeing(row: Row, ready: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """The ways whose results are not those of the first way, and how they differ."""
+    """The ways whose results are not those of most others, or of the first if as many say so, and how they differ."""
     results = {way: told.pop("results") for way, told in ready.items()}
-    first = next(iter(results), "")
-    differ = {way: method.difference(results[first], result, row.tolerance) for way, result in results.items()}
-    return {way: f"not the result of {first}: {text}" for way, text in differ.items() if text}
+    found: dict[str, str] = {}
+    most = len(results) + 1
+    for judge in results:  # the first of those with whom most agree
+        differ = {way: method.difference(results[judge], result, row.tolerance) for way, result in results.items()}
+        told = {way: f"not the result of {judge}: {text}" for way, text in differ.items() if text}
+        if len(told) < most:
+            found, most = told, len(told)
+        if not found:
+            break
+    return found
 
 
 def rounds(
@@ -117,6 +128,11 @@ def rounds(
                 if ways[i] in problems:
                     del times[ways[i]]
     return times
+
+
+def disturbed(times: list[float], alone: float) -> bool:
+    """Whether every round took far longer than the work had taken before them: no figures of the work then."""
+    return min(times) > DISTURBED * alone + 5e-4
 
 
 def figures(times: list[float], told: dict[str, Any]) -> dict[str, Any]:

@@ -15,12 +15,12 @@ NAME, CELL = 46, 17
 NOW_AND_THEN = 60.0  # seconds between lines that say how far a run is, where no terminal shows it
 
 
-def cell(row: dict[str, Any], way: str, best: str) -> str:
+def cell(row: dict[str, Any], way: str) -> str:
     """The time of a way, and of our best way over it; > marks where we are slower, ~ where there is no difference."""
     if way not in row["ways"]:
         return ("failed" if way in row.get("problems", {}) else "") + "  "
     text = views.seconds(row["ways"][way]["seconds"])
-    found = row.get("ratios", {}).get(best, {}).get(way)
+    found = views.against(row, way)
     return f"{text} {views.ratio(found['ratio']):>6}{views.MARKS[found['verdict']] or ' '}" if found else f"{text}  "
 
 
@@ -37,13 +37,13 @@ class Table:
         if group != self.group or not set(ways) <= set(self.shown):
             self.group, self.shown = group, ways
             self.say("")
-            self.say(f"{' / '.join(group):{NAME}}" + "".join(f"{views.label(way)[:CELL]:>{CELL}}" for way in ways))
+            self.say(f"{' / '.join(group):{NAME}}" + "".join(f"{views.label(way)[: CELL - 1]:>{CELL}}" for way in ways))
 
     def show(self, row: dict[str, Any]) -> None:
         """A row, and what went wrong with it."""
         present = {*row["ways"], *row.get("problems", {})}
         self.heading(row, [way for way in self.ways if way in present])
-        cells = "".join(f"{cell(row, way, views.best(row)):>{CELL}}" for way in self.shown)
+        cells = "".join(f"{cell(row, way):>{CELL}}" for way in self.shown)
         narrow = NAME + len(cells) > shutil.get_terminal_size((200, 24)).columns
         if narrow or len(row["name"]) > NAME - 2:
             self.say(f"  {row['name']}")
@@ -67,9 +67,37 @@ def summary(run: dict[str, Any]) -> list[str]:
             text = f"{suite} / {group}"
             lines.append(f"  {text:60.60} geometric mean {mean:6.3f} of {len(ratios):3}, worst {max(ratios):.3f}")
     broken = sum(bool(row.get("problems")) for row in run["rows"])
+    lines += costs(run)
     if broken:
         lines.append(f"\n{broken} rows in which something failed: see above, or `problems` in the file")
     return lines
+
+
+def costs(run: dict[str, Any]) -> list[str]:
+    """Compiling and memory of every way, and what our best way reaches of the machine, for rows that are whole steps."""
+    rows = [row for row in run["rows"] if not row.get("axis") and row["suite"] != "ops" and row["ways"]]
+    lines = []
+    for (suite, group), members in views.groups(rows).items():
+        ways = [way for way in views.columns(members) if any(way in row["ways"] for row in members)]
+        cells = {row["name"]: [views.cost(row["ways"].get(way, {})) for way in ways] for row in members}
+        if any(map(any, cells.values())):
+            title = f"compiling and memory: {suite} / {group}"
+            lines += ["", f"{title:{NAME}}" + "".join(f"{views.label(way)[: CELL - 1]:>{CELL}}" for way in ways)]
+            lines += [
+                f"  {name:{NAME - 2}.{NAME - 2}}" + "".join(f"{c:>{CELL}}" for c in cells[name]) for name in cells
+            ]
+    reached = [line for row in rows if (line := share(row, run["peaks"]))]
+    return lines + (["", "of the machine's peaks, our best way:", *reached] if reached else [])
+
+
+def share(row: dict[str, Any], peaks: dict[str, float]) -> str:
+    """What is reached of the peaks that were measured in the same run; empty where no operations are counted."""
+    way = views.best(row)
+    found = views.shares(row, way, peaks) if way else {}
+    units = {"arithmetic": ("flops", "GFLOP/s"), "memory": ("bytes", "GB/s")}
+    told = [f"{views.digits(views.rate(row, way, units[n][0]) or 0)} {units[n][1]} ({100 * part:.0f} %)"
+            for n, part in found.items()]  # fmt: skip
+    return f"  {row['name']:{NAME - 2}.{NAME - 2}}  {', '.join(told)}; {views.limit(found)}" if told else ""
 
 
 def about(run: dict[str, Any]) -> list[str]:

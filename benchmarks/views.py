@@ -18,8 +18,10 @@ LABELS |= {"numpy": "NumPy", "scipy": "SciPy"}
 
 def label(way: str) -> str:
     """What a way is called in tables."""
-    name, at, revision = way.partition("@")
-    return LABELS.get(name, name) + at + revision
+    name, _, revision = way.partition("@")
+    if revision:
+        return revision + LABELS[name].removeprefix("here")
+    return LABELS.get(name, name)
 
 
 def best(row: Result) -> str:
@@ -29,8 +31,9 @@ def best(row: Result) -> str:
 
 
 def against(row: Result, peer: str) -> Result | None:
-    """Our best way compared with a peer."""
-    return row.get("ratios", {}).get(best(row), {}).get(peer)
+    """Our best way compared with a peer; a way of ours at another revision with the same way here."""
+    name, _, revision = peer.partition("@")
+    return row.get("ratios", {}).get(name if revision else best(row), {}).get(peer)
 
 
 def others(rows: Iterable[Result]) -> list[str]:
@@ -110,6 +113,13 @@ def rate(row: Result, way: str, amount: str) -> float | None:
 def memory(figures: Result) -> float:
     """The bytes that a process had while it did the work beyond what the library alone takes."""
     return max(0.0, figures.get("peak", 0) - figures.get("resident", 0))
+
+
+def cost(figures: Result) -> str:
+    """What a way costs beside time: compiling, if it takes any, and memory."""
+    compiling = figures.get("compile", 0)
+    parts = [seconds(compiling)] if compiling > 0.05 else []
+    return ", ".join([*parts, size(memory(figures))] if figures.get("peak") else parts)
 
 
 # --- units -----------------------------------------------------------------------------------------------------------

@@ -330,7 +330,7 @@ def test_the_documents_have_what_the_stored_results_say(capsys):
     assert results.suite(runs, "train") and results.suite(runs, "overhead")
     kinds = {name: readme.MARKED.findall((ROOT / name).read_text()) for name in readme.DOCUMENTS}
     asked = {name: {found[1] for found in marks} for name, marks in kinds.items()}
-    assert {"table train", "table overhead", "machine train"} <= asked["README.md"]
+    assert {"table train", "table overhead", "machine train overhead ops"} <= asked["README.md"]
     assert "limits train" in asked["docs/performance.md"]
     main(["readme", "--check"])  # fails where a table is not what the results say
     assert "would change: nothing" in capsys.readouterr().out
@@ -348,6 +348,55 @@ def test_a_stale_document_is_found_and_mended(tmp_path, monkeypatch, capsys):
     main(["readme", str(path)])
     main(["readme", "--check", str(path)])
     assert "written: page.md" in capsys.readouterr().out and "2.00 ms (0.50)" in (tmp_path / "page.md").read_text()
+
+
+def test_a_machine_may_be_that_of_several_suites():
+    runs = [example(), {**example(), "time": "2026-03-01 00:00:00", "revision": "another"}]
+    pick = lambda runs, suite: runs[suite == "ops"]
+    text = readme.rewritten(marked("machine train ops overhead"), runs, pick)
+    assert text.count("revision") == 2 and text.count("another") == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        marked("table trian"),
+        marked("table train ops"),
+        "<!--benchmarks: table train -->\nold\n<!-- end of benchmarks -->\n",
+        "<!-- benchmarks: table train -->\nold\n",
+    ],
+)
+def test_a_mark_that_would_be_passed_over_is_refused(text):
+    with pytest.raises(readme.NoSuchTable):
+        readme.rewritten(text, [example()], results.suite)
+
+
+@pytest.mark.parametrize("how", ["quick", "interrupted"])
+def test_figures_of_half_a_run_are_no_figures_for_documents(tmp_path, how):
+    results.save({**example(), how: True}, tmp_path / "run.json")
+    with pytest.raises(results.Unreadable, match="quick or interrupted"):
+        main(["readme", "--check", str(tmp_path / "run.json")])
+
+
+def test_a_reason_is_told_without_where_it_came_from():
+    rows = [{"problems": {"jax": "RuntimeError: it needs more (jax.py:12)"}}, {"problems": {}}]
+    assert readme.reason(rows, "jax") == " (it needs more)"
+    assert readme.reason([*rows, {"problems": {"jax": "another"}}], "jax") == ""
+
+
+def test_a_revision_is_compared_with_the_same_way_and_named_by_itself():
+    figures, way = {"seconds": 1.0}, "ours@HEAD~1"
+    row = {"ways": {"ours": figures, "ours compiled": {"seconds": 0.5}, way: figures}}
+    row["ratios"] = {"ours": {way: {"ratio": 0.9, "verdict": "faster"}}, "ours compiled": {}}
+    assert views.against(row, way)["ratio"] == 0.9 and "0.90" in text.cell(row, way)
+    assert views.label(way) == "HEAD~1" and views.label("ours compiled@HEAD~1") == "HEAD~1, compiled"
+
+
+def test_compiling_memory_and_shares_are_told_at_the_end():
+    run = example()
+    run["rows"][0] |= {"axis": "", "suite": "train", "flops": 1e9}
+    said = "\n".join(text.summary(run))
+    assert "compiling and memory" in said and "of the machine's peaks" in said
 
 
 def test_an_interrupted_run_says_so():

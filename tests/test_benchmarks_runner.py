@@ -9,11 +9,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import autograd_core as ag
 from benchmarks import against, method, peers, process, results, rows, runner, worker
-from benchmarks.__main__ import asked, main, ways
+from benchmarks.__main__ import asked, main, ways, write
 from tests import benchmark_rows
 
 ROOT = Path(__file__).parent.parent
@@ -59,6 +60,40 @@ def test_what_is_broken_is_told_and_left_out(found, name, why):
     row = found[name]
     assert why in row["problems"]["numpy"]
     assert list(row["ways"]) == ["ours", "scipy"] and list(row["ratios"]["ours"]) == ["scipy"]
+
+
+def test_the_odd_one_out_is_the_one_that_is_wrong():
+    ready = lambda *values: {w: {"results": [np.full(2, v)]} for w, v in zip(["ours", "numpy", "scipy"], values)}
+    row = ROWS["fine"]
+    assert [*runner.disagreeing(row, ready(0.0, 1.0, 1.0))] == ["ours"]
+    assert [*runner.disagreeing(row, ready(1.0, 1.0, 0.0))] == ["scipy"]
+    assert [*runner.disagreeing(row, ready(1.0, 2.0, 3.0))] == ["numpy", "scipy"]
+    assert runner.disagreeing(row, ready(1.0, 1.0, 1.0)) == {}
+
+
+def test_a_way_that_was_disturbed_has_no_figures():
+    assert runner.disturbed([16e-3, 17e-3], 1e-5) and not runner.disturbed([1e-5, 17e-3], 1e-5)
+
+
+@pytest.mark.parametrize("option", ["--json", "--html", "--png", "--history"])
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path, option, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("benchmarks.__main__.begun", lambda *a: pytest.fail("measured"))
+    with pytest.raises(results.Unwritable, match=f"{option} .* cannot be written"):
+        main(["tests.benchmark_rows", option, str(tmp_path / "file" / "out")])
+    with pytest.raises(SystemExit):  # nothing is left behind by the trial
+        main(["tests.benchmark_rows", "--threads", "0", option, str(tmp_path / "new")])
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_disk_that_fills_up_loses_one_file_and_not_the_others(tmp_path, monkeypatch):
+    options = asked(
+        ["tests.benchmark_rows", "--no-history", "--json", str(tmp_path / "a"), "--html", str(tmp_path / "b")]
+    )
+    monkeypatch.setattr(results, "save", lambda *a: (_ for _ in ()).throw(OSError("full")))
+    monkeypatch.setattr("benchmarks.html.page", lambda run: "page")
+    assert ["--json" in line and "full" in line for line in write(options, {})] == [True]
+    assert (tmp_path / "b").read_text() == "page"
 
 
 def test_what_died_is_started_again_for_the_next_row(found):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from tinygrad import Tensor, TinyJit, nn
 
-from ..rows import Step
+from ..rows import Row, Step
 from .library import Library as Base
 from .library import cotangent, first_value, leaves
 
@@ -47,6 +48,11 @@ class Library(Base):
 
     m = np = FUNCTIONS_BY_NAME
     nn, F = LAYERS, FUNCTIONS
+
+    def to_try(self, row: Row) -> list[str]:
+        if not row.program and shutil.which("clang") is None:
+            raise RuntimeError("it compiles by clang, which is not installed")
+        return []
 
     def tensor(self, array: np.ndarray) -> Tensor:
         return Tensor(array).clone().realize()  # what is no buffer yet, as numbers are not, cannot be given to TinyJit
