@@ -58,7 +58,7 @@ def packed(path, array) -> None:
 # The compiled dcgan is at 1e-16 of the other in float64; where a batch norm's channel is nearly constant, or a number
 # nearly at a leaky layer's corner, its float32 differs by what that makes of 1e-8.  Membranes have a batch of few but
 # large images: gradients of biases are sums over a hundred thousand pixels.
-ROUNDING = {"dcgan": 2e-4, "membranes": 1e-5}
+ROUNDING = {"dcgan": 5e-4, "membranes": 1e-5}
 
 
 class Killed(BaseException):
@@ -105,16 +105,16 @@ def test_a_script_ends_with_the_same_weights_compiled_and_killed_on_its_way(
 ) -> None:
     run = Runs(name, folder, monkeypatch)
     pictures = ["--plot", str(tmp_path / "p.png")] if importlib.util.find_spec("matplotlib") else []
-    whole = run(tmp_path / "whole", "--no-compile", *pictures)
+    whole = run(tmp_path / "whole", "--compile", *pictures)
     out = capsys.readouterr().out
     assert re.search(r"^here: .*\d, \d+ s \(quick", out, re.M) and f"book: {SCRIPTS[name]['PRINTED']}" in out
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.glob("p-*.png"))
     last = int(np.random.default_rng(list(name.encode())).integers(1, run.steps + 1))
     with pytest.raises(Killed):
-        run(tmp_path / "broken", "--no-compile", last=last)
-    assert differences(whole, run(tmp_path / "broken", "--no-compile", "--resume")) == {}, f"killed at step {last}"
-    compiled = differences(whole, run(tmp_path / "compiled", "--compile"))
-    assert max(compiled.values(), default=0.0) < ROUNDING.get(name, 1e-6), compiled  # sums are taken in another order
+        run(tmp_path / "broken", "--compile", last=last)
+    assert differences(whole, run(tmp_path / "broken", "--compile", "--resume")) == {}, f"killed at step {last}"
+    eager = differences(whole, run(tmp_path / "eager", "--no-compile"))
+    assert max(eager.values(), default=0.0) < ROUNDING.get(name, 1e-6), eager  # sums are taken in another order
 
 
 def test_the_list_and_names_that_are_not_in_it(capsys) -> None:

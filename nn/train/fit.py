@@ -16,6 +16,7 @@ from ..module import Module
 from .callbacks import Board, Callback, Log, OnEpoch, Printed
 from .interrupt import Interrupt, deferred
 from .kept import Kept
+from .rehearsal import Rehearsed
 from .run import History, Run
 from .steps import Supervised, evaluate, parts, size
 
@@ -64,7 +65,8 @@ def fit(
     saves before it stops.  A disk that is full is warned of, and the run goes on.  A loss that is not finite ends the
     run with an error.
 
-    `compile=True` replays the step natively (`ag.compile`).  `log` is a file for a table in CSV, `board` a folder for
+    `compile=True` replays the step natively (`ag.compile`).  On the first batch of each form it is tried before it counts;
+    model, optimizers and random draws are put back, and whatever else a `step` of yours changes is not.  `log` is a file for a table in CSV, `board` a folder for
     TensorBoard, `callbacks` are `Callback`s or functions of the run to be called after each epoch.
     """
     _refuse(loss, step, metrics, optimizer, epochs, patience)
@@ -85,6 +87,8 @@ def fit(
         kept=Kept(checkpoint, checkpoint_every, resume),
     )
     run = Run(model, optimizers, slow + quick, data, epochs)
+    if compile:
+        plan.act = Rehearsed(plan.act, run)
     found = plan.kept.begin(run)
     if progress and found:
         print(found)
