@@ -66,8 +66,9 @@ def fit(
     run with an error.
 
     `compile=True` replays the step natively (`ag.compile`).  On the first batch of each form it is tried before it counts;
-    model, optimizers and random draws are put back, and whatever else a `step` of yours changes is not.  `log` is a file for a table in CSV, `board` a folder for
-    TensorBoard, `callbacks` are `Callback`s or functions of the run to be called after each epoch.
+    model, optimizers and random draws are put back, and whatever else a `step` of yours changes is not.  `log` is a file
+    for a table in CSV, `board` a folder for TensorBoard, `callbacks` are `Callback`s or functions of the run to be called
+    after each epoch.
     """
     _refuse(loss, step, metrics, optimizer, epochs, patience)
     optimizers, slow, quick = map(_listed, (optimizer, scheduler, batch_scheduler))
