@@ -6,6 +6,7 @@ Orders come as pickles on the standard input, `(name, arguments)`; answers go ba
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -57,6 +58,8 @@ class Worker:
                 break
         self.repeat, took = (1, first[-1]) if first[-1] > max(LONG, block) else method.often_enough(self.step, block)
         compiling = max(0.0, sum(first) - len(first) * took)
+        gc.collect()
+        gc.freeze()  # or each turn would begin with a look at all that was imported, which takes longer than the turn
         told = {"results": results, "first": first[0], "compile": compiling, "call": took, "before": before}
         self.settle = method.settling(took)
         told |= {"turn": self.repeat * took + self.settle + method.PAUSE}
@@ -91,6 +94,7 @@ class Worker:
     def close(self) -> None:
         """Let go of the row."""
         self.step = lambda: None
+        gc.unfreeze()
 
     def peaks(self) -> dict[str, float]:
         """What the machine can do."""
