@@ -85,14 +85,27 @@ def measured(row: Row, crew: Crew, plan: Plan) -> dict[str, Any]:
 
 
 def opened(row: Row, ways: list[str], crew: Crew, problems: dict[str, str], plan: Plan) -> dict[str, dict[str, Any]]:
-    """What each way tells of the row, once it is ready; one after another, so that compiling is timed alone."""
-    ready = {}
-    for way in ways:
+    """What each way tells of the row, once it is ready.
+
+    One after another, so that compiling is timed alone; of a crew, of whose rows it is not told, all at once but those that
+    try settings.
+    """
+    ready: dict[str, dict[str, Any]] = {}
+    order = row.suite, row.key, row.block
+    early = [way for way in ways if row.crew and not peers.way(way).tries]
+    for way in early:
+        with crew.careful(way, problems):
+            crew.processes[way].tell("open", *order)
+    for way in [*early, *(way for way in ways if way not in early)]:
+        if way in problems:
+            continue
         with crew.careful(way, problems):
             process = crew.processes[way]
-            ready[way] = process.ask("open", row.suite, row.key, row.block, timeout=plan.patience)
+            ready[way] = (
+                process.answer(plan.patience) if way in early else process.ask("open", *order, timeout=plan.patience)
+            )
             ready[way]["resident"] = process.about["resident"]
-    return ready
+    return {way: ready[way] for way in ways if way in ready}
 
 
 def disagreeing(row: Row, ready: dict[str, dict[str, Any]]) -> dict[str, str]:

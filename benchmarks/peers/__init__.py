@@ -22,6 +22,7 @@ class Way:
     module: str
     settings: str
     compiled: bool = False
+    tries: bool = False  # several settings, each for some time, before it is measured
     environment: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -41,17 +42,21 @@ WAYS = {
         "torch",
         "pytorch",
         "eager, oneDNN and MKL; fused optimizers; one thread, and channels_last, where that is faster",
+        tries=True,
     ),
     "torch.compile": Way(
         "torch",
         "pytorch",
         "model and loss by TorchInductor; fused optimizers; one thread where eager is faster so",
         True,
+        tries=True,
     ),
-    "jax": Way("jax", "jax", "the whole step under jit, its state donated", True, {"JAX_PLATFORMS": "cpu"}),
+    "jax": Way("jax", "jax", "the whole step under jit, its state donated", True, environment={"JAX_PLATFORMS": "cpu"}),
     "autograd": Way("autograd", "hips", "NumPy"),
     "mygrad": Way("mygrad", "mygrad", "NumPy; memory guards off"),
-    "tinygrad": Way("tinygrad", "tinygrad", "TinyJit on the CPU (clang)", True, {"DEV": "CPU", "TRAINING": "1"}),
+    "tinygrad": Way(
+        "tinygrad", "tinygrad", "TinyJit on the CPU (clang)", True, environment={"DEV": "CPU", "TRAINING": "1"}
+    ),
     "numpy": Way("numpy", "plain", "its own OpenBLAS"),
     "scipy": Way("scipy", "plain", "NumPy's arrays"),
 }

@@ -13,6 +13,7 @@ from ..rows import Row, Step
 from .recording import Recording, single
 
 ALONE, LAST = "one thread ", "channels_last"
+SMALL = 10_000  # entries that it leaves to one thread by itself
 FUSED = "Adam", "AdamW", "SGD", "Adagrad"
 
 
@@ -31,7 +32,8 @@ class Library(Recording):
         return not self.compiled  # TorchInductor has none
 
     def to_try(self, row: Row) -> list[str]:
-        threads = [ALONE, ""] if self.most > 1 else [""]
+        small = row.axis == "entries" and (row.size or 0) <= SMALL
+        threads = [ALONE, ""] if self.most > 1 and not small else [""]
         return [f"{a}{b}" for a in threads for b in ([LAST, ""] if row.images and not self.compiled else [""])]
 
     def __setattr__(self, name: str, value: Any) -> None:
