@@ -15,6 +15,7 @@ from .process import Crew, Process
 from .rows import Row
 
 QUICK, FEWEST = 0.25, 4  # of the seconds of a row; rounds, in a quick run
+SLOWEST = 3  # rounds, if one takes more than a second
 PATIENCE = 180.0  # seconds that a way may take to get a row ready
 DISTURBED = 8.0  # times as long as alone
 LONG = 60.0  # seconds that a turn may take
@@ -67,7 +68,7 @@ def measured(row: Row, crew: Crew, plan: Plan) -> dict[str, Any]:
     wrong = disagreeing(row, ready)
     problems |= wrong
     times = rounds(row, [way for way in ready if way not in wrong], ready, crew, problems, plan.quick)
-    for way in [way for way in times if disturbed(times[way], ready[way]["call"])]:
+    for way in [way for way in times if not row.program and disturbed(times[way], ready[way]["call"])]:
         least, alone = min(times.pop(way)), ready[way]["call"]
         problems[way] = f"takes {least / alone:.0f} times as long in turns as it took alone: something else was running"
     found = {way: figures(seconds, ready[way]) for way, seconds in times.items()}
@@ -129,9 +130,9 @@ def rounds(
     """Seconds per call of each way in each round; a way that fails is left out from then on, with its times."""
     least, most = row.rounds
     seconds = row.seconds * (QUICK if quick else 1)
-    count = method.rounds_within(
-        seconds, sum(ready[way]["turn"] for way in ways) or 1, min(least, FEWEST) if quick else least, most
-    )
+    turn = sum(ready[way]["turn"] for way in ways) or 1
+    least = min(least, FEWEST if quick else least, SLOWEST if turn > 1 else least)
+    count = method.rounds_within(seconds, turn, least, most)
     times: dict[str, list[float]] = {way: [] for way in ways}
     for k in range(count):
         for i in method.order(len(ways), k):

@@ -22,6 +22,7 @@ from . import method, peers
 from .rows import Row, Step, declared
 
 LONG = 0.25  # seconds of a call that is not repeated only to learn how long it takes
+ENOUGH = 1.0  # seconds of first calls, where nothing is compiled by them
 TRIAL = 0.01  # seconds for which each setting is tried, three times
 PAGE = 4096
 
@@ -54,7 +55,7 @@ class Worker:
             result = self.step()
             first.append(time.perf_counter() - start)
             results += self.library.numbers(result) if k < row.checked else []
-            if sum(first) > 60 and k + 1 >= row.checked:
+            if sum(first) > (60 if self.library.compiled else ENOUGH) and k + 1 >= max(row.checked, 2):
                 break
         self.repeat, took = (1, first[-1]) if first[-1] > max(LONG, block) else method.often_enough(self.step, block)
         compiling = max(0.0, sum(first) - len(first) * took)
