@@ -13,6 +13,8 @@ from .elementwise import Elementwise, Update
 class Adam(Elementwise):
     """Steps by the mean of gradients over the root of the mean of their squares; with amsgrad, of the largest so far."""
 
+    later = ("max_exp_avg_sq",)
+
     def __init__(
         self,
         params: Any,

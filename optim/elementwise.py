@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from autograd_core import Tensor, from_numpy, tape
 
-from .layout import Layout, check_gradient, check_writable, single, stepped
-from .optimizer import Optimizer, evaluated, watched
+from .layout import Layout, check_gradient, check_writable, fits, in_order, refuse_misfit, single, stepped
+from .optimizer import Optimizer, called, evaluated, watched
 
 
 class Update(NamedTuple):
@@ -29,7 +29,10 @@ class Elementwise(Optimizer):
     of the state that is saved.
     """
 
+    later: tuple[str, ...] = ()  # what may come midway, when a setting that wants it is changed
+    order: Literal["C", "K"] = "K"  # in which entries are remembered: "K" is that of the parameter
     _layouts: dict[int, Layout]
+    _copies: dict[Any, np.ndarray]
 
     def counters(self, group: dict[str, Any]) -> dict[str, float]:
         """The numbers that are remembered of a parameter, and what they are at first."""
@@ -44,11 +47,15 @@ class Elementwise(Optimizer):
         raise TypeError(f"{type(self).__name__}: a subclass of Elementwise must define update(group)")
 
     def _forget_layout(self) -> None:
-        self._layouts = {}
+        self._layouts, self._copies = {}, {}
 
     def expected_shape(self, group: dict[str, Any], p: Any, key: str) -> tuple[int, ...] | None:
         """As the parameter, for what is remembered of each entry."""
         return tuple(p.shape) if key in self.slots(group) else None
+
+    def needed(self, group: dict[str, Any], p: Any) -> set[str]:
+        """What the step is given, but for what comes midway."""
+        return {key for key in self.update(group).keys if key and not key.startswith("_")} - {*self.later}
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change the parameters that have gradients; `closure` computes the loss anew, and is what step returns."""
@@ -71,20 +78,30 @@ class Elementwise(Optimizer):
             for p, g in zip(params, gradients):
                 check_gradient(g, p.value, who)
                 check_writable(p.value)
+            self._check_remembered(group, params, who)
             return lambda: self._one_by_one(group, params, update)
-        laid = self._layout(k, group, params)
+        laid = self._layout(k, group, params, who)
         laid.accept(gradients, who)
         return lambda: laid.step(update)
 
-    def _layout(self, k: int, group: dict[str, Any], params: list[Any]) -> Layout:
+    def _layout(self, k: int, group: dict[str, Any], params: list[Any], who: str) -> Layout:
         """The arrangement of these parameters for one call; made anew if anything has changed."""
         layouts = vars(self).setdefault("_layouts", {})
         names = (*self.counters(group), *self.slots(group))
         if k not in layouts or layouts[k].state is not self.state or not layouts[k].holds(params, names):
+            self._check_remembered(group, params, who)
             for p in params:
                 self.remembered(group, p)
             layouts[k] = Layout(params, self.state, names, len(self.counters(group)))
         return layouts[k]
+
+    def _check_remembered(self, group: dict[str, Any], params: list[Any], who: str) -> None:
+        """Raise if something was put into the state that does not fit its parameter."""
+        for p in params:
+            for key, held in self.state.get(p, {}).items():
+                shape = None if held is None else self.expected_shape(group, p, key)
+                if shape is not None and not fits(held, shape):
+                    refuse_misfit(held, shape, f"{who}: {key} of {called(group, p)}")
 
     def remembered(self, group: dict[str, Any], p: Any) -> None:
         """See to it that all is there that is remembered of a parameter."""
@@ -101,14 +118,18 @@ class Elementwise(Optimizer):
 
     def first(self, p: Any, name: str, value: float) -> Tensor:
         """What is remembered of each entry before the first step."""
-        return from_numpy(np.full_like(p.value, value))
+        return from_numpy(np.full_like(p.value, value, order=self.order))
 
     def _one_by_one(self, group: dict[str, Any], params: list[Any], update: Update) -> None:
         """Steps as ops on tensors: for whoever watches, and for rules that look at a parameter as a whole."""
+        copies = vars(self).setdefault("_copies", {})
         for p in params:
             with tape.unwatched():  # what is made once is no part of the step
                 self.remembered(group, p)
-            single(update, p, p.grad, self.state.get(p, {}))
+            if watched():
+                single(update, p, p.grad, self.state.get(p, {}))
+            else:
+                in_order(update, p, p.grad, self.state.get(p, {}), copies)
 
 
 def live_settings(group: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:

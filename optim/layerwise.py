@@ -16,6 +16,8 @@ from .elementwise import Elementwise, Update
 class LAMB(Elementwise):
     """Adam whose steps are scaled to the norm of each parameter; `max_trust` bounds by how much."""
 
+    order = "C"
+
     def __init__(
         self,
         params: Any,
@@ -45,6 +47,8 @@ class LAMB(Elementwise):
 
 class LARS(Elementwise):
     """Momentum whose rate is, for each parameter, in proportion to its norm over that of its gradient."""
+
+    order = "C"
 
     def __init__(
         self,
@@ -78,6 +82,7 @@ class LARS(Elementwise):
 class InRoom(Elementwise):
     """An optimizer whose steps need room for a few arrays: one for all parameters, as large as the largest wants it."""
 
+    order = "C"
     _room: Tensor | None = None
 
     def entries(self, p: Any) -> int:
@@ -139,6 +144,10 @@ class Adafactor(InRoom):
     def expected_shape(self, group: dict[str, Any], p: Any, key: str) -> tuple[int, ...] | None:
         """As they are made."""
         return self.shapes(p).get(key)
+
+    def needed(self, group: dict[str, Any], p: Any) -> set[str]:
+        """The squares that are kept of its shape."""
+        return {"step", *self.shapes(p)}
 
     def update(self, group: dict[str, Any]) -> Update:
         given = chosen(group, "beta2_decay", "eps", "d", "weight_decay", "maximize")
@@ -209,6 +218,8 @@ class SparseAdam(Elementwise):
 
     Gradients are dense here: a row has one if it is not all zeros.
     """
+
+    order = "C"
 
     def __init__(
         self,

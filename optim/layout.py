@@ -8,7 +8,7 @@ have been stepped equally often.
 from __future__ import annotations
 
 from operator import is_
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -40,10 +40,43 @@ def check_gradient(g: Any, v: Any, who: str) -> None:
         )
 
 
+def changeable(a: Any) -> bool:
+    """Whether an array may be written to."""
+    return bool(getattr(getattr(a, "flags", None), "writeable", True))
+
+
 def check_writable(v: Any) -> None:
     """Raise if a parameter cannot be changed."""
-    if not getattr(getattr(v, "flags", None), "writeable", True):
+    if not changeable(v):
         raise RuntimeError(f"step: a parameter of shape {v.shape} is read-only memory; clone() it first")
+
+
+def fits(held: Any, shape: tuple[int, ...]) -> bool:
+    """Whether something can be what is remembered of a parameter."""
+    return isinstance(held, Tensor) and tuple(held.shape) == shape and changeable(held.value)
+
+
+def refuse_misfit(held: Any, shape: tuple[int, ...], what: str) -> NoReturn:
+    """Say why it cannot."""
+    if not isinstance(held, Tensor):
+        raise TypeError(f"{what} must be a Tensor, got {type(held).__name__} {held!r:.40}; put ag.tensor(...) there")
+    if tuple(held.shape) != shape:
+        raise ValueError(
+            f"{what} must have shape {shape}, got {tuple(held.shape)}: it was put into the state, or the parameter was "
+            "given data of another shape; put zeros of its shape there, or delete state[parameter] to begin anew"
+        )
+    raise RuntimeError(f"{what} is read-only memory; put a clone() of it into the state")
+
+
+def dense(a: np.ndarray) -> bool:
+    """Whether the entries fill a stretch of memory, in whatever order of the axes."""
+    along = sorted(range(a.ndim), key=lambda i: -a.strides[i])
+    return bool(a.flags.aligned and a.transpose(along).flags.c_contiguous)
+
+
+def alike(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether entries with the same indices follow each other alike in the memory of two arrays of one shape."""
+    return bool(a.flags.aligned and all(n < 2 or s == t for n, s, t in zip(a.shape, a.strides, b.strides)))
 
 
 def plain(a: np.ndarray) -> np.ndarray:
@@ -65,6 +98,36 @@ def single(update: Any, p: Any, gradient: Any, state: dict[str, Any]) -> None:
         tape.mark_written(p.value)
     else:
         update.op(p, gradient, *held, *update.rates, **update.settings)
+
+
+def in_order(update: Any, p: Any, gradient: Any, state: dict[str, Any], room: dict[Any, np.ndarray]) -> None:
+    """Step one parameter by an op that looks at it as a whole; arrays whose entries are not in order are copied.
+
+    The memory of copies is kept in `room`: parameters of one shape, which are stepped one after the other, share it.
+    """
+    values = [None if key is None or state.get(key) is None else state[key].value for key in update.keys]
+    own = [None if a is None else plain(a) for a in (p.value, gradient.value, *values)]
+    given = [a if a is None or a.flags.c_contiguous else kept(room, (i, a.shape, a.dtype)) for i, a in enumerate(own)]
+    copied = [(a, b) for a, b in zip(own, given) if a is not b]
+    if not copied:
+        single(update, p, gradient, state)
+        return
+    if "step" in state and "step" not in update.keys:
+        state["step"] += 1
+    for a, b in copied:
+        np.copyto(b, a)
+    update.op(*given, *(r.value if isinstance(r, Tensor) else r for r in update.rates), **update.settings)
+    for a, b in copied:
+        if a is not own[1]:  # the gradient, which stays as it is
+            np.copyto(a, b)
+    tape.mark_all([tape.writes_of(tape.memory(v)) for v in (p.value, *values) if v is not None])
+
+
+def kept(room: dict[Any, np.ndarray], key: tuple[int, tuple[int, ...], np.dtype]) -> np.ndarray:
+    """An array for some purpose, of a shape and a type; the same one whenever it is asked for."""
+    if key not in room:
+        room[key] = np.empty(*key[1:])
+    return room[key]
 
 
 def alone(update: Any, p: Any, gradient: Any, state: dict[str, Any]) -> None:
@@ -99,10 +162,8 @@ class Layout:
 
     def _kind(self, p: Any, slots: tuple[str, ...]) -> str:
         """The letter of the type in which a parameter can be part of one call; empty if it cannot."""
-        state = self.state.get(p, {})
-        arrays = [p.value, *(state[n].value for n in slots)]
-        fit = all(together.usual(a) and a.dtype == p.value.dtype and a.shape == p.value.shape for a in arrays)
-        return p.value.dtype.char.lower() if fit else ""
+        dtype, state = p.value.dtype, self.state.get(p, {})
+        return dtype.char.lower() if together.known(dtype) and all(state[n].dtype == dtype for n in slots) else ""
 
     def holds(self, params: list[Any], names: tuple[str, ...]) -> bool:
         """Whether these are the parameters, and all arrays still those that were laid out."""
@@ -114,7 +175,7 @@ class Layout:
             return False
 
     def accept(self, gradients: list[Any], who: str) -> None:
-        """Enter the gradients, in copies whose entries lie in order where they do not; raises if one does not fit."""
+        """Enter the gradients, in copies where their entries lie in another order; raises if one does not fit."""
         for v in self.arrays[: len(self.params)]:
             if not v.flags.writeable:
                 check_writable(v)
@@ -124,9 +185,8 @@ class Layout:
             return
         for p, g in zip(self.params, gradients):
             check_gradient(g, p.value, who)
-        ordered = [np.ascontiguousarray(g) for g in gradients]
         for part in self.parts:
-            part.accepts(ordered)
+            part.accept_copies()
 
     def step(self, update: Any) -> None:
         """One step of all parameters, by the gradients that were accepted."""
@@ -138,7 +198,11 @@ class Layout:
 
 
 class Part:
-    """Parameters of one type, for one call."""
+    """Parameters of one type, for one call.
+
+    It goes through the memory that the entries of a parameter fill, in whatever order of axes.  Where there are gaps
+    between them, a row without any stands for the parameter, and also for what is remembered if that lies otherwise.
+    """
 
     def __init__(self, layout: Layout, kind: str, rows: list[int], counters: int):
         self.kind, self.rows, self.all = kind, rows, len(rows) == len(layout.params)
@@ -154,15 +218,42 @@ class Part:
         self.writes = [tape.writes_of(tape.memory(v)) for v in self.values]
         wide = [v.size * (2 if v.dtype.kind == "c" else 1) for v in self.values]
         self.starts = together.starts_of(wide)
-        self.records = np.array([[id(v), 0, *(id(h[n]) for n in self.slots)] for v, h in zip(self.values, self.held)])
+        self.stood_for: list[tuple[np.ndarray, np.ndarray]] = []
+        stand = [self._stand(v, h) for v, h in zip(self.values, self.held)]
+        self.likes = [row[0] for row in stand]
+        self.copies: dict[int, np.ndarray] = {}
+        self.records = np.array([[id(row[0]), 0, *map(id, row[1:])] for row in stand])
         self.which = self.zeros = np.zeros(len(rows), np.int64)
         self.given: list[np.ndarray] = []
+
+    def _stand(self, v: np.ndarray, held: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """What the call is given for a parameter and what is remembered of it: themselves, or what stands for them."""
+        own = [v, *(held[n] for n in self.slots)]
+        like = v if dense(v) else np.empty_like(v, subok=False)
+        row = [like, *(a if alike(a, like) else np.empty_like(like, subok=False) for a in own[1:])]
+        self.stood_for += [(a, b) for a, b in zip(own, row) if a is not b]
+        return row
 
     def accepts(self, gradients: list[Any]) -> bool:
         """Enter the gradients, and hold them until the step; whether they are like the parameters."""
         self.given = gradients if self.all else [gradients[k] for k in self.rows]
         self.records[:, 1] = list(map(id, self.given))
         return together.fit(id(self.records), *self.records.shape)
+
+    def accept_copies(self) -> None:
+        """Enter copies of the gradients that lie otherwise than the parameters, in memory that is kept."""
+        self.given = [self._copy(k, g) for k, g in enumerate(self.given)]
+        self.records[:, 1] = list(map(id, self.given))
+
+    def _copy(self, k: int, g: np.ndarray) -> np.ndarray:
+        """A gradient whose entries lie as those of its parameter do."""
+        like = self.likes[k]
+        if alike(g, like):
+            return g
+        if k not in self.copies:
+            self.copies[k] = np.empty_like(like, subok=False)
+        np.copyto(self.copies[k], g)
+        return self.copies[k]
 
     def step(self, update: Any) -> None:
         """One step of all."""
@@ -171,7 +262,11 @@ class Part:
         usual = len(columns) == self.records.shape[1] and columns == sorted(columns)
         records = self.records if usual else np.ascontiguousarray(self.records[:, columns])
         which = self.which if len(numbers) > 1 else self.zeros
+        for a, b in self.stood_for:
+            np.copyto(b, a)
         together.run(kernel, self.kind, self.starts, records, which, numbers)
+        for a, b in self.stood_for:
+            np.copyto(a, b)
         tape.mark_all(self.writes)
         self.given = []
 

@@ -79,6 +79,10 @@ class Optimizer(Hooked):
         """The shape that something remembered of a parameter must have; None if any will do."""
         return None
 
+    def needed(self, group: dict[str, Any], p: Any) -> set[str]:
+        """What must be remembered of a parameter that was stepped."""
+        return set()
+
     def expected_dtype(self, group: dict[str, Any], p: Any) -> Any:
         """The type of what is remembered of a parameter."""
         return p.dtype
@@ -107,6 +111,7 @@ class Optimizer(Hooked):
                 )
             group.setdefault(name, default)
         refuse_differentiable(group, who)
+        refuse_two_ways(group, who)
         refuse_misspelt(group, self.defaults, who)
         self.check(group)
         param_group.update(group)
@@ -116,7 +121,7 @@ class Optimizer(Hooked):
         """Raise if one of the parameters cannot be optimized, or is optimized already."""
         known = {id(p) for p in self.parameters()}
         for k, p in enumerate(group["params"]):
-            name = group["param_names"][k] if "param_names" in group else f"number {k}"
+            name = name_at(group, k)
             check_parameter(p, f"{who}: parameter {name}")
             if id(p) in known:
                 raise ValueError(
@@ -238,6 +243,16 @@ def listed(params: Any, who: str) -> tuple[list[Any], list[str]]:
     return ([p for _, p in named], [n for n, _ in named]) if named else (given, [])
 
 
+def name_at(group: dict[str, Any], k: int) -> str:
+    """What a parameter of a group is called, by its place."""
+    return group["param_names"][k] if "param_names" in group else f"number {k}"
+
+
+def called(group: dict[str, Any], p: Any) -> str:
+    """What errors say of a parameter of a group."""
+    return f"parameter {name_at(group, next(k for k, q in enumerate(group['params']) if q is p))}"
+
+
 def check_parameter(p: Any, who: str) -> None:
     """Raise if something cannot be optimized."""
     if not isinstance(p, Tensor):
@@ -255,4 +270,13 @@ def refuse_differentiable(group: dict[str, Any], who: str) -> None:
         raise ValueError(
             f"{who}: differentiable=True is not possible: a step changes parameters in place, which leaves nothing to "
             "differentiate; write the update as a function of the parameters and use autograd_core.grad on it"
+        )
+
+
+def refuse_two_ways(group: dict[str, Any], who: str) -> None:
+    """PyTorch's two ways to step many parameters exclude each other."""
+    if group.get("foreach") and group.get("fused"):
+        raise ValueError(
+            f"{who}: foreach=True and fused=True are two ways to do one step: give one of them, or none, which is as "
+            "quick: all parameters of a group are stepped by one call here in any case"
         )

@@ -92,6 +92,8 @@ class Adadelta(Elementwise):
 class RMSprop(Elementwise):
     """Steps by the gradient over the root of a mean of squares; `centered` takes the squared mean off."""
 
+    later = "grad_avg", "momentum_buffer"
+
     def __init__(
         self,
         params: Any,

@@ -13,6 +13,11 @@ from autograd_core import Tensor, from_numpy
 
 from .hooks import hooks_of
 
+NEVER_NEGATIVE = {  # of what optimizers remember: means and sums of squares, and sizes
+    "exp_avg_sq", "max_exp_avg_sq", "exp_inf", "square_avg", "acc_delta", "sum", "variance", "row_var", "col_var",
+    "step_size", "square_sum",
+}  # fmt: skip
+
 
 def packed(optimizer: Any) -> dict[str, Any]:
     """The state of an optimizer; tensors are those it uses, not copies."""
@@ -96,6 +101,12 @@ def copied(optimizer: Any, group: Any, p: Any, values: Any, who: str) -> Any:
         return own(values)
     if not isinstance(values, Mapping):
         raise TypeError(f"{who}: what is remembered of it is a dict, got {type(values).__name__} {values!r:.40}")
+    if values and (missing := optimizer.needed(group, p) - set(values)):
+        raise ValueError(
+            f"{who}, of shape {tuple(p.shape)}: {', '.join(sorted(missing))} missing, there is "
+            f"{', '.join(map(str, values))}: this seems to be the state of another optimizer than "
+            f"{type(optimizer).__name__}; build the one that was saved, or begin anew without its state"
+        )
     counters, result = optimizer.counters(group), {}
     for key, value in values.items():
         where = f"{who}, of shape {tuple(p.shape)}: {key}"
@@ -104,10 +115,23 @@ def copied(optimizer: Any, group: Any, p: Any, values: Any, who: str) -> Any:
             result[key] = counted(value, where)
         elif wanted is not None and value is not None:
             result[key] = fitted(value, wanted, p.dtype, where)
+            if key in NEVER_NEGATIVE:
+                check_not_negative(result[key].value, where)
         else:
             result[key] = own(value, None if key == "step" else optimizer.expected_dtype(group, p))
     optimizer.check_state(group, p, result, who)
     return result
+
+
+def check_not_negative(a: np.ndarray, where: str) -> None:
+    """Raise if there are numbers below 0 in what is made of squares or sizes: steps by their roots would be NaN."""
+    parts = (a.real, a.imag) if a.dtype.kind == "c" else (a,)
+    if count := sum(int((part < 0).sum()) for part in parts):
+        least = min(float(part.min()) for part in parts)
+        raise ValueError(
+            f"{where} is made of squares or sizes, never below 0; of the saved one {count} entries are, the least "
+            f"{least:g}: it was changed or damaged"
+        )
 
 
 def array_of(value: Any) -> np.ndarray | None:

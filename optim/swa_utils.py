@@ -13,6 +13,7 @@ import numpy as np
 from autograd_core import Tensor, no_grad, where
 from autograd_core.tape import current
 
+from .checks import not_negative
 from .lr_scheduler.base import LRScheduler, check_optimizer, for_each_group
 from .lr_scheduler.cycles import check_anneal
 
@@ -47,7 +48,14 @@ def get_swa_avg_fn() -> Callable:
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable:
     """The same for lists, in place."""
     check_decay(decay, "get_ema_multi_avg_fn")
-    return in_place(lambda averaged, current, count: averaged + (current - averaged) * (1 - decay))
+    return in_place(lambda averaged, current, count: nearer(averaged, current, decay))
+
+
+def nearer(averaged: Tensor, current: Tensor, decay: float) -> Tensor:
+    """An average moved on; that of whole numbers is rounded otherwise, as in PyTorch, and then cut off."""
+    if averaged.dtype.kind in "fc":
+        return averaged + (current - averaged) * (1 - decay)
+    return averaged * decay + current * (1 - decay)
 
 
 def get_swa_multi_avg_fn() -> Callable:
@@ -86,6 +94,7 @@ class AveragedModel:
         multi_avg_fn: Callable | None = None,
         use_buffers: bool = False,
     ):
+        check_model(model)
         if avg_fn is not None and multi_avg_fn is not None:
             raise ValueError("AveragedModel: give avg_fn, for a tensor, or multi_avg_fn, for lists, not both")
         self.module: Any = [p.detach().clone() for p in model] if isinstance(model, (list, tuple)) else deepcopy(model)
@@ -163,6 +172,15 @@ class AveragedModel:
         self.n_averaged = Tensor(np.array(np.asarray(state_dict["n_averaged"]), np.int64))
 
 
+def check_model(model: Any) -> None:
+    """Raise if there is nothing in it to average."""
+    listed = isinstance(model, (list, tuple))
+    if (listed and all(isinstance(p, Tensor) for p in model)) or callable(getattr(model, "parameters", None)):
+        return
+    what = f"a {type(model).__name__} with other things in it" if listed else f"{type(model).__name__} {model!r:.40}"
+    raise TypeError(f"AveragedModel: averages a module, or a list of tensors, got {what}")
+
+
 def module_class(model: Any) -> type | None:
     """The class that makes a model a module; found from the model, since modules stand beside this package."""
     return next((c for c in type(model).mro() if {"add_module", "register_buffer"} <= set(vars(c))), None)
@@ -235,7 +253,10 @@ class SWALR(LRScheduler):
         check_anneal(anneal_strategy, "SWALR")
         if not isinstance(anneal_epochs, int) or anneal_epochs < 0:
             raise ValueError(f"SWALR: anneal_epochs is a whole number, 0 or more, got {anneal_epochs!r}")
-        for lr, group in zip(for_each_group(optimizer, swa_lr, "SWALR"), optimizer.param_groups):
+        rates = for_each_group(optimizer, swa_lr, "SWALR")
+        for lr in rates:
+            not_negative({"swa_lr": lr}, "SWALR", "swa_lr")
+        for lr, group in zip(rates, optimizer.param_groups):
             group["swa_lr"] = lr
         self.anneal_epochs, self._anneal_strategy = anneal_epochs, anneal_strategy
         super().__init__(optimizer, last_epoch)

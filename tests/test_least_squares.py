@@ -342,6 +342,7 @@ line = lambda x: x * T - 1
         (TypeError, "do not depend on x", lambda: optim.least_squares(lambda x: T, 1.0)),
         (TypeError, "residuals hold str", lambda: optim.least_squares(lambda x: "abc", 1.0)),
         (ValueError, "radius must be", lambda: optim.least_squares(line, 1.0, radius=0)),
+        (TypeError, "radius must be a number, got str", lambda: optim.least_squares(line, 1.0, radius="a")),
         (ValueError, "no room", lambda: optim.least_squares(line, 1.0, bounds=(2, 1))),
         (ValueError, "A has 2 rows", lambda: optim.constrained_least_squares(np.eye(2), np.ones(3))),
         (ValueError, "both C and d", lambda: optim.constrained_least_squares(np.eye(2), np.ones(2), np.eye(2))),

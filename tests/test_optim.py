@@ -15,6 +15,7 @@ import optim
 from autograd_core import tape
 from autograd_core.kernels import together
 from optim import layout
+from optim import lr_scheduler as rates
 from optim.line_search import Point, Search
 
 EXTRA = "Lion", "LAMB", "LARS"
@@ -425,7 +426,27 @@ def memory_taken(step):
     return now - before, peak - before
 
 
-@pytest.mark.parametrize("name", [n for n in STEPPED if n != "SparseAdam"])
+def laid(a, how):
+    """The same numbers in memory of another layout: in C's order, in Fortran's, or with gaps between them."""
+    if how != "apart":
+        return np.array(a, order=how)
+    wide = np.zeros([2 * n for n in a.shape], a.dtype)
+    apart = wide[tuple(slice(None, None, 2) for _ in a.shape)]
+    apart[...] = a
+    return apart
+
+
+def laid_leaves(how, gradients, *shape):
+    """Three parameters whose memory, and that of their gradients, is laid out so."""
+    params = [leaf(*shape, seed=k) for k in range(3)]
+    for p in params:
+        p.data = given = laid(p.value, how)
+        p.leaf.grad.value = laid(p.grad.value, gradients)
+        assert p.value is given
+    return params
+
+
+@pytest.mark.parametrize("name", STEPPED)
 @pytest.mark.parametrize("shape", [(300, 200), (200, 300), (60_000,)])
 def test_no_step_after_the_first_takes_memory(name, shape):
     if name == "Muon" and len(shape) != 2:
@@ -436,6 +457,36 @@ def test_no_step_after_the_first_takes_memory(name, shape):
         o.step()
     kept, meanwhile = memory_taken(o.step)
     assert kept < 5_000 and meanwhile < 50_000
+
+
+LAYOUTS = [("C", "F"), ("F", "F"), ("F", "C"), ("apart", "C"), ("apart", "apart")]
+
+
+@pytest.mark.parametrize("name", STEPPED)
+@pytest.mark.parametrize(("how", "gradients"), LAYOUTS)
+def test_nor_does_one_where_memory_lies_otherwise(name, how, gradients):
+    o = getattr(optim, name)(laid_leaves(how, gradients, 300, 200))
+    for _ in range(3):
+        o.step()
+    kept, meanwhile = memory_taken(o.step)
+    assert kept < 5_000 and meanwhile < 50_000
+
+
+@pytest.mark.parametrize("name", STEPPED)
+@pytest.mark.parametrize(("how", "gradients"), LAYOUTS)
+def test_memory_of_any_layout_gives_the_same_bits(name, how, gradients):
+    usual, params = laid_leaves("C", "C", 30, 20), laid_leaves(how, gradients, 30, 20)
+    one, other = getattr(optim, name)(usual), getattr(optim, name)(params)
+    for _ in range(3):
+        one.step()
+        other.step()
+    other.load_state_dict(one.state_dict())  # which lies in C's order
+    one.step()
+    other.step()
+    for p, q in zip(usual, params):
+        np.testing.assert_array_equal(p.detach().numpy(), q.detach().numpy())
+        for key, held in one.state[p].items():
+            np.testing.assert_array_equal(held.detach().numpy(), other.state[q][key].detach().numpy())
 
 
 @pytest.mark.parametrize("search", [None, "strong_wolfe"])
@@ -575,6 +626,14 @@ BAD = {
     r"expected what state_dict\(\) gave, got int": lambda: optim.SGD([P]).load_state_dict(3),
     r"AveragedModel: give avg_fn": lambda: optim.swa_utils.AveragedModel([P], avg_fn=abs, multi_avg_fn=abs),
     r"decay is the share of the average that stays": lambda: optim.swa_utils.get_ema_avg_fn(2),
+    r"Adam: foreach=True and fused=True are two ways": lambda: optim.Adam([P], foreach=True, fused=True),
+    r"SGD: foreach=True and fused=True are two ways": lambda: optim.SGD([{"params": [P], "fused": True}], foreach=True),
+    r"averages a module, or a list of tensors, got int 3": lambda: optim.swa_utils.AveragedModel(3),
+    r"got a list with other things in it": lambda: optim.swa_utils.AveragedModel([3]),
+    r"SWALR: swa_lr must be at least 0, got -1": lambda: optim.swa_utils.SWALR(optim.SGD([P]), -1.0),
+    r"ExponentialLR: gamma must be finite, got nan": lambda: rates.ExponentialLR(optim.SGD([P]), float("nan")),
+    r"StepLR: gamma must be a number, got str 'x'": lambda: rates.StepLR(optim.SGD([P]), 2, "x"),
+    r"CosineAnnealingLR: T_max must be at least 1, got 0": lambda: rates.CosineAnnealingLR(optim.SGD([P]), 0),
 }
 
 
@@ -632,6 +691,7 @@ NONSENSE = {
     "step must be a number from 0 on, the saved one is int -5": {"step": -5},
     "step must be a number from 0 on, the saved one is str": {"step": "x"},
     "step must be a number from 0 on, the saved one is NoneType": {"step": None},
+    "exp_avg_sq is made of squares .* 24 entries are, the least -1": {"exp_avg_sq": -np.ones((6, 4))},
 }
 
 
@@ -644,6 +704,75 @@ def test_a_state_of_nonsense_is_refused_before_anything_changes(message):
     with pytest.raises((TypeError, ValueError), match=message):
         o.load_state_dict(state)
     assert same(o.state_dict(), before)
+
+
+LACKING = {
+    "Adam": "exp_avg_sq", "AdamW": "step", "NAdam": "mu_product", "RMSprop": "square_avg", "Adadelta": "acc_delta",
+    "Adagrad": "sum", "Rprop": "prev", "ASGD": "eta", "Adafactor": "row_var", "Muon": "momentum_buffer",
+    "SparseAdam": "exp_avg", "LAMB": "exp_avg", "Lion": "exp_avg",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LACKING)
+def test_a_state_that_lacks_something_is_refused_before_anything_changes(name):
+    o = remembering(name)
+    before, saved = copy.deepcopy(o.state_dict()), copy.deepcopy(o.state_dict())
+    del saved["state"][1][LACKING[name]]
+    saved["state"][1]["note"] = 1  # what a user may have put there
+    with pytest.raises(ValueError, match=rf"parameter 1, of shape \(4, 5\): {LACKING[name]} missing, there is .*note"):
+        o.load_state_dict(saved)
+    assert same(o.state_dict(), before)
+    saved["state"][1] = {}  # not stepped yet
+    o.load_state_dict(saved)
+    o.step()
+
+
+def test_the_state_of_another_optimizer_is_refused():
+    saved = remembering("SGD", momentum=0.9).state_dict()
+    with pytest.raises(ValueError, match="exp_avg, exp_avg_sq, step missing.*of another optimizer than Adam"):
+        remembering("Adam").load_state_dict(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [("Adam", {"amsgrad": True}), ("RMSprop", {"momentum": 0.5, "centered": True}), ("SGD", {"momentum": 0.5})],
+)
+def test_a_state_from_before_a_setting_was_changed_is_taken(name, changed):
+    o, other = remembering(name), remembering(name)
+    o.param_groups[0] |= changed
+    other.load_state_dict(o.state_dict())
+    for one in o, other:
+        one.step()
+    assert same(o.state_dict(), other.state_dict())
+
+
+@pytest.mark.parametrize("size", [3, 100])
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("Adam", "exp_avg"), ("RMSprop", "square_avg"), ("LAMB", "exp_avg_sq"), ("Adafactor", "variance")]
+    + [("SparseAdam", "exp_avg")],
+)
+def test_a_state_that_was_put_there_must_fit(name, key, size):
+    params = [leaf(size, seed=k) for k in range(2)]
+    o = getattr(optim, name)([("v", params[0]), ("w", params[1])])
+    o.step()
+    one, fitting = o.state[params[1]], o.state[params[1]][key]
+    before = [p.detach().numpy().copy() for p in params]
+    state = copy.deepcopy(o.state[params[0]])
+    locked = ag.from_numpy(np.broadcast_to(np.ones(1), (size,)))
+    for error, given, said in [
+        (ValueError, ag.tensor(np.ones(size + 1)), rf"must have shape \({size},\), got \({size + 1},\)"),
+        (TypeError, np.ones(size), "must be a Tensor, got ndarray"),
+        (RuntimeError, locked, "is read-only memory"),
+    ]:
+        one[key] = given
+        with pytest.raises(error, match=rf"{name}\.step: {key} of parameter w {said}"):
+            o.step()
+        assert all(np.array_equal(p.detach().numpy(), b) for p, b in zip(params, before))
+        assert same(o.state[params[0]], state)
+    one[key] = fitting
+    o.step()
+    assert not np.array_equal(params[1].detach().numpy(), before[1])
 
 
 @pytest.mark.parametrize("where", ["state", "one", "param_groups", "group"])
@@ -956,6 +1085,24 @@ def test_averages_of_a_model_and_its_statistics():
     fresh.load_state_dict({k: v.numpy() for k, v in state.items()})
     x = ag.tensor(rng.standard_normal((4, 3)).astype("f"))
     np.testing.assert_allclose(fresh(x).detach().numpy(), averaged(x).detach().numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("function", ["get_ema_multi_avg_fn", "get_ema_avg_fn"])
+def test_averages_of_whole_numbers_are_pytorchs(function):
+    torch = pytest.importorskip("torch")
+    found = []
+    for swa, tensor, norm in (
+        (optim.swa_utils, ag.tensor, pytest.importorskip("nn").BatchNorm1d(2)),
+        (torch.optim.swa_utils, torch.tensor, torch.nn.BatchNorm1d(2)),
+    ):
+        option = {"multi_avg_fn" if "multi" in function else "avg_fn": getattr(swa, function)(0.9)}
+        averaged, counts = swa.AveragedModel(norm, use_buffers=True, **option), []
+        for t in range(40):
+            norm(tensor(np.full((3, 2), t, "f")))
+            averaged.update_parameters(norm)
+            counts.append(averaged.module.num_batches_tracked.item())
+        found.append(counts)
+    assert found[0] == found[1] and found[0][14] == 6
 
 
 def test_an_average_of_a_module_is_a_module():

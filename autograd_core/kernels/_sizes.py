@@ -104,6 +104,7 @@ LEAST = {
     "optimizer.rmsprop_full": 64,
     "optimizer.rprop": 64,
     "optimizer.sgd": 64,
+    "optimizer.sparse_adam": 64,
     "pool.average": 64,
     "pool.largest": 16,
     "pool.put": 16,

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._jit import WRITTEN, choice, inline, kernel
+from ._jit import WRITTEN, Late, choice, inline, kernel
 from ._scalars import fma, like
 from ._sizes import CHUNK
+
+borrowed = Late("_borrowed", "borrowed")
 
 
 @inline
@@ -394,3 +396,43 @@ rmsprop_full = step("rmsprop_full", rmsprop_full_loop, _rmsprop_full, 5, 1.0, 0.
 lion = step("lion", lion_loop, _lion, 3, 1.0, 0.9, 0.1, 0.01, 0.1, S)
 rprop = step("rprop", rprop_loop, _rprop, 4, 1.0, 0.5, 1.2, 1e-6, 50.0)
 asgd = step("asgd", asgd_loop, _asgd, 3, 1.0, 0.1, 0.9, 0.1, 0.5)
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+@kernel(chunks=True, fastmath=WRITTEN)
+def sparse_adam_loop(begin, end, n, p, g, m, v, factor, new, keep, eps, step, tiny, least):
+    """adam_loop on those rows of n entries whose gradient is not all zeros."""
+    p, g, m, v = borrowed(p), borrowed(g), borrowed(m), borrowed(v)
+    for k in range(begin, end):
+        i, first, after = k * n, k * n, k * n + n
+        while i < after and g[i] == 0:
+            i += 1
+        if i < after:
+            adam_loop(first, after, p, g, m, v, factor, 0.0, 1.0, new, keep, 1.0, eps, step, tiny, least)
+
+
+def _sparse_adam(p, g, m, v, factor, new, keep, *rest):
+    rows = np.flatnonzero(g.any(tuple(range(1, g.ndim))))
+    found = [a[rows] for a in (p, g, m, v)]
+    adam.reference(*found, factor, 0.0, 1.0, new, keep, 1.0, *rest)
+    p[rows], _, m[rows], v[rows] = found
+    return p, g, m, v
+
+
+def _sparse_sample(rng, n, dtype):
+    found = [a.reshape(-1, 5) for a in adam.sample(rng, n // 5 * 5, dtype)[:4]]
+    found[1][::2] = 0
+    return (*found, 1.0, 0.1, 0.99, 1e-8, 0.1, S, S)
+
+
+@choice(reference=_sparse_adam, sample=_sparse_sample, size=lambda p, *rest: p.size)
+def sparse_adam(p, g, m, v, *numbers):
+    """adam, on rows along the first axis, for those whose gradient is not all zeros."""
+    usual = p.dtype.char in TINY and all(a.dtype == p.dtype and a.flags.carray for a in (p, m, v))
+    if not (usual and g.dtype == p.dtype and g.flags.c_contiguous) or p.size == 0:
+        return _sparse_adam(p, g, m, v, *numbers)
+    n = p.size // len(p)
+    sparse_adam_loop(len(p), max(CHUNK // n, 1), n, *(a.reshape(-1) for a in (p, g, m, v)), *numbers)
+    return p, g, m, v

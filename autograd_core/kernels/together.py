@@ -124,6 +124,11 @@ def fit(records, count, width):
     return True
 
 
+def known(dtype: np.dtype) -> bool:
+    """Whether `run` can be given arrays of a type: of floats or complex numbers, which are pairs of floats."""
+    return COMPILED and dtype.char in "fdFD" and dtype.isnative
+
+
 def usual(a: np.ndarray) -> bool:
-    """Whether `run` can be given an array: of floats or complex numbers, which are pairs of floats, in order."""
-    return COMPILED and a.dtype.char in "fdFD" and a.dtype.isnative and a.flags.carray
+    """Whether `run` can be given an array: its entries lie in order besides."""
+    return known(a.dtype) and a.flags.carray

@@ -174,10 +174,8 @@ def sparse_adam_step(
     parameter, gradient, mean, square, step, lr, scale=None, *, betas=(0.9, 0.999), eps=1e-8, maximize=False
 ):
     """Adam for the rows that have a gradient, one that is not all zeros; what is remembered of the others stays."""
-    rows = np.flatnonzero(gradient.any(tuple(range(1, gradient.ndim))))
     t, (b1, b2) = counted(step), betas
     tiny, least = limits(parameter, 1 - b2)
     rate = number(lr) * sqrt(1 - b2**t) / (1 - b1**t)
-    p, g, m, v = (a[rows] for a in (parameter, gradient, mean, square))
-    kernels.adam(p, g, m, v, factor(scale, maximize), 0.0, 1.0, 1 - b1, b2, 1.0, eps, rate, tiny, least)
-    parameter[rows], mean[rows], square[rows] = p, m, v
+    scalars = factor(scale, maximize), 1 - b1, b2, eps, rate, tiny, least
+    kernels.sparse_adam(parameter, gradient, mean, square, *scalars)

@@ -7,6 +7,7 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..checks import at_least, finite
 from .base import LRScheduler, check_optimizer, for_each_group, put
 
 
@@ -14,6 +15,8 @@ class CosineAnnealingLR(LRScheduler):
     """From the first rate to eta_min in T_max epochs along a cosine, and back."""
 
     def __init__(self, optimizer: Any, T_max: int, eta_min: float = 0.0, last_epoch: int = -1):
+        at_least({"T_max": T_max}, "CosineAnnealingLR", 1, "T_max")
+        finite({"eta_min": eta_min}, "CosineAnnealingLR", "eta_min")
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer, last_epoch)
 

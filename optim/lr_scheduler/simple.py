@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..checks import at_least
+from ..checks import at_least, finite
 from .base import LRScheduler, check_optimizer, for_each_group
 
 SHAPES: dict[str, Callable[[float, float], float]] = {  # of a rise from a factor to 1, by the share of the way
@@ -64,6 +64,7 @@ class StepLR(LRScheduler):
 
     def __init__(self, optimizer: Any, step_size: int, gamma: float = 0.1, last_epoch: int = -1):
         at_least({"step_size": step_size}, "StepLR", 1, "step_size")
+        finite({"gamma": gamma}, "StepLR", "gamma")
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 
@@ -78,6 +79,7 @@ class MultiStepLR(LRScheduler):
     """Times gamma at each of some epochs."""
 
     def __init__(self, optimizer: Any, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1):
+        finite({"gamma": gamma}, "MultiStepLR", "gamma")
         self.milestones, self.gamma = Counter(milestones), gamma
         super().__init__(optimizer, last_epoch)
 
@@ -142,6 +144,7 @@ class ExponentialLR(LRScheduler):
     """Times gamma at each epoch."""
 
     def __init__(self, optimizer: Any, gamma: float, last_epoch: int = -1):
+        finite({"gamma": gamma}, "ExponentialLR", "gamma")
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
@@ -157,6 +160,7 @@ class PolynomialLR(LRScheduler):
 
     def __init__(self, optimizer: Any, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1):
         at_least({"total_iters": total_iters}, "PolynomialLR", 1, "total_iters")
+        finite({"power": power}, "PolynomialLR", "power")
         self.total_iters, self.power = total_iters, power
         super().__init__(optimizer, last_epoch)
 

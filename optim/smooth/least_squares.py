@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import number
 from .bounds import box
 from .descent import EPS
 from .gauss_newton import GaussNewton
@@ -47,7 +48,7 @@ def least_squares(
         "least_squares", 1e-12 if tol is None else tol, max_iterations, max_evaluations, callback
     )
     name = named(method, METHODS, "least_squares", "method")
-    if not radius > 0:
+    if not number(radius, "least_squares", "radius") > 0:
         raise ValueError(f"least_squares: radius must be above 0, got {radius!r}")
     run = Levenberg(problem, settings, limits, radius) if name == "lm" else GaussNewton(problem, settings, limits)
     status = run.run()

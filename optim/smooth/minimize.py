@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import number, whole
 from .bfgs import BFGS
 from .bounded import Bounded
 from .bounds import Box, box
@@ -137,10 +138,15 @@ def check_options(name: str, options: dict[str, Any]) -> None:
         options["line_search"] = named(options["line_search"], SEARCHES, "minimize", "line_search")
     if "beta" in options:
         options["beta"] = named(options["beta"], BETAS, "minimize", "beta")
+    for key in "c1", "c2", "radius", "largest_radius":
+        if key in options:
+            number(options[key], "minimize", key)
+    if "history" in options:
+        whole(options, "minimize", "history")
     c1, c2 = options.get("c1", 1e-4), options.get("c2", getattr(METHODS[name][0], "c2", 0.9))
     if not 0 < c1 < c2 < 1:
         raise ValueError(f"minimize: needed is 0 < c1 < c2 < 1, got c1={c1} and c2={c2}")
-    for key in "history", "radius", "largest_radius":
+    for key in "radius", "largest_radius":
         if key in options and not options[key] > 0:
             raise ValueError(f"minimize: {key} must be above 0, got {options[key]!r}")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from math import inf
 from typing import Any
 
+from ..checks import number
 from .forms import Form
 from .lines import SEARCHES, Line
 from .minimize import named
@@ -34,6 +35,8 @@ def step_length(
     way = Form(direction, who, "direction")
     if way.shapes != objective.form.shapes:
         raise ValueError(f"{who}: direction has shapes {way.shapes}, but x has {objective.form.shapes}")
+    for name, value in ("first", first), ("longest", longest), ("c1", c1), ("c2", c2):
+        number(value, who, name)
     if not (first > 0 and longest > 0 and 0 < c1 < c2 < 1):
         raise ValueError(
             f"{who}: needed are first > 0, longest > 0 and 0 < c1 < c2 < 1; got {first}, {longest}, {c1}, {c2}"
