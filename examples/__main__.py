@@ -8,6 +8,7 @@ import importlib
 import json
 import platform
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -86,13 +87,23 @@ def machine() -> str:
     return f"{name}, {ag.get_num_threads()} threads"
 
 
+def revision() -> str | None:
+    """The commit that is run, marked if files differ from it; None where it is not known."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        found = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True)
+    except OSError:
+        return None
+    return found.stdout.strip() or None
+
+
 def record(scripts: dict[str, dict], names: list[str]) -> None:
     """Run scripts as they are meant to be run and keep what came out for the table; one that was killed goes on."""
     RESULTS.mkdir(exist_ok=True)
     for name in names or scripts:
-        begun = any(RESULTS.glob(f"{name}.run*"))
+        told = {"broken off": any(RESULTS.glob(f"{name}.run*")), "revision": revision()}
         came = run(scripts[name], ["--checkpoint", str(RESULTS / f"{name}.run"), "--resume"])
-        (RESULTS / f"{name}.json").write_text(json.dumps(came | {"broken off": begun}, indent=1) + "\n")
+        (RESULTS / f"{name}.json").write_text(json.dumps(came | told, indent=1) + "\n")
         TABLE.write_text(table(scripts))
         for path in RESULTS.glob(f"{name}.run*"):
             path.unlink()

@@ -2,6 +2,7 @@
 
 import nn
 import optim
+from nn import plot
 from nn.data import MNIST, DataLoader
 from nn.metrics import accuracy
 from nn.train import fit
@@ -25,4 +26,6 @@ def main(settings):
         metrics={"accuracy": accuracy},
         **settings.fit,
     )
+    settings.picture("curves", plot.curves, history)
+    settings.picture("filters", plot.filters, model[0].weight)
     return {"test accuracy": history["validation accuracy"][-1], "test loss": history["validation loss"][-1]}

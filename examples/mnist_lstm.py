@@ -2,6 +2,7 @@
 
 import nn
 import optim
+from nn import plot
 from nn.data import MNIST, DataLoader
 from nn.metrics import accuracy
 from nn.train import fit
@@ -38,4 +39,5 @@ def main(settings):
         metrics={"accuracy": accuracy},
         **settings.fit,
     )
+    settings.picture("curves", plot.curves, history)
     return {"test accuracy": history["validation accuracy"][-1]}

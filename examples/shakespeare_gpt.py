@@ -13,7 +13,7 @@ from nn.models import GPT
 from nn.train import fit
 
 ROWS, DATA, EPOCHS = "H-31 in spirit", "tiny Shakespeare", 8
-CONTEXT = 64
+CONTEXT, BATCH = 64, 8
 PRINTED = "nothing for this text: compare with the LSTM's bits per character"
 
 
@@ -22,12 +22,12 @@ def main(settings):
     symbols = Vocabulary(text)
     numbers = symbols.encode(text)
     cut = len(numbers) * 9 // 10
-    train, test = pieces(numbers[:cut], CONTEXT), pieces(numbers[cut:], CONTEXT)
+    train, test = pieces(numbers[:cut], CONTEXT, least=BATCH), pieces(numbers[cut:], CONTEXT)
     model = GPT(len(symbols), CONTEXT, width=128, depth=4, heads=4, dropout=0.0)
     with ag.no_grad():  # GPT-2 begins with a deviation of 0.02, which is for its width of 768
         for matrix in (p for p in model.parameters() if p.ndim > 1):
             matrix *= 4
-    data = DataLoader(settings.some(train, 64), 8, shuffle=True, drop_last=True)
+    data = DataLoader(settings.some(train, 64), BATCH, shuffle=True, drop_last=True)
     optimizer = optim.AdamW(model.parameters(), betas=(0.9, 0.99), weight_decay=0.1)
     steps = settings.epochs * len(data) + 1
     warmed = optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps, pct_start=0.1, cycle_momentum=False)

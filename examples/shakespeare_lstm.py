@@ -3,7 +3,7 @@
 import autograd_core as ag
 import nn
 import optim
-from nn import plot
+from nn import FileError, plot
 from nn.data import DataLoader, TensorDataset, TinyShakespeare, Vocabulary
 from nn.train import fit
 
@@ -37,9 +37,13 @@ class Writer(nn.Module):
         return found
 
 
-def pieces(numbers, length=LENGTH):
+def pieces(numbers, length=LENGTH, least=1):
     """Pieces of the text, and the same one character later."""
-    count = (len(numbers) - 1) // length
+    count = max(len(numbers) - 1, 0) // length
+    if count < least:
+        raise FileError(
+            f"{len(numbers)} characters give {count} pieces of {length} where {least} are needed: the text is cut off"
+        )
     cut = lambda a: a[: count * length].reshape(count, length)
     return TensorDataset(cut(numbers[:-1]), cut(numbers[1:]))
 

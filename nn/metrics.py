@@ -30,20 +30,40 @@ def _pair(name: str, predicted: Any, target: Any) -> tuple[np.ndarray, np.ndarra
     return predicted, target
 
 
+def _ordered(name: str, scores: np.ndarray) -> np.ndarray:
+    """Scores of which each is above another or below it or equal."""
+    if scores.dtype.kind not in "biuf":
+        raise ValueError(f"{name}: scores must be numbers that have an order, got {scores.dtype}")
+    if lost := int(np.count_nonzero(np.isnan(scores))):
+        raise ValueError(
+            f"{name}: {lost} of {scores.size} scores are NaN, which is neither above nor below any; look for where the "
+            "model's outputs stop being finite (`with ag.detect_anomaly():` names the operation)"
+        )
+    return scores
+
+
 # --- classes ---------------------------------------------------------------------------------------------------------
+
+CUT = "compare with a threshold first: p > 0.5 for probabilities, p > 0 for logits"
 
 
 def as_classes(predicted: Any, target: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Predicted and true classes, flat: scores have their classes on axis 1, and one axis more than the targets."""
     predicted, target = _array(predicted), _array(target)
-    if predicted.ndim == target.ndim + 1:
-        predicted = predicted.argmax(axis=1)
-    elif predicted.dtype.kind == "f" and target.dtype.kind in "iu":
-        raise ValueError(
-            f"{name}: predictions {predicted.shape} are fractions; give scores with an axis of classes, (N, classes), "
-            "or round them to classes"
-        )
+    if predicted.ndim == target.ndim + 1 and target.ndim:
+        if predicted.shape[1] == 1:
+            raise ValueError(
+                f"{name}: predictions {predicted.shape} have one column, in which no class is the highest; for two "
+                f"classes take the column as it is, p[:, 0], and {CUT}"
+            )
+        predicted = _ordered(name, predicted).argmax(axis=1)
     predicted, target = _pair(name, predicted, target)
+    for what, classes in (("predictions", predicted), ("targets", target)):
+        if classes.dtype.kind == "f" and not np.array_equal(classes, np.floor(classes)):
+            raise ValueError(
+                f"{name}: {what} {classes.shape} are fractions and no classes; give scores with an axis of classes, "
+                f"(N, classes), and classes (N,) as targets; for two classes {CUT}"
+            )
     return predicted.ravel(), target.ravel()
 
 
@@ -62,16 +82,22 @@ def top_k_accuracy(scores: Any, target: Any, k: int = 5) -> float:
         )
     if not 1 <= k <= scores.shape[1]:
         raise ValueError(f"top_k_accuracy: k must be from 1 to the {scores.shape[1]} classes, got {k}")
-    own = np.take_along_axis(scores, target[:, None], axis=1)
+    if not np.isin(target, range(scores.shape[1])).all():
+        raise ValueError(f"top_k_accuracy: targets must be classes from 0 to {scores.shape[1] - 1}")
+    own = np.take_along_axis(_ordered("top_k_accuracy", scores), target[:, None].astype(np.int64), axis=1)
     return float(np.mean((scores >= own).sum(axis=1) <= k))
 
 
 def confusion_matrix(predicted: Any, target: Any, num_classes: int | None = None) -> np.ndarray:
     """How often each true class (row) was taken for each class (column)."""
-    p, t = as_classes(predicted, target, "confusion_matrix")
+    return _counts(predicted, target, num_classes, "confusion_matrix")
+
+
+def _counts(predicted: Any, target: Any, num_classes: int | None, name: str) -> np.ndarray:
+    p, t = as_classes(predicted, target, name)
     n = int(max(p.max(), t.max())) + 1 if num_classes is None else num_classes
     if min(p.min(), t.min()) < 0 or max(p.max(), t.max()) >= n:
-        raise ValueError(f"confusion_matrix: classes must be from 0 to {n - 1}")
+        raise ValueError(f"{name}: classes must be from 0 to {n - 1}")
     return np.bincount(t.astype(np.int64) * n + p.astype(np.int64), minlength=n * n).reshape(n, n)
 
 
@@ -92,7 +118,7 @@ def f1_score(predicted: Any, target: Any, average: str | None = "binary") -> Any
 
 def _averaged(predicted: Any, target: Any, average: str | None, name: str, share: Callable) -> Any:
     """A share for each class, for class 1 of two, or over all: by class, weighted by how many are true, or at once."""
-    counts = confusion_matrix(predicted, target)
+    counts = _counts(predicted, target, None, name)
     hit, called, true = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
     if average == "binary":
         if len(counts) > 2:
@@ -124,9 +150,9 @@ def _ranked(name: str, scores: Any, target: Any) -> tuple[np.ndarray, np.ndarray
     scores, target = _pair(name, scores, target)
     if not np.isin(target, (0, 1)).all():
         raise ValueError(f"{name}: targets must be 0 or 1")
-    order = np.argsort(-scores.ravel(), kind="stable")
+    order = np.argsort(_ordered(name, scores), axis=None)[::-1]
     ranked, true = scores.ravel()[order], target.ravel()[order].astype(np.int64)
-    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+    last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)  # inf - inf is not 0
     hits = np.cumsum(true)[last]
     if not 0 < hits[-1] < len(ranked):
         raise ValueError(f"{name}: needs targets of both classes, all are {int(true[0])}")
@@ -165,10 +191,19 @@ def average_precision(scores: Any, target: Any) -> float:
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
 
+def _numbers(name: str, predicted: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Two arrays of one shape in float64: differences of small integers wrap around."""
+    predicted, target = _pair(name, predicted, target)
+    for what, array in (("predictions", predicted), ("targets", target)):
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"{name}: {what} must be real numbers, got {array.dtype}")
+    return predicted.astype(np.float64), target.astype(np.float64)
+
+
 def mse(predicted: Any, target: Any) -> float:
     """The mean square of the errors."""
-    p, t = _pair("mse", predicted, target)
-    return float(np.mean(np.square(p - t, dtype=np.float64)))
+    p, t = _numbers("mse", predicted, target)
+    return float(np.mean(np.square(p - t)))
 
 
 def rmse(predicted: Any, target: Any) -> float:
@@ -178,15 +213,14 @@ def rmse(predicted: Any, target: Any) -> float:
 
 def mae(predicted: Any, target: Any) -> float:
     """The mean size of the errors."""
-    p, t = _pair("mae", predicted, target)
-    return float(np.mean(np.abs(np.subtract(p, t, dtype=np.float64))))
+    p, t = _numbers("mae", predicted, target)
+    return float(np.mean(np.abs(p - t)))
 
 
 def r2_score(predicted: Any, target: Any) -> float:
     """The share of the targets' variance that predictions explain."""
-    p, t = _pair("r2_score", predicted, target)
-    spread = np.sum(np.square(t - np.mean(t, dtype=np.float64)))
-    left = np.sum(np.square(np.subtract(p, t, dtype=np.float64)))
+    p, t = _numbers("r2_score", predicted, target)
+    spread, left = np.sum(np.square(t - t.mean())), np.sum(np.square(p - t))
     return float(1 - left / spread) if spread else float(left == 0)
 
 
@@ -198,16 +232,26 @@ def perplexity(loss: Any) -> float:
 # --- masks and embeddings --------------------------------------------------------------------------------------------
 
 
+def _masks(name: str, predicted: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Two masks of one shape; an inside of 255, as in files of images, is one as well."""
+    predicted, target = _pair(name, predicted, target)
+    for what, array in (("predictions", predicted), ("targets", target)):
+        inside = 1 if array.dtype.kind == "f" else array.max()
+        if not np.isin(array, (0, inside)).all():
+            raise ValueError(f"{name}: {what} are no mask, of 0 outside and 1 inside, but of other numbers; {CUT}")
+    return predicted.astype(bool), target.astype(bool)
+
+
 def iou(predicted: Any, target: Any) -> float:
     """What two masks share over what they cover together; two empty ones agree."""
-    p, t = (a.astype(bool) for a in _pair("iou", predicted, target))
+    p, t = _masks("iou", predicted, target)
     union = np.count_nonzero(p | t)
     return np.count_nonzero(p & t) / union if union else 1.0
 
 
 def dice(predicted: Any, target: Any) -> float:
     """Twice what two masks share over the sum of both; two empty ones agree."""
-    p, t = (a.astype(bool) for a in _pair("dice", predicted, target))
+    p, t = _masks("dice", predicted, target)
     both = np.count_nonzero(p) + np.count_nonzero(t)
     return 2 * np.count_nonzero(p & t) / both if both else 1.0
 

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from nn import data
+from nn import FileError, data
 from nn.data.download import download
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -70,7 +70,8 @@ def test_a_file_is_fetched_once(site, tmp_path) -> None:
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_download_that_broke_off_goes_on(site, tmp_path, ranges) -> None:
     site.breaks, site.ranges, path = [100_000], ranges, tmp_path / "file"
-    with pytest.raises(ConnectionError, match=r"broke off after 100000 of 300000 bytes|IncompleteRead"):
+    kept = "Try again later, what has arrived is kept, or fetch it by other means"
+    with pytest.raises(ConnectionError, match=rf"broke off after 100000 of 300000 bytes\n{kept}|IncompleteRead"):
         download(site.url, path, SUM)
     assert not path.exists() and (tmp_path / "file.part").stat().st_size <= 100_000
     assert download(site.url, path, SUM).read_bytes() == CONTENT
@@ -86,11 +87,21 @@ def test_the_next_address_is_tried(site, tmp_path) -> None:
 
 def test_a_file_of_another_sum_is_thrown_away(site, tmp_path) -> None:
     path = tmp_path / "file"
-    with pytest.raises(ConnectionError, match="sum md5:00ff: another or a broken one"):
+    with pytest.raises(
+        ConnectionError, match=r"sum md5:00ff: another or a broken one\nTry again later, or fetch it by"
+    ):
         download(site.url, path, "md5:00ff")
     assert os.listdir(tmp_path) == []
     path.write_bytes(b"damaged")
     assert download(site.url, path, SUM).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("checksum", ["sha3:00ff", "00ff", "md5:", "sha256-00ff", ""])
+def test_a_sum_of_an_unknown_kind_is_refused_before_anything_is_fetched(site, tmp_path, checksum) -> None:
+    with pytest.raises(ValueError, match=f"the checksum '{checksum}' should be sha256:... or .* md5:..."):
+        download(site.url, tmp_path / "file", checksum)
+    assert site.asked == [] and os.listdir(tmp_path) == []
+    assert download(site.url, tmp_path / "file", SUM.upper().replace("SHA", "sha")).read_bytes() == CONTENT
 
 
 def test_a_part_that_is_too_long_is_begun_again(site, tmp_path) -> None:
@@ -109,7 +120,7 @@ def test_a_disk_that_has_no_room_for_a_folder(site, tmp_path, monkeypatch) -> No
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "mkdir", fail)
-    with pytest.raises(OSError, match=f"the disk is full .* free in {tmp_path}"):
+    with pytest.raises(OSError, match=rf"the disk is full .* free in {tmp_path}\); make room and call again: "):
         download(site.url, tmp_path / "folder" / "file", SUM)
 
 
@@ -193,6 +204,12 @@ TABLES = {
     "  1.0   2\n  3.5   4\n\n": {"0": [1.0, 3.5], "1": [2, 4]},
     'name\tn\n"Smith, J"\t3\n': {"name": ["Smith, J"], "n": [3]},
     "a,b\n": {"a": [], "b": []},
+    'a,b\n"x\ny",1\n': {"a": ["x\ny"], "b": [1]},
+    "a,b\nx\x0cy,1\nz\u2028,2\n": {"a": ["x\x0cy", "z\u2028"], "b": [1, 2]},
+    "a,b\r\n 1, 2\r\n \r\n": {"a": [1], "b": [2]},
+    "a\tb\r\t2\r": {"a": [np.nan], "b": [2]},
+    '"a,b";c\n1_000;2\n': {"a,b": ["1_000"], "c": [2]},
+    f"a,b\n{-(2**63)},{2**63}\n": {"a": [-(2**63)], "b": [2.0**63]},
 }
 
 
@@ -203,6 +220,7 @@ def test_tables(text, tmp_path) -> None:
     assert list(found) == list(TABLES[text])
     for name, column in TABLES[text].items():
         np.testing.assert_array_equal(found[name], np.array(column) if column else [])
+        assert not column or found[name].dtype.kind == np.array(column).dtype.kind
 
 
 def test_tables_as_they_are_said_to_be(tmp_path) -> None:
@@ -217,6 +235,14 @@ def test_tables_as_they_are_said_to_be(tmp_path) -> None:
     (tmp_path / "t.csv").write_text("")
     with pytest.raises(ValueError, match="is empty"):
         data.read_csv(tmp_path / "t.csv")
+    for text, error in (
+        ('a,b\n"x\ny",1\n1,2,3\n', "row 4 has 3 entries where there are 2 columns"),
+        ("b,a,a\n1,2,3\n", "two columns are called 'a'; give one of them another name"),
+        (f'a,b\n"{"x" * 200_000}",1\n', "row 2 cannot be read: field larger than"),
+    ):
+        (tmp_path / "t.csv").write_text(text)
+        with pytest.raises(ValueError, match=rf"t\.csv: {error}"):
+            data.read_csv(tmp_path / "t.csv")
 
 
 def test_texts(tmp_path) -> None:
@@ -274,8 +300,14 @@ def test_digits_and_clothes(kind, tmp_path, monkeypatch) -> None:
 def test_what_is_missing_is_named(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match=r"mnist/train-images-idx3-ubyte.gz is missing; .*AUTOGRAD_CORE_DATA"):
         data.MNIST(tmp_path, download=False)
-    for kind in (data.OrlFaces, data.Membranes):
-        with pytest.raises(FileNotFoundError, match="is missing"):
+    for kind, text in (
+        (
+            data.OrlFaces,
+            "orl-faces/s1/1.pgm is missing: unpack att_faces.zip from https://cam-orl.co.uk/.*, so that .* holds",
+        ),
+        (data.Membranes, "isbi2012-em/train-volume.tif is missing: .* should hold .* of http://brainiac2.mit.edu"),
+    ):
+        with pytest.raises(FileNotFoundError, match=f"{text}.*not fetched, as .*AUTOGRAD_CORE_DATA"):
             kind(tmp_path)
     (tmp_path / "cifar10").mkdir()
     np.save(tmp_path / "cifar10" / "test_first_images.npy", np.zeros((1, 32, 32, 3), np.uint8))
@@ -325,6 +357,74 @@ def test_small_photographs_from_arrays_and_from_the_archive(tmp_path) -> None:
         data.CIFAR10(tmp_path)
 
 
+@pytest.mark.parametrize("kind", [data.MNIST, data.FashionMNIST])
+def test_images_and_labels_that_do_not_belong_together(kind, tmp_path) -> None:
+    small_mnist(tmp_path, kind)
+    (tmp_path / kind.folder / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(np.zeros(6, np.uint8))))
+    with pytest.raises(FileError, match=rf"{kind.folder}: images \(7, 28, 28\) and labels \(6,\) do not belong"):
+        kind(tmp_path)
+
+
+def test_photographs_and_labels_that_do_not_belong_together(tmp_path) -> None:
+    (tmp_path / "cifar10").mkdir()
+    for part, count in (("train_batch1", 3), ("train_batch2", 2)):
+        np.save(tmp_path / "cifar10" / f"{part}_images.npy", np.zeros((3, 32, 32, 3), np.uint8))
+        np.save(tmp_path / "cifar10" / f"{part}_labels.npy", np.zeros(count, np.uint8))
+    with pytest.raises(FileError, match=r"train_batch2_images.npy: images \(3, 32, 32, 3\) and labels \(2,\)"):
+        data.CIFAR10(tmp_path)
+
+
+def test_faces_as_their_archive_has_them(tmp_path) -> None:
+    faces = np.random.default_rng(0).integers(0, 256, (40, 10, 5, 4)).astype(np.uint8)
+    folder = tmp_path / "orl-faces"
+    for person in range(40):
+        (folder / f"s{person + 1}").mkdir(parents=True)
+        for k in range(10):
+            header = b"P5\n# a comment of 2 words\n4 5\n255\n" if k else b"P5 4 5 255\t"
+            (folder / f"s{person + 1}" / f"{k + 1}.pgm").write_bytes(header + faces[person, k].tobytes())
+    found = data.OrlFaces(tmp_path)
+    np.testing.assert_array_equal(found.data, faces.reshape(400, 5, 4))
+    assert found.targets.tolist() == np.repeat(range(40), 10).tolist() and found.classes[39] == "s40"
+    for content, text in (
+        (b"P5 4 5 255\n" + bytes(19), r"s7/3\.pgm is cut off: its header tells of 4 x 5 pixels, it has 19"),
+        (b"P5 4 5 65535\n" + bytes(40), r"s7/3\.pgm is not a PGM image of eight bits \(P5, 255\)"),
+        (b"", r"s7/3\.pgm is not a PGM image"),
+        (b"P5 5 4 255\n" + bytes(20), r"should be of one size, but are of \(4, 5\), \(5, 4\)"),
+    ):
+        (folder / "s7" / "3.pgm").write_bytes(content)
+        with pytest.raises(FileError, match=text):
+            data.OrlFaces(folder)
+    (folder / "s7" / "3.pgm").unlink()
+    with pytest.raises(FileNotFoundError, match=r"s7/3\.pgm is missing: unpack att_faces\.zip"):
+        data.OrlFaces(tmp_path)
+
+
+def test_membranes_as_the_challenge_gives_them(tmp_path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    images, masks = rng.integers(0, 256, (3, 6, 5)).astype(np.uint8), rng.integers(0, 2, (3, 6, 5)).astype(np.uint8)
+    folder = tmp_path / "isbi2012-em"
+    folder.mkdir()
+
+    def keep(name, stack):
+        first, *others = map(image.fromarray, stack)
+        first.save(folder / name, save_all=True, append_images=others)
+
+    keep("train-volume.tif", images)
+    with pytest.raises(FileNotFoundError, match=r"train-labels\.tif is missing"):
+        data.Membranes(tmp_path)
+    keep("train-labels.tif", masks * 255)
+    found = data.Membranes(tmp_path)
+    assert len(found) == 3
+    for k in range(3):
+        x, mask = found[k]
+        np.testing.assert_array_equal(x, images[k][None].astype(np.float32) / np.float32(255))
+        np.testing.assert_array_equal(mask, masks[k][None])
+    keep("train-labels.tif", masks[:2] * 255)
+    with pytest.raises(FileError, match=r"images \(3, 6, 5\) and masks \(2, 6, 5\), which do not belong together"):
+        data.Membranes(tmp_path)
+
+
 def test_folders_of_images(tmp_path) -> None:
     for name in ("cats", "dogs"):
         (tmp_path / name).mkdir()
@@ -347,3 +447,37 @@ def test_images_of_pillow(tmp_path) -> None:
     for k, array in enumerate((grey, coloured)):
         image.fromarray(array).save(tmp_path / f"{k}.png")
         np.testing.assert_array_equal(data.read_image(tmp_path / f"{k}.png"), array)
+
+
+def test_images_of_sixteen_bits(tmp_path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    deep = np.array([[0, 300, 60000], [255, 256, 65535]], np.uint16)
+    (tmp_path / "a").mkdir()
+    for name in ("a.png", "b.tif"):
+        image.fromarray(deep).save(tmp_path / "a" / name)
+    (tmp_path / "a" / "c.pgm").write_bytes(b"P5 3 2 65535\n" + deep.astype(">u2").tobytes())
+    np.save(tmp_path / "a" / "d.npy", deep.astype(">u2"))
+    images = data.ImageFolder(tmp_path)
+    assert len(images) == 4
+    for k, (path, _) in enumerate(images.samples):
+        found = data.read_image(path)
+        assert found.dtype.kind == "u" and found.dtype.itemsize == 2
+        np.testing.assert_array_equal(found, deep)
+        np.testing.assert_allclose(images[k][0], deep[None] / 65535, rtol=1e-6)
+    for array in ((deep / 65535).astype(np.float32), deep.astype(np.int32) * 2, -deep.astype(np.int32)):
+        image.fromarray(array).save(tmp_path / "e.tif")
+        with pytest.raises(FileError, match=r"e\.tif has pixels of (float|int)32 from .* no white that is known"):
+            data.read_image(tmp_path / "e.tif")
+
+
+def test_damaged_images_are_named(tmp_path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)).save(tmp_path / "whole.png")
+    whole = (tmp_path / "whole.png").read_bytes()
+    (tmp_path / "a").mkdir()
+    for content in (whole[:3000], whole[:20], b"", b"no image"):
+        (tmp_path / "a" / "cut.png").write_bytes(content)
+        with pytest.raises(FileError, match=r"a/cut\.png is cut off or damaged \(.*\); delete it"):
+            data.ImageFolder(tmp_path)[0]
+    with pytest.raises(FileNotFoundError, match="none.png"):
+        data.read_image(tmp_path / "none.png")

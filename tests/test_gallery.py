@@ -3,8 +3,10 @@
 import functools
 import gzip
 import importlib.util
+import json
 import lzma
 import re
+import shutil
 import subprocess
 import sys
 
@@ -108,7 +110,8 @@ def test_a_script_ends_with_the_same_weights_compiled_and_killed_on_its_way(
     whole = run(tmp_path / "whole", "--compile", *pictures)
     out = capsys.readouterr().out
     assert re.search(r"^here: .*\d, \d+ s \(quick", out, re.M) and f"book: {SCRIPTS[name]['PRINTED']}" in out
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.glob("p-*.png"))
+    drawn = list(tmp_path.glob("p-*.png"))
+    assert bool(drawn) == bool(pictures) and all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
     last = int(np.random.default_rng(list(name.encode())).integers(1, run.steps + 1))
     with pytest.raises(Killed):
         run(tmp_path / "broken", "--compile", last=last)
@@ -129,6 +132,30 @@ def test_the_table_is_what_is_recorded() -> None:
     assert gallery.TABLE.read_text() == gallery.table(SCRIPTS)
 
 
+def sources(name: str) -> str:
+    """A script, and those of the gallery that it takes something from."""
+    text = (gallery.FOLDER / f"{name}.py").read_text()
+    return text + "".join(map(sources, re.findall(r"^from examples\.(\w+) import", text, re.M)))
+
+
+def test_every_script_has_a_picture() -> None:
+    assert [name for name in SCRIPTS if "settings.picture(" not in sources(name)] == []
+
+
+def test_the_page_of_results_has_every_script_and_its_time() -> None:
+    page = (gallery.FOLDER.parent / "docs" / "results.md").read_text()
+    for name in SCRIPTS:
+        row = re.search(rf"^\| \[[^]]*\]\(\.\./examples/{name}\.py\) \| .*$", page, re.M)
+        recorded = json.loads((gallery.RESULTS / f"{name}.json").read_text())
+        assert row and row[0].split(" | ")[3] == gallery.took(recorded), name
+
+
+def test_a_revision_is_known_where_there_is_one(tmp_path, monkeypatch) -> None:
+    assert re.fullmatch(r"[0-9a-f]{7,40}(-dirty)?", gallery.revision() or "0000000")
+    monkeypatch.setattr(gallery, "FOLDER", tmp_path)
+    assert gallery.revision() is None
+
+
 def test_results_are_recorded(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(gallery, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(gallery, "TABLE", tmp_path / "README.md")
@@ -136,6 +163,7 @@ def test_results_are_recorded(tmp_path, monkeypatch, capsys) -> None:
     gallery.record({"digits": one}, ["digits"])
     assert "not recorded" in gallery.table({"a": one | {"NAME": "a"}})
     assert re.search(r"\| test accuracy 0\.\d+ \| \d+ \(\d+\) \|", (tmp_path / "README.md").read_text())
+    assert json.loads((tmp_path / "results" / "digits.json").read_text())["revision"] == gallery.revision()
     assert gallery.main(["record", "nothing"]) == 2
 
 
@@ -210,7 +238,7 @@ def test_a_missing_package_is_told_with_how_to_get_it(monkeypatch, capsys) -> No
 
 def test_missing_data_are_named(tmp_path, capsys) -> None:
     assert gallery.main(["siamese_faces", "--data", str(tmp_path)]) == 1
-    assert "orl_faces_40x10x112x92.npy.xz is missing" in capsys.readouterr().err
+    assert "orl-faces/s1/1.pgm is missing: unpack att_faces.zip" in capsys.readouterr().err
 
 
 def test_damaged_data_and_wrong_folders_are_told_in_a_line(folder, tmp_path, capsys) -> None:
@@ -226,6 +254,45 @@ def test_damaged_data_and_wrong_folders_are_told_in_a_line(folder, tmp_path, cap
         assert text in said and said.count("\n") == 1
     assert gallery.main(["digits", "--checkpoint", str(tmp_path / "run.npz")]) == 1
     assert "a checkpoint is a safetensors file" in capsys.readouterr().err
+
+
+def told_in_a_line(capsys, arguments: list[str], text: str) -> None:
+    assert gallery.main(arguments) == 1
+    said = capsys.readouterr().err
+    assert re.search(text, said) and said.count("\n") == 1, said
+
+
+def test_data_that_do_not_belong_together_are_told_in_a_line(folder, tmp_path, capsys) -> None:
+    for name in ("mnist", "cifar10"):
+        shutil.copytree(folder / name, tmp_path / name)
+    np.save(tmp_path / "cifar10" / "train_batch1_labels.npy", np.zeros(3, np.uint8))
+    (tmp_path / "mnist" / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(np.zeros(3, np.uint8))))
+    for name in ("mnist_mlp", "cifar_cnn"):
+        told_in_a_line(capsys, [name, "--data", str(tmp_path)], r"^FileError: .*labels \(3,\) do not belong together")
+
+
+@pytest.mark.parametrize("name", ["shakespeare_lstm", "shakespeare_gpt"])
+@pytest.mark.parametrize("count", [1, 30])
+def test_a_text_that_is_too_short_is_told_in_a_line(name, count, tmp_path, capsys) -> None:
+    (tmp_path / "tinyshakespeare").mkdir()
+    (tmp_path / "tinyshakespeare" / "input.txt").write_text("ROMEO:\nBut soft" * count)
+    told_in_a_line(capsys, [name, "--data", str(tmp_path)], r"^FileError: \d+ characters give \d pieces .*cut off")
+
+
+@pytest.mark.parametrize(
+    "begun, options, text",
+    [
+        (["--seed", "0"], ["--seed", "1"], "begun with seed 0, this one has seed 1"),
+        (["--quick"], ["--epochs", "2"], "begun with quick True, this one has quick False; say the same"),
+    ],
+)
+def test_a_run_that_was_begun_otherwise_is_not_taken_up(begun, options, text, tmp_path, capsys) -> None:
+    common = ["digits", "--checkpoint", str(tmp_path / "run")]
+    assert gallery.main([*common, "--epochs", "1", *begun]) == 0
+    told_in_a_line(
+        capsys, [*common, "--resume", *options], f"^FileError: .*run is the checkpoint of another run: it was {text}"
+    )
+    assert gallery.main([*common, "--resume", "--epochs", "2", *begun]) == 0
 
 
 def test_the_folder_of_one_data_set_will_do(folder) -> None:

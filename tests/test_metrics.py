@@ -61,6 +61,43 @@ def test_numbers(pair) -> None:
         assert metrics.r2_score(p, t) == pytest.approx(sk.r2_score(t, p), rel=1e-9, abs=1e-9)
 
 
+ELEMENTS = {
+    np.uint64: st.sampled_from([0, 1, 255, 2**40]),
+    np.float16: st.floats(-100, 100, width=16).map(lambda x: x + 0.0),  # one zero
+}
+
+
+def wide(array) -> np.ndarray:
+    return array.astype(np.float64)
+
+
+@given(
+    st.sampled_from([np.bool_, np.int8, np.uint8, np.uint64, np.float16]).flatmap(
+        lambda kind: arrays.arrays(kind, (2, 6), elements=ELEMENTS.get(kind))
+    )
+)
+@settings(max_examples=80, deadline=None)
+def test_numbers_of_small_types_do_not_wrap_around(pair) -> None:
+    p, t = pair
+    assert metrics.mse(p, t) == pytest.approx(sk.mean_squared_error(wide(t), wide(p)))
+    assert metrics.rmse(p, t) == pytest.approx(sk.root_mean_squared_error(wide(t), wide(p)))
+    assert metrics.mae(p, t) == pytest.approx(sk.mean_absolute_error(wide(t), wide(p)))
+    if len(set(t.tolist())) > 1:
+        assert metrics.r2_score(p, t) == pytest.approx(sk.r2_score(wide(t), wide(p)), abs=1e-9)
+    target = np.array([0, 1, 0, 1, 1, 0])
+    assert metrics.roc_auc(p, target) == pytest.approx(sk.roc_auc_score(target, wide(p)))
+    assert metrics.average_precision(p, target) == pytest.approx(sk.average_precision_score(target, wide(p)))
+
+
+@given(st.lists(st.sampled_from([-np.inf, -1.0, 0.0, 2.0, np.inf]), min_size=6, max_size=6))
+def test_infinite_scores_are_as_high_as_each_other(scores) -> None:
+    target = np.array([0, 1, 1, 0, 1, 1])
+    pairs = [(p > n) + (p == n) / 2 for p in np.array(scores)[target == 1] for n in np.array(scores)[target == 0]]
+    assert metrics.roc_auc(scores, target) == pytest.approx(np.mean(pairs))
+    finite = np.clip(scores, -9, 9)
+    assert metrics.average_precision(scores, target) == pytest.approx(sk.average_precision_score(target, finite))
+
+
 def test_r2_of_a_constant() -> None:
     assert metrics.r2_score([2.0, 2.0], [2.0, 2.0]) == 1 and metrics.r2_score([2.0, 1.0], [2.0, 2.0]) == 0
 
@@ -73,9 +110,17 @@ def test_scores_of_classes() -> None:
     assert metrics.accuracy(np.eye(3)[[0, 1]][:, :, None], np.array([[0], [1]])) == 1  # pixels
 
 
+def test_classes_in_any_type_of_number() -> None:
+    for kind in (np.int64, np.uint8, np.float32, bool):
+        p, t = np.array([1, 0, 1, 1]).astype(kind), np.array([1, 0, 0, 1]).astype(kind)
+        assert metrics.accuracy(p, t) == metrics.accuracy(p, t.astype(int)) == 0.75
+        assert metrics.f1_score(p, t) == pytest.approx(0.8)
+
+
 def test_masks() -> None:
     a, b = np.array([1, 1, 0, 0]), np.array([1, 0, 1, 0])
-    assert metrics.iou(a, b) == pytest.approx(1 / 3) and metrics.dice(a, b) == 0.5
+    for x, y in ((a, b), (a > 0, b * 1.0), (a.astype(np.uint8) * 255, ag.tensor(b))):
+        assert metrics.iou(x, y) == pytest.approx(1 / 3) and metrics.dice(x, y) == 0.5
     assert metrics.iou(a * 0, a * 0) == metrics.dice(a * 0, a * 0) == 1
 
 
@@ -98,7 +143,23 @@ def test_trials_with_many_ways() -> None:
     "call, text",
     [
         (lambda: metrics.accuracy([1, 2], [1]), "differ in shape"),
-        (lambda: metrics.accuracy([0.2, 0.7], [0, 1]), "are fractions; give scores"),
+        (lambda: metrics.accuracy([0.2, 0.7], [0, 1]), r"predictions \(2,\) are fractions and no classes; give scores"),
+        (lambda: metrics.accuracy([0.9, 0.2], [1.0, 0.0]), "compare with a threshold first: p > 0.5 for prob"),
+        (lambda: metrics.f1_score([0.9, 0.2], [1.0, 0.0]), "f1_score: predictions .* are fractions"),
+        (lambda: metrics.accuracy([1, 0], [0.9, 0.2]), "targets .* are fractions"),
+        (lambda: metrics.accuracy([np.nan, 0], [1, 0]), "are fractions"),
+        (lambda: metrics.accuracy([[0.9], [0.2]], [1, 0]), r"\(2, 1\) have one column, .* p\[:, 0\], and compare"),
+        (lambda: metrics.precision(np.ones((2, 1), int), [1, 0]), "have one column"),
+        (lambda: metrics.accuracy([[0.9, np.nan], [0.2, 0.1]], [1, 0]), "1 of 4 scores are NaN"),
+        (lambda: metrics.top_k_accuracy([[0.9, np.nan], [0.2, 0.1]], [1, 0], 1), "1 of 4 scores are NaN"),
+        (lambda: metrics.top_k_accuracy(np.eye(3), [0, 1, -1], 1), "targets must be classes from 0 to 2"),
+        (lambda: metrics.roc_auc([0.1, np.nan, np.nan], [0, 1, 0]), "roc_curve: 2 of 3 scores are NaN"),
+        (lambda: metrics.average_precision([0.1, np.nan], [0, 1]), "1 of 2 scores are NaN, .* stop being finite"),
+        (lambda: metrics.roc_auc(["a", "b"], [0, 1]), "scores must be numbers that have an order"),
+        (lambda: metrics.mse([1j], [1j]), "mse: predictions must be real numbers, got complex128"),
+        (lambda: metrics.iou([0.9, 0.2], [1, 0]), "iou: predictions are no mask, .* compare with a threshold"),
+        (lambda: metrics.dice([1, 0], [0.5, 0.5]), "dice: targets are no mask"),
+        (lambda: metrics.iou([0, 1, 2], [0, 1, 1]), "are no mask"),
         (lambda: metrics.accuracy(np.zeros((0, 3)), np.zeros(0, int)), "nothing to measure"),
         (lambda: metrics.f1_score([0, 1, 2], [0, 1, 2]), "there are 3 classes; choose average="),
         (lambda: metrics.f1_score([0, 1, 2], [0, 1, 2], "mean"), "average must be"),

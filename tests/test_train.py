@@ -451,6 +451,16 @@ def test_a_loss_that_is_not_finite_is_told() -> None:
             "a checkpoint is a safetensors file; run.npz has the ending of another",
         ),
         ({"metrics": [accuracy]}, TypeError, "metrics must be a dict of names and functions"),
+        (
+            {"metrics": {"accuracy": accuracy}},
+            TypeError,
+            "of the batches of `validation`, and there is none; give data",
+        ),
+        (
+            {"metrics": {"accuracy": accuracy}, "validation": lambda model: {"x": 1.0}},
+            TypeError,
+            "of the batches of `validation`, and this is a function",
+        ),
         ({"optimizer": optim.SGD}, TypeError, "optimizer must be made already"),
     ],
 )
@@ -490,6 +500,25 @@ def test_a_run_that_will_be_replaced_is_told_of(tmp_path, capsys) -> None:
     assert told not in capsys.readouterr().out
     Small().fit(checkpoint=path, progress=True)
     assert f"{path} {told}" in capsys.readouterr().out
+
+
+def test_a_run_that_was_begun_with_other_settings_is_not_taken_up(tmp_path) -> None:
+    path, begun = tmp_path / "run", {"seed": 2**64 - 1, "quick": True}
+    Small().fit(epochs=1, checkpoint=path, settings=begun)
+    s = Small()
+    before = s.state()
+    for name, mine in (("seed", 1), ("quick", False)):
+        text = f"{path} is the checkpoint of another run: it was begun with {name} {begun[name]}, this one has {name} {mine};"
+        with pytest.raises(nn.FileError, match=text):
+            s.fit(checkpoint=path, resume=True, settings=begun | {name: mine})
+    assert same(s.state(), before)
+    Small().fit(epochs=2, checkpoint=path, resume=True)
+    with pytest.raises(nn.FileError, match="begun with quick True"):  # also after part of it was run without a word
+        s.fit(checkpoint=path, resume=True, settings={"quick": False})
+    state = nn.load(path)
+    assert state["run"].pop("settings") == begun
+    nn.save(path, state)  # as runs were kept that knew nothing of settings
+    assert len(s.fit(epochs=3, checkpoint=path, resume=True, settings={"seed": 3})) == 3
 
 
 def test_errors(tmp_path) -> None:

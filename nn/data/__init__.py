@@ -3,6 +3,7 @@
 from .collate import *
 from .dataset import *
 from .download import *
+from .images import *
 from .loader import *
 from .readers import *
 from .sampler import *

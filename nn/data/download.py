@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import shutil
 import sys
 import urllib.error
@@ -19,6 +20,7 @@ __all__ = ["data_folder", "download"]
 
 PIECE = 1 << 18
 PATIENCE = 30  # seconds without a byte
+KINDS = ("sha256", "sha512", "sha1", "md5")  # of checksums
 
 
 def data_folder(root: Any = None) -> Path:
@@ -44,6 +46,7 @@ def download(urls: str | Sequence[str], path: Any, checksum: str | None = None, 
     `checksum` is "sha256:..." or "md5:...".  What arrives is kept as `path.part` until it is whole, so a download that
     broke off goes on from there; a file of the wrong sum is thrown away.
     """
+    _refuse_unknown(checksum)
     path = Path(path)
     urls = [urls] if isinstance(urls, str) else list(urls)
     if path.exists() and (checksum is None or intact(path, checksum)):
@@ -54,12 +57,29 @@ def download(urls: str | Sequence[str], path: Any, checksum: str | None = None, 
             return _fetched(url, path, checksum, progress)
         except (OSError, HTTPException) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-                raise OSError(error.errno, f"{_local(error, path)}; what has arrived is kept", str(path)) from error
+                raise OSError(error.errno, f"{_local(error, path)}{_kept(path, '; ')}", str(path)) from error
             failures.append(f"  {url}: {error}")
     raise ConnectionError(
-        f"could not get {path.name}:\n" + "\n".join(failures) + f"\nTry again later (what has arrived is kept), or "
+        f"could not get {path.name}:\n" + "\n".join(failures) + f"\nTry again later{_kept(path, ', ')}, or "
         f"fetch it by other means and put it at {path}"
     )
+
+
+def _refuse_unknown(checksum: str | None) -> None:
+    """Raise if no file could be held against a sum."""
+    if checksum is not None and not re.fullmatch(rf"({'|'.join(KINDS)}):[0-9a-fA-F]+", checksum):
+        raise ValueError(f"download: the checksum {checksum!r} should be {' or '.join(k + ':...' for k in KINDS)}")
+
+
+def _part(path: Path) -> Path:
+    """Where a file is as long as it is not whole."""
+    return path.with_name(path.name + ".part")
+
+
+def _kept(path: Path, before: str) -> str:
+    """That a part of the file is there, if it is."""
+    part = _part(path)
+    return f"{before}what has arrived is kept" if os.path.exists(part) and os.path.getsize(part) else ""
 
 
 def _local(error: OSError, path: Path) -> str:
@@ -72,7 +92,7 @@ def _local(error: OSError, path: Path) -> str:
 
 
 def _fetched(url: str, path: Path, checksum: str | None, progress: bool) -> Path:
-    part = path.with_name(path.name + ".part")
+    part = _part(path)
     with _asked(url, part.stat().st_size if part.exists() else 0) as (answer, begun, total):
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "ab" if begun else "wb") as file, _shown(path.name, begun, total, progress) as show:
@@ -113,7 +133,7 @@ def intact(path: Path, checksum: str) -> bool:
     """Whether a file has the sum that it should have."""
     algorithm, _, wanted = checksum.partition(":")
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest() == wanted
+        return hashlib.file_digest(file, algorithm).hexdigest() == wanted.lower()
 
 
 @contextlib.contextmanager

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import csv
 import gzip
 import io
 import lzma
 import math
+import re
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -78,20 +81,21 @@ def read_csv(
     encoding: str = "utf-8",
     missing: Iterable[str] = ("", "?", "NA", "NaN", "nan"),
 ) -> dict[str, np.ndarray]:
-    """The columns of a table by name: int64 where all entries are whole numbers, float64 where all are numbers or
-    missing (NaN), texts otherwise.
+    """The columns of a table by name: int64 where all entries are whole numbers of 64 bits, float64 where all are numbers
+    or missing (NaN), texts otherwise; what is quoted may have delimiters and line breaks in it.
 
     `delimiter` and whether there is a header are found out unless said; `header` may also be the names.
     """
-    lines = read_text(path, encoding).splitlines()
-    rows = _rows([line for line in lines if line.strip()], delimiter)
+    places, rows = _rows(path, read_text(path, encoding), delimiter)
     if not rows:
         raise ValueError(f"{path} is empty")
     names, rows = _named(rows, header)
-    for k, row in enumerate(rows, start=len(lines) - len(rows) + 1):
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise ValueError(f"{path}: two columns are called {twice[0]!r}; give one of them another name in the file")
+    for place, row in zip(places[len(places) - len(rows) :], rows):
         if len(row) != len(names):
             raise ValueError(
-                f"{path}: row {k} has {len(row)} entries where there are {len(names)} columns: {row[:4]}..."
+                f"{path}: row {place} has {len(row)} entries where there are {len(names)} columns: {row[:4]}..."
             )
     table = {
         name: _typed(column, set(missing)) for name, column in zip(names, zip(*rows) if rows else [()] * len(names))
@@ -102,13 +106,32 @@ def read_csv(
     return {name: table[name] for name in wanted}
 
 
-def _rows(lines: list[str], delimiter: str | None) -> list[list[str]]:
-    if delimiter is None and lines:
-        counts = {d: lines[0].count(d) for d in ",;\t"}
-        delimiter = max(counts, key=counts.__getitem__) if any(counts.values()) else " "
+def _rows(path: Any, text: str, delimiter: str | None) -> tuple[list[int], list[list[str]]]:
+    """The entries of each line that is not blank, and which line it is, or the last of it where it has several."""
+    lines = io.StringIO(text, newline="")  # as open(newline="") gives them to csv: a form feed ends no line
+    delimiter = delimiter or _delimiter(text)
     if delimiter == " ":
-        return [line.split() for line in lines]
-    return [[entry.strip() for entry in row] for row in csv.reader(lines, delimiter=delimiter or ",")]
+        found = [(k, entries) for k, line in enumerate(lines, start=1) if (entries := line.split())]
+    else:
+        reader = csv.reader(lines, delimiter=delimiter)
+        try:
+            found = [(reader.line_num, [entry.strip(" \t") for entry in row]) for row in reader if not _blank(row)]
+        except csv.Error as error:
+            raise FileError(f"{path}: row {reader.line_num} cannot be read: {error}") from error
+    return [place for place, _ in found], [entries for _, entries in found]
+
+
+def _blank(row: list[str]) -> bool:
+    """Whether nothing stands in a line; "" would be something."""
+    return not row or len(row) == 1 and row[0].isspace()
+
+
+def _delimiter(text: str) -> str:
+    """What divides the first line that is not blank, quoted entries left out."""
+    begin = io.StringIO(re.sub(r'(?<![^,;\s])"[^"]*"', "", text[:100_000]))
+    first = next((line for line in begin if line.strip()), "")
+    counts = {d: first.count(d) for d in ",;\t"}
+    return max(counts, key=counts.__getitem__) if any(counts.values()) else " "
 
 
 def _named(rows: list, header: Any) -> tuple[list[str], list]:
@@ -123,7 +146,7 @@ def _named(rows: list, header: Any) -> tuple[list[str], list]:
 
 def _number(text: str) -> float | None:
     try:
-        return float(text)
+        return None if "_" in text else float(text)  # Python's 1_000 is no number in a table
     except ValueError:
         return None
 
@@ -133,12 +156,10 @@ def _typed(column: tuple, missing: set) -> np.ndarray:
     present = [entry for entry in column if entry not in missing]
     if any(_number(entry) is None for entry in present):
         return np.array(column, dtype=str)
-    whole = len(present) == len(column) and all(entry.lstrip("+-").isdigit() for entry in column)
-    return (
-        np.array([int(e) for e in column], np.int64)
-        if whole
-        else np.array([np.nan if e in missing else float(e) for e in column], np.float64)
-    )
+    if len(present) == len(column) and all(entry.lstrip("+-").isdigit() for entry in column):
+        with contextlib.suppress(OverflowError, ValueError):  # beyond 64 bits, or longer than int() reads
+            return np.array([int(e) for e in column], np.int64)
+    return np.array([np.nan if e in missing else float(e) for e in column], np.float64)
 
 
 def read_text(path: Any, encoding: str = "utf-8") -> str:

@@ -1,4 +1,4 @@
-"""Data sets by name, fetched from their own addresses, and folders of images."""
+"""Data sets by name, fetched from their own addresses or read from a folder at hand."""
 
 from __future__ import annotations
 
@@ -15,19 +15,10 @@ import autograd_core as ag
 from ..files import FileError
 from .dataset import Dataset
 from .download import download, intact, set_folder
+from .images import between_zero_and_one, read_pgm, read_stack, stacked
 from .readers import damaged, read_array, read_idx, read_text
 
-__all__ = [
-    "CIFAR10",
-    "MNIST",
-    "FashionMNIST",
-    "ImageFolder",
-    "Images",
-    "Membranes",
-    "OrlFaces",
-    "TinyShakespeare",
-    "read_image",
-]
+__all__ = ["CIFAR10", "MNIST", "FashionMNIST", "Images", "Membranes", "OrlFaces", "TinyShakespeare"]
 
 
 class Images(Dataset):
@@ -56,24 +47,19 @@ class Images(Dataset):
 
     def __getitem__(self, index: Any) -> tuple:
         image, label = self.data[index], int(self.targets[index])
-        image = self.transform(image) if self.transform else ag.from_numpy(_between_zero_and_one(image[None])[0])
+        image = self.transform(image) if self.transform else ag.from_numpy(between_zero_and_one(image[None])[0])
         return image, self.target_transform(label) if self.target_transform else label
 
     def _batch(self, positions: np.ndarray) -> list:
-        return [ag.from_numpy(a) for a in (_between_zero_and_one(self.data[positions]), self.targets[positions])]
+        return [ag.from_numpy(a) for a in (between_zero_and_one(self.data[positions]), self.targets[positions])]
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """All images as float32 (N, C, H, W) from 0 to 1, and all labels."""
-        return _between_zero_and_one(self.data), self.targets
+        return between_zero_and_one(self.data), self.targets
 
     def __repr__(self) -> str:
         size = "x".join(map(str, self.data.shape[1:]))
         return f"{type(self).__name__}({len(self)} images {size}, {len(self.classes)} classes)"
-
-
-def _between_zero_and_one(images: np.ndarray) -> np.ndarray:
-    channels = images[:, None] if images.ndim == 3 else np.moveaxis(images, -1, 1)
-    return np.ascontiguousarray(channels, np.float32) / np.float32(255)
 
 
 class Fetched(Images):
@@ -90,7 +76,8 @@ class Fetched(Images):
         target_transform: Callable | None = None,
         download: bool = True,
     ):
-        images, targets = self._read(set_folder(root, self.folder), train, download)
+        folder = set_folder(root, self.folder)
+        images, targets = together(folder, *self._read(folder, train, download))
         super().__init__(images, targets, list(self.labels), transform, target_transform)
 
     @classmethod
@@ -168,7 +155,18 @@ class CIFAR10(Fetched):
 
 def _from_arrays(parts: list[Path]) -> tuple[np.ndarray, np.ndarray]:
     labels = [at_hand(part.with_name(part.name.partition("_images")[0] + "_labels.npy")) for part in parts]
-    return tuple(np.concatenate([read_array(p) for p in paths]) for paths in (parts, labels))  # type: ignore[return-value]
+    pairs = [together(part, read_array(part), read_array(path)) for part, path in zip(parts, labels)]
+    return tuple(map(np.concatenate, zip(*pairs)))  # type: ignore[return-value]
+
+
+def together(where: Path, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Images and their labels, if there are as many of each."""
+    if images.ndim not in (3, 4) or labels.shape != images.shape[:1]:
+        raise FileError(
+            f"{where}: images {images.shape} and labels {labels.shape} do not belong together; delete both files and "
+            "fetch them again"
+        )
+    return images, labels
 
 
 def _from_archive(archive: Path, begins: str) -> tuple[np.ndarray, np.ndarray]:
@@ -186,29 +184,70 @@ def _from_archive(archive: Path, begins: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 class OrlFaces(Images):
-    """Ten photographs each of 40 people, 112 x 92, from a folder at hand (AT&T Laboratories Cambridge)."""
+    """Ten photographs each of 40 people, 112 x 92 (AT&T Laboratories Cambridge).
+
+    Read from the unpacked archive, `s1/1.pgm` to `s40/10.pgm`, or from all of it in one array.
+    """
+
+    array = "orl_faces_40x10x112x92.npy.xz"
 
     def __init__(self, root: Any = None, transform: Callable | None = None, target_transform: Callable | None = None):
-        faces = read_array(at_hand(set_folder(root, "orl-faces") / "orl_faces_40x10x112x92.npy.xz"))
+        faces = self._read(set_folder(root, "orl-faces"))
         people = np.repeat(np.arange(len(faces)), faces.shape[1])
         names = [f"s{k + 1}" for k in range(len(faces))]
         super().__init__(faces.reshape(-1, *faces.shape[2:]), people, names, transform, target_transform)
 
+    @classmethod
+    def _read(cls, folder: Path) -> np.ndarray:
+        """The images by person."""
+        if (folder / cls.array).is_file():
+            return read_array(folder / cls.array)
+        paths = [folder / f"s{person}" / f"{k}.pgm" for person in range(1, 41) for k in range(1, 11)]
+        brought(
+            paths,
+            f"unpack att_faces.zip from https://cam-orl.co.uk/facedatabase.html, so that {folder} holds s1/1.pgm to "
+            "s40/10.pgm; it is not fetched, as no checksum of it is known",
+        )
+        faces = stacked(map(read_pgm, paths), folder)
+        return faces.reshape(40, 10, *faces.shape[1:])
+
 
 class Membranes(Dataset):
-    """Thirty sections of a fly's nerve cord under the electron microscope, 512 x 512, from a folder at hand; a sample
-    is the image from 0 to 1 and its mask, 1 in cells and 0 on membranes, each (1, 512, 512) (ISBI 2012)."""
+    """Thirty sections of a fly's nerve cord under the electron microscope, 512 x 512; a sample is the image from 0 to 1
+    and its mask, 1 in cells and 0 on membranes, each (1, 512, 512) (ISBI 2012).
+
+    Read from the challenge's `train-volume.tif` and `train-labels.tif`, for which Pillow is needed, or from arrays.
+    """
 
     def __init__(self, root: Any = None):
         folder = set_folder(root, "isbi2012-em")
-        files = [at_hand(folder / f"train_{what}_30x512x512.npy.xz") for what in ("images", "labels")]
-        self.data, self.targets = map(read_array, files)
+        self.data, self.targets = self._read(folder)
+        if self.data.shape != self.targets.shape:
+            raise FileError(
+                f"{folder} holds images {self.data.shape} and masks {self.targets.shape}, which do not belong together"
+            )
+
+    @classmethod
+    def _read(cls, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+        """The images and their masks."""
+        arrays = [folder / f"train_{what}_30x512x512.npy.xz" for what in ("images", "labels")]
+        if any(path.is_file() for path in arrays):
+            images, masks = (read_array(at_hand(path)) for path in arrays)
+            return images, masks
+        stacks = [folder / f"train-{what}.tif" for what in ("volume", "labels")]
+        brought(
+            stacks,
+            f"{folder} should hold train-volume.tif and train-labels.tif of http://brainiac2.mit.edu/isbi_challenge; they "
+            "are not fetched, as they are given to those who register there",
+        )
+        images, masks = map(read_stack, stacks)
+        return images, (masks > 0).astype(np.uint8)
 
     def __len__(self) -> int:
         return len(self.data)
 
     def __getitem__(self, index: Any) -> tuple:
-        image = _between_zero_and_one(self.data[index][None])[0]
+        image = between_zero_and_one(self.data[index][None])[0]
         return ag.from_numpy(image), ag.from_numpy(self.targets[index][None].astype(np.float32))
 
 
@@ -244,49 +283,10 @@ def at_hand(path: Path) -> Path:
     return path
 
 
-class ImageFolder(Dataset):
-    """Images in folders named after their class, `root/class/anything.png`; read when they are asked for.
-
-    A sample is the image, float32 (C, H, W) from 0 to 1 or what `transform` makes of the eight bits (H, W, C) or (H, W),
-    and the number of its class.  Pillow reads them; .npy needs nothing.
-    """
-
-    extensions = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp", ".npy")
-
-    def __init__(self, root: Any, transform: Callable | None = None, target_transform: Callable | None = None):
-        root = Path(root).expanduser()
-        if not root.is_dir():
-            raise FileNotFoundError(f"ImageFolder: {root} is not a folder")
-        self.classes = sorted(p.name for p in root.iterdir() if p.is_dir())
-        self.class_to_idx = {name: k for k, name in enumerate(self.classes)}
-        self.samples = [
-            (path, k)
-            for k, name in enumerate(self.classes)
-            for path in sorted((root / name).rglob("*"))
-            if path.suffix.lower() in self.extensions
-        ]
-        if not self.samples:
-            raise FileNotFoundError(f"ImageFolder: no images in folders below {root}; expected {root}/class/image.png")
-        self.targets = [k for _, k in self.samples]
-        self.transform, self.target_transform = transform, target_transform
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: Any) -> tuple:
-        path, label = self.samples[index]
-        read = read_image(path)
-        image = self.transform(read) if self.transform else ag.from_numpy(_between_zero_and_one(read[None])[0])
-        return image, self.target_transform(label) if self.target_transform else label
-
-
-def read_image(path: Any) -> np.ndarray:
-    """An image in eight bits, (H, W) if it is grey and (H, W, 3) if it is coloured."""
-    if Path(path).suffix == ".npy":
-        return read_array(path)
-    try:
-        from PIL import Image
-    except ImportError:
-        raise ImportError("reading images needs Pillow: pip install 'autograd-core[images]'") from None
-    with Image.open(path) as image:
-        return np.asarray(image if image.mode == "L" else image.convert("RGB"))
+def brought(paths: list[Path], how: str) -> None:
+    """Raise if files are missing that whoever wants them has to bring."""
+    if absent := [path for path in paths if not path.is_file()]:
+        raise FileNotFoundError(
+            f"{absent[0]} is missing: {how}.  Another folder is named by `root` (--data in the gallery), or by the "
+            "environment variable AUTOGRAD_CORE_DATA"
+        )

@@ -43,6 +43,7 @@ def fit(
     checkpoint: Any = None,
     checkpoint_every: int | None = None,
     resume: bool = False,
+    settings: dict | None = None,
     compile: bool = False,
     log: Any = None,
     board: Any = None,
@@ -61,16 +62,17 @@ def fit(
     back at the end if it is named or `patience` is given, which ends the run after so many epochs without a better one.
 
     `checkpoint` is a file that is replaced after each epoch and after every `checkpoint_every` steps; with `resume=True`
-    a run goes on from it, to the same bits as if it had not been broken off.  Ctrl-C waits for the step under way and
-    saves before it stops.  A disk that is full is warned of, and the run goes on.  A loss that is not finite ends the
-    run with an error.
+    a run goes on from it, to the same bits as if it had not been broken off.  `settings` are kept with it, a dict of what
+    must not differ, such as a seed: a checkpoint of others is refused.  Ctrl-C waits for the step under way and saves
+    before it stops.  A disk that is full is warned of, and the run goes on.  A loss that is not finite ends the run with
+    an error.
 
     `compile=True` replays the step natively (`ag.compile`).  On the first batch of each form it is tried before it counts;
     model, optimizers and random draws are put back, and whatever else a `step` of yours changes is not.  `log` is a file
     for a table in CSV, `board` a folder for TensorBoard, `callbacks` are `Callback`s or functions of the run to be called
     after each epoch.
     """
-    _refuse(loss, step, metrics, optimizer, epochs, patience)
+    _refuse(loss, step, validation, metrics, optimizer, epochs, patience)
     optimizers, slow, quick = map(_listed, (optimizer, scheduler, batch_scheduler))
     act = step or Supervised(model, loss, optimizers, clip_norm, clip_value)  # type: ignore[arg-type]
     plan = _Plan(
@@ -87,7 +89,7 @@ def fit(
         ),
         kept=Kept(checkpoint, checkpoint_every, resume),
     )
-    run = Run(model, optimizers, slow + quick, data, epochs)
+    run = Run(model, optimizers, slow + quick, data, epochs, settings or {})
     if compile:
         plan.act = Rehearsed(plan.act, run)
     found = plan.kept.begin(run)
@@ -214,12 +216,15 @@ def _told(progress: bool, log: Any, board: Any, callbacks: Iterable) -> list[Cal
     return own + [c if isinstance(c, Callback) else OnEpoch(c) for c in callbacks]
 
 
-def _refuse(loss: Any, step: Any, metrics: Any, optimizer: Any, epochs: Any, patience: Any) -> None:
+def _refuse(loss: Any, step: Any, validation: Any, metrics: Any, optimizer: Any, epochs: Any, patience: Any) -> None:
     """Say what is wrong with arguments before anything is done."""
     if (loss is None) == (step is None):
         raise TypeError("fit: give either `loss`, a function of prediction and target, or `step`, which does it all")
     if not isinstance(metrics, dict | None):
         raise TypeError(f"fit: metrics must be a dict of names and functions, got {metrics!r:.60}")
+    if metrics and (validation is None or callable(validation)):
+        given = "there is none" if validation is None else "this is a function, which measures all there is"
+        raise TypeError(f"fit: `metrics` are taken of the batches of `validation`, and {given}; give data to judge by")
     for one in _listed(optimizer):
         if isinstance(one, type) or not hasattr(one, "step"):
             raise TypeError(f"fit: optimizer must be made already, as optim.SGD(model.parameters()), got {one!r:.60}")

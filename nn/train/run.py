@@ -78,6 +78,7 @@ class Run:
     schedulers: list
     data: Any
     epochs: int
+    settings: dict = field(default_factory=dict)  # that a run which is taken up must have in common
     epoch: int = 0  # that are done
     step: int = 0  # that were made
     history: History = field(default_factory=History)
@@ -114,6 +115,7 @@ class Run:
             "run": {
                 "epoch": self.epoch,
                 "epochs": self.epochs,
+                "settings": self.settings,
                 "step": self.step,
                 "rows": self.history.rows,
                 "tally": vars(self.tally),
@@ -123,6 +125,12 @@ class Run:
         }
 
     def load_state_dict(self, state: dict) -> None:
+        begun = state["run"].get("settings", {})
+        for name, mine in self.settings.items():
+            if begun.get(name, mine) != mine:
+                raise ValueError(
+                    f"it was begun with {name} {begun[name]}, this one has {name} {mine}; say the same, or name another file"
+                )
         for kind, mine in (("optimizers", self.optimizers), ("schedulers", self.schedulers)):
             if len(state[kind]) != len(mine):
                 raise ValueError(f"the checkpoint is of a run with {len(state[kind])} {kind}, this one has {len(mine)}")
@@ -133,7 +141,7 @@ class Run:
             self.data.load_state_dict(state["data"])
         self.best, run = state["best"], state["run"]
         self.epoch, self.step, self.seconds, self.stopped = (run[k] for k in ("epoch", "step", "seconds", "stopped"))
-        self.meant = run.get("epochs")
+        self.meant, self.settings = run.get("epochs"), begun | self.settings
         self.history, self.tally = History(run["rows"]), Tally(**run["tally"])
         ag.set_rng_state(state["random"])
 

@@ -67,7 +67,8 @@ class Settings:
     def fit(self) -> dict:
         """What `nn.train.fit` is to be told of them."""
         names = ("epochs", "compile", "checkpoint", "resume")
-        return {name: getattr(self, name) for name in names}
+        kept = {"seed": self.seed, "quick": self.quick}
+        return {name: getattr(self, name) for name in names} | {"settings": kept}
 
     def begin(self) -> ag.Generator:
         """Seed the random numbers."""
