@@ -108,7 +108,7 @@ def in_order(update: Any, p: Any, gradient: Any, state: dict[str, Any], room: di
     values = [None if key is None or state.get(key) is None else state[key].value for key in update.keys]
     own = [None if a is None else plain(a) for a in (p.value, gradient.value, *values)]
     given = [a if a is None or a.flags.c_contiguous else kept(room, (i, a.shape, a.dtype)) for i, a in enumerate(own)]
-    copied = [(a, b) for a, b in zip(own, given) if a is not b]
+    copied: list[tuple[Any, Any]] = [(a, b) for a, b in zip(own, given) if a is not b]
     if not copied:
         single(update, p, gradient, state)
         return
