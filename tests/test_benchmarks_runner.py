@@ -78,6 +78,7 @@ def test_a_way_that_was_disturbed_has_no_figures():
 @pytest.mark.parametrize("option", ["--json", "--html", "--png", "--history"])
 def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path, option, monkeypatch):
     (tmp_path / "file").touch()
+    monkeypatch.setattr("benchmarks.png.required", lambda: None)
     monkeypatch.setattr("benchmarks.__main__.begun", lambda *a: pytest.fail("measured"))
     with pytest.raises(results.Unwritable, match=f"{option} .* cannot be written"):
         main(["tests.benchmark_rows", option, str(tmp_path / "file" / "out")])

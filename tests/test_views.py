@@ -72,6 +72,8 @@ class ViewsAndWrites(RuleBasedStateMachine):
         (t, places), (u, others) = self.pick(k), self.pick(j)
         n = min(len(places), len(others))
         value, slope = self.model.value[others[:n]].copy(), self.model.slope[others[:n]].copy()
+        if max(np.abs(a).max(initial=0) for a in (self.model.value, self.model.slope)) > 1e50:
+            return  # squared time and again, numbers would leave the range of floats
         t[:n].mul_(u[:n].clone())
         old = self.model.value[places[:n]].copy()
         self.model.slope[places[:n]] = self.model.slope[places[:n]] * value[:, None] + old[:, None] * slope
