@@ -207,6 +207,31 @@ def test_a_step_that_is_tried_leaves_nothing_behind() -> None:
     assert all((v.numpy() == 0).all() for state in s.optimizer.state.values() for v in state.values())
 
 
+def test_more_forms_of_batches_than_replays_are_kept_for_are_not_tried() -> None:
+    s = Small()
+    act = ag.compile(Supervised(s.model, nn.CrossEntropyLoss(), [s.optimizer]), cache_size=2)
+    step = Rehearsed(act, Run(s.model, [s.optimizer], [], s.data, 1))
+    for count in (4, 5, 6, 7):
+        step(ag.tensor(X[:count]), ag.tensor(Y[:count]))
+    assert len(step.known) == 2 and act.cache_info().captures == 2 * 2 + 2
+
+
+def test_an_optimizer_need_only_have_a_step() -> None:
+    s = Small()
+
+    class Plain:
+        def zero_grad(self):
+            s.model.zero_grad()
+
+        def step(self):
+            with ag.no_grad():
+                for p in s.model.parameters():
+                    p -= 0.01 * p.grad
+
+    s.optimizer = Plain()
+    assert len(s.fit(epochs=1, compile=True)) == 1
+
+
 def test_batches_in_a_list_are_counted(tmp_path) -> None:
     batches = [(X[k : k + 10], Y[k : k + 10]) for k in range(0, 50, 10)]
     batches = [(ag.tensor(x), ag.tensor(y)) for x, y in batches]

@@ -20,14 +20,18 @@ TRIALS = 4
 
 
 class Rehearsed:
-    """A compiled step of a run, tried on the first batch of each form."""
+    """A compiled step of a run, tried on the first batch of each form, of as many forms as replays are kept for.
+
+    What has more forms than that runs as it comes time and again, and to try it would be work in vain.
+    """
 
     def __init__(self, step: Any, run: Run):
         self.step, self.run = step, run
         self.known: set[tuple] = set()
 
     def __call__(self, *batch: Any) -> Any:
-        if (form := _form(batch)) not in self.known:
+        form = _form(batch)
+        if form not in self.known and len(self.known) < self.step.cache_info().maximum:
             self.known.add(form)
             self.rehearse(batch)
         return self.step(*batch)
@@ -70,7 +74,8 @@ def _begin(optimizers: list) -> None:
 def _arrays(run: Run) -> Iterator[np.ndarray]:
     """All numbers that a step may change."""
     tensors = [*run.model.parameters(), *run.model.buffers()]
-    tensors += [v for o in run.optimizers for state in o.state.values() for v in state.values()]
-    tensors += [p for o in run.optimizers for group in o.param_groups for p in group["params"]]
+    for optimizer in run.optimizers:  # which may be anything that has a step
+        tensors += [v for state in getattr(optimizer, "state", {}).values() for v in state.values()]
+        tensors += [p for group in getattr(optimizer, "param_groups", ()) for p in group["params"]]
     for tensor in {id(t): t for t in tensors if isinstance(t, ag.Tensor)}.values():
         yield tensor.detach().numpy()
