@@ -296,3 +296,18 @@ def test_libraries_agree_on_training():
     found = []
     runner.run(runner.Plan([few], HERE, 1), found.append)
     assert "problems" not in found[0] and set(found[0]["ways"]) == set(few.ways)
+
+
+def test_a_model_for_jax_has_no_arrays_of_one_that_is_gone():
+    """Rows share processes, and Python gives a new object the id of one that is gone."""
+    pytest.importorskip("jax")
+    from benchmarks.peers import loaded
+    from benchmarks.suites import models
+
+    lib, widths = loaded("jax"), []
+    for n in (16, 64, 16, 64):
+        model = models.perceptron(n, n, 10)(lib)
+        lib.trainer(model, lambda x: (model(x) ** 2).mean(), "SGD")(np.ones((2, n), np.float32))
+        widths += [{a.shape[-1] for a in lib.held[model][0].values() if a.ndim == 2} == {n}]
+        del model
+    assert widths == [True] * 4 and len(lib.held) <= 1

@@ -90,6 +90,23 @@ def test_large_products_in_blocks(sizes, layouts, char):
 
 
 @compiled
+@pytest.mark.parametrize("char", "fd")
+@pytest.mark.parametrize("layouts", [("rows", "rows"), ("columns", "part"), ("every second", "turned part")])
+@pytest.mark.parametrize(
+    ("a_shape", "b_shape"),
+    [((100, 90), (50, 90, 1)), ((7, 5), (3, 4, 5, 1)), ((50, 1, 90), (90, 100)), ((3, 4, 13, 5), (5, 7)),
+     ((9, 5), (1, 5, 1)), ((9, 5), (0, 5, 1)), ((0, 5), (4, 5, 1)), ((0, 3, 5), (5, 7)), ((4, 3, 0), (0, 7))],
+)  # fmt: skip
+def test_one_matrix_for_many_columns_or_few_rows_each(a_shape, b_shape, layouts, char):
+    """These are one product of all that the other factor holds, which its layout may ask to be copied for."""
+    rng = np.random.default_rng(3)
+    a, b = stored(rng, a_shape, char, layouts[0]), stored(rng, b_shape, char, layouts[1])
+    check(a, b)
+    check(a, b, relu=True)
+    check(a, b, rng.standard_normal(b_shape[-1]).astype(char))
+
+
+@compiled
 def test_what_is_not_a_number_goes_through():
     rng = np.random.default_rng(0)
     for value in (np.nan, np.inf, -np.inf):
@@ -119,7 +136,7 @@ def test_entries_at_odd_addresses():
     ("a_shape", "b_shape"),
     [((300, 300), (300, 300)), ((700, 700), (700, 700)), ((40, 60, 60), (40, 60, 60)), ((1, 2000), (2000, 900)),
      ((2000, 900), (900, 1)), ((1000, 300), (300, 20)), ((20, 900), (900, 1000)), ((1, 50_000), (50_000, 1)),
-     ((40, 5001), (5001, 30)), ((100, 100), (100, 100)), ((1000, 9, 9), (1000, 9, 9))],
+     ((40, 5001), (5001, 30)), ((100, 100), (100, 100)), ((90, 90), (300, 90, 1)), ((1000, 9, 9), (1000, 9, 9))],
 )  # fmt: skip
 @pytest.mark.parametrize("layouts", [("rows", "rows"), ("columns", "columns")])
 def test_bits_do_not_depend_on_threads(a_shape, b_shape, layouts):

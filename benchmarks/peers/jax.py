@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import jax
 import jax.numpy as jnp
@@ -214,7 +215,8 @@ class Library(Base):
 
     def __init__(self, compiled: bool):
         super().__init__(compiled)
-        self.held: dict[int, tuple[dict, dict]] = {}  # parameters and other arrays of each model
+        # Parameters and other arrays of each model; by itself and not its id, which the next row's may have.
+        self.held: WeakKeyDictionary[Module, tuple[dict, dict]] = WeakKeyDictionary()
 
     def tensor(self, array: np.ndarray) -> Any:
         return jnp.asarray(array)
@@ -260,12 +262,12 @@ class Library(Base):
         """Load a model, and keep its arrays."""
         layers.load(model)
         on_device = lambda arrays: {name: jnp.array(a) for name, a in arrays.items()}
-        self.held[id(model)] = on_device(layers.read(model, True)), on_device(layers.read(model, False))
+        self.held[model] = on_device(layers.read(model, True)), on_device(layers.read(model, False))
 
     def trainer(self, model: Any, loss: Callable, optimizer: str, beside: Sequence = (), lr: float = 1e-3) -> Callable:
         models, update = [model, *beside], {"Adam": adam_step, "SGD": sgd_step}[optimizer]
         for each in models:
-            if id(each) not in self.held:
+            if each not in self.held:
                 self.hold(each)
 
         @partial(jax.jit, donate_argnums=(0, 1))
@@ -278,15 +280,15 @@ class Library(Base):
             (found, changed), slopes = jax.value_and_grad(value, has_aux=True)(params)
             return *update(params, slopes, state, lr), changed, found
 
-        like = lambda: {k: jnp.zeros_like(p) for k, p in self.held[id(model)][0].items()}
+        like = lambda: {k: jnp.zeros_like(p) for k, p in self.held[model][0].items()}
         state = jnp.float32(1), *((like(), like()) if optimizer == "Adam" else ({}, {}))
 
         def step(*batch: Any) -> Any:
             nonlocal state
-            held = [self.held[id(each)] for each in models]
+            held = [self.held[each] for each in models]
             mine, state, changed, found = run(held[0][0], state, [p for p, _ in held[1:]], [b for _, b in held], *batch)
             parameters = [mine, *(p for p, _ in held[1:])]
-            self.held |= {id(each): (p, b) for each, p, b in zip(models, parameters, changed)}
+            self.held |= {each: (p, b) for each, p, b in zip(models, parameters, changed)}
             return jax.block_until_ready(found)
 
         return step

@@ -29,7 +29,8 @@ def rows() -> Iterator[Row]:
         for name, gates in GATES.items():
             k, count = gates * h, 1 + (name == "lstm")
             shapes = [(k, n), (k, h), (k,), (k,), (steps, batch, n), *[(1, batch, h)] * count]
-            arrays = lambda s=shapes: [normal(*shape, seed=i) * 0.1 for i, shape in enumerate(s)]
+            scale = h**-0.5  # larger weights make of rounding something else in a hundred steps
+            arrays = lambda s=shapes, c=scale: [normal(*shape, seed=i) * c for i, shape in enumerate(s)]
             flops = 2.0 * steps * batch * k * (n + h)
             back = flops + 2.0 * steps * batch * k * (n + 2 * h)
             title = f"{name}, {steps} steps, {batch} x {n}, {h} states"
