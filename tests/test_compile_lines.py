@@ -404,3 +404,26 @@ def test_other_numbers_leave_what_an_op_was_given_alone():
         run(x)
     np.testing.assert_array_equal(x.numpy(), before)
     assert jiggled(before, 1).shape == before.shape
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "a_shape, b_shape",
+    [((60, 50), (40, 50, 1)), ((60, 50), (4, 10, 50, 1)), ((40, 1, 50), (50, 60)), ((2, 3), (5, 3, 1))],
+)
+def test_many_columns_or_rows_by_one_matrix_are_one_kernel(a_shape, b_shape, dtype):
+    """What is many and does not lie in order is done as it is."""
+    rng = np.random.default_rng(0)
+    a, b = (ag.tensor(rng.standard_normal(s).astype(dtype)) for s in (a_shape, b_shape))
+    many = int(len(b_shape) > 2)
+    for step, by_kernels in [
+        (compile(lambda a, b: ag.matmul(a, b)), True),
+        (compile(lambda a, b: ag.matmul(*[ag.flip(v, 0) if k == many else v for k, v in enumerate((a, b))])), True),
+        (compile(lambda a, b: ag.matmul(*[v[::2] if k == many else v for k, v in enumerate((a, b))])), False),
+    ]:
+        for _ in range(4):
+            y = step(a, b)
+        assert step.cache_info().replays >= 1
+        assert "take" not in step.source() or not by_kernels
+        wide = step.fn(*[ag.tensor(v.numpy().astype("d")) for v in (a, b)])
+        np.testing.assert_allclose(y.numpy(), wide.numpy(), rtol=0, atol=1e-13 if dtype is np.float64 else 1e-4)

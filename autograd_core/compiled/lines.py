@@ -31,9 +31,15 @@ def flat(a: Array) -> Array:
 
 @emitter("matmul")
 def matmul(call: Call) -> list | None:
-    """a @ b for two matrices."""
-    a, b = call.args
-    return product(a, b, call.results[0], None, 0) if isinstance(a, Array) and isinstance(b, Array) else None
+    """a @ b for two matrices, or for one and many rows or columns."""
+    (a, b), c = call.args, call.results[0]
+    if not (isinstance(a, Array) and isinstance(b, Array)):
+        return None
+    if len(b.shape) == 2 < len(a.shape) and a.contiguous and c.contiguous:
+        a, c = as_matrix(a), as_matrix(c)
+    elif len(a.shape) == 2 < len(b.shape) and b.shape[-1] == 1 and b.contiguous and c.contiguous:
+        a, b, c = as_matrix(columns(b)), transposed(a), as_matrix(columns(c))
+    return product(a, b, c, None, 0)
 
 
 def product(a: Array, b: Array, c: Array, bias: Array | None, activation: int) -> list | None:
@@ -88,6 +94,11 @@ def as_matrix(a: Array) -> Array:
     """An array in order as rows of its last axis."""
     n, size = a.shape[-1], a.dtype.itemsize
     return a._replace(shape=(a.size // n if n else 0, n), strides=(n * size, size))
+
+
+def columns(a: Array) -> Array:
+    """Matrices of one column as vectors."""
+    return a._replace(shape=a.shape[:-1], strides=a.strides[:-1])
 
 
 def transposed(a: Array) -> Array:

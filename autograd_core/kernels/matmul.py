@@ -18,7 +18,6 @@ RELU = 2
 DOT = 10_000  # entries of vectors whose inner product OpenBLAS takes by parts, as many as it has threads
 FRESH = MEMORY // 8  # entries of a result so small that its memory is not kept
 PARTED, SQUARE, PARTS = 4096, 64 * 64, 16  # products for each of few results from which they are taken in so many parts
-ROWS = 14  # fewer in each matrix of a batch fill no tile
 FEW = 4  # fewer rows or columns are a matter of their own
 _codes: dict[np.dtype, int | None] = {}
 _tables: list[np.ndarray] = []
@@ -85,8 +84,6 @@ def matmul(a, b, bias=None, relu=False):
     if k != b_shape[-2]:
         return matmul_reference(a, b, bias, relu)  # which raises
     if lead or len(b_shape) > 2:
-        if bias is None and (y := _in_one(a, b)) is not None:
-            return _finished(y, None, relu)
         lead = np.broadcast_shapes(a_shape[:-2], b_shape[:-2])
     elif m < FEW or n < FEW or (k >= PARTED and m * n <= SQUARE):
         return _finished((_narrow if m < FEW or n < FEW else _in_parts)(a, b, code), bias, relu)
@@ -99,15 +96,6 @@ def matmul(a, b, bias=None, relu=False):
         room = empty(((MOST_DEPTH + GAP) * (m + n + 128),), dtype)
         done = large(POOL, code, id(a), id(b), id(c), *finish, id(room))
     return c if done else matmul(a.copy(), b.copy(), bias, relu)
-
-
-def _in_one(a, b):
-    """Many columns, or few rows each, by one matrix, as one product of all of them; None for other batches."""
-    if a.ndim == 2 and b.shape[-1] == 1 and b.size:
-        return matmul(b.reshape(-1, b.shape[-2]), a.T).reshape(*b.shape[:-2], len(a), 1)
-    if b.ndim == 2 and a.shape[-2] < ROWS and a.flags.c_contiguous and a.size:
-        return matmul(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[1])
-    return None
 
 
 def _narrow(a, b, code):

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..kernels.matmul import DOT, LARGE, SINGLE, WIDE, two
 from ..kernels.matmul import matmul as matrix_product
+from ..kernels.matmul import work
 from ..op import SHORTCUTS, elementwise, op
 from ..samples import shapes
 from ..tape import state
@@ -54,7 +55,7 @@ def _of_right(g, a, b_shape):
     linear=True,
     promotes=True,
     batch=lambda size, values, batched: product(*aligned(values, batched)),
-    samples="n k, k m | b n k, k m | b n k, b k m | n k, b k m | b 1 n k, c k m "
+    samples="n k, k m | b n k, k m | b n k, b k m | n k, b k m | n k, b k 1 | b 1 n k, c k m "
     "| n k:complex, k m:complex | b n k, k m:complex",
     name="matmul",
 )
@@ -62,12 +63,13 @@ def product(a, b):
     """The products of matrices; the leading axes broadcast."""
     if a.__class__ is ndarray and (y := two(a, b)) is not None:
         return y
-    multiply = (
-        matrix_product if b.ndim > 1 and a.size * b.shape[-1] >= LARGE else np.matmul
-    )  # of which the small ones know nothing
+    multiply = matrix_product if b.ndim > 1 and work(a, b) >= LARGE else np.matmul  # of which small ones know nothing
     if b.ndim == 2 < a.ndim:  # one large product is faster than many small ones
         y = multiply(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b)
         return y.reshape(*a.shape[:-1], b.shape[-1])
+    if a.ndim == 2 < b.ndim and b.shape[-1] == 1:  # as are many columns as rows of one
+        y = multiply(b.reshape(math.prod(b.shape[:-2]), b.shape[-2]), a.T)
+        return y.reshape(*b.shape[:-2], len(a), 1)
     return multiply(a, b)
 
 
