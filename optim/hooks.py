@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 GLOBAL: dict[str, list[Any]] = {"step_before": [], "step_after": []}
@@ -26,11 +26,10 @@ class Handle:
         self.remove()
 
 
-def hooks_of(owner: Any, when: str) -> Iterator[Callable]:
+def hooks_of(owner: Any, when: str) -> list[Callable]:
     """The hooks of all optimizers, then those of this one."""
-    own = vars(owner).get("_hooks", {}).get(when, ())
-    for (hook,) in [*GLOBAL.get(when, ()), *own]:
-        yield hook
+    entries = [*GLOBAL.get(when, ()), *vars(owner).get("_hooks", {}).get(when, ())]
+    return [hook for (hook,) in entries]
 
 
 def register_optimizer_step_pre_hook(hook: Callable) -> Handle:

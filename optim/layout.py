@@ -176,14 +176,13 @@ class Layout:
 
     def accept(self, gradients: list[Any], who: str) -> None:
         """Enter the gradients, in copies where their entries lie in another order; raises if one does not fit."""
-        for v in self.arrays[: len(self.params)]:
-            if not v.flags.writeable:
-                check_writable(v)
         for k in self.alone:
+            check_writable(self.params[k].value)
             check_gradient(gradients[k], self.params[k].value, who)
         if all([part.accepts(gradients) for part in self.parts]):
             return
         for p, g in zip(self.params, gradients):
+            check_writable(p.value)
             check_gradient(g, p.value, who)
         for part in self.parts:
             part.accept_copies()
@@ -235,7 +234,9 @@ class Part:
         return row
 
     def accepts(self, gradients: list[Any]) -> bool:
-        """Enter the gradients, and hold them until the step; whether they are like the parameters."""
+        """Enter the gradients, and hold them until the step; whether they are like the parameters, and these can change."""
+        if not all([changeable(a) for a, _ in self.stood_for]):
+            return False
         self.given = gradients if self.all else [gradients[k] for k in self.rows]
         self.records[:, 1] = list(map(id, self.given))
         return together.fit(id(self.records), *self.records.shape)

@@ -161,11 +161,6 @@ class LiveNumbers(Live, tuple):
     """Several."""
 
 
-def at_present(params: dict[str, Any]) -> dict[str, Any]:
-    """Static parameters as they are now."""
-    return {n: v.now() if isinstance(v, Live) else v for n, v in params.items()}
-
-
 @dataclass(eq=False)
 class Call:
     """One op: what it is given (arrays, or Python's numbers), static parameters, what it makes, what it changes."""

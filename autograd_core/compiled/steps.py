@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from math import prod
+from operator import is_
 
 import numpy as np
 
 from ..kernels import dropout, together
 from .emit import emitter
 from .memory import Memory
-from .program import Array, Call, at_present
+from .program import Array, Call, Live
 from .rows import Line, Named, Placed
 
 
@@ -38,45 +37,44 @@ class Steps:
     def __init__(self, memory: Memory, members: list[Call]):
         first = members[0]
         place = lambda a: memory[a] if isinstance(a, Array) else a
-        self.rule, self.params = first.op.call.rule, first.params  # type: ignore[attr-defined]
+        self.rule = first.op.call.rule  # type: ignore[attr-defined]
+        self.live = [(n, v) for n, v in first.params.items() if isinstance(v, Live)]
+        self.fixed = {n: v for n, v in first.params.items() if not isinstance(v, Live)}
         self.given = [[place(a) for a in c.args] for c in members]
         self.at = [k for k, a in enumerate(first.args) if isinstance(a, Array) and not a.shape and a in first.writes]
         self.counters = [[values[k] for values in self.given] for k in self.at]
         sizes = [members[k].args[0].size for k in range(len(members))]
         self.starts, self.char = together.starts_of(sizes), first.args[0].dtype.char
         self.one, self.each = np.zeros(len(members), np.int64), np.arange(len(members))
-        self.arrays: list[int] | None = None
+        self.arrays: tuple | None = None
         self.scalars = [v for v in self.given[0] if isinstance(v, np.ndarray) and not v.shape]
-        self.last: list | None = None  # the rates of the last step, if they are all that its numbers depend on
+        self.last: tuple | None = None  # the rates of the last step, if they are all that its numbers depend on
 
     def __call__(self) -> None:
-        rates = [[v.item() for v in self.scalars], at_present(self.params)]
+        params = self.fixed | {n: v.now() for n, v in self.live}
+        rates = [v.item() for v in self.scalars], params
         if rates != self.last:
             self.last = None if self.counters else rates
-            self.call = self.asked()
-        self.call()
+            self.table, self.which, self.numbers = self.asked(params)
+        together.run(self.step, self.char, self.starts, self.table, self.which, self.numbers)
 
-    def asked(self) -> Callable[[], None]:
-        """The step, with the numbers that the rule gives now."""
-        before = [[c.item() for c in counters] for counters in self.counters]
-        if all(v.count(v[0]) == len(v) for v in before):
-            answers = [self.rule(*self.given[0], **at_present(self.params))]
-            for counters in self.counters:
-                now = counters[0]
-                for c in counters[1:]:
-                    c[...] = now
-        else:
-            answers = [self.rule(*values, **at_present(self.params)) for values in self.given]
-        step, arrays, _ = answers[0]
-        records = self.records(arrays)
-        which = self.one if len(answers) == 1 else self.each
-        numbers = np.array([a[2] for a in answers], np.float64)
-        return functools.partial(together.run, step, self.char, self.starts, records, which, numbers)
+    def asked(self, params: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What the rule says now: the records of what the kernel takes, and whose numbers are whose."""
+        alike = True
+        for counters in self.counters:
+            before = [c.item() for c in counters]
+            alike = alike and before.count(before[0]) == len(before)
+        answers = [self.rule(*values, **params) for values in (self.given[:1] if alike else self.given)]
+        if alike:
+            for first, *others in self.counters:
+                for c in others:
+                    c[...] = first
+        self.step, arrays, _ = answers[0]
+        return self.records(arrays), self.one if alike else self.each, np.array([a[2] for a in answers], np.float64)
 
     def records(self, arrays: tuple) -> np.ndarray:
         """The records of what the kernel takes, a row for each parameter."""
-        places = [0, 1, *(next(k for k, v in enumerate(self.given[0]) if v is a) for a in arrays)]
-        if places != self.arrays:
-            self.arrays = places
-            self.table = np.array([[id(values[k]) for k in places] for values in self.given])
+        if self.arrays is None or len(arrays) != len(self.arrays) or not all(map(is_, arrays, self.arrays)):
+            places = [0, 1, *(next(k for k, v in enumerate(self.given[0]) if v is a) for a in arrays)]
+            self.arrays, self.table = arrays, np.array([[id(values[k]) for k in places] for values in self.given])
         return self.table

@@ -13,20 +13,16 @@ from typing import Any
 END = object()  # so that a container that has grown, or shrunk, is another
 
 
-def same(found: Iterable, held: list) -> bool:
-    """Whether two rows are of the same objects, as far as the shorter one goes."""
-    return all(map(is_, found, held))
-
-
 class Attributes:
     """Attributes of objects: rows of a name, the objects that have it, and what it stands for in each."""
 
     def __init__(self, *rows: tuple[str, list, list]):
-        self.rows = [(attrgetter(name), objects, held) for name, objects, held in rows if objects]
+        self.getters, self.objects = [attrgetter(name) for name, *_ in rows], [objects for _, objects, _ in rows]
+        self.held = list(chain.from_iterable(held for *_, held in rows))
 
     def __call__(self) -> bool:
         try:
-            return all(same(map(get, objects), held) for get, objects, held in self.rows)
+            return all(map(is_, chain.from_iterable(map(map, self.getters, self.objects)), self.held))
         except (AttributeError, ValueError):  # ValueError: a variable that is empty now
             return False
 
@@ -40,20 +36,16 @@ class Names:
             dicts.setdefault(id(place), (place, [], []))[1 if name in place else 2].append(name)
         self.there = [(itemgetter(*names, names[0]), place) for place, names, _ in dicts.values() if names]
         self.missing = [(place.keys(), names) for place, _, names in dicts.values() if names]
-        self.named = list(chain.from_iterable(get(place) for get, place in self.there))
         self.rows = [*rows, (END,)]
-        self.held = list(chain.from_iterable(self.rows))
+        self.held = list(chain.from_iterable([*(get(place) for get, place in self.there), *self.rows]))
 
     def __call__(self) -> bool:
         try:
-            now = [get(place) for get, place in self.there]
+            named = [get(place) for get, place in self.there]
         except KeyError:
             return False
-        return (
-            same(chain.from_iterable(now), self.named)
-            and same(chain.from_iterable(self.rows), self.held)
-            and all(keys.isdisjoint(names) for keys, names in self.missing)
-        )
+        there = all(map(is_, chain.from_iterable(chain(named, self.rows)), self.held))
+        return there and (not self.missing or all(keys.isdisjoint(names) for keys, names in self.missing))
 
 
 class Looks:
@@ -85,7 +77,7 @@ class Looks:
             return
         if isinstance(value, dict):
             self.all_of(value)
-        else:
+        elif not isinstance(value, tuple):  # which is what it was
             self.rows.append(value)
             self.whole.add(id(value))
         for v in list(value.values() if isinstance(value, dict) else value):

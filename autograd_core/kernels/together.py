@@ -21,6 +21,7 @@ entries, fetch, word = Late("_borrowed", "entries"), Late("_borrowed", "fetch"),
 GRAIN = CHUNK // 4
 FAR = 1 << 17  # entries in all that do not stay in the caches of a core from step to step
 PIECE, AHEAD = 128, 512  # those that are then fetched at a time, and how long before they are wanted
+WRITEABLE = 0x400  # NumPy's flag
 ZEROS = {c: np.dtype(c).type(0) for c in "fd"}
 
 # The first of the loops finds the parameter that an entry lies in: `np.searchsorted` takes half a second to compile.
@@ -109,13 +110,13 @@ def run(step: Any, char: str, starts: np.ndarray, records: np.ndarray, which: np
 
 @kernel(numbers="iii")
 def fit(records, count, width):
-    """Whether the second array in each row of records is of the class, type, shape and strides of the first."""
+    """Whether the first array in each row of records may be written to, and the second is of its class, type and form."""
     table = word(records, HEAD)
     for k in range(count):
         p, g = word(table, k * width), word(table, k * width + 1)
         axes = word(p, HEAD + 1) & 0xFFFFFFFF
         same = word(p, HEAD - 1) == word(g, HEAD - 1) and word(p, HEAD + 5) == word(g, HEAD + 5)
-        if not same or word(g, HEAD + 1) & 0xFFFFFFFF != axes:
+        if not same or word(g, HEAD + 1) & 0xFFFFFFFF != axes or not word(p, HEAD + 6) & WRITEABLE:
             return False
         for i in range(axes):
             for lengths in range(HEAD + 2, HEAD + 4):

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.matmul import DOT, LARGE, SINGLE, WIDE, two
+from ..kernels.matmul import DOT, LARGE, SINGLE, WIDE, two, work
 from ..kernels.matmul import matmul as matrix_product
-from ..kernels.matmul import work
 from ..op import SHORTCUTS, elementwise, op
 from ..samples import shapes
 from ..tape import state

@@ -33,8 +33,9 @@ def factor(scale: Any, maximize: bool) -> float:
 
 def counted(step: Any) -> int:
     """The number of this step; the counter moves on."""
-    step += 1
-    return int(step)
+    t = step.item() + 1
+    step.fill(t)
+    return int(t)
 
 
 def limits(p: Any, fresh: float = 1.0) -> tuple[float, float]:
