@@ -224,6 +224,45 @@ def test_rolls_are_copies_of_pieces(shape, shifts, axes):
     assert run.replays() and "take_" not in run.source()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    "shape, part",
+    [
+        ((6, 5, 9), (6, 1, 9)),
+        ((6, 5, 1, 9), (6, 1, 1, 9)),
+        ((2, 3, 5, 4, 9), (2, 3, 1, 1, 9)),
+        ((4, 5, 3, 2), (4, 1, 3, 2)),
+        ((90, 40, 30), (90, 1, 30)),
+        ((1, 5, 9), (1, 1, 9)),
+        ((6, 1, 9), (6, 1, 9)),
+        ((6, 5, 1), (6, 1, 1)),
+    ],
+)
+def test_rows_for_groups_of_rows_are_read_in_the_loop(shape, part, threads, dtype):
+    """Also beside rows, columns and channels, which may split the axes elsewhere, and into sums."""
+    rng, before = np.random.default_rng(0), ag.get_num_threads()
+    draw = lambda s: ag.tensor(rng.standard_normal(s).astype(dtype))
+    row, column = (1,) * (len(shape) - 1) + shape[-1:], shape[:-1] + (1,)
+    x, g, given = draw(shape), draw(part), [draw(row), draw(column), draw(shape[:1] + (1,) * (len(shape) - 1))]
+
+    def step(x, g, row, column, channel):
+        return x * g, (x * row - g) * column, (g * channel + x).abs(), ag.where(x > g, g, -x), (x * g + row).sum()
+
+    run = ag.compile(step)
+    try:
+        ag.set_num_threads(threads)
+        for _ in range(4):
+            found = run(x, g, *given)
+        *found, total = [y.numpy() for y in found]
+        *expected, sum_ = [y.numpy() for y in step(x, g, *given)]
+        assert run.replays() and all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+        np.testing.assert_allclose(total, sum_, rtol=1e-4, atol=1e-4)
+        assert "take_" not in run.source()
+    finally:
+        ag.set_num_threads(before)
+
+
 def test_blocks_alive_at_once_lie_apart_however_many_there_are():
     rng = np.random.default_rng(0)
     lives = {}

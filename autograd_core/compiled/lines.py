@@ -20,7 +20,7 @@ TINY = 1 << 13  # products of entries that cost less than the way to another lib
 def loop(call: Call) -> list:
     """One loop for many calls."""
     described, rows, columns = (call.settings[n] for n in ("nest", "rows", "columns"))
-    args = [flat(a) if kind == nest.CYCLE else a for a, (kind, _) in zip(call.args, described.operands)]
+    args = [flat(a) if kind in (nest.CYCLE, nest.GROUP) else a for a, (kind, _) in zip(call.args, described.operands)]
     return [Row(nest.nest(described), (POOL, rows, nest.grain_of(rows, columns), columns, *args, *call.results))]
 
 

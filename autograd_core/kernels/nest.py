@@ -1,7 +1,8 @@
 """Loops of many steps over rows of entries, made from text: what a captured program does entry by entry, in one pass.
 
 An operand is *full* (an entry for each), a *row* (one row for all), a *column* (one entry for each row), a *cycle* (the
-same for rows so many apart, as the channels of images), *one* (one entry for all) or *number* (given with the call).
+same for rows so many apart, as the channels of images), a *group* (a row for as many neighbouring ones as there are to
+each), *one* (one entry for all) or *number* (given with the call).
 Steps are those of `elementwise`, each rounded by itself: a program gives what its ops give one by one.  Values may also
 be summed: a run of them in memory that stays in the cache, then the sums of runs, then those of chunks, which are where
 they are for any number of threads.
@@ -22,7 +23,7 @@ from .elementwise import CONSTANTS, MOST, SCOPE
 entries, recorded = Late("_borrowed", "entries"), Late("_borrowed", "recorded")
 for_chunks = Late("_native", "for_chunks")
 RUN = 2048  # values that are summed as they come
-FULL, ROW, COLUMN, CYCLE, ONE, NUMBER = "full", "row", "column", "cycle", "one", "number"
+FULL, ROW, COLUMN, CYCLE, GROUP, ONE, NUMBER = "full", "row", "column", "cycle", "group", "one", "number"
 
 
 class Nest(NamedTuple):
@@ -37,14 +38,14 @@ class Nest(NamedTuple):
     @property
     def by_rows(self) -> bool:
         """Whether rows and the entries in them are told apart."""
-        return any(kind in (ROW, COLUMN, CYCLE) for kind, _ in self.operands)
+        return any(kind in (ROW, COLUMN, CYCLE, GROUP) for kind, _ in self.operands)
 
     def source(self) -> str:
         """The loop over a chunk: of rows, or of entries if these are all in one."""
         names = [f"x{k}" for k in range(len(self.operands))]
         outs = [f"y{k}" for k, (_, _, over) in enumerate(self.stores) if over is None]
         sums = range(len(self.totals))
-        given = ["grain"] * bool(sums) + ["columns", *(f"{n}s" for n in names + outs), *(f"p{k}" for k in sums)]
+        given = ["grain"] * bool(sums) + ["rows", "columns", *(f"{n}s" for n in names + outs), *(f"p{k}" for k in sums)]
         lines = [f"def chunk(begin, end, {', '.join(given)}):"]
         lines += [f"    {n} = number({v})" for n, v in CONSTANTS.items()]
         of_kind = lambda *kinds: [n for n, (kind, _) in zip(names, self.operands) if kind in kinds]
@@ -57,6 +58,9 @@ class Nest(NamedTuple):
             lines += [f"        {n} = {n}s[begin + r]" for n in of_kind(COLUMN)]
             lines += [f"        {n} = {n}s[(begin + r) % len({n}s)]" for n in of_kind(CYCLE)]
             lines += [f"        {n}r = {n}s[0:columns]" for n in of_kind(ROW)]
+            for n in of_kind(GROUP):
+                lines.append(f"        place = (begin + r) // (rows // (len({n}s) // columns)) * columns")
+                lines.append(f"        {n}r = {n}s[place:place + columns]")
             lines += ["        for i in range(columns):"]
         elif sums:
             lines += [f"    for low in range(begin, end, {RUN}):", f"        columns = min({RUN}, end - low)"]
@@ -66,7 +70,7 @@ class Nest(NamedTuple):
             lines += [f"    {n}r = {n}s[begin:end]" for n in full]
             lines += [f"    for i in range(len({full[0]}r)):"]
         indent = "            " if self.by_rows or sums else "        "
-        lines += [f"{indent}{n} = {n}r[i]" for n in of_kind(FULL, ROW)]
+        lines += [f"{indent}{n} = {n}r[i]" for n in of_kind(FULL, ROW, GROUP)]
         lines += [f"{indent}{step}" for step in self.steps]
         for k, (value, _, over) in enumerate(self.stores):
             lines.append(f"{indent}{f'y{k}' if over is None else f'x{over}'}r[i] = {value}")
@@ -102,7 +106,7 @@ def nest(described: Nest) -> Callable:
     sums = [(f"p{k}", f"r{k}", divisor) for k, (_, divisor) in enumerate(described.totals)]
     sizes = {FULL: "rows * columns", ROW: "columns", COLUMN: "rows", ONE: "1"}
     like = {"f": "f", "d": "d", "?": "b"}
-    given = ["grain"] * bool(sums) + ["columns"]
+    given = ["grain"] * bool(sums) + ["rows", "columns"]
     given += [as_array(n, kind, like[char], sizes) for n, (kind, char) in zip(names, described.operands)]
     given += [f"entries({like[char]}, {n}, rows * columns)" for n, char in outs] + [p for p, *_ in sums]
     parameters = [*names, *(n for n, _ in outs), *(r for _, r, _ in sums)]
@@ -123,7 +127,7 @@ def as_array(name: str, kind: str, like: str, sizes: dict[str, str]) -> str:
     """How an operand is handed on to the loop."""
     if kind == NUMBER:
         return name
-    return f"recorded({like}, (0,), {name})" if kind == CYCLE else f"entries({like}, {name}, {sizes[kind]})"
+    return f"recorded({like}, (0,), {name})" if kind in (CYCLE, GROUP) else f"entries({like}, {name}, {sizes[kind]})"
 
 
 def grain_of(rows: int, columns: int) -> int:

@@ -103,7 +103,7 @@ def literal(call: Call) -> bool:
 
 
 def lying(a: Array, shape: tuple[int, ...]) -> str | tuple[str, int] | None:
-    """How an operand lies beside entries of a shape: full, one for all, or as rows, columns or cycles with where it splits."""
+    """How an operand lies beside entries of a shape: full, one for all, or in rows of which kind and from which axis on."""
     a = narrowed(a)
     if a.size == 1:
         return nest.ONE if prod(shape) > 1 else nest.FULL
@@ -120,6 +120,9 @@ def lying(a: Array, shape: tuple[int, ...]) -> str | tuple[str, int] | None:
     wide = [d for d, n in enumerate(padded) if n > 1]
     if len(wide) == 1 and wide[0] + 1 < len(shape) and padded[wide[0]] == shape[wide[0]]:
         return nest.CYCLE, wide[0] + 1
+    alone = [d for d, (n, m) in enumerate(zip(padded, shape)) if n != m]  # axes along which rows are the same
+    if alone and alone == [*range(alone[0], alone[-1] + 1)] and all(padded[d] == 1 for d in alone):
+        return nest.GROUP, alone[-1] + 1
     return None
 
 
