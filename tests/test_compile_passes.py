@@ -263,6 +263,20 @@ def test_rows_for_groups_of_rows_are_read_in_the_loop(shape, part, threads, dtyp
         ag.set_num_threads(before)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_loop_is_compiled_once_for_all_numbers(dtype):
+    """Infinities and what is no number among them; what is usual, like 2 and 0.5, is part of the loop."""
+    x = ag.tensor(np.random.default_rng(0).standard_normal(50_000).astype(dtype))
+    f = lambda x, k: (x * k + 0.1).clamp(-0.7, 1.3) * 0.5 - k
+    run, kernels = ag.compile(f), set()
+    for k in (0.3, -1.7, 1e-30, 1e30, -np.inf, np.nan, 17.0):
+        for _ in range(3):
+            y = run(x, k)
+        np.testing.assert_array_equal(y.numpy(), f(x, k).numpy())
+        kernels.add(run.replays()[-1].program.calls[0].settings["nest"])
+    assert len(kernels) == 1 and len(run.replays()) == 7
+
+
 def test_blocks_alive_at_once_lie_apart_however_many_there_are():
     rng = np.random.default_rng(0)
     lives = {}

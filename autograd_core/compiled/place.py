@@ -28,7 +28,7 @@ def in_place(program: Program) -> Program:
 
 def ending(call: Call, k: int, last: dict[Block, int]) -> list[Array]:
     """The operands with an entry for each that are not needed after call k, and not written over yet."""
-    once = Counter(a.block for a in (*call.args, *call.changes))
+    once = Counter(a.block for a in (*call.reads, *call.changes))
     full = [x for x, (kind, _) in zip(call.args, call.settings["nest"].operands) if kind == nest.FULL]
     return [x for x in full if x.block.kind == TEMPORARY and last[x.block] == k and once[x.block] == 1]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from ...kernels import elementwise as loops
@@ -24,6 +24,9 @@ STEPS = loops.STEPS | {
 FUSED = Op(lambda *xs: xs, (), name="fused")
 CHEAP = loops.TRUTHS | {"add", "sub", "mul", "neg", "masked", "where", "relu", "square", "clone", "abs"}
 CHOOSES = {"where": 0, "dropped": 1}  # which operand says which of two to take
+FEW = (
+    16  # halves and whole numbers up to here are part of a loop; others are given, so that it is compiled once for all
+)
 MOST = 60  # operands and results of one loop
 LONGEST = (
     60  # steps of one loop, of which some take as long as many: what is longer takes more to compile than it saves
@@ -252,8 +255,8 @@ class Loop:
     def __init__(self, calls: list[Call], inner):
         self.calls, self.inner = calls, inner
         self.form = joint(list(map(form_of, calls)))
-        self.operands: list[Array] = []
-        self.names: dict[Array, str] = {}
+        self.operands: list[Any] = []  # arrays, and numbers
+        self.names: dict[Any, str] = {}
         self.steps: list[str] = []
         self.kept: dict[Array, str] = {}
         self.totals: dict[Array, tuple[str, float]] = {}
@@ -264,6 +267,11 @@ class Loop:
             self.names[a] = f"x{len(self.operands)}"
             self.operands.append(a)
         return self.names[a]
+
+    def number(self, v: Any) -> str:
+        """How a number is written: as it is if it is a usual one, else it is given, so that a loop does for others too."""
+        usual = isinstance(v, bool) or (v == v and abs(v) <= FEW and v * 2 == int(v * 2))
+        return f"number({v!r})" if usual else self.operand(float(v))
 
     def written(self, call: Call) -> None:
         """Add the step of a call."""
@@ -276,12 +284,12 @@ class Loop:
         for k, a in enumerate(call.args):
             as_truth = truth or k == CHOOSES.get(name)
             if not isinstance(a, Array):
-                given.append(repr(a) if truth and isinstance(a, bool) else f"number({a!r})")
+                given.append(repr(a) if truth and isinstance(a, bool) else self.number(a))
             elif a.dtype.char == "?" and not as_truth and call.changes[0].dtype.char != "?":
                 given.append(f"(one if {self.operand(a)} else zero)")
             else:
                 given.append(self.operand(a))
-        params = {n: f"number({p!r})" for n, p in call.params.items()}
+        params = {n: self.number(p) for n, p in call.params.items()}
         target = call.changes[0]
         value = f"t{len(self.steps)}"
         self.steps.append(f"{value} = {STEPS[name].format(*given, **params)}")
@@ -301,8 +309,8 @@ class Loop:
             (writes if over is not None else results).append(a)
         kinds = []
         for a in self.operands:
-            lies = lying(a, self.form.shape)
-            kinds.append((lies if isinstance(lies, str) else lies[0], a.dtype.char))
+            lies = lying(a, self.form.shape) if isinstance(a, Array) else nest.NUMBER
+            kinds.append((lies if isinstance(lies, str) else lies[0], a.dtype.char if isinstance(a, Array) else "d"))
         totals = tuple(self.totals.values())
         described = nest.Nest(self.form.char, tuple(kinds), tuple(self.steps), tuple(stores), totals)
         lines = list(dict.fromkeys(c.line for c in self.calls))
@@ -310,7 +318,7 @@ class Loop:
         settings = {"nest": described, "rows": rows, "columns": columns, "names": [c.op.name for c in self.calls]}
         return Call(
             FUSED,
-            tuple(map(narrowed, self.operands)),
+            tuple(narrowed(a) if isinstance(a, Array) else a for a in self.operands),
             {},
             (*results, *self.totals),
             tuple(writes),
