@@ -27,7 +27,8 @@ from .memory import fresh
 from .program import TEMPORARY, Array, Block, Call, address
 
 NATIVE = {
-    "add_rows", "attend", "attend_pull", "averaged", "batch_norm_pull", "batch_normalized", "channels_normalized",
+    "add_rows", "affine", "attend", "attend_pull", "averaged", "batch_moments", "batch_norm_pull", "batch_normalized",
+    "channel_scales", "channels_normalized",
     "convolve", "convolve_input", "convolve_weight", "cross_entropy_of", "cross_entropy_pull", "dropped", "embed",
     "embedding", "fit_shape", "largest_of", "linear", "linear_product", "log_softmax", "log_softmax_pull",
     "logit_losses", "matmul", "mean", "normalized", "normalized_pull", "put_at", "run_sequence", "sequence_pull",
