@@ -6,9 +6,10 @@ import pytest
 import autograd_core as ag
 from autograd_core.compiled import passes
 from autograd_core.compiled.passes.normalize import normalized
+from autograd_core.compiled.passes.recompute import recomputed
 from nn import functional as F
 
-NEW = (normalized,)
+NEW = (normalized, recomputed)
 TOLERANCE = {np.float32: 2e-4, np.float64: 1e-11}
 
 
@@ -118,3 +119,83 @@ def test_passes_change_no_bit_and_agree_with_eager(seed, dtype, monkeypatch):
         for a, b in zip(got, eager.step(x), strict=True):
             scale = max(np.abs(b.detach().numpy()).max(initial=0), 1e-3)
             np.testing.assert_allclose(a, b.detach().numpy(), rtol=0, atol=TOLERANCE[dtype] * scale)
+
+
+def loops(compiled):
+    """What is in each loop of a replay, and the bytes of its arena."""
+    parts = [p for r in compiled.replays() for p in r.parts()]
+    names = [" ".join(c.settings["names"]) for p in parts for c in p.program.calls if c.op.name == "fused"]
+    return names, sum(p.memory.size for p in parts)
+
+
+def results(f, *args):
+    """What the last of four calls gives, and what it is compiled to."""
+    compiled = ag.compile(f)
+    found = [compiled(*args) for _ in range(4)][-1]
+    assert compiled.cache_info().replays
+    return [t.numpy().copy() for t in (found if isinstance(found, tuple) else (found,))], compiled
+
+
+def draw(*shape, seed=0):
+    return ag.tensor(np.random.default_rng(seed).standard_normal(shape).astype(np.float32))
+
+
+def test_a_norm_shares_the_loop_of_its_relu_and_residual():
+    x, w, b = draw(4, 6, 40, 40), draw(6, seed=1), draw(6, seed=2)
+    found, compiled = results(lambda x: F.relu(F.batch_norm(x, None, None, w, b, True) + x), x)
+    assert loops(compiled)[0] == ["affine add relu"]
+    expected = F.relu(F.batch_norm(x, None, None, w, b, True) + x).numpy()
+    np.testing.assert_allclose(found[0], expected, rtol=1e-6, atol=1e-6)
+    mean, var = draw(6, seed=3), draw(6, seed=4).abs() + 1
+    found, compiled = results(lambda x: F.relu(F.batch_norm(x, mean, var, w, b)), x)
+    assert loops(compiled)[0] == ["affine relu"]
+    np.testing.assert_allclose(found[0], F.relu(F.batch_norm(x, mean, var, w, b)).numpy(), rtol=1e-6, atol=1e-6)
+
+
+def long(x, count=16):
+    """Something that takes so many calls, none of which is a loop."""
+    for _ in range(count):
+        x = x.cumsum(-1)[..., ::-1] * 1
+        x = x / x.abs().max()
+    return x
+
+
+def test_what_is_made_again_takes_no_memory_meanwhile(monkeypatch):
+    ws = [ag.tensor(draw(8, 8, 3, 3, seed=k).numpy() * 0.2, requires_grad=True) for k in range(8)]
+
+    def step(x):
+        for w in ws:
+            x = F.relu(F.batch_norm(F.conv2d(x, w, None, 1, 1), None, None, None, None, True))
+        return ag.gradient((x * x).mean((2, 3)).sum(), ws)
+
+    x = draw(4, 8, 40, 40)
+    found, compiled = results(step, x)
+    monkeypatch.setattr(passes, "PASSES", [p for p in passes.PASSES if p is not recomputed])
+    expected, kept = results(step, x)
+    assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+    assert len(loops(compiled)[0]) > len(loops(kept)[0]) and loops(compiled)[1] < 0.8 * loops(kept)[1]
+
+
+CHANGED = {
+    "what it is made of": lambda x, y, b: x.add_(1),
+    "a number of each channel": lambda x, y, b: b.add_(1),
+    "the value itself": lambda x, y, b: y.add_(1),
+    "a part of it": lambda x, y, b: y[:, 1:].mul_(2),
+    "nothing": lambda x, y, b: None,
+}
+
+
+@pytest.mark.parametrize("what", CHANGED)
+def test_what_changed_in_between_is_seen_or_not_as_without_compiling(what):
+    def f(x, b):
+        x, b = x * 1, b * 1
+        y = F.relu(x + b)
+        CHANGED[what](x, y, b)
+        z = long(x[:1, :1] + y[:1, 1:2] + b[:1])
+        return y @ z, x @ z
+
+    x, b = draw(4, 6, 40, 40), draw(6, 1, 1, seed=1)
+    found, compiled = results(f, x, b)
+    assert (loops(compiled)[0].count("add relu") == 2) == (what == "nothing")
+    for a, e in zip(found, f(x, b), strict=True):
+        np.testing.assert_allclose(a, e.numpy(), rtol=1e-5)

@@ -11,10 +11,18 @@ from .dead import without_dead
 from .fuse import fused
 from .join import joined
 from .normalize import normalized
+from .recompute import recomputed
 from .split import split
 from .tidy import tidied
 
-PASSES = [without_dead, tidied, folded, without_repeats, without_copies, *[joined, normalized, split, fused] * COMPILED]
+PASSES = [
+    without_dead,
+    tidied,
+    folded,
+    without_repeats,
+    without_copies,
+    *[joined, normalized, split, fused, recomputed] * COMPILED,
+]
 
 
 def improved(program: Program) -> Program:
