@@ -34,8 +34,9 @@ ORDER = """
     compiled.passes.recompute compiled.passes compiled.halves compiled.results compiled.reverse compiled.back compiled.replay
     compiled.explain compiled.function compiled.modules compiled numpy_functions numpy_linalg interop habits
     autograd.functional autograd symbolic.expression symbolic.normal symbolic.simplify symbolic.calculus
-    symbolic.printing symbolic.swell symbolic source.read source.order source.structure source.kinds source.support source.pull source.functions
-    source.assignments source.sweep source.program source.function source lab.table lab.steps lab.numeric lab.trace
+    symbolic.printing symbolic.swell symbolic source.read source.order source.structure source.kinds source.support source.pull
+    source.functions source.assignments source.sweep source.program source.function source lab.table lab.steps
+    lab.numeric lab.trace
     lab.layout lab.graph lab.folding lab.picture lab.routes lab lab.tour stubs __main__
 """.split()
 
