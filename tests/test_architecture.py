@@ -30,13 +30,13 @@ ORDER = """
     compiled.unchanged compiled.guards compiled.capture compiled.compare compiled.memory compiled.place
     compiled.launches compiled.likeness compiled.rows compiled.emit compiled.lines compiled.moves compiled.steps
     compiled.passes.order compiled.passes.dead compiled.passes.tidy compiled.passes.copies compiled.passes.fuse
-    compiled.passes.common compiled.passes.constants compiled.passes.split compiled.passes.join compiled.passes
-    compiled.halves compiled.results compiled.reverse compiled.back compiled.replay compiled.explain
-    compiled.function
-    compiled.modules compiled numpy_functions numpy_linalg interop habits autograd.functional autograd
-    symbolic.expression symbolic.normal symbolic.simplify symbolic.calculus symbolic.printing symbolic.swell
-    symbolic source.read source.order source.structure source.kinds source.support source.pull source.functions
-    source.assignments source.sweep source.program source.function source lab.table lab.steps lab.numeric lab.trace
+    compiled.passes.common compiled.passes.constants compiled.passes.split compiled.passes.normalize compiled.passes.join
+    compiled.passes.recompute compiled.passes compiled.halves compiled.results compiled.reverse compiled.back compiled.replay
+    compiled.explain compiled.function compiled.modules compiled numpy_functions numpy_linalg interop habits
+    autograd.functional autograd symbolic.expression symbolic.normal symbolic.simplify symbolic.calculus
+    symbolic.printing symbolic.swell symbolic source.read source.order source.structure source.kinds source.support source.pull
+    source.functions source.assignments source.sweep source.program source.function source lab.table lab.steps
+    lab.numeric lab.trace
     lab.layout lab.graph lab.folding lab.picture lab.routes lab lab.tour stubs __main__
 """.split()
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from autograd_core.kernels import conv, conv_tiling, conv_winograd
+from autograd_core.kernels import conv, conv_layout, conv_tiling, conv_winograd
 from autograd_core.kernels._jit import COMPILED
 from autograd_core.kernels._threads import get_num_threads, set_num_threads
 from autograd_core.kernels.conv_shapes import shape_of
@@ -229,3 +229,22 @@ def test_other_types_go_to_the_reference(dtype):
     x, w = np.ones((1, 2, 5), dtype), np.ones((3, 2, 2), dtype)
     y = conv.convolve.compiled(x, w, (1,), ((0, 0),), (1,), 1)
     assert y.dtype == dtype and np.all(y == 4)
+
+
+@pytest.mark.parametrize("dtype", "fd")
+@pytest.mark.parametrize("outer_first", [True, False])
+@pytest.mark.parametrize(
+    "inner, outer, taps, lanes", [(3, 40, 9, 32), (5, 16, 1, 16), (2, 33, 25, 32), (4, 7, 4, 5), (1, 70, 6, 16)]
+)
+def test_weights_are_packed_by_blocks_of_lanes(inner, outer, taps, lanes, outer_first, dtype):
+    """Each entry where it belongs, for taps in any order and not all of them, and zeros where there is no channel."""
+    groups, order = 2, np.random.default_rng(0).permutation(taps)[: taps - taps // 3]
+    w = np.arange(1.0, groups * inner * outer * taps + 1).astype(dtype)
+    shape = (groups, outer, inner, taps) if outer_first else (groups, inner, outer, taps)
+    steps = (inner * outer * taps, *((inner * taps, taps) if outer_first else (taps, outer * taps)))
+    blocks = -(-outer // lanes)
+    expected = np.zeros((groups, blocks * lanes, inner, len(order)), dtype)
+    expected[:, :outer] = (w.reshape(shape) if outer_first else w.reshape(shape).swapaxes(1, 2))[..., order]
+    expected = expected.reshape(groups, blocks, lanes, inner, len(order)).transpose(0, 1, 4, 3, 2)
+    found = conv_layout.packed(w, order, (inner, outer, lanes), steps, groups)
+    assert np.array_equal(found.reshape(expected.shape), expected)

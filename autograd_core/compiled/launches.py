@@ -33,6 +33,7 @@ NATIVE = {
     "logit_losses", "matmul", "mean", "normalized", "normalized_pull", "put_at", "run_sequence", "sequence_pull",
     "shared_out", "softmax", "softmax_pull", "squared_gaps", "sum", "taken_at", "update_running",
 }  # fmt: skip
+PARTS = {"affine", "batch_moments", "channel_scales"}  # of ops, which passes make
 SMALL = 1 << 16  # bytes of a table, at most
 PRIME = 8191
 NOTHING = np.empty(0, np.uint8)
@@ -172,7 +173,7 @@ def leaves(args: Any):
 
 def launches_of(call: Call, forward: Callable, known: dict) -> tuple[list[Launch], tuple[Array, ...]] | None:
     """The calls of kernels that an op makes, and the scratch memory that they need; None if that is not all that it does."""
-    if not COMPILED or call.op.name not in NATIVE or not any(a.size for a in call.changes):
+    if not COMPILED or call.op.name not in NATIVE | PARTS or not any(a.size for a in call.changes):
         return None
     if not all(a in known or a.dtype.kind in "fc" for a in call.reads):
         return None

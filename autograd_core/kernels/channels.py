@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._jit import kernel
+from ._jit import inline, kernel
 
 # --- moments ---------------------------------------------------------------------------------------------------------
 
@@ -97,6 +97,12 @@ def scales_of(var, weight, eps, scales):
     one, eps = var.dtype.type(1), var.dtype.type(eps)
     for c in range(len(var)):
         scales[c] = (weight[c] if len(weight) else one) / np.sqrt(var[c] + eps)
+
+
+@inline
+def affine(x, mean, scale, bias):
+    """What is done to an entry; also a step of loops of several steps, where it gives the same bits."""
+    return (x - mean) * scale + bias
 
 
 @kernel(chunks=True)

@@ -9,7 +9,7 @@ import numpy as np
 from ._jit import Late, kernel
 from ._memory import empty
 
-turn = Late("_conv_tile", "turn")
+turn, copy_line = Late("_conv_tile", "turn"), Late("_conv_lines", "copy_line")
 FEW = 4  # channels that are moved one by one
 SLACK = 128  # entries behind an array that vectors may read, whatever is there
 
@@ -108,6 +108,30 @@ def weights_packed(begin, end, w, y, taps, sizes, steps):
                 line[count:] = 0
 
 
+@kernel(chunks=True)
+def weights_turned(begin, end, w, y, taps, sizes, steps, vector):
+    """The same for whole vectors of lanes, of which that many channels are turned at once, with all taps that they have."""
+    inner, outer, blocks, lanes, whole = sizes
+    group_step, outer_step, inner_step = steps
+    size, zero, panel = w.itemsize, w.dtype.type(0), len(taps) * inner * lanes
+    held = np.zeros((whole + vector) * vector, w.dtype)
+    for item in range(begin, end):
+        g, first = item // blocks, item % blocks * lanes
+        if first + lanes > outer:
+            y[item * panel : (item + 1) * panel] = 0
+        for k in range(0, min(lanes, outer - first), vector):
+            high = min(vector, outer - first - k)
+            held[:] = 0
+            for c in range(inner):
+                a = w.ctypes.data + size * (g * group_step + (first + k) * outer_step + c * inner_step)
+                for t in range(0, whole, vector):
+                    to = held.ctypes.data + size * t * vector
+                    turn(zero, a + size * t, outer_step, high, min(vector, whole - t), to, vector)
+                to = y.ctypes.data + size * (item * panel + c * lanes + k)
+                for t in range(len(taps)):
+                    copy_line(zero, held.ctypes.data + size * taps[t] * vector, to + size * t * inner * lanes, vector)
+
+
 def lanes_of(dtype: np.dtype) -> int:
     """How many entries a vector has."""
     return 64 // dtype.itemsize
@@ -167,7 +191,11 @@ def packed(w: np.ndarray, taps: np.ndarray, sizes: tuple, steps: tuple, groups: 
     blocks = -(-outer // lanes)
     y = empty((groups * blocks * len(taps) * inner * lanes,), w.dtype)
     count = groups * blocks
-    cost = len(taps) * inner * lanes * 0.5
+    cost, vector, whole = len(taps) * inner * lanes * 0.5, lanes_of(w.dtype), min(steps[1:])
+    if lanes % vector == 0 and most < 0 and whole >= FEW:
+        sizes = (inner, outer, blocks, lanes, whole)
+        weights_turned(count, grain(count, cost), w.reshape(-1), y, taps, sizes, steps, vector)
+        return y
     sizes = (inner, outer, blocks, lanes, most if most >= 0 else outer)
     weights_packed(count, grain(count, cost), w.reshape(-1), y, taps, sizes, steps)
     return y

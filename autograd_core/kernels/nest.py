@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._jit import Late, kernel
+from .channels import affine
 from .elementwise import CONSTANTS, MOST, SCOPE
 
 entries, recorded = Late("_borrowed", "entries"), Late("_borrowed", "recorded")
@@ -97,7 +98,7 @@ def nest(described: Nest) -> Callable:
     """The kernel of a nest: f(pool, rows, grain, columns, operands and stores as records, or as numbers)."""
     source, char = described.source(), described.char
     number = np.float32 if char == "f" else np.float64
-    scope: dict[str, Any] = {**SCOPE, "number": number, "np": np, "added": added}
+    scope: dict[str, Any] = {**SCOPE, "number": number, "np": np, "added": added, "affine": affine}
     exec(compile(source, "<nest>", "exec"), scope)
     name = hashlib.sha256((source + char + repr(described)).encode()).hexdigest()[:16]
     chunk = kernel(scope["chunk"], fastmath=(), name=f"nest_{name}")

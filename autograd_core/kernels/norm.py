@@ -284,16 +284,48 @@ def batch(x, weight, bias, eps, running_mean=None, running_var=None, momentum=0.
 
 def _batch_in_chunks(x, grain, in_rows, weight, bias, eps, count, moments, out):
     """The same for batches of several chunks."""
-    channels = moments.shape[1]
-    each, parts = (x.shape[1], len(x) // channels) if in_rows else (grain, -(-count // grain))
-    (means, squares), scales = np.empty((2, parts, channels), x.dtype), np.empty(channels, x.dtype)
+    scales = np.empty(moments.shape[1], x.dtype)
+    _moments_in_chunks(x, grain, in_rows, weight, eps, count, moments, scales)
+    affine = by_channel.affine_rows if in_rows else by_channel.affine_columns
+    affine(len(x), grain, x, moments[0], scales, bias, out)
+
+
+def _moments_in_chunks(x, grain, in_rows, weight, eps, count, moments, scales):
+    """Fill the moments (2, C), and weight / √(variance + eps)."""
+    each, parts = (x.shape[1], len(x) // len(scales)) if in_rows else (grain, -(-count // grain))
+    means, squares = np.empty((2, parts, len(scales)), x.dtype)
     if in_rows:
         by_channel.moments_of_rows(len(x), grain, x, means.reshape(-1), squares.reshape(-1))
     else:
         by_channel.moments_of_columns(len(x), grain, x, means, squares, grain)
     by_channel.moments_together(means, squares, each, count, weight, eps, moments, scales)
+
+
+def batch_moments(*xs, eps):
+    """What `batch` finds out of a batch of several chunks: moments (2, C), and weight / √(variance + eps)."""
+    x, weight = (*xs, None)[:2]
+    moments, scales = np.empty((2, x.shape[1]), x.dtype), np.empty(x.shape[1], x.dtype)
+    view, grain, in_rows = _view(plain(x))
+    w = NOTHING[x.dtype.char] if weight is None else plain(weight)
+    _moments_in_chunks(view, grain, in_rows, w, eps, x.size // x.shape[1], moments, scales)
+    return moments, scales
+
+
+def channel_scales(*xs, eps):
+    """weight / √(variance + eps)."""
+    var, weight = (*xs, None)[:2]
+    scales = np.empty(var.shape, var.dtype)
+    by_channel.scales_of(plain(var), NOTHING[var.dtype.char] if weight is None else plain(weight), eps, scales)
+    return scales
+
+
+def channels_moved(x, mean, scale, bias):
+    """(x - mean) * scale + bias, channel by channel; bias may be a number, for none."""
+    out, (view, grain, in_rows), none = _room(x), _view(plain(x)), NOTHING[x.dtype.char]
     affine = by_channel.affine_rows if in_rows else by_channel.affine_columns
-    affine(len(x), grain, x, moments[0], scales, bias, out)
+    mean, scale, bias = (plain(v).reshape(-1) if isinstance(v, np.ndarray) else none for v in (mean, scale, bias))
+    affine(len(view), grain, view, mean, scale, bias, out.reshape(view.shape))
+    return out
 
 
 def _movable(x, *running):

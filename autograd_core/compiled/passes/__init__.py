@@ -10,10 +10,19 @@ from .copies import without_copies
 from .dead import without_dead
 from .fuse import fused
 from .join import joined
+from .normalize import normalized
+from .recompute import recomputed
 from .split import split
 from .tidy import tidied
 
-PASSES = [without_dead, tidied, folded, without_repeats, without_copies, *[joined, split, fused] * COMPILED]
+PASSES = [
+    without_dead,
+    tidied,
+    folded,
+    without_repeats,
+    without_copies,
+    *[joined, normalized, split, fused, recomputed] * COMPILED,
+]
 
 
 def improved(program: Program) -> Program:

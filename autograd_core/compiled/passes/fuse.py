@@ -16,13 +16,14 @@ from .order import dependencies
 STEPS = loops.STEPS | {
     "masked": "zero if {0} == zero or {1} == zero else {0} * {1}",
     "clone": "{0}",
+    "affine": "affine({0}, {1}, {2}, {3})",
     "dropped": "{0} * {scale} if {1} else zero",
     "overwrite": "{1}",
     "scaled_gap": "{0} * {scale} * ({1} - {2})",
     "scaled_logit_gap": "{0} * {scale} * (sigmoid({1}) - {2})",
 }
 FUSED = Op(lambda *xs: xs, (), name="fused")
-CHEAP = loops.TRUTHS | {"add", "sub", "mul", "neg", "masked", "where", "relu", "square", "clone", "abs"}
+CHEAP = loops.TRUTHS | {"add", "sub", "mul", "neg", "masked", "where", "relu", "square", "clone", "abs", "affine"}
 CHOOSES = {"where": 0, "dropped": 1}  # which operand says which of two to take
 FEW = (
     16  # halves and whole numbers up to here are part of a loop; others are given, so that it is compiled once for all
