@@ -94,13 +94,13 @@ def _rows_there(e, columns, rows, count):
     return [bd.bitcast(v, ir.VectorType(ir.IntType(1), e.lanes)) for v in there]
 
 
-def _fetched(e, pointer):
-    """Have a line of the cache read that will be written soon."""
+def _fetched(e, pointer, to_write):
+    """Have a line of the cache read that is wanted soon."""
     where = BYTE.as_pointer()
     fetch = cgutils.get_or_insert_function(
         e.b.module, ir.FunctionType(ir.VoidType(), [where, I32, I32, I32]), "llvm.prefetch.p0"
     )
-    e.b.call(fetch, [e.b.bitcast(pointer, where), I32(1), I32(3), I32(1)])
+    e.b.call(fetch, [e.b.bitcast(pointer, where), I32(to_write), I32(3), I32(1)])
 
 
 @intrinsic
@@ -127,8 +127,10 @@ def _correlated_tile(e, taps, step, w, w_step, x, zeros, row, column, height, wi
     windows = Windows(Source(e, x, zeros, row, column, height, width), taps, step)
     weights = [e.all(bd.load(e.step(w, bd.mul(w_step, I64(t))))) for t in range(taps * taps)]
     targets = [e.step(e.at(y), bd.mul(pitch, I64(k))) for k in range(lines)]
+    for k in range(lines * step):
+        _fetched(e, windows.source.line(k + (lines - 1) * step + taps), 0)
     for target in targets:
-        _fetched(e, e.step(target, bd.mul(pitch, I64(lines))))
+        _fetched(e, e.step(target, bd.mul(pitch, I64(lines))), 1)
     sums = [e.constant(0)] * lines
     for k in range((lines - 1) * step + taps):
         vectors = windows.of(k)
@@ -160,6 +162,8 @@ def products_summed(typingctx, like, taps, step, lines, sums, x, zeros, row, col
 def _products_summed(e, taps, step, lines, sums, x, zeros, row, column, height, width, g, pitch, columns):
     bd, mask = e.b, e.mask(columns)
     windows = Windows(Source(e, x, zeros, row, column, height, width), taps, step, mask)
+    for k in range(lines * step):
+        _fetched(e, windows.source.line(k + (lines - 1) * step + taps), 0)
     targets = [e.step(e.at(sums), t * e.lanes) for t in range(taps * taps)]
     totals, slopes = [e.load(target) for target in targets], {}
     for k in range((lines - 1) * step + taps):
@@ -203,6 +207,8 @@ def _spread_tile(e, taps, odd, w, g, zeros, row, column, height, width, x, pitch
     source = Source(e, g, zeros, row, column, height, width)
     masks = source.masks(offsets)
     weights = [e.all(bd.load(e.step(w, t))) for t in range(taps * taps)]
+    for k, part in ((k, part) for k in range(2 * lines) for part in (0, e.lanes)):
+        _fetched(e, e.step(e.step(x, bd.mul(pitch, I64(2 * lines + k))), part), 1)
     sums = {(k, q): e.constant(0) for k in range(2 * lines) for q in (0, 1)}
     for k in range(offsets[0], lines + offsets[-1]):
         line = source.line(k)
