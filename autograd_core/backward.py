@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -20,46 +19,16 @@ from .blame import doubtful, note, spoilt, square
 from .kernels._memory import Block
 from .kernels.copying import copied
 from .op import REGISTRY, Plan, Traced
+from .reach import all_leaves, ancestors, leading_to
 from .tape import ORDINARY, Keep, Leaf, Node, Packed, Pick, current, enter, no_grad, observe, places, state, write_after
 from .tensor import Tensor, at, node_of
 
-by_index, LEAVES = attrgetter("index"), {Leaf}
 _last = threading.local()  # the node of the last backward in this thread, for `explain`
 
 
 def last_root() -> Any:
     """The node from which the last backward of this thread started, while it exists."""
     return getattr(_last, "root", lambda: None)()
-
-
-def ancestors(roots: Iterable) -> list:
-    """The nodes that made these, oldest first."""
-    found = list(dict.fromkeys(roots))
-    seen = set(found)
-    for node in found:  # grows as it is walked
-        for parent in node.parents:
-            if parent not in seen:
-                seen.add(parent)
-                found.append(parent)
-    found.sort(key=by_index)
-    return found
-
-
-def leading_to(order: list, wanted: set) -> set:
-    """Those of the nodes (oldest first) through which gradients reach the wanted ones."""
-    needed = set(wanted)
-    for node in order:
-        if node not in needed and not needed.isdisjoint(node.parents):
-            needed.add(node)
-    return needed
-
-
-def all_leaves(order: list, wanted: set) -> bool:
-    """Whether the wanted ones are leaves, and all that the nodes have: then every node leads to them."""
-    for node in order:
-        if node.__class__ is Leaf and node not in wanted:
-            return False
-    return LEAVES.issuperset(map(type, wanted))
 
 
 class Walk:
