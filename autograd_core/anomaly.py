@@ -11,6 +11,7 @@ import numpy as np
 from . import backward as reverse
 from .blame import notes
 from .op import Op, Traced
+from .reach import ancestors, leading_to
 from .tape import Node, current, no_grad, places, user_line, using
 from .tensor import Tensor
 
@@ -131,7 +132,7 @@ def explain(parameter: Tensor, of: Tensor | Callable[[], Tensor] | None = None) 
 
 
 def _freed(root: Any) -> bool:
-    return any(isinstance(n, Node) and n.env is None for n in reverse.ancestors([root]))
+    return any(isinstance(n, Node) and n.env is None for n in ancestors([root]))
 
 
 def _remembered(parameter: Tensor) -> str:
@@ -150,7 +151,7 @@ def _explained(parameter: Tensor, root: Any, trail: Trail) -> str:
     target = parameter.grad_fn or parameter.node
     if node is None:
         return f"the result does not require gradients. {_cut(parameter, trail)}"
-    order = reverse.ancestors([node])
+    order = ancestors([node])
     if target not in order:
         return f"the result does not depend on it. {_cut(parameter, trail)}"
     return _followed(target, node, order)
@@ -183,9 +184,7 @@ def _followed(target: Any, root: Any, order: list) -> str:
     note = lambda call, args, _, result: steps.append((call, args[0], result)) if isinstance(call, Node) else None
     if any(isinstance(n, Node) and n.env is None for n in order):
         return "its graph has been freed; call backward(retain_graph=True), or pass a function that computes the result"
-    walk = reverse.Walk(
-        {root: np.ones(shape, dtype)}, order, reverse.leading_to(order, {target}), {target}, 0, tracked=False
-    )
+    walk = reverse.Walk({root: np.ones(shape, dtype)}, order, leading_to(order, {target}), {target}, 0, tracked=False)
     with using(observers=(note,)), no_grad(), np.errstate(all="ignore"):
         found = walk.run(True)
     if target not in found:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -20,38 +19,16 @@ from .blame import doubtful, note, spoilt, square
 from .kernels._memory import Block
 from .kernels.copying import copied
 from .op import REGISTRY, Plan, Traced
-from .tape import Keep, Leaf, Node, Packed, Pick, current, enter, no_grad, observe, places, state, write_after
+from .reach import all_leaves, ancestors, leading_to
+from .tape import ORDINARY, Keep, Leaf, Node, Packed, Pick, current, enter, no_grad, observe, places, state, write_after
 from .tensor import Tensor, at, node_of
 
-by_index = attrgetter("index")
 _last = threading.local()  # the node of the last backward in this thread, for `explain`
 
 
 def last_root() -> Any:
     """The node from which the last backward of this thread started, while it exists."""
     return getattr(_last, "root", lambda: None)()
-
-
-def ancestors(roots: Iterable) -> list:
-    """The nodes that made these, oldest first."""
-    found = list(dict.fromkeys(roots))
-    seen = set(found)
-    for node in found:  # grows as it is walked
-        for parent in node.parents:
-            if parent not in seen:
-                seen.add(parent)
-                found.append(parent)
-    found.sort(key=by_index)
-    return found
-
-
-def leading_to(order: list, wanted: set) -> set:
-    """Those of the nodes (oldest first) through which gradients reach the wanted ones."""
-    needed = set(wanted)
-    for node in order:
-        if node not in needed and not needed.isdisjoint(node.parents):
-            needed.add(node)
-    return needed
 
 
 class Walk:
@@ -77,7 +54,8 @@ class Walk:
         """The cotangents of leaves and wanted nodes."""
         pending, found, ours = dict(self.roots), {}, set()
         self.ours, latest_write = ours, tape.latest_write
-        special = self.needed is not None or self.tracked or current().observers
+        mode = state.mode
+        special = self.needed is not None or self.tracked or (mode is not None and mode.observers)
         for node in reversed(self.order):
             g = pending.pop(node, None)
             if g is None:
@@ -209,8 +187,15 @@ class Walk:
 
 def fresh(ct: Any, cotangents: Sequence, plan: Any, env: Sequence) -> bool:
     """Whether a rule of ours made this array anew and for this input alone, so that it may be kept and added to."""
-    owned = ct.__class__ is np.ndarray and (ct.base is None or ct.base.__class__ is Block) and plan.owns
-    return owned and not any(ct is v for v in env) and sum(ct is c for c in cotangents) <= 1
+    if ct.__class__ is not np.ndarray or not (ct.base is None or ct.base.__class__ is Block) or not plan.owns:
+        return False
+    for v in env:  # generators would take longer than all else here
+        if ct is v:
+            return False
+    times = 0
+    for c in cotangents:
+        times += ct is c
+    return times <= 1
 
 
 def fitted(ct: Any, parent: Any, node: Node) -> Any:
@@ -275,7 +260,8 @@ def pullback(
     `tracked` says whether they will be differentiated themselves; None: if they depend on leaves that are neither
     wanted nor named in `aside`.
     """
-    level, wanted, nodes, mode = outputs[0].level, set(wanted), [node_of(y) for y in outputs], current()
+    before = state.mode
+    level, wanted, nodes, mode = outputs[0].level, set(wanted), list(map(node_of, outputs)), before or ORDINARY
     order = ancestors(nodes)
     if tracked is None:
         inside = wanted.union(aside)
@@ -289,19 +275,18 @@ def pullback(
     for node, g in zip(nodes, cotangents):
         g = _root(g, level, tracked or captured)
         roots[node] = roots[node] + g if node in roots else g
-    only = leading_to(order, wanted) if only_wanted else None
-    if only is not None and len(only) == len(order) and all([node.__class__ is Leaf for node in wanted]):
-        only = None  # all leaves there are is what is wanted
+    only = leading_to(order, wanted) if only_wanted and not all_leaves(order, wanted) else None
     walk = Walk(roots, order, only, wanted, level, tracked=tracked, captured=captured)
     careful = bool(mode.anomaly or mode.capture or level or (tape.user_code and any(map(_runs_user_code, order))))
-    before = state.mode
-    if tracked or not (level or any([isinstance(g, Traced) and (g.level > 0 or g.requires_grad) for g in cotangents])):
+    if tracked or not (level or any(map(_traced, cotangents))):
         enter(grad=tracked)  # rules on plain arrays record nothing; on values that others trace, that is up to these
     try:
         found = gradients_of(walk, careful, told=not (only_wanted or tracked))
     finally:
         state.mode = before
-    result = {node: (g, node in walk.ours) for node, g in found.items()}
+    ours, result = walk.ours, {}
+    for node, g in found.items():
+        result[node] = g, node in ours
     if not retain and not (all_wanted and wanted - found.keys()):  # after an error the user may ask again
         walk.free()
     return result
@@ -311,7 +296,7 @@ def pullback(
 def gradients_of(walk: Walk, careful: bool, told: bool) -> dict:
     """What a walk finds, made again with care where it has to be; and who is to be told of zeros and NaN is."""
     found = walk.run(careful)
-    if careful or not any([doubtful(g) for g in found.values()]):
+    if careful or not any(map(doubtful, found.values())):
         return found
     squares = {node: square(g) for node, g in found.items()}
     if any(s != s for s in squares.values()):
@@ -320,6 +305,11 @@ def gradients_of(walk: Walk, careful: bool, told: bool) -> dict:
     if told and any(map(spoilt, squares.values())):
         note(walk, squares)
     return found
+
+
+def _traced(g: Any) -> bool:
+    """Whether somebody traces a cotangent, or asks for its gradients."""
+    return isinstance(g, Traced) and (g.level > 0 or g.requires_grad)
 
 
 def _runs_user_code(node: Any) -> bool:
@@ -382,7 +372,7 @@ def _seed(y: Tensor, gradient: Any, who: str) -> Any:
     """The cotangent to start from: one for a scalar, what the user gave otherwise."""
     if not isinstance(y, Tensor):
         raise TypeError(f"{who}: expected a Tensor, got {type(y).__name__}")
-    if not y.requires_grad:
+    if node_of(y) is None:
         raise RuntimeError(
             f"{who}: this tensor does not require gradients: nothing it was computed from has requires_grad=True"
         )
@@ -397,16 +387,18 @@ def _seed(y: Tensor, gradient: Any, who: str) -> Any:
             )
         return np.ones(y.shape, y.dtype) if y.shape else np.array(1, y.dtype)
     try:
-        own = isinstance(gradient, (Traced, np.ndarray))
-        g = gradient if own else np.asarray(gradient, y.dtype)
+        own, dtype = isinstance(gradient, (Traced, np.ndarray)), y.value.dtype
+        g = gradient if own else np.asarray(gradient, dtype)
     except (TypeError, ValueError):
         given = f"{type(gradient).__name__} {gradient!r:.40}"
         raise TypeError(f"{who}: the gradient must be a tensor or numbers of shape {y.shape}, got {given}") from None
     if g.shape != y.shape:
         raise ValueError(f"{who}: the gradient has shape {g.shape}, but the result has shape {y.shape}")
-    if g.dtype.kind == "c" and y.dtype.kind != "c":
-        raise TypeError(f"{who}: the gradient is {g.dtype}, but the result {y.dtype}; give its real part")
-    return g if g.dtype == y.dtype else g.astype(y.dtype)
+    if g.dtype is dtype:
+        return g
+    if g.dtype.kind == "c" and dtype.kind != "c":
+        raise TypeError(f"{who}: the gradient is {g.dtype}, but the result {dtype}; give its real part")
+    return g if g.dtype == dtype else g.astype(dtype)
 
 
 def _several(x: Any, what: str) -> list:
@@ -424,7 +416,7 @@ def _inputs(x: Any, who: str) -> list:
     for k, t in enumerate(inputs):
         if not isinstance(t, Tensor):
             raise TypeError(f"{who}: input {k} is {type(t).__name__} {t!r:.40}, not a Tensor")
-        if not t.requires_grad:
+        if node_of(t) is None:
             raise RuntimeError(
                 f"{who}: input {k} does not require gradients; call requires_grad_() on it before it is used"
             )
@@ -439,18 +431,18 @@ def gradient(outputs, inputs, grad_outputs=None, *, create_graph=False, retain_g
         raise ValueError("gradient: outputs is empty; name at least one tensor")
     if len(weights) != len(outputs):
         raise ValueError(f"gradient: {len(outputs)} outputs but {len(weights)} grad_outputs")
-    seeds = [_seed(y, g, "gradient") for y, g in zip(outputs, weights)]
-    inputs = _inputs(inputs, "gradient")
-    nodes = [node_of(x) for x in inputs]
+    seeds = list(map(_seed, outputs, weights, ("gradient",) * len(outputs)))
+    nodes = list(map(node_of, _inputs(inputs, "gradient")))
     retain = create_graph if retain_graph is None else retain_graph
     found = pullback(
         outputs, seeds, nodes, retain=retain, tracked=create_graph, only_wanted=True, all_wanted=not allow_unused
     )
-    if not allow_unused and (unused := [k for k, n in enumerate(nodes) if n not in found]):
-        raise RuntimeError(
-            f"gradient: the outputs do not depend on input {unused[0]}; allow_unused=True gives None for it"
-        )
-    return tuple(_result(found.get(n), outputs[0].level) for n in nodes)
+    results, level = [], outputs[0].level
+    for k, node in enumerate(nodes):
+        if node not in found and not allow_unused:
+            raise RuntimeError(f"gradient: the outputs do not depend on input {k}; allow_unused=True gives None for it")
+        results.append(_result(found.get(node), level))
+    return tuple(results)
 
 
 def _result(entry: tuple | None, level: int) -> Tensor | None:

@@ -20,7 +20,10 @@ def square(g: Any) -> complex:
         if not any(g.strides) and g.size:
             return (v := g.item(0)) * v.conjugate()
         g = g[tuple([slice(None) if step else slice(1) for step in g.strides])]
-    return np.vdot(g, g)
+    if g.dtype.kind == "c":
+        return np.vdot(g, g)
+    flat = g if g.ndim == 1 else g.reshape(-1)
+    return flat.dot(flat)  # the method, which is called in half the time
 
 
 def doubtful(g: Any) -> bool:

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from .backward import ancestors, pullback
+from .backward import pullback
 from .errors import require_callable
 from .forward import Dual, new_level
 from .op import REGISTRY, Traced
 from .ops import PUBLIC
+from .reach import ancestors
 from .tape import Leaf, current, enable_grad, is_grad_enabled, memory, standing_for, state
 from .tensor import Tensor, at
 from .tree import flatten, tree_map

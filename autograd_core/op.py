@@ -9,6 +9,7 @@ it did not name).
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -109,7 +110,8 @@ class Plan:
         """`pull(g, env)` gives the cotangents of the inputs in `wrt`, in order; mode is fast, careful or complex."""
         scope: dict[str, Any] = {name: REGISTRY[name].call for name in ("masked", "conj") if name in REGISTRY}
         if self.op.together:
-            scope |= {"rule": self.op.together.fn, "pick": lambda cts: tuple(cts[i] for i in self.wrt)}
+            pick = operator.itemgetter(*self.wrt) if len(self.wrt) > 1 else lambda cts: (cts[self.wrt[0]],)
+            scope |= {"rule": self.op.together.fn, "pick": pick}
             body = f"pick({self.op.together.source('rule', 0, mode)})"
         else:
             rules = {i: self.op.rule(i) for i in self.wrt}

@@ -160,14 +160,16 @@ def current() -> Mode:
 NO_GRAD = Mode(grad=False)
 
 
-def enter(**changes: Any) -> None:
+def enter(grad: bool | None = None, **changes: Any) -> None:
     """Change the mode of this thread; what every step does is prepared."""
     before = state.mode
-    if before is None and changes == {"grad": False}:
-        state.mode = NO_GRAD
-    else:
-        mode = (before or ORDINARY)._replace(**changes)
-        state.mode = None if mode == ORDINARY else mode
+    if before is None and grad is not None and not changes:
+        state.mode = None if grad else NO_GRAD
+        return
+    if grad is not None:
+        changes["grad"] = grad
+    mode = (before or ORDINARY)._replace(**changes)
+    state.mode = None if mode == ORDINARY else mode
 
 
 @contextmanager

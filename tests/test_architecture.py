@@ -25,7 +25,7 @@ ORDER = """
     ops.shape ops.create ops.math ops.padding ops.index ops.reduce ops.moments ops.products ops.sort ops.scan
     ops.scatter ops.updates ops.layerwise ops.embedding ops.linear ops.convolution ops.linalg ops.fft ops.special
     ops.activations ops.normalization ops.dropout ops.loss_ops ops.losses ops.ctc ops.resampling ops.pooling
-    ops.composed ops.attention ops.recurrent ops blame backward forward tree attributes functional jacobians members
+    ops.composed ops.attention ops.recurrent ops blame reach backward forward tree attributes functional jacobians members
     random models custom control anomaly gradcheck testing compiled.program compiled.signature compiled.kept
     compiled.unchanged compiled.guards compiled.capture compiled.compare compiled.memory compiled.place
     compiled.launches compiled.likeness compiled.rows compiled.emit compiled.lines compiled.moves compiled.steps

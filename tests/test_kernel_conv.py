@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from autograd_core.kernels import conv, conv_layout, conv_tiling, conv_winograd
+from autograd_core.kernels import conv, conv_layout, conv_planes, conv_tiling, conv_winograd
 from autograd_core.kernels._jit import COMPILED
 from autograd_core.kernels._threads import get_num_threads, set_num_threads
 from autograd_core.kernels.conv_shapes import shape_of
@@ -148,6 +148,39 @@ def test_any_convolution_on_tiles(case):
         close(way(*(a.reshape(shape) for a, shape in zip(args, of)), s).reshape(exact.shape), exact)
 
 
+PLANES = [  # height and width, taps, step, padding
+    ((9, 37), 3, 1, ((1, 1), (1, 1))),
+    ((16, 16), 3, 1, ((0, 0), (0, 0))),
+    ((7, 7), 3, 1, ((2, 0), (0, 3))),
+    ((3, 50), 3, 2, ((1, 1), (1, 1))),
+    ((56, 33), 3, 2, ((0, 1), (0, 1))),
+    ((14, 15), 3, 2, ((1, 2), (3, 0))),
+    ((11, 40), 5, 1, ((2, 2), (2, 2))),
+    ((6, 9), 5, 1, ((4, 1), (0, 5))),
+    ((12, 70), 5, 2, ((2, 2), (2, 2))),
+    ((8, 31), 5, 2, ((1, 2), (1, 2))),
+]
+
+
+@pytest.mark.parametrize("dtype", "fd")
+@pytest.mark.parametrize("size, taps, step, padding", PLANES)
+def test_channels_by_themselves_are_convolved_as_they_lie(size, taps, step, padding, dtype):
+    """Forward and both gradients, with one result for each channel and with two; an infinite entry reaches its windows."""
+    rng = np.random.default_rng(0)
+    for several in (1, 2):
+        x, w = rng.standard_normal((2, 3, *size)), rng.standard_normal((3 * several, 1, taps, taps))
+        how = (step, step), padding, (1, 1), 3
+        assert conv_planes.fits(shape_of(x.shape, w.shape, *how), "weight")
+        for f, args in all_three(x.astype(dtype), w.astype(dtype), how):
+            args = [np.array(a) if isinstance(a, np.ndarray) else a for a in args]
+            close(f.compiled(*args), f.reference(*args))
+            image = args[0] if args[1].shape[-1] == taps else args[1]
+            image[0, 1, -1, -1] = image[1, 0, 0, 0] = image[1, 1, 1, image.shape[-1] // 2] = np.inf
+            with np.errstate(all="ignore"):
+                exact = f.reference(*args)
+            assert np.array_equal(np.isfinite(f.compiled(*args)), np.isfinite(exact))
+
+
 @pytest.mark.parametrize(
     "x, w, how",
     [
@@ -159,6 +192,7 @@ def test_any_convolution_on_tiles(case):
         ((8, 6, 20, 20), (16, 6, 5, 5), ((1, 1), ((2, 2), (0, 0)), (1, 1), 1)),
         ((8, 16, 20, 20), (32, 16, 1, 1), ((2, 2), ((0, 0), (0, 0)), (1, 1), 1)),
         ((8, 16, 20, 20), (16, 1, 3, 3), ((2, 2), ((1, 1), (1, 1)), (1, 1), 16)),
+        ((8, 16, 20, 20), (32, 1, 5, 5), ((1, 1), ((2, 2), (2, 2)), (1, 1), 16)),
         ((2, 16, 40, 20), (32, 2, 3, 3), ((1, 1), ((1, 1), (1, 1)), (1, 1), 8)),
         ((8, 32, 20, 20), (16, 4, 3, 3), ((2, 2), ((1, 1), (1, 1)), (1, 1), 8)),
     ],

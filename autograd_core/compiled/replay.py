@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..backward import ancestors
+from ..reach import ancestors
 from ..tape import Leaf, mark_all, mark_written, memory, writes_of
 from ..tensor import Tensor, at, node_of
 from . import lines, moves, steps  # noqa: F401 - declare how calls are written

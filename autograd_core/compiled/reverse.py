@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from .. import tape
-from ..backward import Walk, _runs_user_code, by_index, gradients_of, leading_to
+from ..backward import Walk, _runs_user_code, gradients_of
 from ..custom import Named
 from ..op import Traced
+from ..reach import by_index, leading_to
 from ..tape import Leaf, Node, Pick, current, enter, is_grad_enabled, state
 from ..tensor import Tensor, at, node_of
 

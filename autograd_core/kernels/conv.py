@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from . import conv_depthwise, conv_pixels, conv_pointwise, conv_tiling, conv_winograd
+from . import conv_depthwise, conv_pixels, conv_planes, conv_pointwise, conv_tiling, conv_winograd
 from ._jit import choice, plain
 from .conv_direct import direct, direct_input
 from .conv_gradients import direct_weight
@@ -59,6 +59,8 @@ def convolve(x, w, stride, padding, dilation, groups):
     x, w = _three_axes(x, s.x), _three_axes(w, s.w)
     if conv_pointwise.fits(s):
         y = conv_pointwise.pointwise(x, w, s)
+    elif conv_planes.fits(s, "output"):
+        y = conv_planes.forward(x, w, s)
     elif conv_pixels.fits(s, x.dtype, False):
         y = conv_pixels.forward(x, w, s)
     elif conv_tiling.fits(s, x.dtype, "output"):
@@ -78,6 +80,8 @@ def convolve_input(g, w, stride, padding, dilation, groups, shape):
     g, w = _three_axes(g, s.y), _three_axes(w, s.w)
     if conv_pointwise.fits(s):
         x = conv_pointwise.pointwise_input(g, w, s)
+    elif conv_planes.fits(s, "input"):
+        x = conv_planes.backward(g, w, s)
     elif conv_pixels.fits(s, g.dtype, True):
         x = conv_pixels.backward(g, w, s)
     elif conv_tiling.fits(s, g.dtype, "input"):
@@ -95,7 +99,9 @@ def convolve_weight(g, x, stride, padding, dilation, groups, shape):
     w_shape = (g.shape[1], x.shape[1] // groups, *shape)
     s = shape_of(x.shape, w_shape, stride, padding, dilation, groups)
     g, x = _three_axes(g, s.y), _three_axes(x, s.x)
-    if conv_depthwise.fits(s, x.dtype):
+    if conv_planes.fits(s, "weight"):
+        w = conv_planes.weight(g, x, s)
+    elif conv_depthwise.fits(s, x.dtype):
         w = conv_depthwise.planes_weight(g, x, s)
     elif conv_pointwise.fits(s):
         w = conv_pointwise.pointwise_weight(g, x, s)

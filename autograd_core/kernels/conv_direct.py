@@ -65,6 +65,7 @@ def rows_correlated(begin, end, x, w, y, places, starts, source, out, target, si
                         )  # fmt: skip
         for gb in range(groups * blocks):
             g, k = gb // blocks, gb % blocks * several
+            wide = 1 if outer - k <= lanes else vectors
             for h in range(h0, h1):
                 a = (h - h0) * step_h * width if from_h else ((n * depth + d * step_d) * height + h * step_h) * width
                 for part in range(row_count):
@@ -78,7 +79,7 @@ def rows_correlated(begin, end, x, w, y, places, starts, source, out, target, si
                     at = from_x + size * ((a + w0 * step_w) * channels + g * inner)
                     b = w.ctypes.data + size * gb * panel
                     tile(
-                        zero, w1 - w0, vectors, at, step_w * channels, 1, places.ctypes.data,
+                        zero, w1 - w0, wide, at, step_w * channels, 1, places.ctypes.data,
                         b, several, starts.ctypes.data, len(places), deep, c, ldc, 0,
                     )  # fmt: skip
             if stride == 0:

@@ -34,6 +34,7 @@ def taps_summed(begin, end, x, g, u, taps, joins, places, starts, sizes, steps, 
         part, gb = item // (groups * panels), item % (groups * panels)
         group, k = gb // panels, gb % panels * several
         first, last = part * len(places) // parts, (part + 1) * len(places) // parts
+        wide = 1 if outer - k <= lanes else vectors
         for line in range(first, last, every):
             lines = min(every, last - line)
             b = g.ctypes.data + size * (group * outer + k)
@@ -41,7 +42,7 @@ def taps_summed(begin, end, x, g, u, taps, joins, places, starts, sizes, steps, 
                 for piece in range(pieces):
                     c0, c1 = piece * long // pieces, (piece + 1) * long // pieces
                     tile(
-                        zero, c1 - c0, vectors, x.ctypes.data + size * (taps[t] + group * inner + c0), 1,
+                        zero, c1 - c0, wide, x.ctypes.data + size * (taps[t] + group * inner + c0), 1,
                         step * all_inner, places.ctypes.data + 8 * line, b, all_outer, starts.ctypes.data + 8 * line,
                         lines, count, u.ctypes.data + size * (item * length + (t * long + c0) * several), several,
                         int(line > first),

@@ -216,8 +216,9 @@ def fits(s: Shape, dtype: np.dtype, back: bool) -> bool:
     outer, width = (s.inputs, -(-s.size[2] // s.stride[2])) if back else (s.outputs, s.out[2])
     if s.groups == 1 or s.inputs == s.groups:
         return s.groups > 1
-    lanes, pairs = lanes_of(dtype), SMALL_BACK if back and s.stride != (1, 1, 1) else SMALL
-    return s.inputs * s.outputs <= pairs * s.groups**2 and full(width, lanes) > 0.8 * full(outer // s.groups, lanes)
+    lanes, pairs, outer = lanes_of(dtype), SMALL_BACK if back and s.stride != (1, 1, 1) else SMALL, outer // s.groups
+    worth = 1 if outer >= 2 * lanes else 0.8  # tiles of two vectors of channels read less for each product
+    return s.inputs * s.outputs <= pairs * s.groups**2 and full(width, lanes) > worth * full(outer, lanes)
 
 
 def few_output(s: Shape, dtype: np.dtype) -> bool:

@@ -94,9 +94,12 @@ def exp_less_one(r, low):
 def exp_number(x):
     """exp(x) for x that is a number, and not so large that the result is infinite."""
     small = x < pick(x, -86.0, -707.0)
-    low, lowest = like(x, 0), pick(x, -105.0, -746.0)
-    shifted, r, low = reduced(lowest if x < lowest else x)
-    y = raised(exp_less_one(r, low) + like(x, 1), shifted + like(x, 64) if small else shifted)
+    lowest, one = pick(x, -105.0, -746.0), like(x, 1)
+    t = lowest if x < lowest else x
+    shifted = t * like(x, 1.4426950408889634) + shifter(x)
+    n = shifted - shifter(x)
+    r = (t - n * pick(x, 0.693145752, 0.6931471803691238)) - n * pick(x, 1.42860677e-06, 1.9082149292705877e-10)
+    y = raised((r * EXP(r) + one) * r + one, shifted + like(x, 64) if small else shifted)
     return y * (like(x, 2.0**-64) if small else like(x, 1))
 
 
@@ -182,10 +185,8 @@ def exp2_middle(x):
 
 @inline
 def log_mantissa(f):
-    """log(1 + f) - f, in two parts, for 1 + f between the roots of 1/2 and of 2."""
+    """log(1 + f) - f of float64, in two parts, for 1 + f between the roots of 1/2 and of 2."""
     half = like(f, 0.5) * f * f
-    if single(f):
-        return half * (f + f) * LOG(f), half
     s = f / (f + like(f, 2))
     return s * (half + s * s * LOG(s * s)), half
 
@@ -193,9 +194,12 @@ def log_mantissa(f):
 @inline
 def log_scaled(f, e):
     """log((1 + f) * 2**e) for 1 + f between the roots of 1/2 and of 2."""
+    if single(f):
+        rest = f * f * (f * LOG(f) - like(f, 0.5)) + e * like(f, 1.42860677e-06)
+        return e * like(f, 0.693145752) + (rest + f)
     tail, half = log_mantissa(f)
-    tail += e * pick(f, 1.42860677e-06, 1.9082149292705877e-10)
-    return e * pick(f, 0.693145752, 0.6931471803691238) + (tail - half + f)
+    tail += e * like(f, 1.9082149292705877e-10)
+    return e * like(f, 0.6931471803691238) + (tail - half + f)
 
 
 @inline

@@ -68,6 +68,13 @@ LOG_ERFC = Polynomial(
      -0.01890674442461682, 0.10266131064567043, 0.6366582861976597, 1.1283709512752127, 8.141724343704863e-07),
 )  # fmt: skip
 
+# (tanh(x) / x - 1) / x**2 in powers of x**2, for |x| up to 0.625, of float32
+TANH = Polynomial(
+    "TANH",
+    (-0.005704987, 0.02063909, -0.053739715, 0.13331442, -0.33333282),
+    (0.0,),
+)  # fmt: skip
+
 # (sinh(x) / x - 1) / x**2 for |x| up to 1, in powers of x**2
 SINH = Polynomial(
     "SINH",
@@ -89,7 +96,18 @@ def quotient(a, a_low, d, d_low):
 
 @inline
 def tanh(x):
-    t, lowest = like(x, -2) * abs(x), pick(x, -18.0, -38.0)
+    size = abs(x)
+    if single(x):  # near 0 a polynomial, beyond as much of 1 as exp(2 x) leaves, to which errors of that mean little
+        t = like(x, 10) if size > like(x, 10) else size
+        t += t
+        shifted = t * like(x, 1.4426950408889634) + like(x, 12582912.0)
+        n = shifted - like(x, 12582912.0)
+        r = (t - n * like(x, 0.693145752)) - n * like(x, 1.42860677e-06)
+        scale = raised(like(x, 1), shifted)
+        d = (r * r * EXP(r) + r) * scale + (scale + like(x, 1))
+        near, far = size * (x * x) * TANH(x * x) + size, like(x, 1) - like(x, 2) / d
+        return signed(near if size < like(x, 0.625) else far, x)
+    t, lowest = like(x, -2) * size, like(x, -38.0)
     shifted, r, low = reduced(lowest if t < lowest else t)
     scale = raised(like(x, 1), shifted)
     part = exp_less_one(r, low) * scale

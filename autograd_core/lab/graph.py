@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..backward import ancestors, fitted, pullback
+from ..backward import fitted, pullback
 from ..forward import pushforward
 from ..functional import stand_in
 from ..models import as_it_was, is_module
 from ..op import Traced
+from ..reach import ancestors
 from ..tape import Leaf, Node, Pick, current, enable_grad, memory, no_grad, using
 from ..tensor import Tensor, at, node_of
 from ..tree import flatten

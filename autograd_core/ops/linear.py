@@ -108,6 +108,9 @@ def linear(input, weight, bias=None):
 
 def _check(x: Any, w: Any, bias: Any) -> None:
     """Raise if shapes do not fit."""
+    given, sizes = getattr(x, "shape", ()), getattr(w, "shape", ())
+    if len(sizes) == 2 and given and given[-1] == sizes[1] and (bias is None or getattr(bias, "shape", 0) == sizes[:1]):
+        return  # as nearly always
     for name, value in (("input", x), ("weight", w)):
         if not hasattr(value, "ndim"):
             raise TypeError(f"linear: {name} must be a tensor or an array, got {type(value).__name__}")

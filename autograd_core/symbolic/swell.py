@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..backward import ancestors, gradient
+from ..backward import gradient
+from ..reach import ancestors
 from ..tape import Node
 from ..tensor import Tensor, at
 from .calculus import differentiated, require_order

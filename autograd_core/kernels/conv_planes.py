@@ -1,0 +1,138 @@
+"""Convolution of each channel by itself, with kernels of 3 x 3 or 5 x 5 and steps of one or two, on images as they lie.
+
+An image is read a few lines at a time, and what pads it is never made: lanes beyond its columns are masked, and lines
+beyond it are read from a line of zeros.  So nothing is copied, and memory is what takes the time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._jit import Late, kernel
+from ._memory import empty
+from .conv_layout import grain, lanes_of
+from .conv_shapes import Shape
+
+correlated_tile, products_summed = Late("_conv_planes", "correlated_tile"), Late("_conv_planes", "products_summed")
+spread_tile = Late("_conv_planes", "spread_tile")
+LINES = {(3, 1): 8, (3, 2): 8, (5, 1): 4, (5, 2): 4}  # that tiles of `_conv_planes` have, and these
+SPREAD = {3: 4, 5: 2}
+
+
+@kernel(chunks=True)
+def planes_correlated(begin, end, x, w, y, zeros, source, out, low, taps, step, several, turned, lines, lanes):
+    """Planes of y (N, K, H', W') from x (N, C, H, W) and w (K, taps, taps), which is read backwards if turned."""
+    (height, width), (out_h, out_w), (outputs, multiple) = source, out, several
+    size, zero, sign, square = x.itemsize, x.dtype.type(0), 1 - 2 * turned, taps * taps
+    for plane in range(begin, end):
+        a = x.ctypes.data + size * (plane // multiple) * height * width
+        b = w.ctypes.data + size * (plane % outputs * square + turned * (square - 1))
+        c = y.ctypes.data + size * plane * out_h * out_w
+        for h in range(0, out_h, lines):
+            for v in range(0, out_w, lanes):
+                correlated_tile(
+                    zero, taps, step, b, sign, a, zeros.ctypes.data, h * step - low[0], v * step - low[1], height, width,
+                    c + size * (h * out_w + v), out_w, out_h - h, out_w - v,
+                )  # fmt: skip
+
+
+@kernel(chunks=True)
+def planes_spread_back(begin, end, g, w, x, zeros, source, into, low, taps, lines, lanes):
+    """Planes of x (N, C, H, W), of which a convolution by steps of two makes g (N, C, H', W') with w (C, taps, taps)."""
+    (height, width), (into_h, into_w), (images_of, odd, down, across) = source, into, low
+    size, zero = x.itemsize, x.dtype.type(0)
+    for plane in range(begin, end):
+        a = g.ctypes.data + size * plane * height * width
+        b = w.ctypes.data + size * (plane % images_of) * taps * taps
+        c = x.ctypes.data + size * plane * into_h * into_w
+        for h in range(0, into_h, 2 * lines):
+            for v in range(0, into_w, 2 * lanes):
+                spread_tile(
+                    zero, taps, odd, b, a, zeros.ctypes.data, h // 2 + down, v // 2 + across, height, width,
+                    c + size * (h * into_w + v), into_w, into_h - h, into_w - v,
+                )  # fmt: skip
+
+
+@kernel(chunks=True)
+def planes_summed(begin, end, x, g, w, zeros, images, source, out, low, taps, step, several, lanes):
+    """w (K, taps, taps): inner products of planes of g (N, K, H', W') and windows of x (N, C, H, W)."""
+    (height, width), (out_h, out_w), (outputs, multiple) = source, out, several
+    size, zero, square = x.itemsize, x.dtype.type(0), taps * taps
+    sums = np.empty(square * lanes, x.dtype)
+    for k in range(begin, end):
+        sums[:] = 0
+        for n in range(images):
+            plane = n * outputs + k
+            a = x.ctypes.data + size * (plane // multiple) * height * width
+            b = g.ctypes.data + size * plane * out_h * out_w
+            h = 0
+            while h < out_h:
+                lines = 4 if h + 4 <= out_h else 2 if h + 2 <= out_h else 1
+                for v in range(0, out_w, lanes):
+                    products_summed(
+                        zero, taps, step, lines, sums.ctypes.data, a, zeros.ctypes.data, h * step - low[0],
+                        v * step - low[1], height, width, b + size * (h * out_w + v), out_w, out_w - v,
+                    )  # fmt: skip
+                h += lines
+        for t in range(square):
+            total = zero
+            for lane in range(lanes):
+                total += sums[t * lanes + lane]
+            w[k * square + t] = total
+
+
+def fits(s: Shape, of: str) -> bool:
+    """Whether a convolution ("output"), or its gradient by "input" or "weight", is one of these."""
+    flat = s.size[0] == s.out[0] == s.kernel[0] == 1 and s.low[0] == 0 and s.dilation[1:] == (1, 1)
+    (down, across), (h, v) = s.kernel[1:], s.stride[1:]
+    if not flat or s.inputs != s.groups or s.groups == 1 or down != across or h != v or (down, h) not in LINES:
+        return False
+    if of == "input":
+        return s.outputs == s.groups and (h == 1 or (s.low[1] - s.low[2]) % 2 == 0)
+    return True
+
+
+def _cost(s: Shape, places: int) -> float:
+    """Nanoseconds for a plane of so many places."""
+    return places * (0.02 * s.kernel[1] ** 2 + 0.2) + 20
+
+
+def _correlated(x, w, y, source: tuple, out: tuple, low: tuple, s: Shape, turned: bool) -> np.ndarray:
+    """Fill y, planes of `out`, from x, planes of `source`."""
+    taps, step, planes = s.kernel[1], 1 if turned else s.stride[1], s.n * s.outputs
+    planes_correlated(
+        planes, grain(planes, _cost(s, out[0] * out[1])), x.reshape(-1), w.reshape(-1), y.reshape(-1),
+        np.zeros(source[1], x.dtype), source, out, low, taps, step, (s.outputs, s.outputs // s.groups), int(turned),
+        LINES[taps, step], lanes_of(x.dtype),
+    )  # fmt: skip
+    return y
+
+
+def forward(x, w, s: Shape) -> np.ndarray:
+    """y of a convolution."""
+    return _correlated(x, w, empty(s.y, x.dtype), s.size[1:], s.out[1:], s.low[1:], s, False)
+
+
+def backward(g, w, s: Shape) -> np.ndarray:
+    """The gradient by x of <g, y>."""
+    x, taps, planes, into = empty(s.x, g.dtype), s.kernel[1], s.n * s.inputs, s.size[1:]
+    if s.stride[1] == 1:
+        low = (taps - 1 - s.low[1], taps - 1 - s.low[2])
+        return _correlated(g, w, x, s.out[1:], into, low, s, True)
+    planes_spread_back(
+        planes, grain(planes, _cost(s, into[0] * into[1])), g.reshape(-1), w.reshape(-1), x.reshape(-1),
+        np.zeros(s.out[2], g.dtype), s.out[1:], into, (s.inputs, s.low[1] % 2, s.low[1] // 2, s.low[2] // 2), taps,
+        SPREAD[taps], lanes_of(g.dtype),
+    )  # fmt: skip
+    return x
+
+
+def weight(g, x, s: Shape) -> np.ndarray:
+    """The gradient by w of <g, y>."""
+    w, cost = empty(s.w, x.dtype), s.n * _cost(s, s.out[1] * s.out[2])
+    planes_summed(
+        s.outputs, grain(s.outputs, cost), x.reshape(-1), g.reshape(-1), w.reshape(-1), np.zeros(s.size[2], x.dtype),
+        s.n, s.size[1:], s.out[1:], s.low[1:], s.kernel[1], s.stride[1], (s.outputs, s.outputs // s.groups),
+        lanes_of(x.dtype),
+    )  # fmt: skip
+    return w
