@@ -58,6 +58,7 @@ class Kernel(functools.partial):
             return self.build()(*args)
 
         self = super().__new__(cls, first)
+        self.written = options.pop("written", False)
         self.fn, self.chunks, self.options, self.first, self._part = fn, chunks, options, first, None
         self.numbers = numbers
         self.name = f"{fn.__module__.rpartition('.')[2]}.{name or fn.__qualname__}"
@@ -72,8 +73,15 @@ class Kernel(functools.partial):
         """What other kernels take in: compiled as part of them; of (begin, end, ...) if it works on chunks."""
         with _building:
             if self._part is None:
-                self._part = self._compiled(f"{self.name}.part", part=True)
+                name = f"{self.name}.part"
+                self._part = self._written(name) if self.written else self._compiled(name, part=True)
             return self._part
+
+    def _written(self, name: str):
+        """What is written into kernels where they call it."""
+        from ._inline import written
+
+        return written(_resolved(self.fn, name), self.options["fastmath"], lambda: self._compiled(name, part=True))
 
     def _compiled(self, name: str, part: bool = False):
         """What Numba compiles when it is first called."""
@@ -178,9 +186,9 @@ def kernel(fn: Callable | None = None, *, chunks=False, fastmath=SUMS, name=None
     return Kernel(fn, chunks, {"fastmath": set(fastmath), **options}, name, numbers)
 
 
-def inline(fn: Callable) -> Kernel:
-    """A scalar function that kernels take into their loops, rounding as written."""
-    return kernel(fn, fastmath=EXACT, forceinline=True)
+def inline(fn: Callable | None = None, *, fastmath=EXACT) -> Any:
+    """Declare a function of numbers, without loops, that is written into the loops which call it, rounding as it says."""
+    return kernel(fn, fastmath=fastmath, forceinline=True, written=True)
 
 
 def entries_of_first(x, *rest) -> int:

@@ -47,7 +47,7 @@ def between(a, b, share, tiny):
     gap = b - a
     close = abs(gap) < tiny / share
     way = like(a, 0) if close else gap
-    there = fma(share, way, a) if share < 0.5 else fma(share - type(share)(1), way, b)
+    there = fma(share, way, a) if share < 0.5 else fma(share - like(share, 1), way, b)
     return b if close else there
 
 

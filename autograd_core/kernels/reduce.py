@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _memory
+from ._jit import SUMS as ANY_ORDER
 from ._jit import Kernel, Late, choice, inline, kernel, plain
 from ._steps import copy
 from ._threads import ADDRESS as POOL
@@ -106,12 +107,12 @@ def shared_out(each: int) -> int:
 # --- kernels ---------------------------------------------------------------------------------------------------------
 
 
-@kernel(forceinline=True)
+@inline(fastmath=ANY_ORDER)
 def plus(a, b):
     return a + b
 
 
-@kernel(forceinline=True)
+@inline(fastmath=ANY_ORDER)
 def times(a, b):
     return a * b
 
