@@ -5,10 +5,45 @@ Imports Numba, and is itself imported when the first kernel that names one of th
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
+
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.imputils import lower_builtin
+from numba.core.typing import signature
+from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.cpython.builtins import do_minmax
 from numba.extending import intrinsic
+
+
+def smallest(*numbers):
+    """Python's `min`, for kernels, without the two functions that Numba compiles for each choice of types."""
+    raise NotImplementedError
+
+
+def largest(*numbers):
+    """The same for `max`."""
+    raise NotImplementedError
+
+
+def declare(chosen: Callable, before: Callable) -> None:
+    """Tell Numba what one of these gives."""
+
+    @infer_global(chosen)
+    class Typed(AbstractTemplate):
+        def generic(self, args, kws):
+            kind = self.context.unify_types(*args)
+            return kind and signature(kind, *args)
+
+    @lower_builtin(chosen, types.VarArg(types.Any))
+    def generate(context, builder, sig, args):
+        return do_minmax(context, builder, sig.args, args, before)
+
+
+declare(smallest, operator.lt)
+declare(largest, operator.gt)
 
 
 @intrinsic

@@ -19,7 +19,7 @@ import numpy as np
 from ._jit import Late, kernel
 from .elementwise import CONSTANTS, MOST, SCOPE
 
-entries, recorded = Late("_borrowed", "entries"), Late("_borrowed", "recorded")
+blank, entries, recorded = (Late("_borrowed", n) for n in ("blank", "entries", "recorded"))
 for_chunks = Late("_native", "for_chunks")
 RUN = 2048  # values that are summed as they come
 FULL, ROW, COLUMN, CYCLE, ONE, NUMBER = "full", "row", "column", "cycle", "one", "number"
@@ -49,7 +49,7 @@ class Nest(NamedTuple):
         lines += [f"    {n} = number({v})" for n, v in CONSTANTS.items()]
         of_kind = lambda *kinds: [n for n, (kind, _) in zip(names, self.operands) if kind in kinds]
         lines += [f"    {n} = number({n}s)" for n in of_kind(NUMBER)] + [f"    {n} = {n}s[0]" for n in of_kind(ONE)]
-        lines += [f"    s{k}, b{k} = zero, np.empty({'columns' if self.by_rows else RUN}, number)" for k in sums]
+        lines += [f"    s{k}, b{k} = zero, blank(number(0), {'columns' if self.by_rows else RUN})" for k in sums]
         full = of_kind(FULL) + outs
         if self.by_rows:
             lines += ["    for r in range(end - begin):", "        first = (begin + r) * columns"]
@@ -93,7 +93,7 @@ def nest(described: Nest) -> Callable:
     """The kernel of a nest: f(pool, rows, grain, columns, operands and stores as records, or as numbers)."""
     source, char = described.source(), described.char
     number = np.float32 if char == "f" else np.float64
-    scope: dict[str, Any] = {**SCOPE, "number": number, "np": np, "added": added}
+    scope: dict[str, Any] = {**SCOPE, "number": number, "blank": blank, "added": added}
     exec(compile(source, "<nest>", "exec"), scope)
     name = hashlib.sha256((source + char + repr(described)).encode()).hexdigest()[:16]
     chunk = kernel(scope["chunk"], fastmath=(), name=f"nest_{name}")
@@ -108,12 +108,12 @@ def nest(described: Nest) -> Callable:
     parameters = [*names, *(n for n, _ in outs), *(r for _, r, _ in sums)]
     lines = [f"def whole(pool, rows, grain, columns, {', '.join(parameters)}):"]
     lines += ["    count = (rows + grain - 1) // grain"] * bool(sums)
-    lines += [f"    {p} = np.empty(count, number)" for p, *_ in sums]
+    lines += [f"    {p} = blank(number(0), count)" for p, *_ in sums]
     lines += ["    if rows <= grain:", f"        chunk(0, rows, {', '.join(given)})"]
     lines += ["    else:", f"        for_chunks(pool, chunk, rows, grain, ({', '.join(given)}))"]
     lines += [f"    entries({char}, {r}, 1)[0] = added({p}, count) / number({divisor})" for p, r, divisor in sums]
     scope = {"chunk": chunk, "entries": entries, "recorded": recorded, "for_chunks": for_chunks, "__name__": __name__}
-    scope |= {"f": ZEROS["f"], "d": ZEROS["d"], "b": ZEROS["?"], "np": np, "number": number, "added": added}
+    scope |= {"f": ZEROS["f"], "d": ZEROS["d"], "b": ZEROS["?"], "blank": blank, "number": number, "added": added}
     exec(compile("\n".join([*lines, ""]), "<nest>", "exec"), scope)
     letters = "iiii" + "".join("d" if kind == NUMBER else "a" for kind, _ in described.operands)
     return kernel(scope["whole"], numbers=letters + "a" * (len(outs) + len(sums)), name=f"nest_{name}_whole")

@@ -21,7 +21,7 @@ from ._steps import copy
 from ._threads import ADDRESS as POOL
 from .sums import LONG, add_up
 
-entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
+blank, entries, for_chunks = Late("_borrowed", "blank"), Late("_borrowed", "entries"), Late("_native", "for_chunks")
 BLOCK, DEEP, PIECE = 1 << 16, 128, 1024  # entries of a row, rows of columns, columns: what makes one partial result
 RUN, GROUP = 2048, 8  # entries of a row that are joined as they come, and how many such runs
 GRAIN = 1 << 17  # entries that a thread takes at a time; up to so many, blocks may be larger
@@ -215,7 +215,7 @@ def way(name: str, rows: Kernel, columns: Kernel, then: tuple, root: bool = Fals
 
 def in_one_call(name: str, rows: Kernel, columns: Kernel, then: tuple, root: bool, dtype: np.dtype) -> Kernel:
     """A kernel for all of an array of a type."""
-    zero, number, (rows_then, columns_then, *_) = dtype.type(0), dtype.type, then
+    zero, (rows_then, columns_then, *_) = dtype.type(0), then
 
     @kernel(numbers="iaaiiidd", name=f"{name}_{dtype.char}")
     def whole(pool, x, out, outer, n, inner, scale, after):
@@ -231,7 +231,7 @@ def in_one_call(name: str, rows: Kernel, columns: Kernel, then: tuple, root: boo
             if blocks == 1:
                 for_chunks(pool, rows, outer, grain, (xs, y, n, n, 1, both))
             else:
-                part = np.empty(outer * blocks, number)
+                part = blank(zero, outer * blocks)
                 for_chunks(pool, rows, outer * blocks, grain, (xs, part, n, BLOCK, blocks, scale))
                 rows_then(0, outer, part, y, blocks, blocks, 1, after)
         elif n <= DEEP or size <= GRAIN and n <= 4 * DEEP:
@@ -239,7 +239,7 @@ def in_one_call(name: str, rows: Kernel, columns: Kernel, then: tuple, root: boo
             for_chunks(pool, columns, outer * pieces, grain, (xs, y, n, inner, n, 1, PIECE, both))
         else:
             blocks = (n + DEEP - 1) // DEEP
-            part, grain = np.empty(outer * blocks * inner, number), max(share // (DEEP * min(inner, PIECE)), 1)
+            part, grain = blank(zero, outer * blocks * inner), max(share // (DEEP * min(inner, PIECE)), 1)
             for_chunks(pool, columns, outer * blocks * pieces, grain, (xs, part, n, inner, DEEP, blocks, PIECE, scale))
             columns_then(0, outer * pieces, part, y, blocks, inner, blocks, 1, PIECE, after)
         if scale < 0:
