@@ -17,7 +17,7 @@ import functools
 import inspect
 import linecache
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
@@ -26,11 +26,13 @@ from llvmlite.ir.instructions import FastMathFlags
 from numba import types
 from numba.core import cgutils, typing
 from numba.extending import _Intrinsic, intrinsic
+from numba.np.arrayobj import make_array
 
 OPERATORS: dict[type, Callable] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow, ast.BitAnd: operator.and_,
     ast.BitOr: operator.or_, ast.USub: operator.neg, ast.Not: operator.not_, ast.Eq: operator.eq, ast.NotEq: operator.ne,
+    ast.LShift: operator.lshift, ast.RShift: operator.rshift, ast.BitXor: operator.xor, ast.Invert: operator.invert,
     ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
 }  # fmt: skip
 ROUNDED = {"fadd", "fsub", "fmul", "fdiv", "frem", "fcmp"}
@@ -54,24 +56,30 @@ class Settled(FastMathFlags):
 
 
 @functools.cache
-def read(file: str) -> dict[tuple, ast.FunctionDef]:
-    """The functions in a file, by name and first line."""
+def read(file: str) -> dict[tuple, tuple[ast.FunctionDef, CodeType]]:
+    """The functions in a file, by name and first line, as trees and as what Python makes of them."""
     try:
-        found = [n for n in ast.walk(ast.parse("".join(linecache.getlines(file)))) if isinstance(n, ast.FunctionDef)]
+        tree = ast.parse("".join(linecache.getlines(file)))
+        codes = [*inside(compile(tree, file, "exec", dont_inherit=True))]
     except SyntaxError:
         return {}
-    return {(n.name, min([n.lineno, *(d.lineno for d in n.decorator_list)])): n for n in found}
+    found = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+    trees = {(n.name, min([n.lineno, *(d.lineno for d in n.decorator_list)])): n for n in found}
+    return {key: (trees[key], c) for c in codes if (key := (c.co_name, c.co_firstlineno)) in trees}
+
+
+def inside(code: CodeType) -> Iterator[CodeType]:
+    """All code in some."""
+    for c in code.co_consts:
+        if isinstance(c, CodeType):
+            yield c
+            yield from inside(c)
 
 
 def body(code: CodeType) -> list[ast.stmt] | None:
     """The statements of a function; None if its text is not there, or is not what runs, having changed since."""
-    node = read(code.co_filename).get((code.co_name, code.co_firstlineno))
-    if node is None:
-        return None
-    found = compile(ast.Module([node], []), code.co_filename, "exec", dont_inherit=True)
-    same = lambda c: isinstance(c, CodeType) and (c.co_code, c.co_names) == (code.co_code, code.co_names)
-    same_numbers = lambda c: repr(c.co_consts) == repr(code.co_consts)  # 0 is not 0.0
-    return node.body if any(same(c) and same_numbers(c) for c in found.co_consts) else None
+    node, found = read(code.co_filename).get((code.co_name, code.co_firstlineno), (None, None))
+    return node.body if found == code else None
 
 
 def written(fn: FunctionType, flags: Iterable[str], compiled: Callable[[], Any]) -> Any:
@@ -95,7 +103,7 @@ def written(fn: FunctionType, flags: Iterable[str], compiled: Callable[[], Any])
     def generate(context, builder, sig, args):
         marks = [(b, b.instructions[-1] if b.instructions else None) for b in builder.function.blocks]
         writer = Writer(scope, context.typing_context, context, builder)
-        result = called(writer, [*map(writer.given, sig.args, args)])
+        result = called(writer, [writer.lent(writer.given(kind, held)) for kind, held in zip(sig.args, args)])
         settle(builder.function, marks, flags)
         return writer.cast(result, sig.return_type)
 
@@ -125,12 +133,44 @@ def settle(function: ir.Function, marks: list[tuple], flags: tuple[str, ...]) ->
                 i.fastmath = Settled(flags if i.type in (ir.FloatType(), ir.DoubleType()) else ())
 
 
+def reads(name: ast.Name) -> bool:
+    """Whether a name is not one that is given."""
+    return isinstance(name.ctx, ast.Load)
+
+
+class Loop:
+    """A loop that is being written: where the names are that it goes on with, and where it goes on."""
+
+    def __init__(self, kinds: dict[str, types.Type]):
+        self.kinds, self.slots, self.next, self.after = kinds, {}, None, None  # type: ignore[var-annotated]
+
+    def keep(self, writer: Writer, names: dict) -> None:
+        """Put values into their places, or find out what types these must be of."""
+        for n, kind in self.kinds.items():
+            if writer.builder:
+                writer.builder.store(writer.cast(names[n], kind), self.slots[n])
+            else:
+                self.kinds[n] = writer.typing.unify_types(kind, writer.value(names[n]).kind)
+
+    def load(self, writer: Writer, names: dict) -> None:
+        """Take values from their places."""
+        for n, kind in self.kinds.items():
+            names[n] = writer.given(kind, writer.builder.load(self.slots[n]))
+
+    def leave(self, writer: Writer, names: dict, for_good: bool) -> None:
+        """Go round again, or on behind the loop."""
+        self.keep(writer, names)
+        if writer.builder:
+            writer.builder.branch(self.after if for_good else self.next)
+
+
 class Writer:
     """Writes a function where a builder stands; without one, only finds out of what type all is."""
 
     def __init__(self, scope: dict, typingctx: Any, context: Any = None, builder: Any = None):
         self.scope, self.typing, self.context, self.builder = scope, typingctx, context, builder
         self.returns: list[tuple] = []  # what is returned, and in which block
+        self.loops: list[Loop] = []
 
     # --- values ---
 
@@ -140,6 +180,17 @@ class Writer:
             return Value(kind, held)
         parts = cgutils.unpack_tuple(self.builder, held, len(kind)) if self.builder else [None] * len(kind)
         return tuple(map(self.given, kind, parts))
+
+    def lent(self, v: Any) -> Any:
+        """A value that nobody counts the uses of."""
+        if not isinstance(v, Value):
+            return tuple(map(self.lent, v))
+        if not isinstance(v.kind, types.Array):
+            return v
+        bare = make_array(v.kind)(self.context, self.builder, v.held)
+        bare.meminfo = cgutils.get_null_value(bare.meminfo.type)
+        bare.parent = cgutils.get_null_value(bare.parent.type)
+        return Value(v.kind, bare._getvalue())
 
     def value(self, v: Any) -> Value:
         """A tuple of values, or what is there before the kernel runs, as one value."""
@@ -160,19 +211,33 @@ class Writer:
 
     def call(self, f: Any, args: list) -> Any:
         """What a function gives."""
-        if not any(isinstance(a, (Value, tuple)) for a in args):
+        if not any(isinstance(a, (Value, tuple, _Intrinsic)) for a in (f, *args)):
             return f(*args)
-        args = [*map(self.value, args)]
-        kinds = tuple(a.kind for a in args)
+        stated = isinstance(f, _Intrinsic) and f._prefer_literal
+        kinds = tuple(types.literal(a) if stated and type(a) is int else self.value(a).kind for a in args)
         if isinstance(f, _Intrinsic):
             sig, generate = f._defn(self.typing, *kinds)
             make = functools.partial(generate, self.context, self.builder, sig)
         else:
-            known = self.typing.resolve_value_type(f)
+            known = f.kind if isinstance(f, Value) else self.typing.resolve_value_type(f)
             sig = self.typing.resolve_function_type(known, kinds, {})
             make = lambda values: self.context.get_function(known, sig)(self.builder, values)
         held = make([*map(self.cast, args, sig.args)]) if self.builder else None
         return self.given(sig.return_type, held)
+
+    def item(self, v: Any, at: Any) -> Any:
+        """An entry of an array, or one of a tuple."""
+        known = isinstance(v, tuple) and not isinstance(v, Value)
+        return v[at] if known else self.call(operator.getitem, [v, at])
+
+    def attribute(self, v: Any, name: str) -> Any:
+        """An attribute of a value, or of what is there before the kernel runs."""
+        if not isinstance(v, Value):
+            return getattr(v, name)
+        kind = self.typing.resolve_getattr(v.kind, name)
+        get = self.builder and self.context.get_getattr(v.kind, name)
+        held = get(self.context, self.builder, v.kind, v.held, name) if get else None
+        return self.given(kind, held)
 
     def expression(self, node: ast.expr, names: dict) -> Any:
         """The value of an expression: one of the kernel's, a tuple, or what Python has for it already."""
@@ -183,7 +248,7 @@ class Writer:
             case ast.Name():
                 return names[node.id] if node.id in names else self.scope[node.id]
             case ast.Attribute():
-                return getattr(value(node.value), node.attr)
+                return self.attribute(value(node.value), node.attr)
             case ast.Tuple():
                 return tuple(map(value, node.elts))
             case ast.BinOp():
@@ -200,8 +265,10 @@ class Writer:
                 return found
             case ast.IfExp():
                 return self.either(value(node.test), lambda: value(node.body), lambda: value(node.orelse))
+            case ast.Slice(step=None):
+                return self.call(slice, [self.value(node.lower and value(node.lower)), node.upper and value(node.upper)])
             case ast.Subscript():
-                return self.call(operator.getitem, [value(node.value), value(node.slice)])
+                return self.item(value(node.value), value(node.slice))
             case ast.Call(keywords=[]):
                 return self.call(value(node.func), [*map(value, node.args)])
         raise NotImplementedError(f"a function of numbers with {ast.unparse(node)}: declare it with `kernel` instead")
@@ -211,7 +278,7 @@ class Writer:
     def function(self, body: list[ast.stmt], names: dict) -> Any:
         """What a function returns."""
         if self.run(body, names):
-            raise NotImplementedError("a function of numbers that returns nothing")
+            self.returns.append((None, self.builder and self.builder.block))
         if len(self.returns) == 1:
             ((result, block),) = self.returns
             if self.builder:
@@ -228,14 +295,20 @@ class Writer:
                     return False
                 case ast.Assign(targets=[target]):
                     self.assign(target, self.expression(node.value, names), names)
-                case ast.AugAssign(target=ast.Name() as target):
-                    value = ast.BinOp(ast.Name(target.id), node.op, node.value)
-                    names[target.id] = self.expression(value, names)
+                case ast.AugAssign(target=target):
+                    self.assign(target, self.expression(ast.BinOp(target, node.op, node.value), names), names)
                 case ast.If():
                     if not self.branch(node, names):
                         return False
+                case ast.For(target=ast.Name(), iter=ast.Call(func=ast.Name("range")), orelse=[]) | ast.While(orelse=[]):
+                    self.loop(node, names)
+                case ast.Continue() | ast.Break():
+                    self.loops[-1].leave(self, names, isinstance(node, ast.Break))
+                    return False
                 case ast.Expr(value=ast.Constant()):
                     pass
+                case ast.Expr():
+                    self.expression(node.value, names)
                 case _:
                     text = ast.unparse(node)
                     raise NotImplementedError(f"a function of numbers with {text}: declare it with `kernel` instead")
@@ -246,8 +319,86 @@ class Writer:
         if isinstance(target, ast.Tuple):
             for one, v in zip(target.elts, value, strict=True):
                 self.assign(one, v, names)
+        elif isinstance(target, ast.Subscript):
+            at = self.expression(target.slice, names)
+            self.call(operator.setitem, [self.expression(target.value, names), at, value])
         else:
             names[target.id] = value  # type: ignore[attr-defined]
+
+    # --- loops ---
+
+    def loop(self, node: Any, names: dict) -> None:
+        """Do statements over and over."""
+        counted = isinstance(node, ast.For)
+        bounds = [self.value(self.expression(a, names)) for a in node.iter.args] if counted else []
+        kind = types.uint64 if any(b.kind == types.uint64 for b in bounds) else types.intp
+        changed = {n.id for part in node.body for n in ast.walk(part) if isinstance(n, ast.Name) and not reads(n)}
+        kept = [n for n in names if n in changed and n != getattr(node.target if counted else None, "id", None)]
+        loop = Loop(self.kinds(node, names, kept, kind))
+        if not self.builder:
+            names.update({n: Value(k, None) for n, k in loop.kinds.items()})
+            return
+        builder = self.builder
+        for n, k in loop.kinds.items():
+            loop.slots[n] = cgutils.alloca_once(builder, self.context.get_value_type(k), name=n)
+        loop.keep(self, names)
+        if counted:
+            one, zero = self.context.get_constant(kind, 1), self.context.get_constant(kind, 0)
+            given = [self.cast(b, kind) for b in bounds]
+            start, stop, step = (*([zero] if len(given) == 1 else []), *given, *([one] if len(given) < 3 else []))
+        before, head, body = builder.block, self.added("head"), self.added("body")
+        loop.next, loop.after = self.added("next"), self.added("after")
+        builder.branch(head)
+        builder.position_at_end(head)
+        if counted:
+            i = builder.phi(start.type)
+            i.add_incoming(start, before)
+            compare = builder.icmp_unsigned if kind == types.uint64 else builder.icmp_signed
+            test = compare("<", i, stop)
+        else:
+            loop.load(self, names)
+            test = self.test(self.expression(node.test, names))
+            test = ir.Constant(ir.IntType(1), test) if isinstance(test, bool) else test
+        builder.cbranch(test, body, loop.after)
+        builder.position_at_end(body)
+        own = dict(names)
+        loop.load(self, own)
+        if counted:
+            own[node.target.id] = Value(kind, i)
+        self.loops.append(loop)
+        if self.run(node.body, own):
+            loop.leave(self, own, False)
+        self.loops.pop()
+        builder.position_at_end(loop.next)
+        if counted:
+            i.add_incoming(builder.add(i, step, flags=() if kind == types.uint64 else ("nsw",)), loop.next)
+        builder.branch(head)
+        builder.position_at_end(loop.after)
+        loop.load(self, names)
+
+    def kinds(self, node: Any, names: dict, kept: list[str], kind: types.Type) -> dict[str, types.Type]:
+        """Of what type the names are that a loop goes on with: found by going round until nothing changes."""
+        found = {n: self.value(names[n]).kind for n in kept}
+        while True:
+            writer, own = Writer(self.scope, self.typing), {n: self.typed(v) for n, v in names.items()}
+            own |= {n: Value(k, None) for n, k in found.items()}
+            if isinstance(node, ast.For):
+                own[node.target.id] = Value(kind, None)
+            loop = Loop(dict(found))
+            writer.loops.append(loop)
+            if writer.run(node.body, own):
+                loop.leave(writer, own, False)
+            if not self.builder:
+                self.returns += writer.returns
+            if loop.kinds == found:
+                return found
+            found = loop.kinds
+
+    def typed(self, v: Any) -> Any:
+        """Of what type a value is."""
+        if isinstance(v, Value):
+            return Value(v.kind, None)
+        return tuple(map(self.typed, v)) if isinstance(v, tuple) else v
 
     # --- branches ---
 

@@ -122,7 +122,8 @@ class Kernel(functools.partial):
         source = f"def launch(pool, count, grain, {names}):\n    for_chunks(pool, kernel, count, grain, ({names}))\n"
         scope = {"for_chunks": for_chunks, "kernel": self.part, "__name__": self.fn.__module__}
         exec(compile(source, f"<launcher of {self.name}>", "exec"), scope)
-        return compiled(_resolved(scope["launch"], f"{self.name}.launch"), f"{self.name}.launch", launcher=True)
+        name = f"{self.name}.launch"
+        return compiled(_resolved(scope["launch"], name), name, launcher=not self.written)
 
     def _entry(self, dispatcher: Any) -> Callable:
         """What a dispatcher would call after it has looked at the types of all arguments, which are numbers."""

@@ -25,7 +25,7 @@ NOTHING = {c: np.empty(0, c) for c in "fd"}
 # every class have of the target, and `bad`, where it leaves the place of a target that is no class, plus one.
 
 
-@kernel
+@kernel(written=True)
 def loss_of(x, i, t, top, rest, weight, sharp, blur):
     """The loss of row i, whose log Σ exp(x) is top + rest and whose target is t, log Σ exp(x), and the weight."""
     lse = top + rest
@@ -43,7 +43,7 @@ def loss_of(x, i, t, top, rest, weight, sharp, blur):
     return y, lse, w
 
 
-@kernel
+@kernel(written=True)
 def summed(weight, out):
     """The weights of all classes, added up; no weights count as 1."""
     total = out.dtype.type(0 if len(weight) else out.shape[1])
@@ -52,7 +52,7 @@ def summed(weight, out):
     return total
 
 
-@kernel
+@kernel(written=True)
 def added_up(each, share, how, loss, total):
     """The weights of rows, and their losses too unless they stay as they are (0: as they are, 1: sum, 2: mean)."""
     weights = 0.0

@@ -34,7 +34,7 @@ def exp_below(x):
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
-@kernel
+@kernel(written=True)
 def exps_of_rows(x, first, tops, sums, line):
     """In a line exp(x - top) of as many rows from the first on as sums has room for, with their tops and sums."""
     n, low = x.shape[1], like(x[0, 0], -np.inf)
