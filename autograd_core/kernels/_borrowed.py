@@ -10,7 +10,7 @@ from __future__ import annotations
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.imputils import impl_ret_borrowed, impl_ret_new_ref
+from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
@@ -46,24 +46,6 @@ def entries(typingctx, like, record, count):
         return bare._getvalue()
 
     return kind(like, types.intp, types.intp), generate
-
-
-@intrinsic
-def blank(typingctx, like, count):
-    """Room for so many entries of like's type, until nobody uses it; `np.empty` takes four times a tenth of a second to compile."""
-    kind = types.Array(like, 1, "C")
-
-    def generate(context, builder, sig, args):
-        data = context.get_data_type(like)
-        step = context.get_constant(types.intp, context.get_abi_sizeof(data))
-        aligned = context.get_constant(types.uint32, context.get_preferred_array_alignment(like))
-        owner = context.nrt.meminfo_alloc_aligned(builder, builder.mul(args[1], step), aligned)
-        place = builder.bitcast(context.nrt.meminfo_data(builder, owner), data.as_pointer())
-        made = make_array(kind)(context, builder)
-        populate_array(made, data=place, shape=[args[1]], strides=[step], itemsize=step, meminfo=owner)
-        return impl_ret_new_ref(context, builder, kind, made._getvalue())
-
-    return kind(like, types.intp), generate
 
 
 @intrinsic

@@ -25,8 +25,10 @@ from llvmlite import ir
 from llvmlite.ir.instructions import FastMathFlags
 from numba import types
 from numba.core import cgutils, typing
+from numba.core.funcdesc import ExternalFunctionDescriptor
+from numba.core.imputils import impl_ret_new_ref
 from numba.extending import _Intrinsic, intrinsic
-from numba.np.arrayobj import make_array
+from numba.np.arrayobj import make_array, populate_array
 
 OPERATORS: dict[type, Callable] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
@@ -35,6 +37,7 @@ OPERATORS: dict[type, Callable] = {
     ast.LShift: operator.lshift, ast.RShift: operator.rshift, ast.BitXor: operator.xor, ast.Invert: operator.invert,
     ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
 }  # fmt: skip
+SIGNATURES: dict[tuple, tuple] = {}  # of functions of Numba's that were asked for
 ROUNDED = {"fadd", "fsub", "fmul", "fdiv", "frem", "fcmp"}
 
 
@@ -52,6 +55,13 @@ class Settled(FastMathFlags):
         set.__init__(self, flags)
 
     def add(self, name: str) -> None:
+        pass
+
+
+class Fixed(list):
+    """How an operation may be rounded, likewise."""
+
+    def append(self, flag: str) -> None:
         pass
 
 
@@ -89,7 +99,8 @@ def written(fn: FunctionType, flags: Iterable[str], compiled: Callable[[], Any])
     """
     code, flags = fn.__code__, tuple(flags)
     names = code.co_varnames[: code.co_argcount]
-    scope = {**vars(builtins), **fn.__globals__}
+    closed = {n: cell.cell_contents for n, cell in zip(code.co_freevars, fn.__closure__ or ())}
+    scope = {**vars(builtins), **fn.__globals__, **closed}
     signatures: dict[tuple, typing.Signature] = {}
 
     @functools.cache
@@ -127,10 +138,38 @@ def settle(function: ir.Function, marks: list[tuple], flags: tuple[str, ...]) ->
         mark = last.get(block)
         start = 1 + next((k for k, i in enumerate(block.instructions) if i is mark), -1)
         for i in block.instructions[start:]:
-            if i.opname in ROUNDED and not i.flags:
-                i.flags.extend(flags)
+            if i.opname in ROUNDED and not isinstance(i.flags, Fixed):
+                i.flags = Fixed(i.flags or flags)
             elif isinstance(i, ir.CallInstr) and not isinstance(i.fastmath, Settled):
                 i.fastmath = Settled(flags if i.type in (ir.FloatType(), ir.DoubleType()) else ())
+
+
+@intrinsic
+def blank(typingctx, like, count):
+    """Room for so many entries of like's type; `np.empty` compiles five functions of Numba's."""
+    kind = types.Array(like, 1, "C")
+
+    def generate(context, builder, sig, args):
+        data = context.get_data_type(like)
+        step = context.get_constant(types.intp, context.get_abi_sizeof(data))
+        aligned = context.get_constant(types.uint32, context.get_preferred_array_alignment(like))
+        owner = context.nrt.meminfo_alloc_aligned(builder, builder.mul(args[1], step), aligned)
+        place = builder.bitcast(context.nrt.meminfo_data(builder, owner), data.as_pointer())
+        made = make_array(kind)(context, builder)
+        populate_array(made, data=place, shape=[args[1]], strides=[step], itemsize=step, meminfo=owner)
+        return impl_ret_new_ref(context, builder, kind, made._getvalue())
+
+    return kind(like, types.intp), generate
+
+
+def shell(fn: FunctionType, name: str, body: Any) -> FunctionType:
+    """A function that does no more than call what is written."""
+    given = ", ".join(fn.__code__.co_varnames[: fn.__code__.co_argcount])
+    scope = {"body": body, "__name__": fn.__module__}
+    exec(compile(f"def {fn.__name__}({given}):\n    return body({given})\n", f"<shell of {name}>", "exec"), scope)
+    made = scope[fn.__name__]
+    made.__qualname__ = name
+    return made
 
 
 def reads(name: ast.Name) -> bool:
@@ -171,6 +210,7 @@ class Writer:
         self.scope, self.typing, self.context, self.builder = scope, typingctx, context, builder
         self.returns: list[tuple] = []  # what is returned, and in which block
         self.loops: list[Loop] = []
+        self.rooms: list[Value] = []  # memory that was taken, and is given back at the end
 
     # --- values ---
 
@@ -202,7 +242,11 @@ class Writer:
             made = self.context.make_tuple(self.builder, kind, [p.held for p in parts]) if self.builder else None
             return Value(kind, made)
         kind = self.typing.resolve_value_type(v)
-        return Value(kind, self.context.get_constant_generic(self.builder, kind, v) if self.builder else None)
+        if not self.builder:
+            return Value(kind, None)
+        if isinstance(kind, types.Callable):
+            return Value(kind, self.context.get_dummy_value())
+        return Value(kind, self.context.get_constant_generic(self.builder, kind, v))
 
     def cast(self, v: Any, kind: types.Type) -> Any:
         """What holds a value, as one of a type."""
@@ -219,11 +263,29 @@ class Writer:
             sig, generate = f._defn(self.typing, *kinds)
             make = functools.partial(generate, self.context, self.builder, sig)
         else:
-            known = f.kind if isinstance(f, Value) else self.typing.resolve_value_type(f)
-            sig = self.typing.resolve_function_type(known, kinds, {})
-            make = lambda values: self.context.get_function(known, sig)(self.builder, values)
+            known, sig = self.signature(f, kinds)
+            make = functools.partial(self.made, known, sig)
         held = make([*map(self.cast, args, sig.args)]) if self.builder else None
+        if f is blank and self.builder:
+            self.rooms.append(Value(sig.return_type, held))
+            return self.lent(self.rooms[-1])
         return self.given(sig.return_type, held)
+
+    def made(self, known: Any, sig: Any, values: list) -> Any:
+        """What holds what a function of Numba's gives."""
+        if not isinstance(known, types.ExternalFunction):
+            return self.context.get_function(known, sig)(self.builder, values)
+        described = ExternalFunctionDescriptor(known.symbol, sig.return_type, sig.args)
+        function = self.context.declare_external_function(self.builder.module, described)
+        return self.context.call_external_function(self.builder, function, described.argtypes, values)
+
+    def signature(self, f: Any, kinds: tuple) -> tuple:
+        """What Numba calls a function, and what it makes of which types."""
+        key = self.typing, f.kind if isinstance(f, Value) else f, kinds
+        if key not in SIGNATURES:
+            known = f.kind if isinstance(f, Value) else self.typing.resolve_value_type(f)
+            SIGNATURES[key] = known, self.typing.resolve_function_type(known, kinds, {})
+        return SIGNATURES[key]
 
     def item(self, v: Any, at: Any) -> Any:
         """An entry of an array, or one of a tuple."""
@@ -255,8 +317,8 @@ class Writer:
                 return self.call(OPERATORS[type(node.op)], [value(node.left), value(node.right)])
             case ast.UnaryOp():
                 return self.call(OPERATORS[type(node.op)], [value(node.operand)])
-            case ast.Compare(ops=[op], comparators=[right]):
-                return self.call(OPERATORS[type(op)], [value(node.left), value(right)])
+            case ast.Compare():
+                return self.compared(value(node.left), [*zip(node.ops, node.comparators)], names)
             case ast.BoolOp(values=[left, *rest]):
                 found = value(left)
                 for right in rest:
@@ -273,6 +335,13 @@ class Writer:
                 return self.call(value(node.func), [*map(value, node.args)])
         raise NotImplementedError(f"a function of numbers with {ast.unparse(node)}: declare it with `kernel` instead")
 
+    def compared(self, left: Any, rest: list, names: dict) -> Any:
+        """left < a < ..., of which each is only worked out if all before it holds."""
+        (op, node), *more = rest
+        right = self.expression(node, names)
+        found = self.call(OPERATORS[type(op)], [left, right])
+        return self.either(found, lambda: self.compared(right, more, names), lambda: found) if more else found
+
     # --- statements ---
 
     def function(self, body: list[ast.stmt], names: dict) -> Any:
@@ -283,15 +352,19 @@ class Writer:
             ((result, block),) = self.returns
             if self.builder:
                 self.builder.position_at_end(block)
-            return result
-        return self.joined(self.returns, self.added("returned"))
+        else:
+            result = self.joined(self.returns, self.added("returned"))
+        for room in self.rooms:
+            self.context.nrt.decref(self.builder, *room)
+        return result
 
     def run(self, body: list[ast.stmt], names: dict) -> bool:
         """Do statements; whether it goes on after them."""
         for node in body:
             match node:
-                case ast.Return(value=ast.expr() as value):
-                    self.returns.append((self.expression(value, names), self.builder and self.builder.block))
+                case ast.Return():
+                    result = node.value and self.expression(node.value, names)
+                    self.returns.append((result, self.builder and self.builder.block))
                     return False
                 case ast.Assign(targets=[target]):
                     self.assign(target, self.expression(node.value, names), names)

@@ -92,7 +92,12 @@ class Kernel(functools.partial):
         """What Numba compiles when it is first called."""
         from ._native import compiled
 
-        return compiled(_resolved(self.fn, name), name, part, **self.options)
+        fn = _resolved(self.fn, name)
+        if self.written and not part:
+            from ._inline import shell
+
+            fn = shell(fn, name, self.part)
+        return compiled(fn, name, part, **self.options)
 
     def build(self) -> Kernel:
         """Make what Python calls; `self`, which calls that from now on."""

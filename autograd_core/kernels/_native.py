@@ -22,6 +22,7 @@ from numba.core.typed_passes import NativeLowering
 from numba.extending import intrinsic
 
 from . import _jit
+from ._inline import shell, written
 from ._threads import (
     ACTIVE, ALONE, BUSY, CORES, COSTS, COUNT, DATA, ENDED, FUNCTION, GENERATION, GRAIN, KEEP, KINDS, MOST, NEXT, NUMBERS,
     OPEN, PLACE, PLACES, REGION, SETS, SLEEPING, STOP, THREADS, WORKERS, YIELD,
@@ -161,7 +162,10 @@ def _whatever_number(template, args, kws):
 
 def native(fn=None, **options):
     """A function of the pool."""
-    return partial(native, **options) if fn is None else compiled(fn, f"_native.{fn.__name__}", **options)
+    if fn is None:
+        return partial(native, **options)
+    name = f"_native.{fn.__name__}"
+    return compiled(shell(fn, name, written(fn, (), lambda: compiled(fn, name, True))), name, **options)
 
 
 @intrinsic
@@ -277,7 +281,6 @@ def system(typingctx, pool, field, a, b, c):
     return types.intp(*[types.intp] * 5), generate
 
 
-@native(part=True)
 def wake(pool, index):
     """Wake a worker that sleeps, on another core than this one.
 
@@ -293,6 +296,9 @@ def wake(pool, index):
         if others and system(pool, KEEP, load(pool, NUMBERS + index), SETS, pool + CORES * 8) == 0:
             store(pool, kept, core + 1)
     release(load(pool, SLEEPING + MOST + index))
+
+
+wake = written(wake, (), lambda: compiled(wake, "_native.wake", True))
 
 
 @native(no_cfunc_wrapper=False)

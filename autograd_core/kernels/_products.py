@@ -114,7 +114,7 @@ def blocks(m, n, k, items, size):
     return most, tall, count, max((GRAIN * count + work - 1) // work, 1) if work >= ALONE else count
 
 
-@kernel(numbers="iiaaaai")
+@kernel(numbers="iiaaaai", written=True)
 def product(pool, table, a, b, c, bias, activation):
     """c = a @ b with all leading axes of c, plus a row, then an activation; arrays as their records; whether it could be done."""
     code = word(table, 0), word(table, 1), word(table, 2)

@@ -17,7 +17,7 @@ from .softmax import BLOCK, GRAIN, TILE, exp_below, exps_of_rows, exps_of_tile, 
 from .softmaxes import _tiles
 from .vector_math import like, log
 
-blank = Late("_borrowed", "blank")
+blank = Late("_inline", "blank")
 INTEGERS, SINGLE, DOUBLE = np.dtype(np.int64), np.dtype(np.float32), np.dtype(np.float64)
 NOTHING = {c: np.empty(0, c) for c in "fd"}
 
@@ -66,7 +66,7 @@ def added_up(each, share, how, loss, total):
         loss[()] = losses / weights if how == 2 else losses
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def cross_entropy_rows(begin, end, x, target, weight, ignored, sharp, blur, loss, lse, share, bad):
     """Loss, log Σ exp and weight of each row of x (rows, n); lse is -inf where a row does not count."""
     x, target, loss, lse, share = x[begin:end], target[begin:end], loss[begin:end], lse[begin:end], share[begin:end]
@@ -104,7 +104,7 @@ def cross_entropy_at_once(x, target, weight, ignored, sharp, blur, how, loss, ls
     return bad[0]
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def cross_entropy_rows_pull(begin, end, c, x, lse, target, weight, ignored, sharp, blur, hit, out):
     """out = c (W exp(x - lse) - q), with c for each row or one for all; without q unless `hit`."""
     x, out, lse, target = x[begin:end], out[begin:end], lse[begin:end], target[begin:end]

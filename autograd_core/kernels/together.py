@@ -107,7 +107,7 @@ def run(step: Any, char: str, starts: np.ndarray, records: np.ndarray, which: np
     step.together(starts[-1], GRAIN, ZEROS[char], starts, records, which, numbers)
 
 
-@kernel(numbers="iii")
+@kernel(numbers="iii", written=True)
 def fit(records, count, width):
     """Whether the second array in each row of records is of the class, type, shape and strides of the first."""
     table = word(records, HEAD)
