@@ -27,6 +27,7 @@ from numba import types
 from numba.core import cgutils, typing
 from numba.core.funcdesc import ExternalFunctionDescriptor
 from numba.core.imputils import impl_ret_new_ref
+from numba.core.itanium_mangler import mangle
 from numba.extending import _Intrinsic, intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
@@ -38,6 +39,7 @@ OPERATORS: dict[type, Callable] = {
     ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
 }  # fmt: skip
 SIGNATURES: dict[tuple, tuple] = {}  # of functions of Numba's that were asked for
+WIDE = '"prefer-vector-width"="512"'  # loops use the widest vectors: LLVM is shy of these, which slowed down older processors
 ROUNDED = {"fadd", "fsub", "fmul", "fdiv", "frem", "fcmp"}
 
 
@@ -92,10 +94,11 @@ def body(code: CodeType) -> list[ast.stmt] | None:
     return node.body if found == code else None
 
 
-def written(fn: FunctionType, flags: Iterable[str], compiled: Callable[[], Any]) -> Any:
+def written(fn: FunctionType, flags: Iterable[str], compiled: Callable[[], Any], inlined: bool = False) -> Any:
     """What kernels call as they would call the function, which names other such functions in place of Python's.
 
-    `compiled` gives what to call if the text of the function is not to be had.
+    It is written where it is called if it is to be `inlined`, else once beside the kernel, and LLVM decides.  `compiled`
+    gives what to call if the text of the function is not to be had.
     """
     code, flags = fn.__code__, tuple(flags)
     names = code.co_varnames[: code.co_argcount]
@@ -111,7 +114,18 @@ def written(fn: FunctionType, flags: Iterable[str], compiled: Callable[[], Any])
         found = text()
         return writer.function(found, dict(zip(names, args))) if isinstance(found, list) else writer.call(found, args)
 
-    def generate(context, builder, sig, args):
+    def aside(context, builder, sig, args):
+        name = f"{mangle(fn.__qualname__, sig.args)}.written"
+        if (function := builder.module.globals.get(name)) is None:
+            kind = ir.FunctionType(context.get_value_type(sig.return_type), [a.type for a in args])
+            function = ir.Function(builder.module, kind, name)
+            function.linkage = "internal"
+            set.add(function.attributes, WIDE)
+            inner = ir.IRBuilder(function.append_basic_block("entry"))
+            inner.ret(here(context, inner, sig, function.args))
+        return builder.call(function, args)
+
+    def here(context, builder, sig, args):
         marks = [(b, b.instructions[-1] if b.instructions else None) for b in builder.function.blocks]
         writer = Writer(scope, context.typing_context, context, builder)
         result = called(writer, [writer.lent(writer.given(kind, held)) for kind, held in zip(sig.args, args)])
@@ -123,7 +137,7 @@ def written(fn: FunctionType, flags: Iterable[str], compiled: Callable[[], Any])
             writer = Writer(scope, typingctx)
             result = called(writer, [writer.given(kind, None) for kind in args])
             signatures[args] = writer.value(result).kind(*args)
-        return signatures[args], generate
+        return signatures[args], here if inlined else aside
 
     parameters = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in ("typingctx", *names)]
     typed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -153,7 +167,7 @@ def blank(typingctx, like, count):
         data = context.get_data_type(like)
         step = context.get_constant(types.intp, context.get_abi_sizeof(data))
         aligned = context.get_constant(types.uint32, context.get_preferred_array_alignment(like))
-        owner = context.nrt.meminfo_alloc_aligned(builder, builder.mul(args[1], step), aligned)
+        owner = context.nrt.meminfo_alloc_aligned_unchecked(builder, builder.mul(args[1], step), aligned)
         place = builder.bitcast(context.nrt.meminfo_data(builder, owner), data.as_pointer())
         made = make_array(kind)(context, builder)
         populate_array(made, data=place, shape=[args[1]], strides=[step], itemsize=step, meminfo=owner)
@@ -210,7 +224,7 @@ class Writer:
         self.scope, self.typing, self.context, self.builder = scope, typingctx, context, builder
         self.returns: list[tuple] = []  # what is returned, and in which block
         self.loops: list[Loop] = []
-        self.rooms: list[Value] = []  # memory that was taken, and is given back at the end
+        self.rooms: list[Value] = []  # where memory is that was perhaps taken, and is given back at the end
 
     # --- values ---
 
@@ -266,13 +280,21 @@ class Writer:
             known, sig = self.signature(f, kinds)
             make = functools.partial(self.made, known, sig)
         held = make([*map(self.cast, args, sig.args)]) if self.builder else None
+        if f is blank and self.loops:
+            raise NotImplementedError("a function of numbers that takes memory in a loop: take it before")
         if f is blank and self.builder:
-            self.rooms.append(Value(sig.return_type, held))
-            return self.lent(self.rooms[-1])
+            slot = cgutils.alloca_once(self.builder, held.type, zfill=True)
+            self.builder.store(held, slot)
+            self.rooms.append(Value(sig.return_type, slot))
+            return self.lent(Value(sig.return_type, held))
         return self.given(sig.return_type, held)
 
     def made(self, known: Any, sig: Any, values: list) -> Any:
         """What holds what a function of Numba's gives."""
+        if isinstance(known, types.Dispatcher):  # a kernel, none of which raises
+            compiled = known.dispatcher.overloads[sig.args]
+            self.context.active_code_library.add_linking_library(compiled.library)
+            return self.context.call_internal_no_propagate(self.builder, compiled.fndesc, sig, values)[1]
         if not isinstance(known, types.ExternalFunction):
             return self.context.get_function(known, sig)(self.builder, values)
         described = ExternalFunctionDescriptor(known.symbol, sig.return_type, sig.args)
@@ -354,8 +376,8 @@ class Writer:
                 self.builder.position_at_end(block)
         else:
             result = self.joined(self.returns, self.added("returned"))
-        for room in self.rooms:
-            self.context.nrt.decref(self.builder, *room)
+        for kind, slot in self.rooms:
+            self.context.nrt.decref(self.builder, kind, self.builder.load(slot))
         return result
 
     def run(self, body: list[ast.stmt], names: dict) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import gc
 import importlib
+import linecache
 import os
 import threading
 import time
@@ -86,7 +87,8 @@ class Kernel(functools.partial):
         """What is written into kernels where they call it."""
         from ._inline import written
 
-        return written(_resolved(self.fn, name), self.options["fastmath"], lambda: self._compiled(name, part=True))
+        compiled, inlined = lambda: self._compiled(name, part=True), "forceinline" in self.options
+        return written(_resolved(self.fn, name), self.options["fastmath"], compiled, inlined)
 
     def _compiled(self, name: str, part: bool = False):
         """What Numba compiles when it is first called."""
@@ -151,7 +153,7 @@ def undisturbed(do: Callable, *args: Any) -> Any:
 
     The main thread, which is the one that signals interrupt, waits for another; if it stops waiting, that one goes on.
     """
-    do = functools.partial(_uncollected, do)
+    do = functools.partial(uncollected, do)
     if threading.current_thread() is not threading.main_thread():
         return do(*args)
     done: list[Any] = []
@@ -174,7 +176,7 @@ def undisturbed(do: Callable, *args: Any) -> Any:
     return done[0]
 
 
-def _uncollected(do: Callable, *args: Any) -> Any:
+def uncollected(do: Callable, *args: Any) -> Any:
     """do(*args) without a look at what is no longer needed: among all that Numba makes, that takes a tenth of the time."""
     collects = gc.isenabled()
     gc.disable()
@@ -212,6 +214,14 @@ def kernel(fn: Callable | None = None, *, chunks=False, fastmath=SUMS, name=None
 def inline(fn: Callable | None = None, *, fastmath=EXACT) -> Any:
     """Declare a function of numbers, without loops, that is written into the loops which call it, rounding as it says."""
     return kernel(fn, fastmath=fastmath, forceinline=True, written=True)
+
+
+def generated(source: str, name: str, scope: dict[str, Any]) -> Any:
+    """The function of a source that was made, under its own name; the text stays to be read, by tracebacks too."""
+    file = f"<{name}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
+    exec(compile(source, file, "exec", dont_inherit=True), scope)
+    return scope[source.split("(")[0].split()[-1]]
 
 
 def entries_of_first(x, *rest) -> int:

@@ -22,7 +22,7 @@ from numba.core.typed_passes import NativeLowering
 from numba.extending import intrinsic
 
 from . import _jit
-from ._inline import shell, written
+from ._inline import WIDE, shell, written
 from ._threads import (
     ACTIVE, ALONE, BUSY, CORES, COSTS, COUNT, DATA, ENDED, FUNCTION, GENERATION, GRAIN, KEEP, KINDS, MOST, NEXT, NUMBERS,
     OPEN, PLACE, PLACES, REGION, SETS, SLEEPING, STOP, THREADS, WORKERS, YIELD,
@@ -92,9 +92,6 @@ class Launcher(JITCodeLibrary):
         made = self._codegen._module_pass_manager(opt=1, loop_vectorize=False, slp_vectorize=False)
         passes, *builder = made if isinstance(made, tuple) else (made,)  # older Numba has no builder beside them
         passes.run(self._final_module, *builder)
-
-
-WIDE = '"prefer-vector-width"="512"'
 
 
 class _WideLower(Lower):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._jit import Late, kernel
+from ._jit import Late, generated, kernel
 from .elementwise import CONSTANTS, MOST, SCOPE
 
 blank, entries, recorded = Late("_inline", "blank"), Late("_borrowed", "entries"), Late("_borrowed", "recorded")
@@ -76,7 +76,7 @@ class Nest(NamedTuple):
         return "\n".join([*lines, ""])
 
 
-@kernel(name="run_total")
+@kernel(name="run_total", written=True)
 def added(b, n):
     """The sum of the first n entries."""
     total = b.dtype.type(0)
@@ -94,9 +94,8 @@ def nest(described: Nest) -> Callable:
     source, char = described.source(), described.char
     number = np.float32 if char == "f" else np.float64
     scope: dict[str, Any] = {**SCOPE, "number": number, "blank": blank, "added": added}
-    exec(compile(source, "<nest>", "exec"), scope)
-    name = hashlib.sha256((source + char + repr(described)).encode()).hexdigest()[:16]
-    chunk = kernel(scope["chunk"], fastmath=(), name=f"nest_{name}")
+    name = f"nest_{hashlib.sha256((source + char + repr(described)).encode()).hexdigest()[:16]}"
+    chunk = kernel(generated(source, name, scope), fastmath=(), name=name, written=True)
     names = [f"x{k}" for k in range(len(described.operands))]
     outs = [(f"y{k}", char) for k, (_, char, over) in enumerate(described.stores) if over is None]
     sums = [(f"p{k}", f"r{k}", divisor) for k, (_, divisor) in enumerate(described.totals)]
@@ -114,9 +113,9 @@ def nest(described: Nest) -> Callable:
     lines += [f"    entries({char}, {r}, 1)[0] = added({p}, count) / number({divisor})" for p, r, divisor in sums]
     scope = {"chunk": chunk, "entries": entries, "recorded": recorded, "for_chunks": for_chunks, "__name__": __name__}
     scope |= {"f": ZEROS["f"], "d": ZEROS["d"], "b": ZEROS["?"], "blank": blank, "number": number, "added": added}
-    exec(compile("\n".join([*lines, ""]), "<nest>", "exec"), scope)
+    whole = generated("\n".join([*lines, ""]), f"{name}_whole", scope)
     letters = "iiii" + "".join("d" if kind == NUMBER else "a" for kind, _ in described.operands)
-    return kernel(scope["whole"], numbers=letters + "a" * (len(outs) + len(sums)), name=f"nest_{name}_whole")
+    return kernel(whole, numbers=letters + "a" * (len(outs) + len(sums)), name=f"{name}_whole", written=True)
 
 
 def as_array(name: str, kind: str, like: str, sizes: dict[str, str]) -> str:

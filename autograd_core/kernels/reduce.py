@@ -154,7 +154,7 @@ class Way(NamedTuple):
 def reducing(name: str, term, join, start: int, then: tuple = ()) -> Way:
     """Kernels that join the terms of each block, and divide by a number; results of blocks are joined as by `then`."""
 
-    @kernel(chunks=True, name=f"{name}_rows")
+    @kernel(chunks=True, name=f"{name}_rows", written=True)
     def rows(begin, end, x, out, n, block, blocks, divisor):
         """out (rows, blocks) of x (rows, n)."""
         divide, scale = divisor != 1, x.dtype.type(divisor)
@@ -180,7 +180,7 @@ def reducing(name: str, term, join, start: int, then: tuple = ()) -> Way:
                 total = join(total, several)
             out[i] = total / scale if divide else total
 
-    @kernel(chunks=True, name=f"{name}_columns")
+    @kernel(chunks=True, name=f"{name}_columns", written=True)
     def columns(begin, end, x, out, n, inner, block, blocks, piece, divisor):
         """out (outer, blocks, inner) of x (outer, n, inner); an item is a piece of the columns of a block."""
         pieces = (inner + piece - 1) // piece
@@ -217,7 +217,7 @@ def in_one_call(name: str, rows: Kernel, columns: Kernel, then: tuple, root: boo
     """A kernel for all of an array of a type."""
     zero, (rows_then, columns_then, *_) = dtype.type(0), then
 
-    @kernel(numbers="iaaiiidd", name=f"{name}_{dtype.char}")
+    @kernel(numbers="iaaiiidd", name=f"{name}_{dtype.char}", written=True)
     def whole(pool, x, out, outer, n, inner, scale, after):
         """out (outer, inner) of x (outer, n, inner), given as records; `scale` and `after` are for the two kernels."""
         size, pieces = outer * n * inner, (inner + PIECE - 1) // PIECE
