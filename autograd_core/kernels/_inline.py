@@ -350,7 +350,9 @@ class Writer:
             case ast.IfExp():
                 return self.either(value(node.test), lambda: value(node.body), lambda: value(node.orelse))
             case ast.Slice(step=None):
-                return self.call(slice, [self.value(node.lower and value(node.lower)), node.upper and value(node.upper)])
+                return self.call(
+                    slice, [self.value(node.lower and value(node.lower)), node.upper and value(node.upper)]
+                )
             case ast.Subscript():
                 return self.item(value(node.value), value(node.slice))
             case ast.Call(keywords=[]):
@@ -395,7 +397,9 @@ class Writer:
                 case ast.If():
                     if not self.branch(node, names):
                         return False
-                case ast.For(target=ast.Name(), iter=ast.Call(func=ast.Name("range")), orelse=[]) | ast.While(orelse=[]):
+                case (
+                    ast.For(target=ast.Name(), iter=ast.Call(func=ast.Name("range")), orelse=[]) | ast.While(orelse=[])
+                ):
                     self.loop(node, names)
                 case ast.Continue() | ast.Break():
                     self.loops[-1].leave(self, names, isinstance(node, ast.Break))
