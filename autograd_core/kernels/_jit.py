@@ -85,7 +85,7 @@ class Kernel(functools.partial):
 
     def _written(self, name: str):
         """What is written into kernels where they call it."""
-        from ._inline import written
+        from ._written import written
 
         compiled, inlined = lambda: self._compiled(name, part=True), "forceinline" in self.options
         return written(_resolved(self.fn, name), self.options["fastmath"], compiled, inlined)
@@ -96,7 +96,7 @@ class Kernel(functools.partial):
 
         fn = _resolved(self.fn, name)
         if self.written and not part:
-            from ._inline import shell
+            from ._written import shell
 
             fn = shell(fn, name, self.part)
         return compiled(fn, name, part, **self.options)

@@ -22,7 +22,7 @@ from numba.core.typed_passes import NativeLowering
 from numba.extending import intrinsic
 
 from . import _jit
-from ._inline import WIDE, shell, written
+from ._written import WIDE, shell, written
 from ._threads import (
     ACTIVE, ALONE, BUSY, CORES, COSTS, COUNT, DATA, ENDED, FUNCTION, GENERATION, GRAIN, KEEP, KINDS, MOST, NEXT, NUMBERS,
     OPEN, PLACE, PLACES, REGION, SETS, SLEEPING, STOP, THREADS, WORKERS, YIELD,

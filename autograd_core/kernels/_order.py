@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 
 
 def smallest(*numbers):
-    """Python's `min`, for kernels, without the two functions that Numba compiles for each choice of types."""
+    """Python's `min`, for kernels; of whole numbers without what Numba compiles for each choice of types."""
     raise NotImplementedError
 
 
@@ -28,8 +28,11 @@ def largest(*numbers):
     raise NotImplementedError
 
 
-def declare(chosen: Callable, before: Callable) -> None:
-    """Tell Numba what one of these gives."""
+def declare(chosen: Callable, usual: Callable, before: Callable) -> None:
+    """Tell Numba what one of these gives.
+
+    Of floats it is what Numba has: LLVM would draw what is done with the result into the choice, and round otherwise.
+    """
 
     @infer_global(chosen)
     class Typed(AbstractTemplate):
@@ -39,11 +42,16 @@ def declare(chosen: Callable, before: Callable) -> None:
 
     @lower_builtin(chosen, types.VarArg(types.Any))
     def generate(context, builder, sig, args):
-        return do_minmax(context, builder, sig.args, args, before)
+        if isinstance(sig.return_type, types.Integer):
+            return do_minmax(context, builder, sig.args, args, before)
+        kind = context.typing_context.resolve_value_type(usual)
+        told = context.typing_context.resolve_function_type(kind, sig.args, {})
+        several = context.make_tuple(builder, told.args[0], args)
+        return context.get_function(kind, told)(builder, [several])
 
 
-declare(smallest, operator.lt)
-declare(largest, operator.gt)
+declare(smallest, min, operator.lt)
+declare(largest, max, operator.gt)
 
 
 @intrinsic

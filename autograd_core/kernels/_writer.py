@@ -1,33 +1,23 @@
-"""Functions of numbers, written as LLVM code into the kernels that call them, with no compiler in between.
+"""How a function is written as LLVM code: expression by expression and statement by statement, from its tree.
 
-Numba makes a module of every function: it is typed, optimized, linked into whoever calls it, and optimized there again.
-A logarithm, of eight small functions, takes a quarter of a second that way.  Here the text of such a function is read,
-and each call is written where it stands, operation by operation, as Numba writes them.  What may be rounded otherwise is
-said with each operation, so that it is what the function allows, and not what the kernel around it does.
-
-There may be assignments, branches and returns, but no loops and no slices.  A branch that the types decide is written on
-one side only.  Imports Numba, for kernels only.
+What an operation is, and of what type its result, is asked of Numba.  Each function is gone through twice: first only to
+find out of what types its values are, then for good.  Names stand for values, as in Python; only what a loop goes on with
+has a place in memory, which LLVM puts into registers.  Imports Numba, for kernels only.
 """
 
 from __future__ import annotations
 
 import ast
-import builtins
 import functools
-import inspect
-import linecache
 import operator
-from collections.abc import Callable, Iterable, Iterator
-from types import CodeType, FunctionType
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from llvmlite import ir
-from llvmlite.ir.instructions import FastMathFlags
 from numba import types
-from numba.core import cgutils, typing
+from numba.core import cgutils
 from numba.core.funcdesc import ExternalFunctionDescriptor
 from numba.core.imputils import impl_ret_new_ref
-from numba.core.itanium_mangler import mangle
 from numba.extending import _Intrinsic, intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
@@ -39,8 +29,6 @@ OPERATORS: dict[type, Callable] = {
     ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
 }  # fmt: skip
 SIGNATURES: dict[tuple, tuple] = {}  # of functions of Numba's that were asked for
-WIDE = '"prefer-vector-width"="512"'  # loops use the widest vectors: LLVM is shy of these, which slowed down older processors
-ROUNDED = {"fadd", "fsub", "fmul", "fdiv", "frem", "fcmp"}
 
 
 class Value(NamedTuple):
@@ -48,114 +36,6 @@ class Value(NamedTuple):
 
     kind: types.Type
     held: Any
-
-
-class Settled(FastMathFlags):
-    """How a call may be rounded, whatever is added for the kernel around it."""
-
-    def __init__(self, flags: Iterable[str]):
-        set.__init__(self, flags)
-
-    def add(self, name: str) -> None:
-        pass
-
-
-class Fixed(list):
-    """How an operation may be rounded, likewise."""
-
-    def append(self, flag: str) -> None:
-        pass
-
-
-@functools.cache
-def read(file: str) -> dict[tuple, tuple[ast.FunctionDef, CodeType]]:
-    """The functions in a file, by name and first line, as trees and as what Python makes of them."""
-    try:
-        tree = ast.parse("".join(linecache.getlines(file)))
-        codes = [*inside(compile(tree, file, "exec", dont_inherit=True))]
-    except SyntaxError:
-        return {}
-    found = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
-    trees = {(n.name, min([n.lineno, *(d.lineno for d in n.decorator_list)])): n for n in found}
-    return {key: (trees[key], c) for c in codes if (key := (c.co_name, c.co_firstlineno)) in trees}
-
-
-def inside(code: CodeType) -> Iterator[CodeType]:
-    """All code in some."""
-    for c in code.co_consts:
-        if isinstance(c, CodeType):
-            yield c
-            yield from inside(c)
-
-
-def body(code: CodeType) -> list[ast.stmt] | None:
-    """The statements of a function; None if its text is not there, or is not what runs, having changed since."""
-    node, found = read(code.co_filename).get((code.co_name, code.co_firstlineno), (None, None))
-    return node.body if found == code else None
-
-
-def written(fn: FunctionType, flags: Iterable[str], compiled: Callable[[], Any], inlined: bool = False) -> Any:
-    """What kernels call as they would call the function, which names other such functions in place of Python's.
-
-    It is written where it is called if it is to be `inlined`, else once beside the kernel, and LLVM decides.  `compiled`
-    gives what to call if the text of the function is not to be had.
-    """
-    code, flags = fn.__code__, tuple(flags)
-    names = code.co_varnames[: code.co_argcount]
-    closed = {n: cell.cell_contents for n, cell in zip(code.co_freevars, fn.__closure__ or ())}
-    scope = {**vars(builtins), **fn.__globals__, **closed}
-    signatures: dict[tuple, typing.Signature] = {}
-
-    @functools.cache
-    def text() -> list[ast.stmt] | Any:
-        return body(code) or compiled()
-
-    def called(writer, args):
-        found = text()
-        return writer.function(found, dict(zip(names, args))) if isinstance(found, list) else writer.call(found, args)
-
-    def aside(context, builder, sig, args):
-        name = f"{mangle(fn.__qualname__, sig.args)}.written"
-        if (function := builder.module.globals.get(name)) is None:
-            kind = ir.FunctionType(context.get_value_type(sig.return_type), [a.type for a in args])
-            function = ir.Function(builder.module, kind, name)
-            function.linkage = "internal"
-            set.add(function.attributes, WIDE)
-            inner = ir.IRBuilder(function.append_basic_block("entry"))
-            inner.ret(here(context, inner, sig, function.args))
-        return builder.call(function, args)
-
-    def here(context, builder, sig, args):
-        marks = [(b, b.instructions[-1] if b.instructions else None) for b in builder.function.blocks]
-        writer = Writer(scope, context.typing_context, context, builder)
-        result = called(writer, [writer.lent(writer.given(kind, held)) for kind, held in zip(sig.args, args)])
-        settle(builder.function, marks, flags)
-        return writer.cast(result, sig.return_type)
-
-    def typed(typingctx, *args):
-        if args not in signatures:
-            writer = Writer(scope, typingctx)
-            result = called(writer, [writer.given(kind, None) for kind in args])
-            signatures[args] = writer.value(result).kind(*args)
-        return signatures[args], here if inlined else aside
-
-    parameters = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in ("typingctx", *names)]
-    typed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    typed.__name__ = typed.__qualname__ = fn.__name__
-    return intrinsic(typed)
-
-
-def settle(function: ir.Function, marks: list[tuple], flags: tuple[str, ...]) -> None:
-    """Say of all that was written since `marks`, the last instructions of blocks, how it may be rounded."""
-    last = dict(marks)
-    for block in function.blocks:
-        mark = last.get(block)
-        start = 1 + next((k for k, i in enumerate(block.instructions) if i is mark), -1)
-        for i in block.instructions[start:]:
-            if i.opname in ROUNDED and not isinstance(i.flags, Fixed):
-                i.flags = Fixed(i.flags or flags)
-            elif isinstance(i, ir.CallInstr) and not isinstance(i.fastmath, Settled):
-                i.fastmath = Settled(flags if i.type in (ir.FloatType(), ir.DoubleType()) else ())
 
 
 @intrinsic
@@ -174,16 +54,6 @@ def blank(typingctx, like, count):
         return impl_ret_new_ref(context, builder, kind, made._getvalue())
 
     return kind(like, types.intp), generate
-
-
-def shell(fn: FunctionType, name: str, body: Any) -> FunctionType:
-    """A function that does no more than call what is written."""
-    given = ", ".join(fn.__code__.co_varnames[: fn.__code__.co_argcount])
-    scope = {"body": body, "__name__": fn.__module__}
-    exec(compile(f"def {fn.__name__}({given}):\n    return body({given})\n", f"<shell of {name}>", "exec"), scope)
-    made = scope[fn.__name__]
-    made.__qualname__ = name
-    return made
 
 
 def reads(name: ast.Name) -> bool:
@@ -281,7 +151,7 @@ class Writer:
             make = functools.partial(self.made, known, sig)
         held = make([*map(self.cast, args, sig.args)]) if self.builder else None
         if f is blank and self.loops:
-            raise NotImplementedError("a function of numbers that takes memory in a loop: take it before")
+            raise NotImplementedError("a kernel that takes memory in a loop: take it before")
         if f is blank and self.builder:
             slot = cgutils.alloca_once(self.builder, held.type, zfill=True)
             self.builder.store(held, slot)
@@ -357,7 +227,9 @@ class Writer:
                 return self.item(value(node.value), value(node.slice))
             case ast.Call(keywords=[]):
                 return self.call(value(node.func), [*map(value, node.args)])
-        raise NotImplementedError(f"a function of numbers with {ast.unparse(node)}: declare it with `kernel` instead")
+        raise NotImplementedError(
+            f"{ast.unparse(node)} cannot be written as LLVM code: declare the kernel without `written`"
+        )
 
     def compared(self, left: Any, rest: list, names: dict) -> Any:
         """left < a < ..., of which each is only worked out if all before it holds."""
@@ -410,7 +282,9 @@ class Writer:
                     self.expression(node.value, names)
                 case _:
                     text = ast.unparse(node)
-                    raise NotImplementedError(f"a function of numbers with {text}: declare it with `kernel` instead")
+                    raise NotImplementedError(
+                        f"{text} cannot be written as LLVM code: declare the kernel without `written`"
+                    )
         return True
 
     def assign(self, target: ast.expr, value: Any, names: dict) -> None:
