@@ -14,7 +14,7 @@ import autograd_core.kernels
 from autograd_core.kernels._jit import COMPILED, KERNELS, Late, inline, kernel, undisturbed
 
 compiled = pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
-blank = Late("_writer", "blank")
+blank = Late("_values", "blank")
 TABLE = np.array([[1.5, 2.5], [3.5, 4.5]])
 
 

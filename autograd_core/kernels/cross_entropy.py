@@ -17,7 +17,7 @@ from .softmax import BLOCK, GRAIN, TILE, exp_below, exps_of_rows, exps_of_tile, 
 from .softmaxes import _tiles
 from .vector_math import like, log
 
-blank = Late("_writer", "blank")
+blank = Late("_values", "blank")
 INTEGERS, SINGLE, DOUBLE = np.dtype(np.int64), np.dtype(np.float32), np.dtype(np.float64)
 NOTHING = {c: np.empty(0, c) for c in "fd"}
 

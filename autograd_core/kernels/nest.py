@@ -19,7 +19,7 @@ import numpy as np
 from ._jit import Late, generated, kernel
 from .elementwise import CONSTANTS, MOST, SCOPE
 
-blank, entries, recorded = Late("_writer", "blank"), Late("_borrowed", "entries"), Late("_borrowed", "recorded")
+blank, entries, recorded = Late("_values", "blank"), Late("_borrowed", "entries"), Late("_borrowed", "recorded")
 for_chunks = Late("_native", "for_chunks")
 RUN = 2048  # values that are summed as they come
 FULL, ROW, COLUMN, CYCLE, ONE, NUMBER = "full", "row", "column", "cycle", "one", "number"

@@ -21,7 +21,7 @@ from ._steps import copy
 from ._threads import ADDRESS as POOL
 from .sums import LONG, add_up
 
-blank, entries, for_chunks = Late("_writer", "blank"), Late("_borrowed", "entries"), Late("_native", "for_chunks")
+blank, entries, for_chunks = Late("_values", "blank"), Late("_borrowed", "entries"), Late("_native", "for_chunks")
 BLOCK, DEEP, PIECE = 1 << 16, 128, 1024  # entries of a row, rows of columns, columns: what makes one partial result
 RUN, GROUP = 2048, 8  # entries of a row that are joined as they come, and how many such runs
 GRAIN = 1 << 17  # entries that a thread takes at a time; up to so many, blocks may be larger

@@ -14,7 +14,7 @@ from ._jit import Late, inline, kernel
 from ._sizes import CHUNK
 from .vector_math import EXP, like, log, nearest, pick, two_to
 
-rank, of_rank, blank = Late("_order", "rank"), Late("_order", "of_rank"), Late("_writer", "blank")
+rank, of_rank, blank = Late("_order", "rank"), Late("_order", "of_rank"), Late("_values", "blank")
 BLOCK = 4096  # entries of short rows at a time
 TILE = 512  # neighbours at a time where they belong to different rows
 GRAIN = CHUNK // 4  # entries that make a chunk: exp takes its time
