@@ -370,7 +370,18 @@ def _common_shape(given: list, name: str) -> tuple[int, ...]:
 
 
 def _moved(noise: Any, shift: Any, scale: Any) -> Any:
-    """shift + scale * noise, without what changes nothing."""
+    """shift + scale * noise, without what changes nothing; by NumPy in the same memory where nobody watches.
+
+    The first thing that programs do is to draw their parameters: that should not wait for loops to be compiled.
+    """
+    watched = thread.mode is not None and thread.mode.observers
+    if noise.__class__ is Tensor and not watched and {type(shift), type(scale)} <= {int, float}:
+        x = noise.value
+        if scale != 1:
+            np.multiply(x, scale, out=x)
+        if shift != 0:
+            np.add(x, shift, out=x)
+        return noise
     if not (isinstance(scale, (int, float)) and scale == 1):
         noise = noise * scale
     return noise if isinstance(shift, (int, float)) and shift == 0 else noise + shift

@@ -8,7 +8,9 @@ NUMBA_DISABLE_JIT is set, go to a reference in plain NumPy instead.  What is sma
 from __future__ import annotations
 
 import functools
+import gc
 import importlib
+import linecache
 import os
 import threading
 import time
@@ -45,6 +47,10 @@ class Late:
         return getattr(importlib.import_module(f".{self.module}", __package__), self.name)
 
 
+# What compiles quicker than what Numba has for the same.
+BUILTINS = {"min": Late("_order", "smallest"), "max": Late("_order", "largest")}
+
+
 class Kernel(functools.partial):
     """A function that is compiled when it is first called, and kept on disk.
 
@@ -58,6 +64,7 @@ class Kernel(functools.partial):
             return self.build()(*args)
 
         self = super().__new__(cls, first)
+        self.written = options.pop("written", False)
         self.fn, self.chunks, self.options, self.first, self._part = fn, chunks, options, first, None
         self.numbers = numbers
         self.name = f"{fn.__module__.rpartition('.')[2]}.{name or fn.__qualname__}"
@@ -72,14 +79,27 @@ class Kernel(functools.partial):
         """What other kernels take in: compiled as part of them; of (begin, end, ...) if it works on chunks."""
         with _building:
             if self._part is None:
-                self._part = self._compiled(f"{self.name}.part", part=True)
+                name = f"{self.name}.part"
+                self._part = self._written(name) if self.written else self._compiled(name, part=True)
             return self._part
+
+    def _written(self, name: str):
+        """What is written into kernels where they call it."""
+        from ._written import written
+
+        compiled, inlined = lambda: self._compiled(name, part=True), "forceinline" in self.options
+        return written(_resolved(self.fn, name), self.options["fastmath"], compiled, inlined)
 
     def _compiled(self, name: str, part: bool = False):
         """What Numba compiles when it is first called."""
         from ._native import compiled
 
-        return compiled(_resolved(self.fn, name), name, part, **self.options)
+        fn = _resolved(self.fn, name)
+        if self.written and not part:
+            from ._written import shell
+
+            fn = shell(fn, name, self.part)
+        return compiled(fn, name, part, **self.options)
 
     def build(self) -> Kernel:
         """Make what Python calls; `self`, which calls that from now on."""
@@ -109,7 +129,8 @@ class Kernel(functools.partial):
         source = f"def launch(pool, count, grain, {names}):\n    for_chunks(pool, kernel, count, grain, ({names}))\n"
         scope = {"for_chunks": for_chunks, "kernel": self.part, "__name__": self.fn.__module__}
         exec(compile(source, f"<launcher of {self.name}>", "exec"), scope)
-        return compiled(_resolved(scope["launch"], f"{self.name}.launch"), f"{self.name}.launch", launcher=True)
+        name = f"{self.name}.launch"
+        return compiled(_resolved(scope["launch"], name), name, launcher=not self.written)
 
     def _entry(self, dispatcher: Any) -> Callable:
         """What a dispatcher would call after it has looked at the types of all arguments, which are numbers."""
@@ -132,6 +153,7 @@ def undisturbed(do: Callable, *args: Any) -> Any:
 
     The main thread, which is the one that signals interrupt, waits for another; if it stops waiting, that one goes on.
     """
+    do = functools.partial(uncollected, do)
     if threading.current_thread() is not threading.main_thread():
         return do(*args)
     done: list[Any] = []
@@ -152,6 +174,17 @@ def undisturbed(do: Callable, *args: Any) -> Any:
     if failed:
         raise failed[0]
     return done[0]
+
+
+def uncollected(do: Callable, *args: Any) -> Any:
+    """do(*args) without a look at what is no longer needed: among all that Numba makes, that takes a tenth of the time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return do(*args)
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _found(module: str, name: str) -> Kernel:
@@ -178,9 +211,17 @@ def kernel(fn: Callable | None = None, *, chunks=False, fastmath=SUMS, name=None
     return Kernel(fn, chunks, {"fastmath": set(fastmath), **options}, name, numbers)
 
 
-def inline(fn: Callable) -> Kernel:
-    """A scalar function that kernels take into their loops, rounding as written."""
-    return kernel(fn, fastmath=EXACT, forceinline=True)
+def inline(fn: Callable | None = None, *, fastmath=EXACT) -> Any:
+    """Declare a function of numbers, without loops, that is written into the loops which call it, rounding as it says."""
+    return kernel(fn, fastmath=fastmath, forceinline=True, written=True)
+
+
+def generated(source: str, name: str, scope: dict[str, Any]) -> Any:
+    """The function of a source that was made, under its own name; the text stays to be read, by tracebacks too."""
+    file = f"<{name}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
+    exec(compile(source, file, "exec", dont_inherit=True), scope)
+    return scope[source.split("(")[0].split()[-1]]
 
 
 def entries_of_first(x, *rest) -> int:
@@ -256,7 +297,7 @@ def _resolved(fn: Callable, name: str) -> FunctionType:
     def value(v):
         return v.part if isinstance(v, Kernel) else v.resolve() if isinstance(v, Late) else v
 
-    scope = dict(fn.__globals__)
+    scope = BUILTINS | fn.__globals__
     scope |= {n: value(scope[n]) for n in fn.__code__.co_names if n in scope}
     cells = tuple(CellType(value(c.cell_contents)) for c in fn.__closure__ or ())
     copy = FunctionType(fn.__code__, scope, fn.__name__, fn.__defaults__, cells or None)

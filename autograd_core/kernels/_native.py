@@ -16,11 +16,13 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import register_pass
+from numba.core.itanium_mangler import mangle
 from numba.core.lowering import Lower
 from numba.core.typed_passes import NativeLowering
 from numba.extending import intrinsic
 
 from . import _jit
+from ._written import WIDE, shell, written
 from ._threads import (
     ACTIVE, ALONE, BUSY, CORES, COSTS, COUNT, DATA, ENDED, FUNCTION, GENERATION, GRAIN, KEEP, KINDS, MOST, NEXT, NUMBERS,
     OPEN, PLACE, PLACES, REGION, SETS, SLEEPING, STOP, THREADS, WORKERS, YIELD,
@@ -96,7 +98,7 @@ class _WideLower(Lower):
     """Lets loops use the widest vectors: LLVM is shy of those of 512 bits, which slowed down older processors."""
 
     def lower_function_body(self):
-        set.add(self.function.attributes, '"prefer-vector-width"="512"')
+        set.add(self.function.attributes, WIDE)
         return super().lower_function_body()
 
 
@@ -157,7 +159,10 @@ def _whatever_number(template, args, kws):
 
 def native(fn=None, **options):
     """A function of the pool."""
-    return partial(native, **options) if fn is None else compiled(fn, f"_native.{fn.__name__}", **options)
+    if fn is None:
+        return partial(native, **options)
+    name = f"_native.{fn.__name__}"
+    return compiled(shell(fn, name, written(fn, (), lambda: compiled(fn, name, True))), name, **options)
 
 
 @intrinsic
@@ -212,19 +217,24 @@ def pause(typingctx):
     return types.void(), generate
 
 
-def _on_packet(context, builder, compiled, wanted, packet):
-    """A native function that unpacks its arguments and calls a compiled one."""
-    context.active_code_library.add_linking_library(compiled.library)
-    name = f"{compiled.fndesc.mangled_name}.on_packet"
+def _on_packet(context, builder, f, wanted, packet):
+    """A native function that unpacks its arguments and calls a compiled one, or is one that is written."""
+    compiled = f.dispatcher.overloads[wanted.args] if isinstance(f, types.Dispatcher) else None
+    name = f"{compiled.fndesc.mangled_name if compiled else mangle(f.typing_key.__name__, wanted.args)}.on_packet"
     if name in builder.module.globals:
         return builder.module.globals[name]
     function = ir.Function(builder.module, CHUNK, name=name)
     function.linkage = "internal"
+    set.add(function.attributes, WIDE)
     inner = ir.IRBuilder(function.append_basic_block("entry"))
     begin, end, data = function.args
     values = inner.load(inner.bitcast(data, packet.as_pointer()))
     arguments = [begin, end, *cgutils.unpack_tuple(inner, values, len(wanted.args) - 2)]
-    context.call_internal_no_propagate(inner, compiled.fndesc, wanted, arguments)
+    if compiled:
+        context.active_code_library.add_linking_library(compiled.library)
+        context.call_internal_no_propagate(inner, compiled.fndesc, wanted, arguments)
+    else:
+        context.get_function(f, wanted)(inner, arguments)
     inner.ret_void()
     return function
 
@@ -268,7 +278,6 @@ def system(typingctx, pool, field, a, b, c):
     return types.intp(*[types.intp] * 5), generate
 
 
-@native(part=True)
 def wake(pool, index):
     """Wake a worker that sleeps, on another core than this one.
 
@@ -284,6 +293,9 @@ def wake(pool, index):
         if others and system(pool, KEEP, load(pool, NUMBERS + index), SETS, pool + CORES * 8) == 0:
             store(pool, kept, core + 1)
     release(load(pool, SLEEPING + MOST + index))
+
+
+wake = written(wake, (), lambda: compiled(wake, "_native.wake", True))
 
 
 @native(no_cfunc_wrapper=False)
@@ -390,7 +402,7 @@ def for_chunks(typingctx, pool, f, count, grain, args):
     def generate(context, builder, sig, values):
         pool, _, count, grain, packet = values
         data = builder.bitcast(cgutils.alloca_once_value(builder, packet), BYTES)
-        function = _on_packet(context, builder, f.dispatcher.overloads[wanted.args], wanted, packet.type)
+        function = _on_packet(context, builder, f, wanted, packet.type)
         alone = builder.icmp_signed("<=", count, grain)
         with builder.if_then(builder.icmp_signed(">", count, I64(0))), builder.if_else(alone) as (one, many):
             with one:

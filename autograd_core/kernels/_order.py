@@ -5,10 +5,53 @@ Imports Numba, and is itself imported when the first kernel that names one of th
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
+
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.imputils import lower_builtin
+from numba.core.typing import signature
+from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.cpython.builtins import do_minmax
 from numba.extending import intrinsic
+
+
+def smallest(*numbers):
+    """Python's `min`, for kernels; of whole numbers without what Numba compiles for each choice of types."""
+    raise NotImplementedError
+
+
+def largest(*numbers):
+    """The same for `max`."""
+    raise NotImplementedError
+
+
+def declare(chosen: Callable, usual: Callable, before: Callable) -> None:
+    """Tell Numba what one of these gives.
+
+    Of floats it is what Numba has: LLVM would draw what is done with the result into the choice, and round otherwise.
+    """
+
+    @infer_global(chosen)
+    class Typed(AbstractTemplate):
+        def generic(self, args, kws):
+            kind = self.context.unify_types(*args)
+            return kind and signature(kind, *args)
+
+    @lower_builtin(chosen, types.VarArg(types.Any))
+    def generate(context, builder, sig, args):
+        if isinstance(sig.return_type, types.Integer):
+            return do_minmax(context, builder, sig.args, args, before)
+        kind = context.typing_context.resolve_value_type(usual)
+        told = context.typing_context.resolve_function_type(kind, sig.args, {})
+        several = context.make_tuple(builder, told.args[0], args)
+        return context.get_function(kind, told)(builder, [several])
+
+
+declare(smallest, min, operator.lt)
+declare(largest, max, operator.gt)
 
 
 @intrinsic

@@ -34,7 +34,7 @@ PACKED = 1 << 26  # products from which a is copied
 HEAD = object.__basicsize__ // 8  # words of a Python object before what NumPy has in an array's record
 
 
-@kernel
+@kernel(written=True)
 def offset(record, whole, item):
     """How many bytes after the first matrix the one for an item is; `whole` has all the leading axes."""
     axes, lengths, steps = word(record, HEAD + 1) & 0xFFFFFFFF, word(record, HEAD + 2), word(record, HEAD + 3)
@@ -47,7 +47,7 @@ def offset(record, whole, item):
     return total
 
 
-@kernel
+@kernel(written=True)
 def cells(begin, end, code, sizes, left, right, result, finish, depths, copied, records):
     """Some cells of c, in all matrices of a batch, over a range of depth."""
     (size, tile, pack), (m, n, k), (a_copy, b_copy), (bias, activation) = code, sizes, copied, finish
@@ -99,7 +99,7 @@ def copies(begin, end, code, sizes, left, right, d, depth, copied):
             pack_at(pack, source, a_col, a_row, to, h, depth, h)
 
 
-@kernel
+@kernel(written=True)
 def blocks(m, n, k, items, size):
     """How work is cut: depth at a time, rows of a cell, cells, cells for a thread at a time."""
     panels, tiles = (n * size + WIDTH - 1) // WIDTH, (m + ROWS - 1) // ROWS
@@ -114,7 +114,7 @@ def blocks(m, n, k, items, size):
     return most, tall, count, max((GRAIN * count + work - 1) // work, 1) if work >= ALONE else count
 
 
-@kernel(numbers="iiaaaai")
+@kernel(numbers="iiaaaai", written=True)
 def product(pool, table, a, b, c, bias, activation):
     """c = a @ b with all leading axes of c, plus a row, then an activation; arrays as their records; whether it could be done."""
     code = word(table, 0), word(table, 1), word(table, 2)

@@ -94,7 +94,8 @@ def address_of(part: str, char: str) -> int:
     with _jit._building:
         if char not in _engines:
             engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
-            engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(_object(char)))
+            found = _jit.uncollected(_object, char)
+            engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(found))
             engine.finalize_object()
             for name in PARTS:
                 _words[name, char].value = engine.get_function_address(name)

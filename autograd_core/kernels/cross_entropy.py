@@ -10,13 +10,14 @@ from math import prod
 
 import numpy as np
 
-from ._jit import choice, kernel, plain
+from ._jit import Late, choice, kernel, plain
 from ._memory import empty
 from ._steps import fill
 from .softmax import BLOCK, GRAIN, TILE, exp_below, exps_of_rows, exps_of_tile, tile_of
 from .softmaxes import _tiles
 from .vector_math import like, log
 
+blank = Late("_values", "blank")
 INTEGERS, SINGLE, DOUBLE = np.dtype(np.int64), np.dtype(np.float32), np.dtype(np.float64)
 NOTHING = {c: np.empty(0, c) for c in "fd"}
 
@@ -24,7 +25,7 @@ NOTHING = {c: np.empty(0, c) for c in "fd"}
 # every class have of the target, and `bad`, where it leaves the place of a target that is no class, plus one.
 
 
-@kernel
+@kernel(written=True)
 def loss_of(x, i, t, top, rest, weight, sharp, blur):
     """The loss of row i, whose log Σ exp(x) is top + rest and whose target is t, log Σ exp(x), and the weight."""
     lse = top + rest
@@ -42,7 +43,7 @@ def loss_of(x, i, t, top, rest, weight, sharp, blur):
     return y, lse, w
 
 
-@kernel
+@kernel(written=True)
 def summed(weight, out):
     """The weights of all classes, added up; no weights count as 1."""
     total = out.dtype.type(0 if len(weight) else out.shape[1])
@@ -51,7 +52,7 @@ def summed(weight, out):
     return total
 
 
-@kernel
+@kernel(written=True)
 def added_up(each, share, how, loss, total):
     """The weights of rows, and their losses too unless they stay as they are (0: as they are, 1: sum, 2: mean)."""
     weights = 0.0
@@ -65,16 +66,16 @@ def added_up(each, share, how, loss, total):
         loss[()] = losses / weights if how == 2 else losses
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def cross_entropy_rows(begin, end, x, target, weight, ignored, sharp, blur, loss, lse, share, bad):
     """Loss, log Σ exp and weight of each row of x (rows, n); lse is -inf where a row does not count."""
     x, target, loss, lse, share = x[begin:end], target[begin:end], loss[begin:end], lse[begin:end], share[begin:end]
     step, n, zero = max(min(BLOCK // x.shape[1], len(x)), 1), x.shape[1], x.dtype.type(0)
     sharp, blur = x.dtype.type(sharp), x.dtype.type(blur)
-    tops, sums, work = np.empty(step, x.dtype), np.empty(step, x.dtype), np.empty((step, n), x.dtype)
+    tops, sums, line = blank(zero, step), blank(zero, step), blank(zero, step * n)
     for first in range(0, len(x), step):
         s = sums[: min(step, len(x) - first)]
-        exps_of_rows(x, first, tops, s, work)
+        exps_of_rows(x, first, tops, s, line)
         for k in range(len(s)):
             s[k] = log(s[k])
         for k in range(len(s)):
@@ -96,14 +97,14 @@ def answer(bads):
 @kernel
 def cross_entropy_at_once(x, target, weight, ignored, sharp, blur, how, loss, lse, total):
     """The sum or mean of the losses of few rows; the place of a target that is no class, plus one, or 0."""
-    each, share, bad = np.empty(len(x), x.dtype), np.empty(len(x), x.dtype), np.empty(1, np.int64)
+    each, share, bad = blank(x.dtype.type(0), len(x)), blank(x.dtype.type(0), len(x)), blank(np.int64(0), 1)
     bad[0] = 0
     cross_entropy_rows(0, len(x), x, target, weight, ignored, sharp, blur, each, lse, share, bad)
     added_up(each, share, how, loss, total)
     return bad[0]
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def cross_entropy_rows_pull(begin, end, c, x, lse, target, weight, ignored, sharp, blur, hit, out):
     """out = c (W exp(x - lse) - q), with c for each row or one for all; without q unless `hit`."""
     x, out, lse, target = x[begin:end], out[begin:end], lse[begin:end], target[begin:end]
@@ -131,7 +132,7 @@ def cross_entropy_rows_pull(begin, end, c, x, lse, target, weight, ignored, shar
 @kernel(chunks=True)
 def cross_entropy_tiles(begin, end, x, target, weight, ignored, sharp, blur, loss, lse, share, bad):
     """The same along axis 1 of x (outer, n, inner); the others are (outer, inner).  A chunk is a number of tiles."""
-    tops, sums = np.empty(TILE, x.dtype), np.empty(TILE, x.dtype)
+    tops, sums = blank(x.dtype.type(0), TILE), blank(x.dtype.type(0), TILE)
     n, zero = x.shape[1], x.dtype.type(0)
     sharp, blur = x.dtype.type(sharp), x.dtype.type(blur)
     for tile in range(begin, end):
@@ -161,8 +162,7 @@ def cross_entropy_tiles_pull(begin, end, c, x, lse, target, weight, ignored, sha
     """The gradient of cross_entropy_tiles; c is (outer, inner) or (1, 1)."""
     n, inner, zero, whole = out.shape[1], out.shape[2], out.dtype.type(0), summed(weight, out)
     sharp, blur = x.dtype.type(sharp), x.dtype.type(blur)
-    scale = np.empty(TILE, out.dtype)
-    factor = np.empty(TILE, out.dtype)
+    scale, factor = blank(zero, TILE), blank(zero, TILE)
     for tile in range(begin, end):
         o, left, right = tile_of(tile, inner)
         for k in range(left, right):

@@ -38,5 +38,8 @@ def direct(called: Kernel, form: str) -> Kernel:
     exec(compile(source, "<direct>", "exec"), scope)
     letters = "iii" * called.chunks + "".join("a" if p[1:] else p for p in parts)
     return kernel(
-        scope["call"], numbers=letters, launcher=True, name=f"{called.name}.{form.replace(' ', '_')}".replace("?", "b")
+        scope["call"],
+        numbers=letters,
+        launcher=not called.written,
+        name=f"{called.name}.{form.replace(' ', '_')}".replace("?", "b"),
     )

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import vector_math, vector_trig
-from ._jit import COMPILED, EXACT, Late, kernel, plain
+from ._jit import COMPILED, EXACT, Late, generated, kernel, plain
 from ._memory import empty
 from ._sizes import LEAST
 from ._threads import ADDRESS as POOL
@@ -109,10 +109,8 @@ def loop(program: Program) -> Callable:
     import hashlib  # not at the top: it takes as long to import as all loops
 
     source = program.source()
-    scope: dict[str, Any] = dict(SCOPE)
-    exec(compile(source, "<elementwise>", "exec"), scope)
     name = f"loop_{hashlib.sha256(source.encode()).hexdigest()[:16]}"
-    return kernel(scope["loop"], chunks=True, fastmath=EXACT, name=name)
+    return kernel(generated(source, name, dict(SCOPE)), chunks=True, fastmath=EXACT, name=name, written=True)
 
 
 MOST = 1 << 15  # entries in a chunk
@@ -164,9 +162,9 @@ def whole(program: Program, dtype: np.dtype) -> Callable:
     for_chunks(pool, chunk, count, grain, ({given},))
 """
     scope = {"chunk": chunk, "entries": entries, "for_chunks": for_chunks, "zero": dtype.type(0), "__name__": __name__}
-    exec(compile(source, "<elementwise>", "exec"), scope)
-    numbers = "iiia" + "".join("a" if array else "d" for array in program.arrays)
-    return kernel(scope["whole"], numbers=numbers, launcher=True, name=f"{chunk.name.rpartition('.')[2]}_{dtype.char}")
+    numbers, name = "iiia", f"{chunk.name.rpartition('.')[2]}_{dtype.char}"
+    numbers += "".join("a" if array else "d" for array in program.arrays)
+    return kernel(generated(source, name, scope), numbers=numbers, written=True, name=name)
 
 
 def power(x: str, exponent: float) -> str | None:

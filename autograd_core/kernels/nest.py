@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._jit import Late, kernel
+from ._jit import Late, generated, kernel
 from .channels import affine
 from .elementwise import CONSTANTS, MOST, SCOPE
 
-entries, recorded = Late("_borrowed", "entries"), Late("_borrowed", "recorded")
+blank, entries, recorded = Late("_values", "blank"), Late("_borrowed", "entries"), Late("_borrowed", "recorded")
 for_chunks = Late("_native", "for_chunks")
 RUN = 2048  # values that are summed as they come
 FULL, ROW, COLUMN, CYCLE, GROUP, ONE, NUMBER = "full", "row", "column", "cycle", "group", "one", "number"
@@ -51,7 +51,7 @@ class Nest(NamedTuple):
         lines += [f"    {n} = number({v})" for n, v in CONSTANTS.items()]
         of_kind = lambda *kinds: [n for n, (kind, _) in zip(names, self.operands) if kind in kinds]
         lines += [f"    {n} = number({n}s)" for n in of_kind(NUMBER)] + [f"    {n} = {n}s[0]" for n in of_kind(ONE)]
-        lines += [f"    s{k}, b{k} = zero, np.empty({'columns' if self.by_rows else RUN}, number)" for k in sums]
+        lines += [f"    s{k}, b{k} = zero, blank(number(0), {'columns' if self.by_rows else RUN})" for k in sums]
         full = of_kind(FULL) + outs
         if self.by_rows:
             lines += ["    for r in range(end - begin):", "        first = (begin + r) * columns"]
@@ -81,7 +81,7 @@ class Nest(NamedTuple):
         return "\n".join([*lines, ""])
 
 
-@kernel(name="run_total")
+@kernel(name="run_total", written=True)
 def added(b, n):
     """The sum of the first n entries."""
     total = b.dtype.type(0)
@@ -98,10 +98,9 @@ def nest(described: Nest) -> Callable:
     """The kernel of a nest: f(pool, rows, grain, columns, operands and stores as records, or as numbers)."""
     source, char = described.source(), described.char
     number = np.float32 if char == "f" else np.float64
-    scope: dict[str, Any] = {**SCOPE, "number": number, "np": np, "added": added, "affine": affine}
-    exec(compile(source, "<nest>", "exec"), scope)
-    name = hashlib.sha256((source + char + repr(described)).encode()).hexdigest()[:16]
-    chunk = kernel(scope["chunk"], fastmath=(), name=f"nest_{name}")
+    scope: dict[str, Any] = {**SCOPE, "number": number, "blank": blank, "added": added, "affine": affine}
+    name = f"nest_{hashlib.sha256((source + char + repr(described)).encode()).hexdigest()[:16]}"
+    chunk = kernel(generated(source, name, scope), fastmath=(), name=name, written=True)
     names = [f"x{k}" for k in range(len(described.operands))]
     outs = [(f"y{k}", char) for k, (_, char, over) in enumerate(described.stores) if over is None]
     sums = [(f"p{k}", f"r{k}", divisor) for k, (_, divisor) in enumerate(described.totals)]
@@ -113,15 +112,15 @@ def nest(described: Nest) -> Callable:
     parameters = [*names, *(n for n, _ in outs), *(r for _, r, _ in sums)]
     lines = [f"def whole(pool, rows, grain, columns, {', '.join(parameters)}):"]
     lines += ["    count = (rows + grain - 1) // grain"] * bool(sums)
-    lines += [f"    {p} = np.empty(count, number)" for p, *_ in sums]
+    lines += [f"    {p} = blank(number(0), count)" for p, *_ in sums]
     lines += ["    if rows <= grain:", f"        chunk(0, rows, {', '.join(given)})"]
     lines += ["    else:", f"        for_chunks(pool, chunk, rows, grain, ({', '.join(given)}))"]
     lines += [f"    entries({char}, {r}, 1)[0] = added({p}, count) / number({divisor})" for p, r, divisor in sums]
     scope = {"chunk": chunk, "entries": entries, "recorded": recorded, "for_chunks": for_chunks, "__name__": __name__}
-    scope |= {"f": ZEROS["f"], "d": ZEROS["d"], "b": ZEROS["?"], "np": np, "number": number, "added": added}
-    exec(compile("\n".join([*lines, ""]), "<nest>", "exec"), scope)
+    scope |= {"f": ZEROS["f"], "d": ZEROS["d"], "b": ZEROS["?"], "blank": blank, "number": number, "added": added}
+    whole = generated("\n".join([*lines, ""]), f"{name}_whole", scope)
     letters = "iiii" + "".join("d" if kind == NUMBER else "a" for kind, _ in described.operands)
-    return kernel(scope["whole"], numbers=letters + "a" * (len(outs) + len(sums)), name=f"nest_{name}_whole")
+    return kernel(whole, numbers=letters + "a" * (len(outs) + len(sums)), name=f"{name}_whole", written=True)
 
 
 def as_array(name: str, kind: str, like: str, sizes: dict[str, str]) -> str:

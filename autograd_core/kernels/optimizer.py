@@ -47,7 +47,7 @@ def between(a, b, share, tiny):
     gap = b - a
     close = abs(gap) < tiny / share
     way = like(a, 0) if close else gap
-    there = fma(share, way, a) if share < 0.5 else fma(share - type(share)(1), way, b)
+    there = fma(share, way, a) if share < 0.5 else fma(share - like(share, 1), way, b)
     return b if close else there
 
 
@@ -70,7 +70,7 @@ def momentum_loop(begin, end, p, g, m, factor, decay, rate, momentum, fresh, nes
         p[i] = fma(-rate, fma(momentum, a, d) if nesterov else a, p[i])
 
 
-@kernel(chunks=True, fastmath=WRITTEN)
+@kernel(chunks=True, fastmath=WRITTEN, written=True)
 def adam_loop(begin, end, p, g, m, v, factor, decay, shrink, new, keep, root, eps, step, tiny, least):
     p, g, m, v, c = p[begin:end], g[begin:end], m[begin:end], v[begin:end], p.dtype.type
     factor, decay, shrink, new, keep, fresh = c(factor), c(decay), c(shrink), c(new), c(keep), c(1 - keep)

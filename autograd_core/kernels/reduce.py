@@ -15,12 +15,13 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _memory
+from ._jit import SUMS as ANY_ORDER
 from ._jit import Kernel, Late, choice, inline, kernel, plain
 from ._steps import copy
 from ._threads import ADDRESS as POOL
 from .sums import LONG, add_up
 
-entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
+blank, entries, for_chunks = Late("_values", "blank"), Late("_borrowed", "entries"), Late("_native", "for_chunks")
 BLOCK, DEEP, PIECE = 1 << 16, 128, 1024  # entries of a row, rows of columns, columns: what makes one partial result
 RUN, GROUP = 2048, 8  # entries of a row that are joined as they come, and how many such runs
 GRAIN = 1 << 17  # entries that a thread takes at a time; up to so many, blocks may be larger
@@ -106,12 +107,12 @@ def shared_out(each: int) -> int:
 # --- kernels ---------------------------------------------------------------------------------------------------------
 
 
-@kernel(forceinline=True)
+@inline(fastmath=ANY_ORDER)
 def plus(a, b):
     return a + b
 
 
-@kernel(forceinline=True)
+@inline(fastmath=ANY_ORDER)
 def times(a, b):
     return a * b
 
@@ -153,7 +154,7 @@ class Way(NamedTuple):
 def reducing(name: str, term, join, start: int, then: tuple = ()) -> Way:
     """Kernels that join the terms of each block, and divide by a number; results of blocks are joined as by `then`."""
 
-    @kernel(chunks=True, name=f"{name}_rows")
+    @kernel(chunks=True, name=f"{name}_rows", written=True)
     def rows(begin, end, x, out, n, block, blocks, divisor):
         """out (rows, blocks) of x (rows, n)."""
         divide, scale = divisor != 1, x.dtype.type(divisor)
@@ -179,7 +180,7 @@ def reducing(name: str, term, join, start: int, then: tuple = ()) -> Way:
                 total = join(total, several)
             out[i] = total / scale if divide else total
 
-    @kernel(chunks=True, name=f"{name}_columns")
+    @kernel(chunks=True, name=f"{name}_columns", written=True)
     def columns(begin, end, x, out, n, inner, block, blocks, piece, divisor):
         """out (outer, blocks, inner) of x (outer, n, inner); an item is a piece of the columns of a block."""
         pieces = (inner + piece - 1) // piece
@@ -214,9 +215,9 @@ def way(name: str, rows: Kernel, columns: Kernel, then: tuple, root: bool = Fals
 
 def in_one_call(name: str, rows: Kernel, columns: Kernel, then: tuple, root: bool, dtype: np.dtype) -> Kernel:
     """A kernel for all of an array of a type."""
-    zero, number, (rows_then, columns_then, *_) = dtype.type(0), dtype.type, then
+    zero, (rows_then, columns_then, *_) = dtype.type(0), then
 
-    @kernel(numbers="iaaiiidd", name=f"{name}_{dtype.char}")
+    @kernel(numbers="iaaiiidd", name=f"{name}_{dtype.char}", written=True)
     def whole(pool, x, out, outer, n, inner, scale, after):
         """out (outer, inner) of x (outer, n, inner), given as records; `scale` and `after` are for the two kernels."""
         size, pieces = outer * n * inner, (inner + PIECE - 1) // PIECE
@@ -230,7 +231,7 @@ def in_one_call(name: str, rows: Kernel, columns: Kernel, then: tuple, root: boo
             if blocks == 1:
                 for_chunks(pool, rows, outer, grain, (xs, y, n, n, 1, both))
             else:
-                part = np.empty(outer * blocks, number)
+                part = blank(zero, outer * blocks)
                 for_chunks(pool, rows, outer * blocks, grain, (xs, part, n, BLOCK, blocks, scale))
                 rows_then(0, outer, part, y, blocks, blocks, 1, after)
         elif n <= DEEP or size <= GRAIN and n <= 4 * DEEP:
@@ -238,7 +239,7 @@ def in_one_call(name: str, rows: Kernel, columns: Kernel, then: tuple, root: boo
             for_chunks(pool, columns, outer * pieces, grain, (xs, y, n, inner, n, 1, PIECE, both))
         else:
             blocks = (n + DEEP - 1) // DEEP
-            part, grain = np.empty(outer * blocks * inner, number), max(share // (DEEP * min(inner, PIECE)), 1)
+            part, grain = blank(zero, outer * blocks * inner), max(share // (DEEP * min(inner, PIECE)), 1)
             for_chunks(pool, columns, outer * blocks * pieces, grain, (xs, part, n, inner, DEEP, blocks, PIECE, scale))
             columns_then(0, outer * pieces, part, y, blocks, inner, blocks, 1, PIECE, after)
         if scale < 0:

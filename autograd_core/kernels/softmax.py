@@ -14,7 +14,7 @@ from ._jit import Late, inline, kernel
 from ._sizes import CHUNK
 from .vector_math import EXP, like, log, nearest, pick, two_to
 
-rank, of_rank = Late("_order", "rank"), Late("_order", "of_rank")
+rank, of_rank, blank = Late("_order", "rank"), Late("_order", "of_rank"), Late("_values", "blank")
 BLOCK = 4096  # entries of short rows at a time
 TILE = 512  # neighbours at a time where they belong to different rows
 GRAIN = CHUNK // 4  # entries that make a chunk: exp takes its time
@@ -34,9 +34,9 @@ def exp_below(x):
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
-@kernel
-def exps_of_rows(x, first, tops, sums, work):
-    """work = exp(x - top) of as many rows from the first on as sums has room for, with their tops and sums."""
+@kernel(written=True)
+def exps_of_rows(x, first, tops, sums, line):
+    """In a line exp(x - top) of as many rows from the first on as sums has room for, with their tops and sums."""
     n, low = x.shape[1], like(x[0, 0], -np.inf)
     zero, whole = like(low, 0), n >= 512 or n >= 64 and n % 16 == 0  # whether a row alone makes good vectors
     for i in range(len(sums)):
@@ -51,20 +51,19 @@ def exps_of_rows(x, first, tops, sums, work):
         if whole:
             for j in range(n):
                 e = exp_below(x[first + i, j] - top)
-                work[i, j] = e
+                line[np.uint64(i * n + j)] = e
                 total += e
             sums[i] = total
         else:
             for j in range(n):
-                work[i, j] = x[first + i, j] - top
+                line[np.uint64(i * n + j)] = x[first + i, j] - top
     if not whole:
-        line = work.reshape(work.size)
         for k in range(len(sums) * n):
             line[k] = exp_below(line[k])
         for i in range(len(sums)):
             total = zero
             for j in range(n):
-                total += work[i, j]
+                total += line[np.uint64(i * n + j)]
             sums[i] = total
 
 
@@ -73,10 +72,10 @@ def softmax_rows(begin, end, x, logs, out):
     """softmax of rows (rows, n), or its logarithm."""
     x, out, n = x[begin:end], out[begin:end], x.shape[1]
     step = max(BLOCK // n, 1)
-    tops, sums, work = np.empty(step, x.dtype), np.empty(step, x.dtype), np.empty((step, n), x.dtype)
+    tops, sums, line = blank(x[0, 0], step), blank(x[0, 0], step), blank(x[0, 0], step * n)
     for first in range(0, len(x), step):
         s = sums[: min(step, len(x) - first)]
-        exps_of_rows(x, first, tops, s, work)
+        exps_of_rows(x, first, tops, s, line)
         for i in range(len(s)):
             s[i] = like(s[i], 1) if s[i] == like(s[i], 0) else s[i]
         if logs:
@@ -89,7 +88,7 @@ def softmax_rows(begin, end, x, logs, out):
             for i in range(len(s)):
                 scale = like(s[i], 1) / s[i]
                 for j in range(n):
-                    out[first + i, j] = work[i, j] * scale
+                    out[first + i, j] = line[np.uint64(i * n + j)] * scale
 
 
 @kernel(chunks=True)
@@ -97,10 +96,10 @@ def logsumexp_rows(begin, end, x, out):
     """log Σ exp of rows (rows, n)."""
     x, out, n = x[begin:end], out[begin:end], x.shape[1]
     step = max(BLOCK // n, 1)
-    tops, sums, work = np.empty(step, x.dtype), np.empty(step, x.dtype), np.empty((step, n), x.dtype)
+    tops, sums, line = blank(x[0, 0], step), blank(x[0, 0], step), blank(x[0, 0], step * n)
     for first in range(0, len(x), step):
         s = sums[: min(step, len(x) - first)]
-        exps_of_rows(x, first, tops, s, work)
+        exps_of_rows(x, first, tops, s, line)
         for i in range(len(s)):
             out[first + i] = tops[i] + log(s[i])
         for i in range(len(s)):
@@ -185,7 +184,7 @@ def exps_of_tile(x, o, left, right, tops, sums):
 @kernel(chunks=True)
 def softmax_tiles(begin, end, x, logs, out):
     """softmax along axis 1 of (outer, n, inner), or its logarithm; a chunk is a number of tiles."""
-    tops, sums = np.empty(TILE, x.dtype), np.empty(TILE, x.dtype)
+    tops, sums = blank(x.dtype.type(0), TILE), blank(x.dtype.type(0), TILE)
     n, one = x.shape[1], x.dtype.type(1)
     for t in range(begin, end):
         o, left, right = tile_of(t, x.shape[2])
@@ -205,7 +204,7 @@ def softmax_tiles(begin, end, x, logs, out):
 @kernel(chunks=True)
 def logsumexp_tiles(begin, end, x, out):
     """log Σ exp along axis 1 of (outer, n, inner) into (outer, inner)."""
-    tops, sums = np.empty(TILE, x.dtype), np.empty(TILE, x.dtype)
+    tops, sums = blank(x.dtype.type(0), TILE), blank(x.dtype.type(0), TILE)
     infinite = x.dtype.type(np.inf)
     for t in range(begin, end):
         o, left, right = tile_of(t, x.shape[2])
@@ -218,7 +217,7 @@ def logsumexp_tiles(begin, end, x, out):
 @kernel(chunks=True)
 def pull_tiles(begin, end, v, y, logs, out):
     """The gradient of softmax_tiles from its result."""
-    sums, zero, low = np.empty(TILE, v.dtype), v.dtype.type(0), v.dtype.type(-np.inf)
+    sums, zero, low = blank(v.dtype.type(0), TILE), v.dtype.type(0), v.dtype.type(-np.inf)
     for t in range(begin, end):
         o, left, right = tile_of(t, v.shape[2])
         sums[:] = zero

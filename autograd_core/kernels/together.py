@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import optimizer
-from ._jit import COMPILED, WRITTEN, Kernel, Late, choice, kernel
+from ._jit import COMPILED, WRITTEN, Kernel, Late, choice, generated, kernel
 from ._products import HEAD
 from ._scalars import pick
 from ._sizes import CHUNK
@@ -25,8 +25,7 @@ WRITEABLE = 0x400  # NumPy's flag
 ZEROS = {c: np.dtype(c).type(0) for c in "fd"}
 
 # The first of the loops finds the parameter that an entry lies in: `np.searchsorted` takes half a second to compile.
-SOURCE = """
-def together(begin, end, zero, starts, records, which, numbers):
+SOURCE = """def together(begin, end, zero, starts, records, which, numbers):
     k, after = 0, len(starts) - 1
     while after - k > 1:
         middle = (k + after) // 2
@@ -59,8 +58,8 @@ def joined(name: str, step: Any) -> Kernel:
     scope = {"loop": step.loop, "entries": entries, "fetch": fetch, "pick": pick, "__name__": __name__}
     scope |= {"FAR": FAR, "PIECE": PIECE, "AHEAD": AHEAD}
     source = SOURCE.format(**{part: ", ".join(words) for part, words in parts.items()})
-    exec(compile(source, f"<{name} together>", "exec"), scope)
-    return Kernel(scope["together"], True, {"fastmath": set(WRITTEN)}, f"{name}_together")
+    made = generated(source, f"{name}_together", scope)
+    return kernel(made, chunks=True, fastmath=WRITTEN, name=f"{name}_together", written=True)
 
 
 def declare(name: str, step: Any) -> None:
@@ -108,7 +107,7 @@ def run(step: Any, char: str, starts: np.ndarray, records: np.ndarray, which: np
     step.together(starts[-1], GRAIN, ZEROS[char], starts, records, which, numbers)
 
 
-@kernel(numbers="iii")
+@kernel(numbers="iii", written=True)
 def fit(records, count, width):
     """Whether the first array in each row of records may be written to, and the second is of its class, type and form."""
     table = word(records, HEAD)

@@ -1,0 +1,148 @@
+"""Values while a kernel is written: numbers, arrays and tuples of them, and what Numba's functions make of these.
+
+Imports Numba, for kernels only.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from typing import Any, NamedTuple
+
+from numba import types
+from numba.core import cgutils
+from numba.core.funcdesc import ExternalFunctionDescriptor
+from numba.core.imputils import impl_ret_new_ref
+from numba.extending import _Intrinsic, intrinsic
+from numba.np.arrayobj import make_array, populate_array
+
+SIGNATURES: dict[tuple, tuple] = {}  # of functions of Numba's that were asked for
+
+
+class Value(NamedTuple):
+    """A value when the kernel runs: its type, and what holds it; None while only types are asked for."""
+
+    kind: types.Type
+    held: Any
+
+
+@intrinsic
+def blank(typingctx, like, count):
+    """Room for so many entries of like's type; `np.empty` compiles five functions of Numba's."""
+    kind = types.Array(like, 1, "C")
+
+    def generate(context, builder, sig, args):
+        data = context.get_data_type(like)
+        step = context.get_constant(types.intp, context.get_abi_sizeof(data))
+        aligned = context.get_constant(types.uint32, context.get_preferred_array_alignment(like))
+        owner = context.nrt.meminfo_alloc_aligned_unchecked(builder, builder.mul(args[1], step), aligned)
+        place = builder.bitcast(context.nrt.meminfo_data(builder, owner), data.as_pointer())
+        made = make_array(kind)(context, builder)
+        populate_array(made, data=place, shape=[args[1]], strides=[step], itemsize=step, meminfo=owner)
+        return impl_ret_new_ref(context, builder, kind, made._getvalue())
+
+    return kind(like, types.intp), generate
+
+
+class Values:
+    """What is done to values where a builder stands; without one, only of what types they are."""
+
+    def __init__(self, scope: dict, typingctx: Any, context: Any = None, builder: Any = None):
+        self.scope, self.typing, self.context, self.builder = scope, typingctx, context, builder
+        self.rooms: list[Value] = []  # where memory is that was perhaps taken, and is given back at the end
+        self.loops: list = []  # those that are being written
+
+    def given(self, kind: types.Type, held: Any) -> Any:
+        """A value, or a tuple of values."""
+        if not isinstance(kind, types.BaseTuple):
+            return Value(kind, held)
+        parts = cgutils.unpack_tuple(self.builder, held, len(kind)) if self.builder else [None] * len(kind)
+        return tuple(map(self.given, kind, parts))
+
+    def lent(self, v: Any) -> Any:
+        """A value that nobody counts the uses of."""
+        if not isinstance(v, Value):
+            return tuple(map(self.lent, v))
+        if not isinstance(v.kind, types.Array):
+            return v
+        bare = make_array(v.kind)(self.context, self.builder, v.held)
+        bare.meminfo = cgutils.get_null_value(bare.meminfo.type)
+        bare.parent = cgutils.get_null_value(bare.parent.type)
+        return Value(v.kind, bare._getvalue())
+
+    def value(self, v: Any) -> Value:
+        """A tuple of values, or what is there before the kernel runs, as one value."""
+        if isinstance(v, Value):
+            return v
+        if isinstance(v, tuple):
+            parts = [*map(self.value, v)]
+            kind = types.BaseTuple.from_types([p.kind for p in parts])
+            made = self.context.make_tuple(self.builder, kind, [p.held for p in parts]) if self.builder else None
+            return Value(kind, made)
+        kind = self.typing.resolve_value_type(v)
+        if not self.builder:
+            return Value(kind, None)
+        if isinstance(kind, types.Callable):
+            return Value(kind, self.context.get_dummy_value())
+        return Value(kind, self.context.get_constant_generic(self.builder, kind, v))
+
+    def cast(self, v: Any, kind: types.Type) -> Any:
+        """What holds a value, as one of a type."""
+        v = self.value(v)
+        return self.context.cast(self.builder, v.held, v.kind, kind) if self.builder else None
+
+    def call(self, f: Any, args: list) -> Any:
+        """What a function gives."""
+        if not any(isinstance(a, (Value, tuple, _Intrinsic)) for a in (f, *args)):
+            return f(*args)
+        stated = isinstance(f, _Intrinsic) and f._prefer_literal
+        kinds = tuple(types.literal(a) if stated and type(a) is int else self.value(a).kind for a in args)
+        if isinstance(f, _Intrinsic):
+            sig, generate = f._defn(self.typing, *kinds)
+            make = functools.partial(generate, self.context, self.builder, sig)
+        else:
+            known, sig = self.signature(f, kinds)
+            make = functools.partial(self.made, known, sig)
+        held = make([*map(self.cast, args, sig.args)]) if self.builder else None
+        if f is blank and self.loops:
+            raise NotImplementedError("a kernel that takes memory in a loop: take it before")
+        if f is blank and self.builder:
+            slot = cgutils.alloca_once(self.builder, held.type, zfill=True)
+            self.builder.store(held, slot)
+            self.rooms.append(Value(sig.return_type, slot))
+            return self.lent(Value(sig.return_type, held))
+        return self.given(sig.return_type, held)
+
+    def made(self, known: Any, sig: Any, values: list) -> Any:
+        """What holds what a function of Numba's gives."""
+        if isinstance(known, types.Dispatcher):  # a kernel, none of which raises
+            compiled = known.dispatcher.overloads[sig.args]
+            self.context.active_code_library.add_linking_library(compiled.library)
+            return self.context.call_internal_no_propagate(self.builder, compiled.fndesc, sig, values)[1]
+        if not isinstance(known, types.ExternalFunction):
+            return self.context.get_function(known, sig)(self.builder, values)
+        described = ExternalFunctionDescriptor(known.symbol, sig.return_type, sig.args)
+        function = self.context.declare_external_function(self.builder.module, described)
+        return self.context.call_external_function(self.builder, function, described.argtypes, values)
+
+    def signature(self, f: Any, kinds: tuple) -> tuple:
+        """What Numba calls a function, and what it makes of which types."""
+        key = self.typing, f.kind if isinstance(f, Value) else f, kinds
+        if key not in SIGNATURES:
+            known = f.kind if isinstance(f, Value) else self.typing.resolve_value_type(f)
+            SIGNATURES[key] = known, self.typing.resolve_function_type(known, kinds, {})
+        return SIGNATURES[key]
+
+    def item(self, v: Any, at: Any) -> Any:
+        """An entry of an array, or one of a tuple."""
+        known = isinstance(v, tuple) and not isinstance(v, Value)
+        return v[at] if known else self.call(operator.getitem, [v, at])
+
+    def attribute(self, v: Any, name: str) -> Any:
+        """An attribute of a value, or of what is there before the kernel runs."""
+        if not isinstance(v, Value):
+            return getattr(v, name)
+        kind = self.typing.resolve_getattr(v.kind, name)
+        get = self.builder and self.context.get_getattr(v.kind, name)
+        held = get(self.context, self.builder, v.kind, v.held, name) if get else None
+        return self.given(kind, held)

@@ -1,0 +1,213 @@
+"""Functions that are written into kernels as LLVM code: they do what Python does, and round as they say."""
+
+import gc
+import importlib
+import math
+import pkgutil
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import autograd_core.kernels
+from autograd_core.kernels._jit import COMPILED, KERNELS, Late, inline, kernel, undisturbed
+
+compiled = pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+blank = Late("_values", "blank")
+TABLE = np.array([[1.5, 2.5], [3.5, 4.5]])
+
+
+def declared(fn):
+    return kernel(fn, written=True)
+
+
+@declared
+def branches(a, b):
+    if a < b:
+        if b > 3:
+            return a - b
+        a = 2 * b
+    elif a == b:
+        b = a + 10
+    else:
+        return -a
+    return a + b
+
+
+@declared
+def choices(a, b):
+    c, (d, e) = (a, (b, 1)) if a > b else (b, (a, 2))
+    near = 0 < a < b <= 3
+    either = a > 0 and b / a > 1 or b == 2
+    return c * 1000 + d * 100 + e * 10 + (2 if near else 0) + (1 if either and not near else 0)
+
+
+@declared
+def loops(a, b):
+    total, k, last = 0, 0, -1
+    for i in range(abs(a)):
+        if i % 3 == 1:
+            continue
+        for j in range(2, 20, 4):
+            if j > abs(b):
+                break
+            total += i * j
+            last = j
+        if total > 50:
+            return total * 100 + last
+    while k < b:
+        k += 2
+        total -= k if k % 4 else 1
+    return total + last
+
+
+@declared
+def mixed(a, b):
+    total = a
+    for i in range(3):
+        total = total + b / 4 + TABLE[i % 2, 1]
+    whole, most = max(a, b, 2), min(a, b)
+    return total + (a // 3 * 7 + a % 3 if a >= 0 else 0) + (whole << 1) + (most & 5) + math.sqrt(abs(a)) - (~b)
+
+
+@pytest.mark.parametrize("function", [branches, choices, loops, mixed])
+@given(a=st.integers(-12, 12), b=st.integers(-12, 12))
+def test_numbers_come_out_as_in_python(function, a, b):
+    assert function(a, b) == function.fn(a, b)
+
+
+@declared
+def turned(x, y, rows):
+    """Every second row of x, from the last one on, with its entries halved and counted up."""
+    n = x.shape[1]
+    for i in range(0, rows, 2):
+        row = x[len(x) - 1 - i : len(x) - i]
+        line = row[0]
+        for j in range(n):
+            y[i, j] = line[j] / 2
+            y[i, j] += x.dtype.type(j)
+    y[-1, -1] = 7
+
+
+@pytest.mark.parametrize("char", "fd")
+def test_arrays_are_read_and_written(char):
+    x, y, z = np.arange(35.0).reshape(7, 5).astype(char), np.ones((7, 5), char), np.ones((7, 5), char)
+    turned(x, y, 7), turned.fn(x, z, 7)
+    assert (y == z).all() and y[6, 0] == 0 and (y[1] == 1).all()
+
+
+@inline
+def lost(a, b):
+    """What is lost when b is added to a."""
+    s = a + b
+    return (a - (s - (s - a))) + (b - (s - a))
+
+
+@kernel
+def all_lost(x, y):
+    total = x.dtype.type(0)
+    for i in range(len(x)):
+        total += lost(x[i], y[i])
+    return total
+
+
+def test_a_function_rounds_as_it_says_in_a_kernel_that_may_sum_in_any_order():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal(100), 1e-9 * rng.standard_normal(100)
+    s = x + y
+    wanted = math.fsum((x - (s - (s - x))) + (y - (s - x)))
+    assert wanted != 0 and abs(all_lost(x, y) - wanted) < 1e-12 * np.abs(y).sum()
+
+
+@declared
+def with_room(x, n, often):
+    total = x.dtype.type(0)
+    if n > 0:
+        room = blank(total, n)
+        for _ in range(often):
+            for i in range(n):
+                room[i] = x[i] + 1
+        for i in range(n):
+            total += room[i]
+    return total
+
+
+@compiled
+def test_memory_that_is_taken_is_given_back():
+    from numba.core.runtime import _nrt_python, rtsys
+
+    x = np.arange(1000.0)
+    assert with_room(x, 1000, 2) == x.sum() + 1000 and with_room(x, 0, 1) == 0
+    was = _nrt_python.memsys_stats_enabled()
+    _nrt_python.memsys_enable_stats()
+    try:
+        before = rtsys.get_allocation_stats()
+        for n in (1000, 0, 10):
+            with_room(x, n, 1)
+        after = rtsys.get_allocation_stats()
+    finally:
+        None if was else _nrt_python.memsys_disable_stats()
+    arguments, rooms = 3, 2
+    assert after.alloc - before.alloc == arguments + rooms == after.free - before.free
+
+
+@kernel(written=True)
+def listed(n):
+    return len([i for i in range(n)])
+
+
+@kernel(written=True)
+def room_in_a_loop(x):
+    for i in range(len(x)):
+        x[i] = blank(x[i], 1)[0]
+
+
+@compiled
+@pytest.mark.parametrize(
+    ("function", "given", "said"),
+    [
+        (listed, 3, r"\[i for i in range\(n\)\] cannot be written as LLVM code: declare"),
+        (room_in_a_loop, np.zeros(1), "takes memory in a loop"),
+    ],
+)
+def test_what_cannot_be_written_is_named(function, given, said):
+    with pytest.raises(Exception, match=said):
+        function(given)
+
+
+def test_the_text_of_all_kernels_that_are_written_is_found():
+    """Or they would be compiled after all, which takes ten times as long."""
+    from autograd_core.kernels._written import body
+
+    for module in pkgutil.iter_modules(autograd_core.kernels.__path__):
+        importlib.import_module(f"autograd_core.kernels.{module.name}")
+    written = [k for k in KERNELS.values() if k.written]
+    assert len(written) > 100 and not [k for k in written if body(k.fn.__code__) is None]
+
+
+CHANGED = """if True:
+    import pathlib
+    import numpy as np
+    from autograd_core.kernels import probe
+    path = pathlib.Path(probe.__file__)
+    path.write_text(path.read_text().replace("return x + x", "return x * {factor}"))
+    x, out = np.arange(20.0), np.zeros(20)
+    probe.mix(20, 10, x, out)
+    print(bool((out == 2 * x + np.arange(20) // 10 * 10).all()))
+    """
+
+
+@pytest.mark.parametrize("factor", [5, "(1"])
+def test_what_was_loaded_runs_though_its_text_has_changed_since(ground, factor):
+    assert ground.run("-c", CHANGED.format(factor=factor)) == "True\n"
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_garbage_is_looked_for_again_after_compiling(collects):
+    was = gc.isenabled()
+    try:
+        (gc.enable if collects else gc.disable)()
+        assert not undisturbed(gc.isenabled) and gc.isenabled() == collects
+    finally:
+        (gc.enable if was else gc.disable)()
