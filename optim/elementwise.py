@@ -33,6 +33,7 @@ class Elementwise(Optimizer):
     order: Literal["C", "K"] = "K"  # in which entries are remembered: "K" is that of the parameter
     _layouts: dict[int, Layout]
     _copies: dict[Any, np.ndarray]
+    _planned: dict[int, tuple[Update, tuple[str, ...]]]
 
     def counters(self, group: dict[str, Any]) -> dict[str, float]:
         """The numbers that are remembered of a parameter, and what they are at first."""
@@ -47,7 +48,7 @@ class Elementwise(Optimizer):
         raise TypeError(f"{type(self).__name__}: a subclass of Elementwise must define update(group)")
 
     def _forget_layout(self) -> None:
-        self._layouts, self._copies = {}, {}
+        self._layouts, self._copies, self._planned = {}, {}, {}
 
     def expected_shape(self, group: dict[str, Any], p: Any, key: str) -> tuple[int, ...] | None:
         """As the parameter, for what is remembered of each entry."""
@@ -69,7 +70,7 @@ class Elementwise(Optimizer):
     def _ready(self, k: int, group: dict[str, Any]) -> Callable[[], None]:
         """What steps a group, after all that can be wrong has been looked at."""
         params, gradients = stepped(group)
-        update, who = self.update(group), f"{type(self).__name__}.step"
+        (update, names), who = self._plan(k, group), f"{type(self).__name__}.step"
         if not params:
             return lambda: None
         if watched() or not hasattr(update.op, "rule"):
@@ -80,14 +81,23 @@ class Elementwise(Optimizer):
                 check_writable(p.value)
             self._check_remembered(group, params, who)
             return lambda: self._one_by_one(group, params, update)
-        laid = self._layout(k, group, params, who)
+        laid = self._layout(k, group, names, params, who)
         laid.accept(gradients, who)
         return lambda: laid.step(update)
 
-    def _layout(self, k: int, group: dict[str, Any], params: list[Any], who: str) -> Layout:
+    def _plan(self, k: int, group: dict[str, Any]) -> tuple[Update, tuple[str, ...]]:
+        """How a group is stepped, and what is remembered; kept until its settings are others, if these cannot change."""
+        plans = vars(self).setdefault("_planned", {})
+        if k not in plans:
+            plan = self.update(group), (*self.counters(group), *self.slots(group))
+            if watched() or not all(lasting(v) for n, v in group.items() if n not in ("params", "param_names")):
+                return plan
+            plans[k] = plan
+        return plans[k]
+
+    def _layout(self, k: int, group: dict[str, Any], names: tuple[str, ...], params: list[Any], who: str) -> Layout:
         """The arrangement of these parameters for one call; made anew if anything has changed."""
         layouts = vars(self).setdefault("_layouts", {})
-        names = (*self.counters(group), *self.slots(group))
         if k not in layouts or layouts[k].state is not self.state or not layouts[k].holds(params, names):
             self._check_remembered(group, params, who)
             for p in params:
@@ -130,6 +140,13 @@ class Elementwise(Optimizer):
                 single(update, p, p.grad, self.state.get(p, {}))
             else:
                 in_order(update, p, p.grad, self.state.get(p, {}), copies)
+
+
+def lasting(value: Any) -> bool:
+    """Whether a setting stays what it is as long as it is the same object."""
+    if isinstance(value, tuple):
+        return all(map(lasting, value))
+    return value is None or isinstance(value, (bool, int, float, str, np.number))
 
 
 def live_settings(group: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:

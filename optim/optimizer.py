@@ -66,11 +66,12 @@ class Optimizer(Hooked):
         """Raise if the settings of a group cannot be used; a subclass says what they must be."""
 
     def check_again(self) -> None:
-        """Check the settings of groups that have others than at the last step."""
+        """Check the settings of groups that have others than at the last step, and forget what followed from them."""
         known: dict[int, list[Any]] = {} if watched() else vars(self).setdefault("_known", {})
         for k, group in enumerate(self.param_groups):
             values = list(group.values())
             if k not in known or len(known[k]) != len(values) or not all(map(is_, known[k], values)):
+                vars(self).setdefault("_planned", {}).pop(k, None)
                 with tape.unwatched():
                     self.check(group)
                 known[k] = values

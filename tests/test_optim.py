@@ -1171,3 +1171,46 @@ def test_small_groups_wait_for_no_compiler():
     o.step()
     assert not o._layouts[0].parts and o._layouts[0].alone == [0, 1]
     follow(optim.Adam(leaves := ours(params)), leaves, x, y, 2)
+
+
+@pytest.mark.parametrize("change", ["lr", "betas in place", "lr in place", "amsgrad", "other group", "loaded"])
+def test_what_is_kept_of_settings_is_forgotten_when_they_change(change):
+    """Beside an optimizer that is new at the change and so has kept nothing."""
+    values = np.random.default_rng(0).standard_normal((3, 40)).astype("f")
+
+    def made(lr, betas):
+        params = [ag.tensor(v.copy(), requires_grad=True) for v in values]
+        for p in params:
+            p.grad = ag.tensor(np.cos(p.detach().numpy()))
+        groups = [{"params": params[:1]}, {"params": params[1:], "lr": lr}]
+        return params, optim.Adam(groups, lr=0.1, betas=betas)
+
+    lr, betas = ag.tensor(0.2) if change == "lr in place" else 0.2, [0.8, 0.9] if "betas" in change else (0.8, 0.9)
+    params, one = made(lr, betas)
+    for _ in range(3):
+        one.step()
+    state, before = copy.deepcopy(one.state_dict()), [p.detach().numpy().copy() for p in params]
+    group = {"lr": 1, "betas in place": 0, "lr in place": 1, "amsgrad": 1, "other group": 0, "loaded": 1}[change]
+    if change == "lr in place":
+        lr.fill_(0.05)
+    elif change == "betas in place":
+        betas[0] = 0.1
+    elif change == "amsgrad":
+        one.param_groups[group]["amsgrad"] = True
+    elif change == "loaded":
+        state["param_groups"][1]["lr"] = 0.05
+        one.load_state_dict(state)
+    else:
+        one.param_groups[group]["lr"] = 0.05
+    others, two = made(0.2, (0.8, 0.9))
+    for p, v in zip(others, before):
+        p.data = ag.tensor(v)
+    two.load_state_dict(state)
+    for k, g in enumerate(two.param_groups):
+        g.update({n: v for n, v in one.param_groups[k].items() if n != "params"})
+    for _ in range(2):
+        one.step()
+        two.step()
+    for p, q, v in zip(params, others, before):
+        np.testing.assert_array_equal(p.detach().numpy(), q.detach().numpy())
+        assert not np.array_equal(p.detach().numpy(), v)
