@@ -12,7 +12,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from programs import Program, programs
 
@@ -81,12 +81,14 @@ def test_generated_source_is_one_of_the_routes():
 
 @quick
 @given(programs())
+@example(Program("def program(a):\n    t0 = a * a\n    t1 = np.sqrt(t0)\n    t2 = a - t1\n    return t2\n", (0.938,)))
 def test_second_differences_agree_with_the_tape(program: Program):
     f = lambda v: program.function(*v)
     exact = ag.hessian(f)(np.array(program.point))
     for method in ("central", "complex"):
         estimate = numeric.hessian(f, method=method)(np.array(program.point))
-        assert estimate.agrees(exact), (method, estimate, exact)
+        # terms that cancel leave the tape's own rounding, which differences of exact zeros do not have
+        assert np.all(abs(estimate.value - exact) <= estimate.error + 1e-12), (method, estimate, exact)
 
 
 # --- differences -----------------------------------------------------------------------------------------------------
