@@ -98,12 +98,15 @@ def test_large_products_in_blocks(sizes, layouts, char):
      ((9, 5), (1, 5, 1)), ((9, 5), (0, 5, 1)), ((0, 5), (4, 5, 1)), ((0, 3, 5), (5, 7)), ((4, 3, 0), (0, 7))],
 )  # fmt: skip
 def test_one_matrix_for_many_columns_or_few_rows_each(a_shape, b_shape, layouts, char):
-    """These are one product of all that the other factor holds, which its layout may ask to be copied for."""
+    """For the op these are one product of all that the other factor holds, which its layout may ask to be copied for."""
     rng = np.random.default_rng(3)
     a, b = stored(rng, a_shape, char, layouts[0]), stored(rng, b_shape, char, layouts[1])
     check(a, b)
     check(a, b, relu=True)
     check(a, b, rng.standard_normal(b_shape[-1]).astype(char))
+    wide, size = np.matmul(a.astype("d"), b.astype("d")), np.matmul(abs(a).astype("d"), abs(b).astype("d"))
+    y = ag.matmul(ag.tensor(a), ag.tensor(b)).numpy()
+    assert y.shape == wide.shape and (abs(y - wide) <= TOLERANCE[char] * (size + 1e-30) * 2).all()
 
 
 @compiled
