@@ -1,5 +1,8 @@
 """How calls are replayed: as the kernels that they end in, in memory that is planned, or else as they are."""
 
+import os
+import subprocess
+import sys
 import threading
 import tracemalloc
 from collections import Counter
@@ -427,3 +430,31 @@ def test_many_columns_or_rows_by_one_matrix_are_one_kernel(a_shape, b_shape, dty
         assert "take" not in step.source() or not by_kernels
         wide = step.fn(*[ag.tensor(v.numpy().astype("d")) for v in (a, b)])
         np.testing.assert_allclose(y.numpy(), wide.numpy(), rtol=0, atol=1e-13 if dtype is np.float64 else 1e-4)
+
+
+def test_a_step_is_replayed_where_nothing_is_compiled():
+    text = """
+import numpy as np, autograd_core as ag, nn, optim
+from nn import functional as F
+x, y = np.random.default_rng(0).standard_normal((8, 5)).astype("f"), np.arange(8) % 3
+def made():
+    ag.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 3))
+    rule = optim.Adam(model.parameters(), lr=0.1)
+    def step(x, y):
+        rule.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        rule.step()
+        return loss, ag.roll(model(x).detach(), 1, 0)
+    return step
+plain, run = made(), ag.compile(made())
+for _ in range(6):
+    for a, b in zip(plain(ag.tensor(x), ag.tensor(y)), run(ag.tensor(x), ag.tensor(y))):
+        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-5, atol=1e-6)
+print(run.cache_info().replays)
+"""
+    env = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, env=env)
+    assert not done.returncode, done.stderr
+    assert int(done.stdout) >= 3

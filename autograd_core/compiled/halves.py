@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from ..kernels._memory import empty
-from ..kernels.pointing import point, pointer
+from ..kernels.pointing import pointer, pointing
 from .emit import emitted, resolved, without_memory
 from .memory import LINE, Memory, sole
 from .passes import improved
@@ -38,7 +38,7 @@ class Table:
 
     def __init__(self, memory: Memory, offsets: dict[Block, int]):
         views = [(v, offsets[a.block] + a.offset) for a, v in memory.arrays.items() if a.block in offsets and a.size]
-        self.views, self.table, self.point = views, pointer(views), point.build().func
+        self.views, self.table, self.point = views, pointer(views), pointing()
         self.at, self.count = self.table.ctypes.data, len(views)
 
     def __call__(self, home: np.ndarray) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..kernels import matmul as products
 from ..kernels import nest, reduce
+from ..kernels._jit import COMPILED
 from ..kernels._products import PACKED
 from ..kernels._threads import ADDRESS as POOL
 from .emit import emitter
@@ -50,7 +51,7 @@ def product(a: Array, b: Array, c: Array, bias: Array | None, activation: int) -
     size = m * k * n
     if not size:
         return None
-    fit = steps(a) and steps(b) and c.contiguous and (bias is None or bias.contiguous)
+    fit = COMPILED and steps(a) and steps(b) and c.contiguous and (bias is None or bias.contiguous)
     narrow = m < products.FEW or n < products.FEW or (k >= products.PARTED and m * n <= products.SQUARE)
     if fit and (size <= TINY or products.LARGE <= size < PACKED and not narrow):
         code = products._codes.get(a.dtype) or products._code(a.dtype)
@@ -111,7 +112,7 @@ def total(call: Call) -> list | None:
     """Sums along axes that lie together."""
     x, y, axis = call.args[0], call.results[0], call.params["axis"]
     seen = x.contiguous and y.contiguous and axis and reduce.view(x.shape, axis, call.params.get("keepdims", False))
-    if not seen or x.dtype not in FLOATS or not x.size:
+    if not COMPILED or not seen or x.dtype not in FLOATS or not x.size:
         return None
     kernel = reduce.SUMS.of(np.dtype(x.dtype.char))
     return [Row(kernel, (POOL, x, y, *seen[:3], 1.0, float(seen[1] if call.op.name == "mean" else 1)))]

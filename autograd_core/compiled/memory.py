@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import CaptureError
-from ..kernels.pointing import point, pointer
+from ..kernels.pointing import pointer, pointing
 from .program import OUTER, TEMPORARY, Array, Block, Program, address
 
 SMALL = 1 << 12  # bytes of a block of which it does not matter where it lies
@@ -105,7 +105,7 @@ class Taker:
     def __init__(self, like: np.ndarray):
         self.strides, self.dtype, self.shape = like.strides, like.dtype, like.shape
         self.made: np.ndarray | None = None
-        self.point = point.build().func
+        self.point = pointing()
 
     def __call__(self, made: np.ndarray) -> None:
         if made.__class__ is not np.ndarray:

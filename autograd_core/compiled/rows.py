@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..kernels import copying
-from ..kernels._jit import Kernel
+from ..kernels._jit import COMPILED, Kernel
 from ..kernels._threads import ADDRESS as POOL
 from .program import Array
 
@@ -56,7 +56,7 @@ def as_line(row: Row) -> Line:
 
 def zeroed(y: Array) -> Row | Line:
     """All entries 0."""
-    kernels = copying.KERNELS.get(y.itemsize) if y.dtype.kind in "fiu" else None
+    kernels = copying.KERNELS.get(y.itemsize) if COMPILED and y.dtype.kind in "fiu" else None
     if kernels and y.contiguous and y.size:
         return Row(kernels[0], (POOL, ZERO[y.itemsize], y, y.size, y.size, 0, 0))
     return Line("{}({}, 0)", (np.copyto, y))
@@ -64,7 +64,7 @@ def zeroed(y: Array) -> Row | Line:
 
 def moved(x: Array, y: Array) -> Row | Line:
     """One copy, by a kernel if y lies in order."""
-    kernels = copying.KERNELS.get(x.itemsize) if x.dtype == y.dtype and x.dtype.kind in "fiu" else None
+    kernels = copying.KERNELS.get(x.itemsize) if COMPILED and x.dtype == y.dtype and x.dtype.kind in "fiu" else None
     if kernels and y.contiguous and x.size and x.shape == y.shape and x.aligned:
         if way := (1, 0, 1) if x.size == 1 else copying.rows(x):
             return Row(kernels[0], (POOL, x, y, x.size, *way))
