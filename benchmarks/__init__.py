@@ -8,5 +8,5 @@ runner.py                   rows, one after another
 machine.py, against.py      the machine and its peaks; another revision beside this tree
 results.py, views.py        files of results; what they say
 text.py, html.py, charts.py, png.py, readme.py    whoever shows it
-accuracy.py, thresholds.py, adjoints.py, minima.py    other measurements: errors, sizes, adjoints, evaluations
+accuracy.py, thresholds.py, threads.py, adjoints.py, minima.py    other measurements: errors, sizes, threads, ...
 """

@@ -32,6 +32,7 @@ OTHER = {
     "readme": "write the marked tables of README.md and docs/ from result files",
     "accuracy": "errors of elementary functions, in units in the last place",
     "thresholds": "from which sizes on compiled kernels are quicker than NumPy",
+    "threads": "two threads beside one, for each choice of kernels",
     "adjoints": "generated adjoints beside adjoints written by hand",
     "minima": "evaluations that optim.minimize needs, beside SciPy's",
 }

@@ -46,15 +46,20 @@ def crossover(found: dict[int, float]) -> int | None:
     return least
 
 
+def asked(program: str, known: list[str]) -> list[str]:
+    """The choices that were named when the program was called, or all."""
+    if not COMPILED:
+        sys.exit(f"{program}: NUMBA_DISABLE_JIT is set, there is nothing to measure")
+    if unknown := set(sys.argv[1:]) - set(known):
+        sys.exit(f"{program}: no such choice: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    return sys.argv[1:] or known
+
+
 def main() -> None:
     """Measure and print a line for each choice."""
-    if not COMPILED:
-        sys.exit("thresholds: NUMBA_DISABLE_JIT is set, there is nothing to measure")
-    known = choices()
-    if unknown := set(sys.argv[1:]) - set(known):
-        sys.exit(f"thresholds: no such choice: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    names = asked("thresholds", choices())
     print(f"{'choice':32} {'measured':>9} {'LEAST':>9}   compiled / NumPy by entries")
-    for name in sys.argv[1:] or known:
+    for name in names:
         found = ratios(name)
         text = "  ".join(f"{size}:{ratio:.2f}" for size, ratio in found.items())
         least, measured = LEAST.get(name, 0), crossover(found)

@@ -19,7 +19,7 @@ from ..tape import Leaf, clock, enable_grad, mark_all, refuse_capture, using, wr
 from ..tensor import Tensor, at, node_of
 from .capture import Capture
 from .compare import difference
-from .guards import Readings, reading
+from .guards import Guard, Readings, reading
 from .halves import Frame, Halves, harmless
 from .program import INPUT, OUTER, Program
 from .results import Results
@@ -34,8 +34,8 @@ MISSES = 2  # walks of a kind that is not known, before the function is watched 
 class Walked:
     """What was seen of a walk back."""
 
-    def __init__(self, program: Program, arrived: tuple, keep: tuple, found: tuple, guards: list[Callable]):
-        self.program, self.arrived, self.keep, self.found, self.guards = program, arrived, keep, found, guards
+    def __init__(self, program: Program, arrived: tuple, keep: tuple, found: tuple, guard: Guard):
+        self.program, self.arrived, self.keep, self.found, self.guard = program, arrived, keep, found, guard
         read = {a.block for c in program.calls for a in c.reads if a.block.kind == OUTER}
         self.read = [writes_of(b.owner) for b in read]
 
@@ -99,7 +99,7 @@ class Back:
         ends = [capture.array(v) for v in found if v is not None]
         program = Program(capture.calls[cut:], inputs, ends, capture.live[live:])
         arrived, there = tuple(g is not None for g in cotangents), tuple(v is not None for v in found)
-        self.walked = Walked(program, arrived, every, there, readings.guards(capture.places))
+        self.walked = Walked(program, arrived, every, there, readings.guard(capture.places))
         calm = len(capture.leaves) == leaves and harmless(self.forward, program)
         self.hopeless = bool(capture.refused) or not calm
         self.learn()
@@ -159,7 +159,7 @@ class Back:
         """The cotangents of what a call depended on."""
         plain, walked = usual(cotangents), self.walked
         answers = walked is not None and walked.answers(cotangents, keep)
-        if plain and answers and not changed(walked.read, run.since) and all(g() for g in walked.guards):  # type: ignore[union-attr]
+        if plain and answers and not changed(walked.read, run.since) and walked.guard():  # type: ignore[union-attr]
             return self.replayed(run, cotangents, keep)
         if plain and not answers:
             self.misses += 1

@@ -102,7 +102,7 @@ class Compiled:
         capture.settled()
         places, found, left = adopted(capture, readings, len(given))
         given, leaves, result = given + found, leaves + found, (result, left)
-        entry = Replay(capture, given, leaves, call, result, readings.guards(capture.places), places)
+        entry = Replay(capture, given, leaves, call, result, readings.guard(capture.places), places)
         answer = entry.first(leaves, self.__name__)
         if any(k in had for _, k, _ in entry.gradients):
             return answer  # it was added to, which is another thing to do

@@ -15,23 +15,32 @@ import sys
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..tape import refuse_capture
 from ..tensor import Tensor
 from .kept import kept
-from .unchanged import Attributes, Looks
+from .unchanged import MISSING, Looks, Unchanged, attributes
 
 HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 STANDARD = os.path.dirname(os.__file__) + os.sep
 OURS = ("nn", "optim")  # packages beside this one, whose classes and functions stay as they are
-MISSING = object()
 DEEP = 6  # how far lists and dicts inside each other, and attributes of attributes, are followed
 MANY = 2000  # entries of a container that are looked into
 HOLDERS = ("types", "argparse", "collections", "builtins", "functools", "enum", "configparser")
 LASTING = (types.FunctionType, types.BuiltinFunctionType, type, types.ModuleType)  # in modules of our own
 PLAIN = (int, float, complex, str, bytes, bool, type(None))
 DRAWS = ("random", "_random", "numpy.random", "numpy.random.mtrand", "numpy.random._generator", "secrets")
+
+
+class Guard(NamedTuple):
+    """Whether what was read is as it was: as a rule the very same objects, else as good ones."""
+
+    quick: Unchanged
+    checks: list[Callable[[], bool]]
+
+    def __call__(self) -> bool:
+        return self.quick() or all(check() for check in self.checks)
 
 
 class Readings:
@@ -159,26 +168,24 @@ class Readings:
                 return name
         return None
 
-    def guards(self, live: set[tuple[int, Any]]) -> list[Callable[[], bool]]:
+    def guard(self, live: set[tuple[int, Any]]) -> Guard:
         """What says whether all is as it is now; `live` numbers may change."""
         self.closures()
-        quick, checks = self.looks(live), self.checks(live)
-        return [lambda: quick() or all(check() for check in checks)]
+        return Guard(self.looks(live), self.checks(live))
 
-    def looks(self, live: set[tuple[int, Any]]) -> Callable[[], bool]:
+    def looks(self, live: set[tuple[int, Any]]) -> Unchanged:
         """Whether all objects are the very same, which is so as a rule."""
         looks, cells = Looks(live), [cell for cell, _ in self.cells.values()]
         contents = [cell.cell_contents for cell in cells]
-        for attributes in self.whole.values():
-            looks.all_of(attributes)
+        for place in self.whole.values():
+            looks.all_of(place)
         for key, (place, name) in self.places.items():
             looks.name(place, name)
             if key not in live:
                 looks.inside(place.get(name), DEEP)
         for value in contents:
             looks.inside(value, DEEP)
-        names, closed = looks.quick(), Attributes(("cell_contents", cells, contents))
-        return lambda: names() and closed()
+        return Unchanged(looks.found, looks.others) + attributes(("cell_contents", cells, contents))
 
     def checks(self, live: set[tuple[int, Any]]) -> list[Callable[[], bool]]:
         """Whether everything is as good as what was there: the same objects, or equal numbers, texts and containers."""

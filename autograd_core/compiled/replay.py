@@ -18,13 +18,14 @@ from .back import Back, Lessons
 from .capture import UNSEEN, Capture
 from .compare import difference
 from .emit import Source, emitted, resolved
+from .guards import Guard
 from .halves import Lent, Table, whole
 from .memory import Memory
 from .passes import improved
 from .program import OUTER, Program
 from .results import Copies, Results
 from .signature import owners_of, sharing, value_of
-from .unchanged import Attributes
+from .unchanged import Unchanged, attributes
 
 GRADIENT = attrgetter("grad")
 HANDED = ("value", "node", "leaf", "origin")  # what a tensor of a gradient has while nobody has changed it
@@ -44,10 +45,11 @@ class Replay:
     """What a run did, and how to do it again: `prepare` makes it ready."""
 
     def __init__(
-        self, capture: Capture, given: list, leaves: list, call: Callable, result: Any, guards: list, kept: list
+        self, capture: Capture, given: list, leaves: list, call: Callable, result: Any, guard: Guard, kept: list
     ):
         self.kept = kept  # places where a run leaves tensors for the next
-        self.ready, self.agreed, self.tries, self.guards = False, False, 1, [*capture.guards, *guards]
+        self.ready, self.agreed, self.tries, self.guard = False, False, 1, guard
+        self.settings = capture.guards
         self.uses = self.wasted = 0  # how often it was replayed, and how often others like it were prepared in vain
         self.capture, self.given = capture, given
         self.others = [v for v in given if not isinstance(v, Tensor)]  # held, since the key has the ids of some
@@ -171,6 +173,7 @@ class Replay:
         held = lambda b: b is None or id(memory(b.value)) in used
         self.there = [f for f, b in seen if not held(b)]  # gradients of which the run only saw that they are there
         self.outside = outside(list(self.capture.tensors.values()), [(f, b) for f, b in seen if held(b)])
+        self.same = self.outside + self.guard.quick
         self.owners = {id(b.owner) for b in self.capture.blocks.values() if b.kind == OUTER}
         self.known = {a: v for a, v in self.capture.known.items() if a.block.kind == OUTER}
         if self.back.linked:
@@ -220,13 +223,14 @@ class Replay:
 
     def valid(self) -> bool:
         """Whether all that the run took from outside is as it was."""
-        return self.outside() and None not in map(GRADIENT, self.there) and all(guard() for guard in self.guards)
+        same = self.same() or (self.outside() and self.guard())
+        return same and None not in map(GRADIENT, self.there) and all(setting() for setting in self.settings)
 
     def hold(self) -> None:
         """Tensors of the gradients of parameters, to hand out until somebody has changed, or still holds, one."""
         leaves, values = map(list, zip(*self.slopes)) if self.slopes else ([], [])
         self.handed, self.leaves = [at(g) for g in values], leaves
-        self.intact = Attributes(*((n, self.handed, [getattr(t, n) for t in self.handed]) for n in HANDED))
+        self.intact = attributes(*((n, self.handed, [getattr(t, n) for t in self.handed]) for n in HANDED))
         self.holders, self.users = [*values, *(g.base for g in values)], None
 
     def held(self) -> list[int]:
@@ -295,12 +299,12 @@ def weakly(method: Callable) -> Callable[[], None]:
     return call
 
 
-def outside(seen: list[tuple], before: list[tuple]) -> Attributes:
+def outside(seen: list[tuple], before: list[tuple]) -> Unchanged:
     """Whether tensors, with value and node, have these and their hooks, and leaves their gradients."""
     tensors, values, nodes = map(list, zip(*seen)) if seen else ([], [], [])
     hooked = [node for node in nodes if node is not None]
     leaves = [node for node in hooked if isinstance(node, Leaf)]
-    return Attributes(
+    return attributes(
         ("value", tensors, values),
         ("node", tensors, nodes),
         ("hooks", hooked, [node.hooks for node in hooked]),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from math import prod
 from operator import is_
+from struct import Struct
 
 import numpy as np
 
@@ -39,7 +41,7 @@ class Steps:
         place = lambda a: memory[a] if isinstance(a, Array) else a
         self.rule = first.op.call.rule  # type: ignore[attr-defined]
         self.live = [(n, v) for n, v in first.params.items() if isinstance(v, Live)]
-        self.fixed = {n: v for n, v in first.params.items() if not isinstance(v, Live)}
+        self.params = dict(first.params)
         self.given = [[place(a) for a in c.args] for c in members]
         self.at = [k for k, a in enumerate(first.args) if isinstance(a, Array) and not a.shape and a in first.writes]
         self.counters = [[values[k] for values in self.given] for k in self.at]
@@ -47,34 +49,44 @@ class Steps:
         self.starts, self.char = together.starts_of(sizes), first.args[0].dtype.char
         self.one, self.each = np.zeros(len(members), np.int64), np.arange(len(members))
         self.arrays: tuple | None = None
+        self.numbers, self.put = np.empty((0, 0)), Struct("")
         self.scalars = [v for v in self.given[0] if isinstance(v, np.ndarray) and not v.shape]
         self.last: tuple | None = None  # the rates of the last step, if they are all that its numbers depend on
 
     def __call__(self) -> None:
-        params = self.fixed | {n: v.now() for n, v in self.live}
-        rates = [v.item() for v in self.scalars], params
-        if rates != self.last:
-            self.last = None if self.counters else rates
-            self.table, self.which, self.numbers = self.asked(params)
+        for name, value in self.live:
+            self.params[name] = value.now()
+        if self.counters:
+            self.ask()
+        elif (rates := ([v.item() for v in self.scalars], dict(self.params))) != self.last:
+            self.last = rates
+            self.ask()
         together.run(self.step, self.char, self.starts, self.table, self.which, self.numbers)
 
-    def asked(self, params: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What the rule says now: the records of what the kernel takes, and whose numbers are whose."""
-        alike = True
-        for counters in self.counters:
-            before = [c.item() for c in counters]
-            alike = alike and before.count(before[0]) == len(before)
-        answers = [self.rule(*values, **params) for values in (self.given[:1] if alike else self.given)]
+    def ask(self) -> None:
+        """Let the rule say what to do now: by which kernel, on which arrays, with what numbers, of which all have their own
+        unless all have been stepped equally often."""
+        alike = all(before.count(before[0]) == len(before) for before in ([c.item() for c in r] for r in self.counters))
+        given = self.given[:1] if alike else self.given
+        answers = [self.rule(*values, **self.params) for values in given]
         if alike:
             for first, *others in self.counters:
+                now = first.item()
                 for c in others:
-                    c[...] = first
+                    c[()] = now
         self.step, arrays, _ = answers[0]
-        return self.records(arrays), self.one if alike else self.each, np.array([a[2] for a in answers], np.float64)
+        self.keep(arrays)
+        self.which = self.one if alike else self.each
+        self.write([numbers for *_, numbers in answers])
 
-    def records(self, arrays: tuple) -> np.ndarray:
+    def keep(self, arrays: tuple) -> None:
         """The records of what the kernel takes, a row for each parameter."""
         if self.arrays is None or len(arrays) != len(self.arrays) or not all(map(is_, arrays, self.arrays)):
             places = [0, 1, *(next(k for k, v in enumerate(self.given[0]) if v is a) for a in arrays)]
             self.arrays, self.table = arrays, np.array([[id(values[k]) for k in places] for values in self.given])
-        return self.table
+
+    def write(self, rows: list[tuple]) -> None:
+        """Put numbers where the kernel finds them."""
+        if self.numbers.shape != (len(rows), len(rows[0])):
+            self.numbers, self.put = np.empty((len(rows), len(rows[0]))), Struct(f"{len(rows) * len(rows[0])}d")
+        self.put.pack_into(self.numbers, 0, *chain.from_iterable(rows))

@@ -1,74 +1,109 @@
-"""Whether many places hold the very objects that they held: asked in a few native calls, since every replay asks.
+"""Whether many places hold the very objects that they held: asked in one native call, since every replay asks.
 
 A no is no answer yet: another object may be as good, and whoever asks looks closely then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import chain
-from operator import attrgetter, is_, itemgetter
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
-END = object()  # so that a container that has grown, or shrunk, is another
+import numpy as np
+
+from ..kernels._jit import COMPILED
+from ..kernels.objects import ATTRIBUTE, DICT, ENTRY, ITEM, LIST, NAME, held
+
+ANY, MISSING = object(), object()
 
 
-class Attributes:
-    """Attributes of objects: rows of a name, the objects that have it, and what it stands for in each."""
+class Look(NamedTuple):
+    """One place, what of it is asked for, and what is there; of dicts and lists as a whole, the names and all they hold."""
 
-    def __init__(self, *rows: tuple[str, list, list]):
-        self.getters, self.objects = [attrgetter(name) for name, *_ in rows], [objects for _, objects, _ in rows]
-        self.held = list(chain.from_iterable(held for *_, held in rows))
+    how: int
+    place: Any
+    what: Any
+    value: Any
+
+    def rows(self) -> Iterable[tuple[int, int, int, int]]:
+        """How it is told to `held`."""
+        address = lambda v: 0 if v is ANY or v is MISSING else id(v)
+        if self.how in (ATTRIBUTE, NAME):
+            yield self.how, id(self.place), id(self.what), address(self.value)
+            return
+        yield self.how, id(self.place), len(self.value), 0
+        if self.how == DICT:
+            yield from ((ITEM, 0, id(n), address(v)) for n, v in zip(self.what, self.value))
+        else:
+            yield from ((ENTRY, id(self.place), k, id(v)) for k, v in enumerate(self.value))
+
+    def holds(self) -> bool:
+        """The same in Python."""
+        if self.how == ATTRIBUTE:
+            return attribute(self.place, self.what) is self.value
+        if self.how == NAME:
+            return self.place.get(self.what, MISSING) is self.value
+        now, names = (self.place.values(), list(self.place)) if self.how == DICT else (self.place, None)
+        same = all(a is b or b is ANY for a, b in zip(now, self.value))
+        return same and len(now) == len(self.value) and names == self.what
+
+
+def attribute(owner: Any, name: str) -> Any:
+    """An attribute, `MISSING` if there is none; the variable of a cell may be empty."""
+    try:
+        return getattr(owner, name)
+    except (AttributeError, ValueError):
+        return MISSING
+
+
+class Unchanged:
+    """Whether a number of places hold what they held when this was made."""
+
+    def __init__(self, looks: Iterable[Look], others: Iterable[Callable[[], bool]] = ()):
+        self.looks, self.others = list(looks), list(others)
+        rows = [row for look in self.looks for row in look.rows()] if COMPILED else []
+        self.table, self.room = np.array(rows, np.int64).reshape(-1, 4), np.empty(3, np.int64)
+        self.given = self.table.ctypes.data, len(rows), self.room.ctypes.data
 
     def __call__(self) -> bool:
-        try:
-            return all(map(is_, chain.from_iterable(map(map, self.getters, self.objects)), self.held))
-        except (AttributeError, ValueError):  # ValueError: a variable that is empty now
-            return False
+        found = held(*self.given) if COMPILED else all(look.holds() for look in self.looks)
+        return bool(found) and all(other() for other in self.others)
+
+    def __add__(self, more: Unchanged) -> Unchanged:
+        return Unchanged(self.looks + more.looks, self.others + more.others)
 
 
-class Names:
-    """Names in dicts, some of which are not there, and rows of objects: lists, and the keys and values of dicts."""
-
-    def __init__(self, places: Iterable[tuple[Any, str]], rows: Iterable[Iterable]):
-        dicts: dict[int, tuple[Any, list, list]] = {}
-        for place, name in places:
-            dicts.setdefault(id(place), (place, [], []))[1 if name in place else 2].append(name)
-        self.there = [(itemgetter(*names, names[0]), place) for place, names, _ in dicts.values() if names]
-        self.missing = [(place.keys(), names) for place, _, names in dicts.values() if names]
-        self.rows = [*rows, (END,)]
-        self.held = list(chain.from_iterable([*(get(place) for get, place in self.there), *self.rows]))
-
-    def __call__(self) -> bool:
-        try:
-            named = [get(place) for get, place in self.there]
-        except KeyError:
-            return False
-        there = all(map(is_, chain.from_iterable(chain(named, self.rows)), self.held))
-        return there and (not self.missing or all(keys.isdisjoint(names) for keys, names in self.missing))
+def attributes(*rows: tuple[str, Iterable, Iterable]) -> Unchanged:
+    """Of attributes: rows of a name, the objects that have it, and what it stands for in each."""
+    return Unchanged(Look(ATTRIBUTE, o, name, v) for name, objects, values in rows for o, v in zip(objects, values))
 
 
 class Looks:
-    """What has to be looked at: names in dicts, and rows of objects.  `live` names may stand for something else."""
+    """What has to be looked at: names in dicts, and containers.  `live` names may stand for something else."""
 
     def __init__(self, live: set[tuple[int, Any]]):
         self.live = live
-        self.places: list[tuple[Any, str]] = []
-        self.rows: list[Iterable] = []
+        self.found: list[Look] = []
+        self.others: list[Callable[[], bool]] = []  # of what is neither a dict nor a list
         self.whole: set[int] = set()
 
     def name(self, place: Any, name: str) -> None:
         """A name in a dict; nothing is said twice of those that are looked at as a whole."""
-        if id(place) not in self.whole and (id(place), name) not in self.live:
-            self.places.append((place, name))
+        if id(place) in self.whole or (id(place), name) in self.live:
+            return
+        look = Look(NAME, place, name, place.get(name, MISSING))
+        if isinstance(place, dict):
+            self.found.append(look)
+        else:
+            self.others.append(look.holds)
 
     def all_of(self, place: Any) -> None:
         """All that a dict holds."""
-        self.rows.append(place)
-        if any((id(place), name) in self.live for name in place):
-            self.places += [(place, name) for name in place if (id(place), name) not in self.live]
+        values = [ANY if (id(place), name) in self.live else v for name, v in place.items()]
+        look = Look(DICT, place, list(place), values)
+        if isinstance(place, dict):
+            self.found.append(look)
         else:
-            self.rows.append(place.values())
+            self.others.append(look.holds)
         self.whole.add(id(place))
 
     def inside(self, value: Any, depth: int) -> None:
@@ -77,12 +112,10 @@ class Looks:
             return
         if isinstance(value, dict):
             self.all_of(value)
-        elif not isinstance(value, tuple):  # which is what it was
-            self.rows.append(value)
-            self.whole.add(id(value))
+        elif isinstance(value, list):
+            self.found.append(Look(LIST, value, None, list(value)))
+        elif isinstance(value, set):
+            self.others.append(Look(LIST, value, None, list(value)).holds)
+        self.whole.add(id(value))
         for v in list(value.values() if isinstance(value, dict) else value):
             self.inside(v, depth - 1)
-
-    def quick(self) -> Names:
-        """The answer to all of it."""
-        return Names(self.places, self.rows)

@@ -44,6 +44,10 @@ def blank(typingctx, like, count):
     return kind(like, types.intp), generate
 
 
+# A function that is given none of these is called while the kernel is written: what it gives is a constant.
+RUNS = Value, tuple, _Intrinsic, types.ExternalFunction
+
+
 class Values:
     """What is done to values where a builder stands; without one, only of what types they are."""
 
@@ -93,7 +97,7 @@ class Values:
 
     def call(self, f: Any, args: list) -> Any:
         """What a function gives."""
-        if not any(isinstance(a, (Value, tuple, _Intrinsic)) for a in (f, *args)):
+        if not any(isinstance(a, RUNS) for a in (f, *args)):
             return f(*args)
         stated = isinstance(f, _Intrinsic) and f._prefer_literal
         kinds = tuple(types.literal(a) if stated and type(a) is int else self.value(a).kind for a in args)
