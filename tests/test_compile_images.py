@@ -7,6 +7,7 @@ import autograd_core as ag
 from autograd_core.compiled import passes
 from autograd_core.compiled.passes.normalize import normalized
 from autograd_core.compiled.passes.recompute import recomputed
+from autograd_core.kernels._jit import COMPILED
 from nn import functional as F
 
 NEW = (normalized, recomputed)
@@ -143,12 +144,12 @@ def draw(*shape, seed=0):
 def test_a_norm_shares_the_loop_of_its_relu_and_residual():
     x, w, b = draw(4, 6, 40, 40), draw(6, seed=1), draw(6, seed=2)
     found, compiled = results(lambda x: F.relu(F.batch_norm(x, None, None, w, b, True) + x), x)
-    assert loops(compiled)[0] == ["affine add relu"]
+    assert loops(compiled)[0] == ["affine add relu"] or not COMPILED
     expected = F.relu(F.batch_norm(x, None, None, w, b, True) + x).numpy()
     np.testing.assert_allclose(found[0], expected, rtol=1e-6, atol=1e-6)
     mean, var = draw(6, seed=3), draw(6, seed=4).abs() + 1
     found, compiled = results(lambda x: F.relu(F.batch_norm(x, mean, var, w, b)), x)
-    assert loops(compiled)[0] == ["affine relu"]
+    assert loops(compiled)[0] == ["affine relu"] or not COMPILED
     np.testing.assert_allclose(found[0], F.relu(F.batch_norm(x, mean, var, w, b)).numpy(), rtol=1e-6, atol=1e-6)
 
 
@@ -160,6 +161,7 @@ def long(x, count=16):
     return x
 
 
+@pytest.mark.skipif(not COMPILED, reason="there are no loops to run again")
 def test_what_is_made_again_takes_no_memory_meanwhile(monkeypatch):
     ws = [ag.tensor(draw(8, 8, 3, 3, seed=k).numpy() * 0.2, requires_grad=True) for k in range(8)]
 
@@ -196,6 +198,6 @@ def test_what_changed_in_between_is_seen_or_not_as_without_compiling(what):
 
     x, b = draw(4, 6, 40, 40), draw(6, 1, 1, seed=1)
     found, compiled = results(f, x, b)
-    assert (loops(compiled)[0].count("add relu") == 2) == (what == "nothing")
+    assert (loops(compiled)[0].count("add relu") == 2) == (what == "nothing") or not COMPILED
     for a, e in zip(found, f(x, b), strict=True):
         np.testing.assert_allclose(a, e.numpy(), rtol=1e-5)

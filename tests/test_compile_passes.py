@@ -9,6 +9,7 @@ import autograd_core as ag
 from autograd_core.compiled import memory
 from autograd_core.compiled.passes.order import dependencies
 from autograd_core.compiled.program import TEMPORARY, Array, Block, Call
+from autograd_core.kernels._jit import COMPILED
 from autograd_core.op import REGISTRY
 
 
@@ -182,7 +183,7 @@ def test_sums_are_taken_where_what_they_add_is_made(name, dtype):
             np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-6 if dtype == np.float32 else 1e-13)
             assert a.shape == b.shape
     assert compiled.cache_info().replays == 2 and len(bits) == 1
-    if name != "none":
+    if name != "none" and COMPILED:
         (replay,) = compiled.replays()
         assert all(c.op.name == "fused" for c in replay.part.program.calls)
 
@@ -221,7 +222,7 @@ def test_rolls_are_copies_of_pieces(shape, shifts, axes):
         x = ag.tensor(rng.standard_normal(shape), requires_grad=True)
         for a, b in zip(run(x), step(x)):
             np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-12)
-    assert run.replays() and "take_" not in run.source()
+    assert run.replays() and ("take_" not in run.source() or not COMPILED)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -258,11 +259,12 @@ def test_rows_for_groups_of_rows_are_read_in_the_loop(shape, part, threads, dtyp
         *expected, sum_ = [y.numpy() for y in step(x, g, *given)]
         assert run.replays() and all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
         np.testing.assert_allclose(total, sum_, rtol=1e-4, atol=1e-4)
-        assert "take_" not in run.source()
+        assert "take_" not in run.source() or not COMPILED
     finally:
         ag.set_num_threads(before)
 
 
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_loop_is_compiled_once_for_all_numbers(dtype):
     """Infinities and what is no number among them; what is usual, like 2 and 0.5, is part of the loop."""

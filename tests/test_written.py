@@ -176,6 +176,7 @@ def test_what_cannot_be_written_is_named(function, given, said):
         function(given)
 
 
+@compiled
 def test_the_text_of_all_kernels_that_are_written_is_found():
     """Or they would be compiled after all, which takes ten times as long."""
     from autograd_core.kernels._written import body

@@ -10,6 +10,7 @@ from struct import Struct
 import numpy as np
 
 from ..kernels import dropout, together
+from ..kernels._jit import COMPILED
 from .emit import emitter
 from .memory import Memory
 from .program import Array, Call, Live
@@ -27,7 +28,13 @@ def draw_mask(call: Call) -> list | None:
     """Which entries dropout keeps, drawn where the mask lies; there is room for all of the last block of words."""
     state, out, shape = call.args[0], call.results[0], call.params["shape"]
     blocks = -(-prod(shape) // dropout.PER_BLOCK)
-    if not isinstance(state, Array) or out.offset or out.block.size != blocks * dropout.PER_BLOCK or not blocks:
+    if (
+        not COMPILED
+        or not isinstance(state, Array)
+        or out.offset
+        or out.block.size != blocks * dropout.PER_BLOCK
+        or not blocks
+    ):
         return None
     room = out._replace(shape=(blocks, dropout.PER_BLOCK), strides=(dropout.PER_BLOCK, 1))
     return [Line("{}({}, {}, {})", (dropout.keep_into, state, call.params["p"], room))]
