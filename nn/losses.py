@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_core import Tensor, argmax, cat, checkpoint, gather, tensor, where
+from autograd_core.ops.index import innermost_of
 from autograd_core.ops.losses import _reduction
 
 from . import functional as F
@@ -467,7 +468,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             )
         if target.dtype.kind not in "iu":
             raise TypeError(f"AdaptiveLogSoftmaxWithLoss: classes must be integers, got {target.dtype}")
-        labels = np.atleast_1d(target.detach().numpy())
+        labels = np.atleast_1d(innermost_of(target))
         if labels.size and not 0 <= labels.min() <= labels.max() < self.n_classes:
             raise ValueError(
                 f"AdaptiveLogSoftmaxWithLoss: classes must be from 0 to {self.n_classes - 1}, "

@@ -20,6 +20,7 @@ from autograd_core import (
     rnn_tanh_cell,
     zeros,
 )
+from autograd_core.ops.index import innermost_of
 
 from .errors import demand_type
 from .linear import uniform
@@ -145,7 +146,7 @@ class RNNBase(Module):
         alone = sizes is None and x.ndim == 2
         axis = 0 if self.batch_first else 1
         x = x.unsqueeze(axis) if alone else x
-        state = self._state(hx, int(sizes[0]) if sizes is not None else x.shape[axis], alone, order)
+        state = self._state(hx, int(innermost_of(sizes)[0]) if sizes is not None else x.shape[axis], alone, order)
         options = (self.bias, self.num_layers, self.dropout, self.training, self.bidirectional)
         run, weights = MODES[self.mode][1], self._flat_weights
         y: Any

@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from autograd_core import Tensor, cat, empty, ones, ones_like, rand, stack, tensor, where, zeros
+from autograd_core.ops.index import innermost_of
 from autograd_core.tree import flatten, tree_map
 
 from . import functional as F
@@ -47,7 +48,7 @@ class Steps:
             raise ValueError(f"expected {axes}, (time, inputs) or a PackedSequence{wanted}, got {given}")
         self.alone, self.axis = not self.packed and x.ndim == 2, int(batch_first)
         if self.packed:
-            self.list = list(x.split(input.batch_sizes.numpy().tolist()))
+            self.list = list(x.split(innermost_of(input.batch_sizes).tolist()))
         else:
             self.list = list((x.unsqueeze(1 - self.axis) if self.alone else x).unbind(self.axis))
         if not self.list:
@@ -208,7 +209,7 @@ class VariationalDropout(Module):
         if not self.training or not self.p:
             return input
         if isinstance(input, PackedSequence):
-            sizes = input.batch_sizes.numpy()
+            sizes = innermost_of(input.batch_sizes)
             place = tensor(np.concatenate([np.arange(n) for n in sizes]))
             mask = F.dropout(ones(int(sizes[0]), *input.data.shape[1:], dtype=input.data.dtype), self.p)
             return PackedSequence(input.data * mask[place], *input[1:])

@@ -188,6 +188,30 @@ def test_sums_are_taken_where_what_they_add_is_made(name, dtype):
         assert all(c.op.name == "fused" for c in replay.part.program.calls)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda y, s: y.__setitem__(slice(1, None), y[1:] * s),
+        lambda y, s: y[1:].mul_(s),
+        lambda y, s: y[0].mul_(s),
+        lambda y, s: y[:2].mul_(s),
+    ],
+)
+def test_what_is_overwritten_in_its_own_loop_is_copied_before(change):
+    """The copy that the way back reads was moved to the loop that reads it, behind what overwrites the original."""
+    w = ag.tensor([0.5, 2.0], requires_grad=True)
+
+    def step(a):
+        y = a * 1
+        change(y, w.sum())
+        return ag.gradient((y * y).sum(), [w])[0]
+
+    compiled = ag.compile(step)
+    for k in range(4):
+        a = ag.ones(4, 5) * (k + 1)
+        np.testing.assert_array_equal(compiled(a).numpy(), step(a).numpy())
+
+
 def test_sums_of_nan_and_infinity():
     f = lambda x: (x * 2).sum()
     compiled = ag.compile(f)

@@ -45,6 +45,8 @@ class Capture:
         self.pending: dict[int, Any] = {}  # arrays that were written to, until a call says that it was it
         self.places: set[tuple[int, str]] = set()  # of numbers that are asked for anew
         self.guards: list[Any] = []  # what must hold besides what was read
+        self.deciding: dict[Array, bytes] = {}  # what the run's course depends on: where it lies, and what it was
+        self.decisive = True  # whether there can be more of that
         self.since = next(clock)
         self.nodes: dict[int, Any] = {}  # those of arguments, by position
         self.outward = False  # whether a walk inside the run has gone on into the history of an argument
@@ -60,6 +62,8 @@ class Capture:
         if any(isinstance(a, Traced) and a.level > 0 for a in args):
             return  # what it does to values below is told by these
         if op is LEAVE:
+            if "decides" in params and self.decides(args[0].value):
+                return
             self.refuse(
                 "a value leaves the tensors (item, tolist, numpy, bool or a branch on data), and the replay would use that "
                 "of this run for ever: keep to tensors, use where() or cond(), return the tensor"
@@ -152,6 +156,49 @@ class Capture:
         first = zero(value)
         self.guards.append(lambda: zero(place[name]) == first)
         return value
+
+    # --- values that decide ---
+
+    def decides(self, value: np.ndarray) -> bool:
+        """What is computed depends on a value: replays do only while all that it was computed of is as it is now.
+
+        False if it cannot be told, since the run has changed some of that.
+        """
+        sources = self.sources(self.array(value)) if self.decisive else None
+        if sources is None:
+            return False
+        for array, now in sources.items():
+            self.deciding.setdefault(array, now.tobytes())
+        return True
+
+    def sources(self, array: Array) -> dict[Array, np.ndarray] | None:
+        """What an array was computed of from outside; None if the run has written to something of that."""
+        blocks, found = {array.block}, {array}
+        for call in reversed(self.calls):
+            if not any(a.block in blocks for a in call.changes):
+                continue
+            if any(a.block.kind != TEMPORARY for a in call.writes):
+                return None
+            if "constant" not in call.settings:
+                found |= set(call.reads)
+                blocks |= {a.block for a in call.reads}
+        written = {a.block for call in self.calls for a in call.writes}
+        outside = {a for a in found if a.block.kind != TEMPORARY}
+        if any(a.block in written for a in outside) or not outside <= self.known.keys():
+            return None
+        return {a: self.known[a] for a in outside}
+
+    def decided(self, given: list, count: int) -> tuple[int, ...]:
+        """The arguments, of which there are `count`, whose values have decided; all else that has is guarded from now on."""
+        self.decisive = False
+        written = {a.block for call in self.calls for a in call.writes}
+        places = {self.array(v.value).block: k for k, v in enumerate(given) if isinstance(v, Tensor)}
+        if any(a.block in written or places.get(a.block, 0) >= count for a in self.deciding):
+            self.refuse("a value that decides what is computed is changed by the run")
+        for array, then in self.deciding.items():
+            if array.block not in places:
+                self.guards.append(lambda now=self.known[array], then=then: now.tobytes() == then)
+        return tuple(sorted({places[a.block] for a in self.deciding if a.block in places}))
 
     # --- arrays and where they lie ---
 

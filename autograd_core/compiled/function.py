@@ -12,6 +12,7 @@ from ..errors import CaptureError
 from ..tape import everywhere, state
 from ..tensor import Tensor
 from .capture import Capture, capturing
+from .deciding import Deciding
 from .explain import debugged, table
 from .guards import Readings, reading
 from .replay import TRIES, Replay, write_back
@@ -47,15 +48,17 @@ class Compiled:
         self.__name__ = getattr(fn, "__name__", type(fn).__name__)
         self.fn, self.options = fn, options
         self.entries: dict[tuple, Any] = {}
+        self.deciding = Deciding(3 * options["cache_size"])  # three captures may make a replay
         self.counts: Counter = Counter()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if watched():
             return self.as_it_is(args, kwargs)
-        leaves, build, key = found = signature(args, kwargs)
+        leaves, build, form = found = signature(args, kwargs)
         owners = owners_of(leaves)
         if found.unknown or sharing(owners):
             return self.as_it_is(args, kwargs)
+        key = self.deciding.key(form, leaves)
         entry = self.entries.get(key)
         if entry is not None and entry.hopeless:
             self.entries[key] = EAGER
@@ -63,10 +66,11 @@ class Compiled:
         if entry is not None and entry.ready and not entry.back.stale:
             every = entry.with_kept(leaves)
             if every is not None and entry.valid():
+                self.deciding.replayed(form)
                 return self.replayed(entry, every) if entry.takes(every, owners) else self.as_it_is(args, kwargs)
         call = functools.partial(called, self.fn, build, bool(kwargs))
         try:
-            return self.captured(key, leaves, call, None if entry is None or entry.ready else entry, entry)
+            return self.captured(form, leaves, call, None if entry is None or entry.ready else entry, entry)
         except CaptureError:
             self.entries.pop(key, None)
             raise
@@ -87,7 +91,7 @@ class Compiled:
         self.counts["eager"] += 1
         return self.fn(*args, **kwargs)
 
-    def captured(self, key: tuple, leaves: list, call: Callable, before: Replay | None, last: Any) -> Any:
+    def captured(self, form: tuple, leaves: list, call: Callable, before: Replay | None, last: Any) -> Any:
         """Run the function, watched; what it does is replayed once two runs did the same."""
         self.counts["captures"] += 1
         capture, readings = Capture(self.options["fallback"]), Readings(self.fn)
@@ -100,7 +104,9 @@ class Compiled:
             write_back(capture, given, leaves)
             raise
         capture.settled()
-        places, found, left = adopted(capture, readings, len(given))
+        count = len(given)
+        places, found, left = adopted(capture, readings, count)
+        worthwhile = self.learnt(form, capture.decided(given + found, count))
         given, leaves, result = given + found, leaves + found, (result, left)
         entry = Replay(capture, given, leaves, call, result, readings.guard(capture.places), places)
         answer = entry.first(leaves, self.__name__)
@@ -108,8 +114,12 @@ class Compiled:
             return answer  # it was added to, which is another thing to do
         entry.follows(last)
         self.compare(entry, before, readings)
-        self.keep(key, EAGER if entry.hopeless else entry)
+        self.keep(self.deciding.key(form, leaves), EAGER if entry.hopeless or not worthwhile else entry)
         return answer
+
+    def learnt(self, form: tuple, deciding: tuple[int, ...]) -> bool:
+        """Whether replays of this form are worth while, now that it is known which arguments decide by their values."""
+        return not deciding or self.deciding.learn(form, deciding, self.__name__)
 
     def compare(self, entry: Replay, before: Replay | None, readings: Readings) -> None:
         """Whether an entry can be replayed, now that it is known what the run before did."""
@@ -138,6 +148,7 @@ class Compiled:
     def cache_clear(self) -> None:
         """Forget all replays."""
         self.entries.clear()
+        self.deciding = Deciding(self.deciding.most)
 
     def replays(self) -> list[Replay]:
         """What is ready to be replayed."""

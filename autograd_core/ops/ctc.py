@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..kernels import ctc as kernels
-from ..op import Traced, op
+from ..op import op
+from .composed import pulled_back
 from .index import innermost_of
 from .losses import _reduction
 from .math import exp, isinf, logaddexp, where
@@ -29,7 +30,7 @@ def _sample(rng):
 
 @op(
     lambda g, logs, labels, times, lengths, blank: (
-        -expand_dims(g, axis=(-1,)) * _shares(logs, labels, times, lengths, blank)
+        -expand_dims(g, axis=(-1,)) * ctc_shares(logs, labels, times, lengths, blank=blank)
     ),
     None,
     None,
@@ -41,10 +42,22 @@ def ctc_of(logs, labels, times, lengths, *, blank):
     return kernels.ctc(logs, labels, times, lengths, blank, False)[0]
 
 
+@op(
+    lambda g, logs, labels, times, lengths, blank: pulled_back(
+        lambda v: _shares(v, labels, times, lengths, blank), [logs], [g]
+    )[0],
+    None,
+    None,
+    None,
+    samples=_sample,
+)
+def ctc_shares(logs, labels, times, lengths, *, blank):
+    """The expected number of uses of each class at each time."""
+    return kernels.ctc(logs, labels, times, lengths, blank, True)[1]
+
+
 def _shares(logs: Any, labels: Any, times: Any, lengths: Any, blank: int) -> Any:
-    """The expected number of uses of each class at each time; on traced values by ops, which have gradients."""
-    if not isinstance(logs, Traced):
-        return kernels.ctc(logs, labels, times, lengths, blank, True)[1]
+    """The same by ops, which have gradients."""
     labels, times, lengths = innermost_of(labels), innermost_of(times), innermost_of(lengths)
     time, members, classes = logs.shape
     states = 2 * labels.shape[1] + 1

@@ -624,7 +624,7 @@ def innermost_of(index: Any) -> np.ndarray:
     """The numbers of a value, by which is decided what to compute: whoever captures a run must know."""
     while isinstance(index, Traced):
         if state.mode is not None:
-            observe(LEAVE, (index,), {}, None)
+            observe(LEAVE, (index,), {"decides": True}, None)
         index = index.innermost()
     return index
 

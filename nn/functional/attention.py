@@ -10,6 +10,7 @@ import numpy as np
 from autograd_core import Tensor, as_tensor, cat, softmax, zeros
 from autograd_core.ops.attention import scaled_dot_product_attention, weights_of
 from autograd_core.ops.dropout import dropout
+from autograd_core.ops.index import innermost_of
 from autograd_core.ops.linear import linear
 
 __all__ = ["multi_head_attention_forward", "scaled_dot_product_attention"]
@@ -228,5 +229,5 @@ def is_causal_mask(mask: Any) -> bool:
     if mask.ndim != 2 or mask.requires_grad or mask.level:
         return False
     later = np.triu(np.ones(mask.shape, bool), 1)
-    found = mask.numpy()
+    found = innermost_of(mask)
     return bool(np.array_equal(found, later if found.dtype.kind == "b" else np.where(later, -np.inf, 0)))

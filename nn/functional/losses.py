@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from autograd_core import Tensor, clamp_min, exp, eye, gather, logsumexp, matmul, norm, vjp, vmap, xlogy
+from autograd_core import Tensor, clamp_min, exp, eye, gather, logsumexp, matmul, norm, vjp, vmap, where, xlogy
 from autograd_core.ops.activations import logsigmoid
 from autograd_core.ops.embedding import one_hot
 
@@ -100,11 +101,10 @@ def focal_loss(
     return reduced(loss if weight is None else loss * weight[target], reduction, "focal_loss")
 
 
-def _hiding(places: Any, like: Any) -> np.ndarray:
+def _hiding(places: Any, like: Any) -> Any:
     """-inf at the places along the second axis, 0 elsewhere."""
     classes = np.arange(like.shape[1]).reshape(-1, *(1,) * (like.ndim - 2))
-    chosen = np.asarray(places.detach().numpy() if isinstance(places, Tensor) else places) == classes
-    return np.where(chosen, -np.inf, 0).astype(like.dtype)
+    return where(places == classes, -math.inf, 0.0).astype(like.dtype)
 
 
 def dice_loss(

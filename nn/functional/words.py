@@ -13,6 +13,7 @@ import autograd_core as ag
 from autograd_core import Generator, Tensor, as_tensor, cat, einsum, index_put, log, multinomial, where, zeros
 from autograd_core.ops.activations import logsigmoid
 from autograd_core.ops.embedding import embedding
+from autograd_core.ops.index import innermost_of
 from autograd_core.ops.linear import linear
 
 from .losses import reduced
@@ -218,7 +219,7 @@ def adaptive_log_softmax_with_loss(
 ) -> tuple[Tensor, Tensor]:
     """What `adaptive_log_softmax` gives the targets (N,), and its negative mean; a tail sees only the rows it is for."""
     head = ag.log_softmax(_head(input, head_weight, tails, cutoffs, head_bias), -1)
-    words = np.asarray(target.detach().numpy() if isinstance(target, Tensor) else target)
+    words = np.asarray(innermost_of(target))
     if words.shape != (len(input),) or words.size and not 0 <= words.min() <= words.max() < cutoffs[-1]:
         raise ValueError(
             f"adaptive softmax: needs a target from 0 to {cutoffs[-1] - 1} for each of {len(input)} rows, got shape "

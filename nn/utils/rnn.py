@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from autograd_core import Tensor, cat, full, index_copy, index_select, tensor
+from autograd_core.ops.index import innermost_of
 
 __all__ = [
     "PackedSequence",
@@ -247,7 +248,7 @@ def _listed(sequences: Iterable[Tensor], name: str) -> list[Tensor]:
 
 def _whole(values: Any, name: str, what: str) -> np.ndarray:
     """A vector of whole numbers."""
-    array = np.asarray(values.numpy() if isinstance(values, Tensor) else values)
+    array = np.asarray(innermost_of(values))
     if array.ndim != 1 or array.size and array.dtype.kind not in "iu":
         raise TypeError(f"{name}: {what} must be a vector of whole numbers, got shape {array.shape} {array.dtype}")
     return array.astype(np.int64)

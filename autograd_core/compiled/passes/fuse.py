@@ -215,8 +215,9 @@ def later(calls: list[Call], groups: list[list[Call]]) -> list[list[Call]]:
             forms = list(map(form_of, groups[goal]))
             if forms[0] is None or not fits(groups[goal], call) or joint([*forms, form_of(call)]) is None:
                 continue
-            if any(g < w <= goal for a in call.reads for w in writers.get(a.block, ())):
-                continue
+            then = {a.block for c in groups[g][groups[g].index(call) + 1 :] for a in c.changes}
+            if any(a.block in then or any(g < w <= goal for w in writers.get(a.block, ())) for a in call.reads):
+                continue  # it would read what was written since
             groups[g].remove(call)
             groups[goal].insert(0, call)
             place[id(call)] = goal
