@@ -15,8 +15,8 @@ from .ops import OPERANDS, PUBLIC
 from .ops.axes import one_axis
 from .ops.create import CPU, as_device
 from .ops.create import device as device_type
-from .tape import current, observe, state
-from .tensor import LEAVE, Boxed, Tensor
+from .tape import current
+from .tensor import Boxed, Tensor, leaving
 from .views import base_of
 
 
@@ -343,8 +343,8 @@ def _concrete(t: Any, what: str) -> np.ndarray:
                 f"{what}: inside jvp this would lose the tangent, as of any dual number; keep to operations on the value "
                 "itself, or ask for its .primal"
             )
-        if state.mode is not None and isinstance(t, Tensor):
-            observe(LEAVE, (t,), {"into": what}, None)
+        if isinstance(t, Tensor):
+            leaving(t, what)
         t = t.innermost()
     return t
 

@@ -12,14 +12,14 @@ from .functional import as_tensor
 from .op import Traced
 from .ops import PUBLIC
 from .random import get_rng_state, set_rng_state
-from .tape import enable_grad, state, using
+from .tape import current, enable_grad, state, using
 from .tensor import Tensor, at
 from .tree import flatten, tree_map
 from .vmap import Batched
 
 
 def cond(pred: Any, true_f: Callable, false_f: Callable, *operands: Any) -> Any:
-    """true_f(*operands) if pred, else false_f(*operands); only one runs (under vmap both, to select)."""
+    """true_f(*operands) if pred, else false_f(*operands); only one runs (under vmap and compile both, to select)."""
     for f in (true_f, false_f):
         require_callable(f, "cond")
     if _batched(pred):
@@ -34,7 +34,27 @@ def cond(pred: Any, true_f: Callable, false_f: Callable, *operands: Any) -> Any:
         raise ValueError(
             f"cond: pred must be one truth value, got shape {np.shape(pred)}; for a choice per entry use where"
         )
+    if isinstance(pred, Traced) and current().capture is not None:
+        return _both(PUBLIC["reshape"](pred, ()) != 0, true_f, false_f, operands)
     return (true_f if bool(pred) else false_f)(*operands)
+
+
+def _both(pred: Any, true_f: Callable, false_f: Callable, operands: tuple) -> Any:
+    """What is chosen of both results in each replay.
+
+    No gradient gets from the function that is not chosen to the operands: what it computes there may be no number.
+    """
+    capture, where = current().capture, PUBLIC["where"]
+    found = []
+    for f, chosen in ((true_f, pred), (false_f, ~pred)):
+        let_through = lambda x, chosen=chosen: where(chosen, x, x.detach()) if isinstance(x, Traced) else x
+        found.append(capture.conditional(f, tree_map(let_through, operands)))
+    forms = [[(np.shape(y), getattr(y, "dtype", type(y))) for y in flatten(ys)[0]] for ys in found]
+    if forms[0] != forms[1]:
+        raise ValueError(
+            f"cond: when compiled both functions must return trees of one form, got {forms[0]} and {forms[1]}"
+        )
+    return tree_map(lambda a, b: where(pred, a, b), *found)
 
 
 def _batched(v: Any) -> bool:

@@ -26,7 +26,7 @@ from .numpy_functions import NUMBERS, F, cast, common, needs_grad, operand, plai
 from .op import Traced, elementwise, predicate
 from .ops import PUBLIC
 from .tape import current
-from .tensor import Tensor, at
+from .tensor import Tensor, at, leaving
 from .views import require_writable
 
 cbrt = elementwise(np.cbrt, lambda y: 1 / (3 * y * y), domain="nonzero", promotes="inexact")
@@ -422,6 +422,7 @@ def array(self: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
             "np.asarray: this tensor requires gradients, which an array would lose; use t.detach().numpy(), "
             "or np.stack to make one tensor of several"
         )
+    leaving(self, "np.asarray")
     value = self.value if dtype is None else self.value.astype(dtype, copy=False)
     if copy is False and value is not self.value:
         raise ValueError(f"np.asarray: {self.dtype} becomes {value.dtype} only by copying, and copy=False")
@@ -437,6 +438,7 @@ def dlpack(self: Any, **options: Any) -> Any:
     """The memory as a DLPack capsule."""
     if needs_grad(self):
         raise BufferError("__dlpack__: a tensor that requires gradients cannot be exported; use t.detach()")
+    leaving(self, "DLPack")
     return self.value.__dlpack__(**options)
 
 

@@ -19,6 +19,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from .forward import Dual
 from .op import REGISTRY, Traced
 from .ops import PUBLIC
+from .ops.index import innermost_of
 from .tensor import Tensor, at
 from .vmap import Batched
 
@@ -82,7 +83,7 @@ def plain(x: Any) -> Any:
     while isinstance(x, Traced):
         if isinstance(x, Batched):
             raise Unseen("its result depends on values in a way that differs from member to member under vmap")
-        x = x.value if isinstance(x, Tensor) else x.x
+        x = innermost_of(x) if isinstance(x, Tensor) else x.x
     return np.asarray([plain(v) for v in x]) if traced_in(x) else np.asarray(x)
 
 

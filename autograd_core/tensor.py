@@ -229,6 +229,7 @@ class Tensor(Traced):
     def __deepcopy__(self, memo: dict) -> Tensor:
         if not self.is_leaf:
             raise RuntimeError("deepcopy: only leaf tensors can be copied deeply; use clone(), or detach() first")
+        leaving(self, "a copy")
         copy = type(self).__new__(type(self))
         memo[id(self)] = copy
         own = deepcopy(getattr(self, "__dict__", None), memo)
@@ -238,6 +239,7 @@ class Tensor(Traced):
     def __reduce__(self):
         if not self.is_leaf:
             raise RuntimeError("pickle: only leaf tensors can be pickled; use detach() first")
+        leaving(self, "a file")
         own = getattr(self, "__dict__", None)  # what users have set on tensors of classes of theirs
         return _blank, (type(self),), (self.value, self.requires_grad, self.grad, own)
 
@@ -252,6 +254,12 @@ class Tensor(Traced):
 
 DETACH = Op(lambda x: x, (), name="detach")  # not for calling: what those who watch calls are told
 LEAVE = Op(lambda x: x, (), name="item, tolist or numpy")
+
+
+def leaving(t: Any, into: str) -> None:
+    """Tell whoever watches that a value goes where nobody watches."""
+    if state.mode is not None:
+        observe(LEAVE, (t,), {"into": into}, None)
 
 
 PLAIN.add(Tensor)

@@ -88,11 +88,11 @@ def test_a_packed_sequence_as_an_argument():
 def test_what_is_other_values_each_time_runs_as_it_is_and_says_so():
     bag = nn.EmbeddingBag(20, 3)
     run = ag.compile(lambda words, starts: bag(words, starts), cache_size=2)
-    with pytest.warns(RuntimeWarning, match=r"arrays number 1, from 0\) decide .* none of 6 captures was of use"):
+    with pytest.warns(RuntimeWarning, match="was watched 8 times, and no run was like one before"):
         for k in range(12):
             words, starts = ag.tensor(RNG.integers(0, 20, 9)), ag.tensor([0, k % 9, 9])
             close(run(words, starts), bag(words, starts))
-    assert run.cache_info().replays == 0 and run.cache_info().captures == 7 and run.cache_info().eager == 5
+    assert run.cache_info()[:3] == (0, 8, 4)
     run.cache_clear()
     with warnings.catch_warnings():
         warnings.simplefilter("error")

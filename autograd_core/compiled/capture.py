@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from ..tensor import DETACH, LEAVE, Tensor, at, node_of
 from .program import INPUT, OUTER, TEMPORARY, Array, Block, Call, Live, Program, address
 
 UNSEEN = object()
-SHAPED_BY_DATA = {"argwhere", "mask_places", "nonzero", "masked_select", "unique"}
+SHAPED_BY_DATA = {"argwhere", "bincount", "mask_places", "nonzero", "masked_select", "unique"}
 
 
 class Given(Tensor):
@@ -46,6 +46,7 @@ class Capture:
         self.places: set[tuple[int, str]] = set()  # of numbers that are asked for anew
         self.guards: list[Any] = []  # what must hold besides what was read
         self.deciding: dict[Array, bytes] = {}  # what the run's course depends on: where it lies, and what it was
+        self.copied: dict[int, Any] = {}  # what owns the memory of arguments of which the run has copies
         self.decisive = True  # whether there can be more of that
         self.since = next(clock)
         self.nodes: dict[int, Any] = {}  # those of arguments, by position
@@ -200,11 +201,26 @@ class Capture:
                 self.guards.append(lambda now=self.known[array], then=then: now.tobytes() == then)
         return tuple(sorted({places[a.block] for a in self.deciding if a.block in places}))
 
+    def conditional(self, f: Callable, operands: tuple) -> Any:
+        """f(*operands), which is done in all replays but may count in some only: nothing of it may be seen elsewhere."""
+        since, leaves = len(self.calls), len(self.leaves)
+        with np.errstate(all="ignore"):
+            result = f(*operands)
+        made = {a.block for call in self.calls[since:] for a in call.results}
+        if len(self.leaves) > leaves or any(a.block not in made for c in self.calls[since:] for a in c.writes):
+            self.refuse(
+                "a function given to cond changes something in place, draws random numbers or calls backward, and in a replay "
+                "both functions run: return what is new, and draw before"
+            )
+        return result
+
     # --- arrays and where they lie ---
 
     def block(self, owner: np.ndarray, kind: str) -> Block:
         """The block of an array that owns its memory."""
         key = id(owner)
+        if key in self.copied:
+            self.refuse("an argument shares memory with an array that the function has from elsewhere")
         if key not in self.blocks:
             self.blocks[key] = Block.of(kind, owner)
             if kind == TEMPORARY:
@@ -248,6 +264,8 @@ class Capture:
         value, node = (v.value, node_of(v)) if isinstance(v, Tensor) else (v, None)
         computed = node is not None and node.__class__ is not Leaf
         own = memory(value) is value and value.flags.c_contiguous and not computed
+        if not own:
+            self.copied[id(memory(value))] = memory(value)
         t = at(value if own else np.array(value, order="C"), node)
         if isinstance(v, np.ndarray):
             t.__class__ = Given

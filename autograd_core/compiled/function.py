@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..errors import CaptureError
-from ..tape import everywhere, state
+from ..tape import everywhere, refuse_capture, state
 from ..tensor import Tensor
+from ..tree import flatten
 from .capture import Capture, capturing
-from .deciding import Deciding
+from .entries import Entries
 from .explain import debugged, table
 from .guards import Readings, reading
 from .replay import TRIES, Replay, write_back
@@ -31,15 +32,6 @@ class CacheInfo(NamedTuple):
     maximum: int
 
 
-class Eager:
-    """Stands for a replay where there can be none."""
-
-    ready, hopeless = False, True
-
-
-EAGER = Eager()
-
-
 class Compiled:
     """A function with what was captured of it."""
 
@@ -47,8 +39,7 @@ class Compiled:
         functools.update_wrapper(self, fn, updated=())
         self.__name__ = getattr(fn, "__name__", type(fn).__name__)
         self.fn, self.options = fn, options
-        self.entries: dict[tuple, Any] = {}
-        self.deciding = Deciding(3 * options["cache_size"])  # three captures may make a replay
+        self.entries = Entries(options["cache_size"])
         self.counts: Counter = Counter()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -58,21 +49,23 @@ class Compiled:
         owners = owners_of(leaves)
         if found.unknown or sharing(owners):
             return self.as_it_is(args, kwargs)
-        key = self.deciding.key(form, leaves)
-        entry = self.entries.get(key)
-        if entry is not None and entry.hopeless:
-            self.entries[key] = EAGER
+        key = self.entries.key(form, leaves)
+        for entry in (kinds := self.entries.kinds.get(key, ())):
+            if entry.hopeless:
+                self.entries.keep(key, entry)
+                return self.as_it_is(args, kwargs)
+            if entry.ready and not entry.back.stale:
+                every = entry.with_kept(leaves)
+                if every is not None and entry.valid():
+                    self.entries.first(key, entry)
+                    return self.replayed(entry, every) if entry.takes(every, owners) else self.as_it_is(args, kwargs)
+        if not self.entries.worthwhile(key, self.__name__):
             return self.as_it_is(args, kwargs)
-        if entry is not None and entry.ready and not entry.back.stale:
-            every = entry.with_kept(leaves)
-            if every is not None and entry.valid():
-                self.deciding.replayed(form)
-                return self.replayed(entry, every) if entry.takes(every, owners) else self.as_it_is(args, kwargs)
         call = functools.partial(called, self.fn, build, bool(kwargs))
         try:
-            return self.captured(form, leaves, call, None if entry is None or entry.ready else entry, entry)
+            return self.captured(form, leaves, call, kinds)
         except CaptureError:
-            self.entries.pop(key, None)
+            self.entries.drop(key)
             raise
 
     def replayed(self, entry: Replay, leaves: list) -> Any:
@@ -91,7 +84,7 @@ class Compiled:
         self.counts["eager"] += 1
         return self.fn(*args, **kwargs)
 
-    def captured(self, form: tuple, leaves: list, call: Callable, before: Replay | None, last: Any) -> Any:
+    def captured(self, form: tuple, leaves: list, call: Callable, kinds: tuple) -> Any:
         """Run the function, watched; what it does is replayed once two runs did the same."""
         self.counts["captures"] += 1
         capture, readings = Capture(self.options["fallback"]), Readings(self.fn)
@@ -104,22 +97,22 @@ class Compiled:
             write_back(capture, given, leaves)
             raise
         capture.settled()
+        if drawn := readings.drawn():
+            capture.refuse(drawn)
         count = len(given)
         places, found, left = adopted(capture, readings, count)
-        worthwhile = self.learnt(form, capture.decided(given + found, count))
+        self.entries.decided_by(form, capture.decided(given + found, count))
         given, leaves, result = given + found, leaves + found, (result, left)
         entry = Replay(capture, given, leaves, call, result, readings.guard(capture.places), places)
         answer = entry.first(leaves, self.__name__)
         if any(k in had for _, k, _ in entry.gradients):
             return answer  # it was added to, which is another thing to do
-        entry.follows(last)
+        pending = [e for e in kinds if not e.ready]
+        before = next((e for e in pending if not e.differs(entry)), pending[0] if pending else None)
+        entry.follows(kinds[0] if kinds else None)
         self.compare(entry, before, readings)
-        self.keep(self.deciding.key(form, leaves), EAGER if entry.hopeless or not worthwhile else entry)
+        self.entries.keep(self.entries.key(form, leaves), entry)
         return answer
-
-    def learnt(self, form: tuple, deciding: tuple[int, ...]) -> bool:
-        """Whether replays of this form are worth while, now that it is known which arguments decide by their values."""
-        return not deciding or self.deciding.learn(form, deciding, self.__name__)
 
     def compare(self, entry: Replay, before: Replay | None, readings: Readings) -> None:
         """Whether an entry can be replayed, now that it is known what the run before did."""
@@ -133,13 +126,6 @@ class Compiled:
         if before and not other and not entry.hopeless:
             entry.agrees(before)
 
-    def keep(self, key: tuple, entry: Any) -> None:
-        """Remember an entry, as the last."""
-        self.entries.pop(key, None)
-        self.entries[key] = entry
-        while len(self.entries) > self.options["cache_size"]:
-            del self.entries[next(iter(self.entries))]
-
     def cache_info(self) -> CacheInfo:
         """How often calls were replayed, captured, or run as they are, and how many replays are kept."""
         n = self.counts
@@ -147,12 +133,11 @@ class Compiled:
 
     def cache_clear(self) -> None:
         """Forget all replays."""
-        self.entries.clear()
-        self.deciding = Deciding(self.deciding.most)
+        self.entries = Entries(self.options["cache_size"])
 
     def replays(self) -> list[Replay]:
         """What is ready to be replayed."""
-        return [e for e in self.entries.values() if e.ready]
+        return self.entries.replays()
 
     def memory_plan(self) -> str:
         """Who lives where in the memory of each replay."""
@@ -194,7 +179,14 @@ class Compiled:
 def called(fn: Callable, build: Callable, named: bool, leaves: list) -> Any:
     """A function on arguments as they were flattened."""
     given = build(leaves)
-    return fn(*given[0], **given[1]) if named else fn(*given)
+    result = fn(*given[0], **given[1]) if named else fn(*given)
+    after = flatten(given)[0]
+    if len(after) != len(leaves) or any(a is not b for a, b in zip(after, leaves)):
+        refuse_capture(
+            "a list or dict that was given is changed, which no replay would do again: return what is new, or keep it in "
+            "an attribute"
+        )
+    return result
 
 
 def adopted(capture: Capture, readings: Readings, since: int) -> tuple[list, list, list]:

@@ -8,29 +8,44 @@ first read is one that the function writes, and a replay would not write it agai
 
 from __future__ import annotations
 
+import collections
 import functools
 import gc
-import os
 import sys
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..tape import refuse_capture
 from ..tensor import Tensor
 from .kept import kept
-from .unchanged import MISSING, Looks, Unchanged, attributes
+from .places import (
+    CONTAINERS,
+    DEEP,
+    MISSING,
+    OF_FUNCTIONS,
+    PLAIN,
+    SHARED,
+    Slots,
+    as_before,
+    contents,
+    draws,
+    equals,
+    filled,
+    held_in,
+    snapshot,
+    state_of,
+)  # fmt: skip
+from .unchanged import Looks, Unchanged, attributes
+from .users import followed, named_in, of_ours, of_user, ours, parameters
 
-HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
-STANDARD = os.path.dirname(os.__file__) + os.sep
-OURS = ("nn", "optim")  # packages beside this one, whose classes and functions stay as they are
-DEEP = 6  # how far lists and dicts inside each other, and attributes of attributes, are followed
 MANY = 2000  # entries of a container that are looked into
-HOLDERS = ("types", "argparse", "collections", "builtins", "functools", "enum", "configparser")
 LASTING = (types.FunctionType, types.BuiltinFunctionType, type, types.ModuleType)  # in modules of our own
-PLAIN = (int, float, complex, str, bytes, bool, type(None))
 DRAWS = ("random", "_random", "numpy.random", "numpy.random.mtrand", "numpy.random._generator", "secrets")
+CLOCKS = {"time", "time_ns", "perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns", "urandom"}
 
 
 class Guard(NamedTuple):
@@ -52,9 +67,14 @@ class Readings:
         self.values: dict[tuple[int, str], Any] = {}
         self.whole: dict[int, dict] = {}  # dicts of attributes that were looked at as a whole
         self.cells: dict[int, tuple[Any, str]] = {}
+        self.slots: dict[int, Slots] = {}
         self.seen: set[tuple] = set()
+        self.roots: list[Any] = []  # what functions were given, and found
+        self.names: set[str] = set()  # that any of them reads
         self.codes: set = set()  # of functions that close over something
+        self.states = [state_of(g) for g in SHARED]
         self.own = fn.__code__ if isinstance(fn, types.FunctionType) else None
+        self.times = 0  # that the code of the function itself was called
         if self.own:
             self.function(fn, named_in(self.own))
 
@@ -63,26 +83,40 @@ class Readings:
         code = frame.f_code
         if event == "c_call" and of_user(code.co_filename):
             home = getattr(argument, "__module__", None) or type(getattr(argument, "__self__", None)).__module__
+            told = getattr(argument, "__name__", home)
             if home in DRAWS:
-                refuse_capture(
-                    f"{getattr(argument, '__name__', home)} draws random numbers that no replay would draw again"
-                )
+                refuse_capture(f"{told} draws random numbers that no replay would draw again")
+            elif home in ("time", "posix", "nt") and told in CLOCKS:
+                refuse_capture(f"{told} gives something else each time, and a replay what it gave in this run")
         if event != "call" or not of_user(code.co_filename):
             return
-        known = frame.f_locals
-        first = known.get(code.co_varnames[0]) if code.co_argcount else None
-        if (code, id(first)) in self.seen:
+        self.times += code is self.own
+        known, names = frame.f_locals, named_in(code)
+        given = [known.get(name) for name in (*parameters(code), *code.co_freevars)]
+        if (code, *map(id, given)) in self.seen:
             return
-        self.seen.add((code, id(first)))
-        names = named_in(code)
+        self.seen.add((code, *map(id, given)))
+        self.names.update(names)
         for name in names:
             if name in frame.f_globals:
                 self.note(frame.f_globals, name)
-                self.inside(frame.f_globals[name], names)
-        if code.co_freevars and code is not self.own:
+                self.found(frame.f_globals[name], names)
+        if code.co_freevars and (code is not self.own or self.times > 1):
             self.codes.add(code)
-        for name in (*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount], *code.co_freevars):
-            self.inside(known.get(name), names)
+        for value in given:
+            self.found(value, names)
+
+    def found(self, value: Any, names: tuple[str, ...]) -> None:
+        """Something that a function can reach: what it reads of it is noted now, what others read of it at the end."""
+        self.roots.append(value)
+        self.inside(value, names)
+
+    def reached(self) -> None:
+        """What one function reads of what another has found: of objects that are returned, or properties."""
+        names = tuple(sorted(self.names))
+        for value in self.roots:
+            self.inside(value, names)
+        self.roots = []
 
     def closures(self) -> None:
         """The variables that functions close over which were called on the way: found in one look at all objects."""
@@ -97,7 +131,13 @@ class Readings:
             if filled(cell) and id(cell) not in self.cells:
                 self.cells[id(cell)] = cell, name
                 self.first[id(cell), ""] = snapshot(cell.cell_contents, set())
-                self.inside(cell.cell_contents, names)
+                self.found(cell.cell_contents, names)
+        for name in OF_FUNCTIONS:
+            self.note(self.slots_of(fn), name)
+
+    def slots_of(self, value: Any) -> Slots:
+        """The attributes of an object that are in no dict, as if they were."""
+        return self.slots.setdefault(id(value), Slots(value))
 
     def inside(self, value: Any, names: tuple[str, ...], depth: int = DEEP) -> None:
         """The attributes of a value that have one of these names, and theirs."""
@@ -115,14 +155,16 @@ class Readings:
                 self.inside(v, names, depth - 1)
             return
         attributes = getattr(value, "__dict__", None)
+        if attributes is None and hasattr(type(value), "__slots__"):
+            attributes = self.slots_of(value)
         if not isinstance(value, (types.FunctionType, types.ModuleType, type)) and not followed(type(value).__module__):
             return
-        if isinstance(value, (types.FunctionType, type)) and value.__module__.partition(".")[0] in (
-            *OURS,
-            "autograd_core",
-        ):
+        if isinstance(value, (types.FunctionType, type)) and of_ours(value):
             return
-        if not isinstance(attributes, (dict, types.MappingProxyType)):
+        if isinstance(value, types.FunctionType):
+            for name in OF_FUNCTIONS:
+                self.note(self.slots_of(value), name)
+        if not isinstance(attributes, (dict, types.MappingProxyType, Slots)):
             return
         if "vars" in names or "__dict__" in names or callable(getattr(value, "named_modules", None)):
             self.whole[id(attributes)] = attributes  # type: ignore[assignment]
@@ -132,7 +174,10 @@ class Readings:
         for name in names:
             if name in attributes:
                 self.note(attributes, name)
-                self.inside(attributes[name], names, depth - 1)
+                self.inside(attributes.get(name), names, depth - 1)
+            elif hasattr(type(value), "__slots__") and name in self.slots_of(value):
+                self.note(self.slots_of(value), name)
+                self.inside(getattr(value, name), names, depth - 1)
             elif not isinstance(value, types.ModuleType) and hasattr(type(value), name):
                 self.note(attributes, name)  # of the class, until the object has one of its own
                 self.of_class(type(value), name)
@@ -141,7 +186,7 @@ class Readings:
         """An attribute of a class of the user's."""
         for base in cls.__mro__:
             if name in vars(base):
-                if base.__module__.partition(".")[0] not in (*OURS, "autograd_core", "builtins"):
+                if not of_ours(base) and base.__module__ != "builtins":
                     self.note(vars(base), name)
                 return
 
@@ -151,12 +196,24 @@ class Readings:
         if key not in self.places and not (ours(place.get("__file__") or "") and isinstance(place.get(name), LASTING)):
             self.places[key] = place, name
             self.values[key] = value = place.get(name, MISSING)
+            if isinstance(value, collections.abc.Iterator) and not isinstance(value, Tensor):
+                refuse_capture(
+                    f"{name} is an iterator, of which each run takes what comes next: take that outside, and give it as an "
+                    "argument"
+                )
             self.first[key] = snapshot(value, set())
 
     def kept(self) -> list:
         """Places at which tensors were found, and others left for the next run."""
         found = [kept(place, name, self.values[k], place.get(name)) for k, (place, name) in self.places.items()]
         return [k for k in found if k is not None]
+
+    def drawn(self) -> str | None:
+        """What is wrong if random numbers were drawn from a generator that all share."""
+        if self.states != [state_of(g) for g in SHARED]:
+            return "random numbers are drawn from Python's or NumPy's own generator, which no replay would do again"
+        drawn = [n for k, (p, n) in self.places.items() if draws(v := p.get(n)) and self.first[k] != snapshot(v, set())]
+        return f"random numbers are drawn from {drawn[0]}, which no replay would do again" if drawn else None
 
     def written(self, live: set[tuple[int, Any]]) -> str | None:
         """The name of a place that the run has changed, if there is one."""
@@ -171,6 +228,7 @@ class Readings:
     def guard(self, live: set[tuple[int, Any]]) -> Guard:
         """What says whether all is as it is now; `live` numbers may change."""
         self.closures()
+        self.reached()
         return Guard(self.looks(live), self.checks(live))
 
     def looks(self, live: set[tuple[int, Any]]) -> Unchanged:
@@ -195,7 +253,7 @@ class Readings:
             value = place.get(name, MISSING)
             if (id(place), name) in live:
                 continue
-            if isinstance(value, (list, tuple, dict, set)):
+            if isinstance(value, (*CONTAINERS, np.ndarray)):
                 found.append(as_before(lambda place=place, name=name: place.get(name, MISSING), live))
             elif isinstance(value, PLAIN):
                 equal.append((place, name, value))
@@ -208,93 +266,6 @@ class Readings:
         return [*found, lambda: all(held_in(d, skip) == held for d, skip, held in keys)]
 
 
-def equals(now: Any, value: Any) -> bool:
-    """Whether a number or text is that which was there."""
-    return now is value or (type(now) is type(value) and repr(now) == repr(value))
-
-
-def held_in(place: dict, skip: set[str]) -> tuple:
-    """The names in a dict, and the identities of what they stand for."""
-    if skip:
-        place = {n: None if n in skip else v for n, v in place.items()}
-    return list(place), list(map(id, place.values()))
-
-
-@functools.cache
-def named_in(code: Any) -> tuple[str, ...]:
-    """The names that a piece of code may read as globals or attributes: those it names, and texts that could be names."""
-    texts = [c for c in code.co_consts if isinstance(c, str) and c.isidentifier() and len(c) < 60]
-    inner = [n for c in code.co_consts if isinstance(c, types.CodeType) for n in named_in(c)]
-    computed = ["vars"] if "getattr" in code.co_names and not ours(code.co_filename) else []  # by names of any kind
-    return tuple(dict.fromkeys([*code.co_names, *texts, *inner, *computed]))
-
-
-@functools.cache
-def ours(file: str) -> bool:
-    """Whether a file is of one of our packages."""
-    root = os.path.dirname(HERE.rstrip(os.sep))
-    return file.startswith(tuple(os.path.join(root, name) + os.sep for name in (*OURS, "autograd_core")))
-
-
-@functools.cache
-def of_user(file: str) -> bool:
-    """Whether a file is neither ours, nor Python's own, nor NumPy's."""
-    parts = file.split(os.sep)
-    if file.startswith(("<replay", "<frozen", "<string>", "<loop", "<nest", "<elementwise")) or file == "<":
-        return False
-    if file.startswith(HERE):
-        return False
-    if "site-packages" in parts:
-        return not {"numpy", "numba", "llvmlite", "scipy", "torch", "_pytest", "pluggy", "hypothesis"} & set(parts)
-    return not file.startswith(STANDARD)
-
-
-@functools.cache
-def followed(module: str) -> bool:
-    """Whether objects of a class from this module may hold settings of the user's."""
-    if module in HOLDERS:
-        return True
-    file = getattr(sys.modules.get(module), "__file__", None)
-    return module == "__main__" or (file is not None and of_user(file))
-
-
-def filled(cell: Any) -> bool:
-    """Whether a cell holds anything yet."""
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return False
-    return True
-
-
-def contents(cell: Any) -> Any:
-    """What a variable holds that a function closes over."""
-    return cell.cell_contents if filled(cell) else MISSING
-
-
-def as_before(get: Callable[[], Any], live: set) -> Callable[[], bool]:
-    """Whether a place holds what is equal to what it holds now."""
-    before = snapshot(get(), live)
-    return lambda: bool(snapshot(get(), live) == before)
-
-
-def snapshot(value: Any, live: set, depth: int = DEEP) -> Any:
-    """What is compared of a value: numbers and texts themselves, all else by identity, containers by what they hold."""
-    if isinstance(value, PLAIN):
-        return type(value), repr(value)
-    if isinstance(value, Tensor):
-        return id(value), id(value.value)
-    if depth and isinstance(value, dict):
-        items = list(value.items())  # some grow while they are looked at: caches of the interpreter's own
-        keep = [(k, v) for k, v in items if not (isinstance(k, str) and (id(value), k) in live)]
-        return [(k if isinstance(k, PLAIN) else id(k), snapshot(v, live, depth - 1)) for k, v in keep]
-    if isinstance(value, set):
-        return {v if isinstance(v, PLAIN) else id(v) for v in value}
-    if depth and isinstance(value, (list, tuple)):
-        return [snapshot(v, live, depth - 1) for v in value]
-    return id(value)
-
-
 @contextmanager
 def reading(readings: Readings) -> Iterator[None]:
     """Note what Python functions of the user's read."""
@@ -303,4 +274,7 @@ def reading(readings: Readings) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.setprofile(before)
+        if before is None or callable(before):
+            sys.setprofile(before)
+        else:
+            before.enable()  # cProfile's

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from ..tree import flatten
 
 UNKNOWN = "an argument whose value cannot be told"
 FLAT = {Tensor}
+CONTAINERS = dict, tuple, list, OrderedDict
 FORM = attrgetter("value.shape", "value.dtype", "value.flags.c_contiguous", "node", "origin")
 
 
@@ -40,6 +42,8 @@ def signature(args: tuple, kwargs: dict) -> Signature:
             n = len(args)
             row = lambda leaves: tuple(leaves[:n])
             return Signature(list(args), row, (forms, n, state.mode, dtypes.get_default_dtype()))
+    if unusual((args, kwargs)):
+        return Signature([], lambda leaves: args, ((UNKNOWN,),))
     leaves, build = flatten((args, kwargs)) if kwargs else flatten(args)
     forms = tuple(map(kind_of, leaves))
     return Signature(leaves, build, (forms, structure((args, kwargs)), state.mode, dtypes.get_default_dtype()))
@@ -54,7 +58,8 @@ def kind_of(v: Any) -> Any:
         history = node is not None and node.__class__ is not Leaf
         return v.__class__, v.value.shape, v.value.dtype, v.value.flags.c_contiguous, node is None, history
     if isinstance(v, np.ndarray):
-        return v.shape, v.dtype, v.flags.c_contiguous
+        known = type(v) is np.ndarray and v.dtype.kind in "biufc"
+        return (v.shape, v.dtype, v.flags.c_contiguous) if known else UNKNOWN
     if isinstance(v, (float, complex)):
         return type(v), repr(v)  # -0.0 is not 0.0
     if isinstance(v, (int, str, bytes, bool, np.dtype, type)):
@@ -64,10 +69,18 @@ def kind_of(v: Any) -> Any:
     return UNKNOWN
 
 
+def unusual(tree: Any) -> bool:
+    """Whether some container in a nest is of a class that may hold more than what is in it, or cannot be built of that."""
+    if not isinstance(tree, (dict, tuple, list)):
+        return False
+    usual = type(tree) in CONTAINERS or (hasattr(tree, "_fields") and not getattr(tree, "__dict__", None))
+    return not usual or any(map(unusual, tree.values() if isinstance(tree, dict) else tree))
+
+
 def structure(tree: Any) -> Any:
     """How a nest of arguments is built, without its leaves."""
     if isinstance(tree, dict):
-        return dict, tuple(tree), tuple(map(structure, tree.values()))
+        return type(tree), tuple((type(k), k) for k in tree), tuple(map(structure, tree.values()))
     if isinstance(tree, (tuple, list)):
         return type(tree), tuple(map(structure, tree))
     return tree is None

@@ -5,6 +5,7 @@ A no is no answer yet: another object may be as good, and whoever asks looks clo
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -12,8 +13,9 @@ import numpy as np
 
 from ..kernels._jit import COMPILED
 from ..kernels.objects import ATTRIBUTE, DICT, ENTRY, ITEM, LIST, NAME, held
+from .places import LOOKED_INTO, MISSING, Slots
 
-ANY, MISSING = object(), object()
+ANY = object()
 
 
 class Look(NamedTuple):
@@ -90,14 +92,21 @@ class Looks:
         """A name in a dict; nothing is said twice of those that are looked at as a whole."""
         if id(place) in self.whole or (id(place), name) in self.live:
             return
-        look = Look(NAME, place, name, place.get(name, MISSING))
+        value = place.get(name, MISSING)
+        look = Look(NAME, place, name, value)
         if isinstance(place, dict):
             self.found.append(look)
+        elif isinstance(place, Slots) and value is not MISSING:
+            self.found.append(Look(ATTRIBUTE, place.owner, name, value))
         else:
             self.others.append(look.holds)
 
     def all_of(self, place: Any) -> None:
         """All that a dict holds."""
+        if isinstance(place, Slots):
+            for name in place:
+                self.name(place, name)
+            return
         values = [ANY if (id(place), name) in self.live else v for name, v in place.items()]
         look = Look(DICT, place, list(place), values)
         if isinstance(place, dict):
@@ -108,13 +117,17 @@ class Looks:
 
     def inside(self, value: Any, depth: int) -> None:
         """What a container and those in it hold."""
-        if not depth or not isinstance(value, (dict, list, tuple, set)) or id(value) in self.whole:
+        if isinstance(value, np.ndarray) and value.nbytes <= LOOKED_INTO and id(value) not in self.whole:
+            self.whole.add(id(value))
+            form = value.shape, value.strides, value.tobytes()
+            self.others.append(lambda: (value.shape, value.strides, value.tobytes()) == form)
+        if not depth or not isinstance(value, (dict, list, tuple, set, deque)) or id(value) in self.whole:
             return
         if isinstance(value, dict):
             self.all_of(value)
         elif isinstance(value, list):
             self.found.append(Look(LIST, value, None, list(value)))
-        elif isinstance(value, set):
+        elif isinstance(value, (set, deque)):
             self.others.append(Look(LIST, value, None, list(value)).holds)
         self.whole.add(id(value))
         for v in list(value.values() if isinstance(value, dict) else value):

@@ -1,0 +1,350 @@
+"""What a compiled function reads besides tensors, does besides computing, and is given besides arrays: right, or refused."""
+
+import collections
+import copy
+import cProfile
+import pickle
+import random
+import time
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import autograd_core as ag
+import nn
+from autograd_core import CaptureError, compile
+
+ONE = ag.ones(1)
+
+
+def value(y):
+    return y.detach().numpy().tolist() if isinstance(y, ag.Tensor) else y
+
+
+def follows(f, change, *args, calls=4):
+    """A compiled function before and after a change beside it does what the function does."""
+    run = compile(f)
+    for _ in range(calls):
+        assert value(run(*args)) == value(f(*args))
+    assert run.cache_info().replays
+    change()
+    for _ in range(calls):
+        assert value(run(*args)) == value(f(*args))
+    return run
+
+
+# --- arguments -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_arguments_that_are_no_numbers_are_not_copied_as_such():
+    run = compile(lambda o, x: x * len(o))
+    for n in (2, 4, 16, 64, 500):
+        for o in (np.array(["s", None] * n, dtype=object), np.array(["text"] * n), np.zeros(n, [("a", int)])):
+            for _ in range(4):
+                assert value(run(o, ONE)) == [float(len(o))]
+    matrix = np.matrix([[1.0, 2.0], [3.0, 4.0]])
+    run = compile(lambda a: a * a)
+    for _ in range(4):
+        np.testing.assert_array_equal(run(matrix), matrix * matrix)
+    masked = np.ma.array([1.0, 2.0], mask=[0, 1])
+    assert [compile(lambda a: a.sum())(masked) for _ in range(4)] == [1.0] * 4
+
+
+def test_containers_of_classes_of_their_own_are_given_as_they_are():
+    class Named(list):
+        name = "n"
+
+    given = Named([ONE])
+    given.name = "given"
+    run = compile(lambda xs: (xs[0] * 2, xs.name))
+    assert [run(given)[1] for _ in range(4)] == ["given"] * 4
+    rows = collections.defaultdict(list, a=[ONE])
+    assert [value(compile(lambda d: d["a"][0] * 2)(rows)) for _ in range(3)] == [[2.0]] * 3
+    run = compile(lambda d: next(iter(d)) is True)
+    assert [run({k: ONE}) for k in (1, True, 1, True, 1, True)] == [False, True] * 3
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda s, x: s.update(w=s["w"] - x),
+        lambda s, x: s["L"].append(x),
+        lambda s, x: s.pop("w"),
+        lambda s, x: s["L"].__setitem__(0, x),
+    ],
+)
+def test_a_container_that_is_given_cannot_be_changed(f):
+    with pytest.raises(CaptureError, match="a list or dict that was given is changed"):
+        compile(f)({"w": ag.zeros(2), "L": [ag.ones(2)]}, ag.ones(2))
+
+
+@pytest.mark.parametrize("part", [lambda p: p[:], lambda p: p.view(3, 1)[:, 0], lambda p: p[1:]])
+def test_a_part_of_what_the_function_has_from_elsewhere(part):
+    p = ag.ones(3)
+
+    def f(a):
+        a.mul_(2)
+        return p + 0
+
+    with pytest.raises(CaptureError, match="shares memory with an array that the function has from elsewhere"):
+        compile(f)(part(p))
+
+
+def test_numbers_that_are_others_each_time_are_not_watched_for_ever():
+    run = compile(lambda x, k: x * k, cache_size=2)
+    with pytest.warns(RuntimeWarning, match=r"was watched 8 times, and no run was like one before"):
+        for k in range(20):
+            assert value(run(ONE, k / 4)) == [k / 4]
+    assert run.cache_info()[:3] == (0, 8, 12)
+    for _ in range(4):
+        assert value(run(ONE, 0.5)) == [0.5]
+    assert run.cache_info().replays == 1
+
+
+# --- values that leave -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x * np.asarray(x).max(),
+        lambda x: x * np.array(x)[0],
+        lambda x: x * float(np.float32(x[0])),
+        lambda x: x + np.full(2, x[0]),
+        lambda x: x * copy.deepcopy(x),
+        lambda x: x * pickle.loads(pickle.dumps(x)),
+        lambda x: x * np.from_dlpack(x),
+        lambda x: ag.bincount(x.to(ag.int64)),
+    ],
+)
+def test_a_value_that_leaves_by_a_side_door(f):
+    for given in (ag.ones(2), np.ones(2)):
+        with pytest.raises((CaptureError, TypeError), match=r"^compile: "):
+            compile(f)(given)
+
+
+def test_what_numpy_computes_of_a_value_is_of_that_value():
+    f = lambda x: x * np.histogram(x, bins=2)[0].max()
+    run = compile(f)
+    for given in ([1.0, 2.0, 2.5], [1.0, 2.0, 3.0], [1.0, 1.0, 3.0], [1.0, 2.0, 2.5]):
+        for _ in range(3):
+            assert value(run(ag.tensor(given))) == value(f(ag.tensor(given)))
+
+
+# --- arrays of NumPy's -----------------------------------------------------------------------------------------------
+
+BUFFER = np.ones((4, 3), np.float32)
+COUNT = np.zeros(1)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: ag.tensor(BUFFER).sum() * x,
+        lambda x: x * float(BUFFER[0, 0]),
+        lambda x: x * 2 if BUFFER[0, 0] > 3 else x,
+        lambda x: x * (BUFFER * 2).sum(),
+        lambda x: (x - BUFFER) / (BUFFER.std() + 1),
+        lambda x: ag.ones(4)[BUFFER[:, 0] > 3].sum() * x,
+    ],
+)
+def test_what_is_written_into_an_array_of_numpys(f):
+    BUFFER[:] = 1
+    follows(f, lambda: BUFFER.__setitem__(slice(None), 5), ONE)
+    BUFFER[:] = 1
+
+
+def test_an_array_of_numpys_cannot_count_calls():
+    def f(x):
+        COUNT[0] += 1
+        return x * 2
+
+    run = compile(f)
+    run(ONE)
+    with pytest.raises(CaptureError, match="f changes COUNT"):
+        run(ONE)
+
+
+# --- what is something else each time --------------------------------------------------------------------------------
+
+RNG, STREAM, ITEMS = np.random.default_rng(0), random.Random(0), iter(range(99))
+DRAW = RNG.random
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: np.random.rand(),
+        lambda: np.random.permutation(3)[0],
+        lambda: random.uniform(0, 1),
+        lambda: random.choice([1, 2]),
+        lambda: random.random(),
+        lambda: RNG.random(),
+        lambda: RNG.integers(3),
+        lambda: DRAW(),
+        lambda: STREAM.gauss(0, 1),
+        lambda: time.time(),
+        lambda: time.perf_counter(),
+        lambda: next(ITEMS),
+    ],
+)
+def test_draws_clocks_and_iterators_are_refused(draw):
+    run = compile(lambda x: x * draw())
+    with pytest.raises(CaptureError):
+        for _ in range(3):
+            run(ONE)
+
+
+# --- what is read of objects -----------------------------------------------------------------------------------------
+
+
+class Conf:
+    """Settings behind a property."""
+
+    def __init__(self, lr):
+        self._inner = SimpleNamespace(lr=lr)
+
+    @property
+    def inner(self):
+        return self._inner
+
+
+@dataclass(slots=True)
+class Slotted:
+    """Settings without a dict."""
+
+    lr: float = 1.0
+    rows: tuple = ()
+
+
+CFG, OTHER, CONF, SLOTTED, QUEUE = (
+    SimpleNamespace(lr=1.0),
+    SimpleNamespace(lr=1.0),
+    Conf(1.0),
+    Slotted(),
+    collections.deque([1.0]),
+)
+
+
+def getter():
+    return CFG
+
+
+def spread(x, *rest, **named):
+    return x * (rest[0] if rest else named["c"]).lr
+
+
+def two(x, c):
+    return x * c.lr
+
+
+def layer(inner, c):
+    return lambda x: inner(x) * c.lr
+
+
+def has_default(x, rows=[1.0]):  # noqa: B006
+    return x * rows[0]
+
+
+WAYS = {
+    "getter": lambda x: x * getter().lr,
+    "property": lambda x: x * CONF.inner.lr,
+    "more arguments": lambda x: spread(x, CFG),
+    "named arguments": lambda x: spread(x, c=CFG),
+    "second call": lambda x: two(x, OTHER) * two(x, CFG),
+    "layers": layer(layer(lambda x: x, CFG), SimpleNamespace(lr=1.0)),
+    "slots": lambda x: x * SLOTTED.lr,
+    "deque": lambda x: x * QUEUE[0],
+    "default": lambda x: has_default(x),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_setting_is_seen_however_it_is_reached(way):
+    def change(lr):
+        CFG.lr = CONF._inner.lr = SLOTTED.lr = QUEUE[0] = has_default.__defaults__[0][0] = lr
+
+    change(1.0)
+    follows(WAYS[way], lambda: change(5.0), ONE)
+    change(1.0)
+
+
+def test_defaults_that_are_replaced():
+    def f(x, k=1.0):
+        return x * k
+
+    follows(f, lambda: setattr(f, "__defaults__", (3.0,)), ONE)
+
+
+def test_a_counter_in_a_slot_cannot_count():
+    def f(x):
+        SLOTTED.lr += 1
+        return x
+
+    run = compile(f)
+    run(ONE)
+    with pytest.raises(CaptureError, match="f changes lr"):
+        run(ONE)
+
+
+def test_code_that_was_made_from_text():
+    scope = {"ag": ag, "k": 2.0}
+    exec("def h(x): return x * k", scope)
+    follows(lambda x: scope["h"](x), lambda: scope.update(k=3.0), ONE)
+    exec("def bare(x): return x * 2", bare := {})
+    assert value(compile(bare["bare"])(ONE)) == [2.0]
+
+
+def test_under_a_profiler():
+    run, profile = compile(lambda x: x * 2), cProfile.Profile()
+    for _ in range(4):
+        assert value(profile.runcall(run, ONE)) == [2.0]
+
+
+# --- modes, branches -------------------------------------------------------------------------------------------------
+
+
+def test_modes_that_alternate():
+    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    other = copy.deepcopy(model)
+    run = compile(model)
+    for k in range(30):
+        for m in (model, other):
+            m.train(k % 3 == 0)
+        x = ag.tensor(np.random.default_rng(k).standard_normal((4, 3)).astype(np.float32))
+        with ag.no_grad():
+            np.testing.assert_allclose(run(x).numpy(), other(x).numpy(), rtol=1e-5, atol=1e-6)
+    assert run.cache_info().replays >= 24
+
+
+def test_cond_takes_either_in_each_replay():
+    w, rng = ag.tensor([2.0, 3.0], requires_grad=True), np.random.default_rng(0)
+
+    def f(x):
+        y, z = ag.cond(x.sum() > 0, lambda v: ((v * w).sqrt(), v), lambda v: (-v * w * 2, v + 1), x)
+        return y, z, *ag.gradient((y * y).sum(), [w])
+
+    run = compile(f)
+    for k in range(12):
+        x = ag.tensor(rng.uniform(0.1, 1, 2) * (1 if k % 3 else -1))
+        for a, b in zip(run(x), f(x), strict=True):
+            np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-6)
+    assert run.cache_info().replays == 10
+
+
+def test_what_cond_does_not_choose_gives_the_operands_no_gradient():
+    run = compile(lambda x: ag.gradient(ag.cond(x.sum() > 0, lambda v: v.sqrt(), lambda v: v * 0, x).sum(), [x])[0])
+    for k in range(8):
+        x = ag.tensor([1.0, 4.0] if k % 2 else [0.0, 0.0], requires_grad=True)
+        assert value(run(x)) == ([0.5, 0.25] if k % 2 else [0.0, 0.0])
+
+
+@pytest.mark.parametrize("f", [lambda v: ONE.add_(0) * v, lambda v: v + ag.rand(2), lambda v: v.mul_(1)])
+def test_cond_of_functions_that_do_more_than_compute(f):
+    with pytest.raises(CaptureError, match="changes something in place, draws random numbers"):
+        compile(lambda x: ag.cond(x.sum() > 0, f, lambda v: v * 1, x))(ag.ones(2))
+    with pytest.raises(ValueError, match="both functions must return trees of one form"):
+        compile(lambda x: ag.cond(x.sum() > 0, lambda v: v, lambda v: v[:1], x))(ag.ones(2))
