@@ -192,16 +192,15 @@ def _sample(rng, n, dtype):
 @choice(reference=largest_reference, sample=_sample)
 def largest(x, windows):
     """The largest entry of each window, and its place in the plane."""
-    ends, wide, grain, ints, place, hollow = packed(windows)
+    ends, wide, grain, ints, place, hollow, paired = packed(windows)
     dtype = x.dtype
     if dtype.char not in "fd" or not x.size or 0 in ends:
         return largest_reference(x, windows)
     shape = (*x.shape[: -len(ends)], *ends)
     room = np.empty if x.nbytes < LARGE else empty
     y, places = room(shape, dtype), room(shape, place)
-    if len(windows) == 2 and all(w.paired for w in windows):
-        sizes = (w.n for w in windows)
-        pool_pairs(y.size // wide, grain, plain(x).ravel(), *sizes, *ends, y.ravel(), places.ravel())
+    if paired:
+        pool_pairs(y.size // wide, grain, plain(x).ravel(), *paired, y.ravel(), places.ravel())
         return y, places
     pool_rows(y.size // wide, grain, plain(x).ravel(), ints, y.ravel(), places.ravel())
     if hollow:  # windows that lie in a margin have no entry
@@ -221,7 +220,9 @@ def packed(windows: tuple[Windows, ...]) -> tuple:
     ints = np.concatenate([header, lines.ravel().view(np.int64), d.first, d.count, h.first, h.count]).astype(np.int64)
     grain = max(1, CHUNK // (w.n * max(1, d.taps * h.taps // 2) + 1))
     hollow = bool((w.count <= 0).any())
-    return tuple(map(len, windows)), len(w), grain, ints, place_type(windows), hollow
+    ends = tuple(map(len, windows))
+    paired = (h.n, w.n, *ends) if len(windows) == 2 and h.paired and w.paired else None
+    return ends, len(w), grain, ints, place_type(windows), hollow, paired
 
 
 def planes(x: np.ndarray, axes: int) -> np.ndarray:

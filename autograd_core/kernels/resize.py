@@ -19,6 +19,7 @@ from ._sizes import CHUNK
 
 borrowed = Late("_borrowed", "borrowed")
 NARROW, WIDE, LAST, FIRST, TOTAL, NOTHING, BOXES = range(7)  # ways to go about it
+FEW = 1 << 10  # entries that make no large array, whatever becomes of them
 LONG = 16  # neighbours from which on each result is a sum of its own, and not results side by side
 
 
@@ -354,7 +355,8 @@ def resize(x, tables):
     kind, grain, ints, floats, n, high, ends = packed(tables, x.dtype)
     if kind == NOTHING:
         return np.array(x, order="C") if 0 not in ends else np.zeros((*x.shape[:-d], *ends), x.dtype)
-    y = empty((*x.shape[:-d], *ends), x.dtype)
+    shape = (*x.shape[:-d], *ends)
+    y = empty(shape, x.dtype) if x.size > FEW else np.empty(shape, x.dtype)
     if kind == BOXES:
         windows.box_rows(x.size // n * high, grain, plain(x).ravel(), ints, floats, y.ravel())
         return y
