@@ -466,3 +466,18 @@ def images(x, grid, padding, align):
     y, (channels, height, width), n = np.empty(shape, x.dtype), x.shape[-3:], shape[-1] * shape[-2]
     images_at_once(plain(x).ravel(), channels, height, width, plain(grid).ravel(), padding, align, n, y.ravel())
     return y
+
+
+def images_back(g, grid, shape, padding, align):
+    """The gradient by images, of a shape (..., C, H, W), from that by what points of a grid took of them."""
+    flat, points = flattened(g, grid)
+    w, places = corners(points, shape[-2:], padding, align)
+    return spread(flat, w, places, shape[-2] * shape[-1]).reshape(shape)
+
+
+def images_slopes(g, x, grid, padding, align):
+    """The gradient by the points of a grid, likewise."""
+    flat, points = flattened(g, grid)
+    places = corners(points, x.shape[-2:], padding, align)[1]
+    d = correlate(flat, x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1]), places)
+    return slopes(points, d, x.shape[-2:], padding, align).reshape(grid.shape)
