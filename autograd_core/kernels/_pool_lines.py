@@ -192,6 +192,32 @@ def windows_summed(typingctx, like, source, starts, counts, taps, step, scale, s
 
 
 @intrinsic
+def pairs_summed(typingctx, like, source, pitch, starts, scale, shares, target, columns, width):
+    """The same for windows of two rows by two columns side by side, in one go: source has rows of this width."""
+
+    def generate(context, builder, sig, args):
+        e = Lanes(context, builder, like)
+        _, source, pitch, starts, scale, shares, target, columns, width = args
+        first = builder.sext(builder.load(builder.inttoptr(starts, I32.as_pointer())), I64)
+        upper, scales = e.step(e.at(source), first), e.all(scale)
+        lower, width = e.step(upper, pitch), builder.sub(width, first)
+
+        def vector(i):
+            twice, sums = builder.shl(i, I64(1)), []
+            for at in (twice, builder.add(twice, I64(e.lanes))):
+                mask = e.below(builder.sub(width, at))
+                sums.append(builder.fadd(*(e.read(e.step(row, at), mask, e.constant(0)) for row in (upper, lower))))
+            total = builder.fadd(*(e.shuffled(*sums, range(k, 2 * e.lanes, 2)) for k in (0, 1)))
+            weights = builder.fmul(scales, e.load(e.step(e.at(shares), i)))
+            e.write(builder.fmul(weights, total), e.step(e.at(target), i), e.below(builder.sub(columns, i)))
+
+        e.loop(columns, e.lanes, [], vector)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 3, like, *[types.intp] * 4), generate
+
+
+@intrinsic
 def rows_compared(typingctx, like, place, source, pitch, rows, first, far, more, target, marks, count):
     """target[i] = the largest of source[a pitch + i] over a < rows, marks[i] = first + a far + i, for i < count.
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .resize import Table
 
 rows_summed, windows_summed = Late("_pool_lines", "rows_summed"), Late("_pool_lines", "windows_summed")
+pairs_summed = Late("_pool_lines", "pairs_summed")
 HALVES = -2
 LANES = 16  # the most in a vector
 
@@ -84,6 +85,9 @@ def box_rows(begin, end, x, ints, floats, y):
         again = r > begin and i > 0 and starts[i] == starts[i - 1] and counts[i] == counts[i - 1]
         if again and shares[i] == shares[i - 1]:
             rows_summed(zero, target - size * n, n, 1, target, n)
+        elif step == taps == 2 and left == 0 and counts[i] == 2:
+            first = source + size * starts[i] * width
+            pairs_summed(zero, first, width, columns, shares[i], floats.ctypes.data, target, n, width)
         else:
             if not again:
                 first = source + size * starts[i] * width
