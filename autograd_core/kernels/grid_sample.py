@@ -315,8 +315,7 @@ def sample(x, w, places):
     (channels, size), (taps, n) = x.shape[-2:], w.shape[-2:]
     y = empty((*x.shape[:-1], n), x.dtype)
     x, w, places = plain(x).reshape(-1), plain(w).reshape(-1), plain(places).reshape(-1)
-    grain = max(1, CHUNK // (taps * n))
-    sample_planes(y.size // n, grain, x, channels, size, w, places, taps, n, y.reshape(-1))
+    sample_planes(y.size // n, max(1, CHUNK // (taps * n)), x, channels, size, w, places, taps, n, y.reshape(-1))
     return y
 
 
@@ -392,9 +391,7 @@ def corners(grid, sizes, padding, align):
     n, lead = grid.shape[-2], grid.shape[:-2]
     w, places = empty((*lead, 4, n), grid.dtype), empty((*lead, 4, n), np.dtype(np.int32))
     count = math.prod(lead) * -(-n // BLOCK)
-    corner_blocks(
-        count, 8, plain(grid).reshape(-1), *sizes, padding, align, n, BLOCK, w.reshape(-1), places.reshape(-1)
-    )
+    corner_blocks(count, 8, plain(grid).ravel(), *sizes, padding, align, n, BLOCK, w.ravel(), places.ravel())
     return w, places
 
 
@@ -471,13 +468,11 @@ def images(x, grid, padding, align):
 def images_back(g, grid, shape, padding, align):
     """The gradient by images, of a shape (..., C, H, W), from that by what points of a grid took of them."""
     flat, points = flattened(g, grid)
-    w, places = corners(points, shape[-2:], padding, align)
-    return spread(flat, w, places, shape[-2] * shape[-1]).reshape(shape)
+    return spread(flat, *corners(points, shape[-2:], padding, align), math.prod(shape[-2:])).reshape(shape)
 
 
 def images_slopes(g, x, grid, padding, align):
     """The gradient by the points of a grid, likewise."""
-    flat, points = flattened(g, grid)
-    places = corners(points, x.shape[-2:], padding, align)[1]
-    d = correlate(flat, x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1]), places)
-    return slopes(points, d, x.shape[-2:], padding, align).reshape(grid.shape)
+    (flat, points), (images, _), sizes = flattened(g, grid), flattened(x, grid), x.shape[-2:]
+    d = correlate(flat, images, corners(points, sizes, padding, align)[1])
+    return slopes(points, d, sizes, padding, align).reshape(grid.shape)
