@@ -65,7 +65,7 @@ LINES = {
     "ops/linalg.py": 780,
     "ops/math.py": 415,
     "ops/products.py": 450,
-    "ops/resampling.py": 365,
+    "ops/resampling.py": 370,
     "ops/shape.py": 725,
     "tensor.py": 390,
 }

@@ -66,6 +66,34 @@ def test_largest(data, dtype, seed, how):
         assert got.dtype == wanted.dtype
 
 
+@pytest.mark.parametrize("starts, taps", [(range(0, 40), 3), (range(0, 40, 2), 3), (range(0, 40, 5), 4)])
+def test_places_of_planes_that_need_wide_numbers(monkeypatch, starts, taps):
+    monkeypatch.setattr(pool, "place_type", lambda windows: np.dtype(np.int64))
+    axes = tuple(pool.Windows(n, np.array(starts), np.full(len(starts), taps)) for n in (45, 46))
+    x = numbers(np.random.default_rng(0), (2, 45, 46), np.float64, 0.05)
+    for got, wanted in zip(pool.largest.compiled(x, axes), pool.largest.reference(x, axes)):
+        np.testing.assert_array_equal(got, wanted)
+        assert got.dtype == wanted.dtype
+
+
+@given(st.data(), TYPES, SEEDS, st.integers(-1, 2))
+def test_averages_over_windows(data, dtype, seed, padding):
+    """Sums of what each window holds, entry by entry, times the shares."""
+    sizes = data.draw(st.tuples(st.integers(1, 24), st.integers(1, 80)))
+    taps, stride = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9))
+    x = np.random.default_rng(seed).standard_normal((2, *sizes)).astype(dtype)
+    x[x > 2.5] = np.nan
+    starts = [np.arange(-(-n // stride)) * stride - padding for n in sizes]
+    inside = [(at := s[:, None] + np.arange(taps), (at >= 0) & (at < n)) for s, n in zip(starts, sizes)]
+    share = [np.linspace(0.5, 1, len(s)) for s in starts]
+    tables = [Table(n, s, np.where(i[1], w[:, None], 0.0)) for n, s, i, w in zip(sizes, starts, inside, share)]
+    y = resize.compiled(x, tuple(tables))
+    for i, j in np.ndindex(*y.shape[1:]):
+        entries = x[:, inside[0][0][i][inside[0][1][i]]][:, :, inside[1][0][j][inside[1][1][j]]]
+        wanted = entries.astype(float).sum((1, 2)) * share[0][i] * share[1][j]
+        np.testing.assert_allclose(y[:, i, j], wanted, rtol=1e-5, atol=1e-5)
+
+
 @given(TYPES, SEEDS, LAYOUTS, st.tuples(*[st.integers(0, 5)] * 3))
 def test_take_and_put(dtype, seed, how, shape):
     rng = np.random.default_rng(seed)
@@ -176,6 +204,8 @@ def test_the_number_of_threads_changes_nothing(dtype):
         pool.Windows(70, np.arange(-1, 69, 2), np.full(35, 3)),
     )
     up = tuple(table_of("linear", n, 2 * n, 0.5, False, False) for n in x.shape[2:])
+    covering = tuple(pool.Windows(n, np.arange(7) * n // 7, np.full(7, 11)) for n in x.shape[2:])
+    halves, overlapping = (shares(60, 30), shares(70, 35)), (shares(60, 7), shares(70, 32))
     before, results = get_num_threads(), []
     try:
         for threads in (1, 2, 3):
@@ -185,6 +215,8 @@ def test_the_number_of_threads_changes_nothing(dtype):
             results.append(
                 [y, places, pool.take.compiled(x, places, 2), pool.put.compiled(y, places, x.shape[2:]), w, at]
                 + [resize.compiled(x, up), resize.compiled(resize.compiled(x, up), tuple(t.T for t in up))]
+                + [resize.compiled(x, halves), resize.compiled(y, tuple(t.T for t in halves))]
+                + [resize.compiled(x, overlapping), pool.largest.compiled(x, covering)[1]]
                 + [grids.sample.compiled(flat, w, at), grids.spread.compiled(flat, w, at, 4200)]
                 + [grids.correlate.compiled(flat, flat, at), grids.slopes.compiled(grid, w, x.shape[2:], 2, False)]
                 + [pool.average.compiled(x, 2), pool.shared_out.compiled(x[..., :1, :1], (60, 70))]

@@ -61,12 +61,10 @@ def convolve(x, w, stride, padding, dilation, groups):
         y = conv_pointwise.pointwise(x, w, s)
     elif conv_planes.fits(s, "output"):
         y = conv_planes.forward(x, w, s)
-    elif conv_pixels.fits(s, x.dtype, False):
+    elif conv_pixels.fits(s, x.dtype, "output"):
         y = conv_pixels.forward(x, w, s)
-    elif conv_tiling.fits(s, x.dtype, "output"):
-        y = conv_winograd.winograd(x, w, s)
     else:
-        y = (conv_pixels.forward if conv_pixels.few_output(s, x.dtype) else direct)(x, w, s)
+        y = (conv_winograd.winograd if conv_tiling.fits(s, x.dtype, "output") else direct)(x, w, s)
     return y.reshape(shape)
 
 
@@ -82,12 +80,10 @@ def convolve_input(g, w, stride, padding, dilation, groups, shape):
         x = conv_pointwise.pointwise_input(g, w, s)
     elif conv_planes.fits(s, "input"):
         x = conv_planes.backward(g, w, s)
-    elif conv_pixels.fits(s, g.dtype, True):
+    elif conv_pixels.fits(s, g.dtype, "input"):
         x = conv_pixels.backward(g, w, s)
-    elif conv_tiling.fits(s, g.dtype, "input"):
-        x = conv_winograd.winograd_input(g, w, s)
     else:
-        x = (conv_pixels.backward if conv_pixels.few_input(s, g.dtype) else direct_input)(g, w, s)
+        x = (conv_winograd.winograd_input if conv_tiling.fits(s, g.dtype, "input") else direct_input)(g, w, s)
     return x.reshape(x_shape)
 
 

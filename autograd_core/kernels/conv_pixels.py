@@ -14,11 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import conv_tiling
 from ._jit import Late, kernel
 from ._memory import empty
 from ._threads import get_num_threads
 from .conv_layout import full, grain, lanes_of, packed
 from .conv_shapes import Shape, backward_taps, bounds, forward_taps
+from .conv_tiling import LANES
 
 copy_line, fetch_line = Late("_conv_lines", "copy_line"), Late("_conv_lines", "fetch_line")
 split_line, join_lines = Late("_conv_lines", "split_line"), Late("_conv_lines", "join_lines")
@@ -27,6 +29,8 @@ store, swap = Late("_native", "store"), Late("_native", "swap")
 ROOM = 800_000  # bytes of an image that a thread works on
 NEAR = 1 << 16
 FEW = 256  # products for an entry of the result
+BESIDE = 1.5  # operations for a cycle of tiles that pixels as lanes may need
+BACK = 320  # weights for each channel of the result, going back over steps
 SMALL, SMALL_BACK = 512, 64  # pairs of channels in a group; going back over steps
 
 
@@ -211,30 +215,43 @@ def plan(s: Shape, back: bool, lanes: int) -> Plan:
     )  # fmt: skip
 
 
-def fits(s: Shape, dtype: np.dtype, back: bool) -> bool:
-    """Whether groups are small, or channels convolved by themselves, and pixels fill vectors as well as channels do."""
+def fits(s: Shape, dtype: np.dtype, of: str) -> bool:
+    """Whether a convolution ("output"), or its gradient by "input", has pixels as lanes."""
+    if s.groups > 1:
+        return s.inputs == s.groups or _small_groups(s, dtype, of == "input")
+    return (_few_input if of == "input" else _few_output)(s, dtype) or _fuller(s, dtype, of)
+
+
+def _small_groups(s: Shape, dtype: np.dtype, back: bool) -> bool:
+    """Whether groups are small, and pixels fill vectors as well as channels do."""
     outer, width = (s.inputs, -(-s.size[2] // s.stride[2])) if back else (s.outputs, s.out[2])
-    if s.groups == 1 or s.inputs == s.groups:
-        return s.groups > 1
     lanes, pairs, outer = lanes_of(dtype), SMALL_BACK if back and s.stride != (1, 1, 1) else SMALL, outer // s.groups
     worth = 1 if outer >= 2 * lanes else 0.8  # tiles of two vectors of channels read less for each product
     return s.inputs * s.outputs <= pairs * s.groups**2 and full(width, lanes) > worth * full(outer, lanes)
 
 
-def few_output(s: Shape, dtype: np.dtype) -> bool:
+def _few_output(s: Shape, dtype: np.dtype) -> bool:
     """Whether there are few channels to sum over for the result, and pixels fill vectors as well as channels do."""
     lanes, image = lanes_of(dtype), 4 * math.prod(s.x[1:])
-    few = s.groups == 1 and s.inputs <= 8 and s.inputs * math.prod(s.kernel) <= FEW and s.stride == (1, 1, 1)
-    return few and image < ROOM and full(s.out[2], lanes) >= 0.9 * full(s.outputs, lanes)
+    few = s.inputs <= 16 and s.inputs * math.prod(s.kernel) <= FEW
+    return few and image < ROOM and full(s.out[2], lanes) >= 0.85 * full(s.outputs, lanes)
 
 
-def few_input(s: Shape, dtype: np.dtype) -> bool:
+def _few_input(s: Shape, dtype: np.dtype) -> bool:
     """Whether the gradient by the input has few channels, and there are few taps for each place or many."""
-    few, image = s.groups == 1 and s.inputs <= 8, 4 * math.prod(s.y[1:])
-    if few and s.stride == (1, 1, 1) and image < ROOM:
-        many = math.prod(s.kernel) >= 16 and s.outputs * math.prod(s.kernel) <= 2 * FEW
-        return many and s.size[2] > lanes_of(dtype) // 2
-    return few and s.inputs <= 4 and s.stride != (1, 1, 1) and s.size[2] >= 24 and image < 2 * ROOM
+    image, taps = 4 * math.prod(s.y[1:]), math.prod(s.kernel)
+    if s.stride != (1, 1, 1):
+        return taps <= 25 and s.inputs * taps <= BACK and s.size[2] >= 24 and image < 2 * ROOM
+    many = taps >= 16 and s.outputs * taps <= 2 * FEW
+    return s.inputs <= 8 and many and image < ROOM and s.size[2] > lanes_of(dtype) // 2
+
+
+def _fuller(s: Shape, dtype: np.dtype, of: str) -> bool:
+    """Whether pixels fill vectors so much better than channels do that transformed tiles, which fit, take longer."""
+    if s.stride != (1, 1, 1) or 4 * math.prod(s.x[1:]) >= ROOM or not conv_tiling.fits(s, dtype, of):
+        return False
+    width = (s.size if of == "input" else s.out)[2]
+    return s.flops / 2 / LANES / full(width, LANES) < BESIDE * conv_tiling.cycles(s, of)
 
 
 def correlate(x, w, y, s: Shape, back: bool) -> np.ndarray:

@@ -62,11 +62,25 @@ def panels(outer: int) -> tuple[int, int]:
 def _cycles(s: Shape, t: Tiling, tiles: int, inner: int, outer: int, of: str) -> float:
     """What tiles cost: their products, and the transforms of so many channels before and after, and of kernels."""
     (several, count), points = panels(outer), math.prod(t.points)
-    before, after = (8, 14) if of == "weight" else (6, 12)  # cycles for each vector, measured as all numbers here
+    before, after = (9, 16) if of == "weight" else (6, 12)  # cycles for each vector, measured as all numbers here
+    kernels = inner * outer * s.groups * s.kernel[0] * (6 * points + 20 * math.prod(t.taps) * (t.split != (1, 1)))
+    if of == "weight":
+        inner, kernels = -(-inner // LANES) * LANES, 0
     products = inner * s.kernel[0] * count * several // LANES * s.groups * s.out[0]
     moved = before * s.size[0] * -(-inner * s.groups // LANES) + after * s.out[0] * -(-outer * s.groups // LANES)
-    kernels = inner * outer * s.groups * s.kernel[0] * (6 * points + 20 * math.prod(t.taps) * (t.split != (1, 1)))
     return tiles * points * (1.1 * products + moved) + kernels
+
+
+@functools.lru_cache(2048)
+def cycles(s: Shape, of: str) -> float:
+    """What a convolution or gradient costs on tiles."""
+    t = tiling(s)
+    if t is None:
+        return math.inf
+    tiles, many = s.n * math.prod(t.tiles(s.out[1:])) * math.prod(t.phases), math.prod(t.split)
+    inner, outer = s.inputs // s.groups, s.outputs // s.groups
+    inner, outer = (outer, inner * many) if of == "input" else (inner * many, outer)
+    return _cycles(s, t, tiles, inner, outer, of)
 
 
 @functools.lru_cache(2048)
@@ -75,16 +89,14 @@ def fits(s: Shape, dtype: np.dtype, of: str) -> bool:
     t = tiling(s)
     if dtype.char != "f" or t is None or s.flops < LEAST:
         return False
-    tiles, many = s.n * math.prod(t.tiles(s.out[1:])) * math.prod(t.phases), math.prod(t.split)
+    tiles = s.n * math.prod(t.tiles(s.out[1:])) * math.prod(t.phases)
     inner, outer, strided = s.inputs // s.groups, s.outputs // s.groups, t.split != (1, 1)
     if s.groups > 1 and min(inner, outer) <= GROUP:
         return False
     short = inner if of == "input" else outer
     direct = s.flops / 2 / LANES * min(-(-short // LANES) * LANES / short, 2)  # cycles of vectors that are not full
-    if of == "input":
-        if strided and inner * t.split[1] > LANES and inner * t.split[1] % LANES:
+    if of == "input" and strided:
+        if inner * t.split[1] > LANES and inner * t.split[1] % LANES:
             return False
-        direct, cycles = direct * (1.5 if strided else 1), _cycles(s, t, tiles, outer, inner * many, of)
-    else:
-        cycles = _cycles(s, t, tiles, inner * many, outer, of)
-    return tiles >= LANES and cycles < (0.8 if of == "weight" else 0.87) * direct
+        direct *= 1.5
+    return tiles >= LANES and cycles(s, of) < (0.48 if of == "weight" else 0.87) * direct

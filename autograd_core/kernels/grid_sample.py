@@ -315,8 +315,7 @@ def sample(x, w, places):
     (channels, size), (taps, n) = x.shape[-2:], w.shape[-2:]
     y = empty((*x.shape[:-1], n), x.dtype)
     x, w, places = plain(x).reshape(-1), plain(w).reshape(-1), plain(places).reshape(-1)
-    grain = max(1, CHUNK // (taps * n))
-    sample_planes(y.size // n, grain, x, channels, size, w, places, taps, n, y.reshape(-1))
+    sample_planes(y.size // n, max(1, CHUNK // (taps * n)), x, channels, size, w, places, taps, n, y.reshape(-1))
     return y
 
 
@@ -392,9 +391,7 @@ def corners(grid, sizes, padding, align):
     n, lead = grid.shape[-2], grid.shape[:-2]
     w, places = empty((*lead, 4, n), grid.dtype), empty((*lead, 4, n), np.dtype(np.int32))
     count = math.prod(lead) * -(-n // BLOCK)
-    corner_blocks(
-        count, 8, plain(grid).reshape(-1), *sizes, padding, align, n, BLOCK, w.reshape(-1), places.reshape(-1)
-    )
+    corner_blocks(count, 8, plain(grid).ravel(), *sizes, padding, align, n, BLOCK, w.ravel(), places.ravel())
     return w, places
 
 
@@ -466,3 +463,16 @@ def images(x, grid, padding, align):
     y, (channels, height, width), n = np.empty(shape, x.dtype), x.shape[-3:], shape[-1] * shape[-2]
     images_at_once(plain(x).ravel(), channels, height, width, plain(grid).ravel(), padding, align, n, y.ravel())
     return y
+
+
+def images_back(g, grid, shape, padding, align):
+    """The gradient by images, of a shape (..., C, H, W), from that by what points of a grid took of them."""
+    flat, points = flattened(g, grid)
+    return spread(flat, *corners(points, shape[-2:], padding, align), math.prod(shape[-2:])).reshape(shape)
+
+
+def images_slopes(g, x, grid, padding, align):
+    """The gradient by the points of a grid, likewise."""
+    (flat, points), (images, _), sizes = flattened(g, grid), flattened(x, grid), x.shape[-2:]
+    d = correlate(flat, images, corners(points, sizes, padding, align)[1])
+    return slopes(points, d, sizes, padding, align).reshape(grid.shape)

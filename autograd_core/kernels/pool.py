@@ -17,8 +17,9 @@ from ._jit import Late, choice, inline, kernel, plain
 from ._memory import LEAST as LARGE
 from ._memory import empty
 from ._sizes import CHUNK
+from .boxes import LANES
 
-borrowed = Late("_borrowed", "borrowed")
+rows_compared, windows_compared = Late("_pool_lines", "rows_compared"), Late("_pool_lines", "windows_compared")
 
 
 class Windows:
@@ -54,123 +55,10 @@ def single() -> Windows:
 
 
 @inline
-def wins(v, p, m, q):
-    """Whether an entry at p is rather to be taken than the best so far, at q."""
-    return (v > m) | ((v == m) & (p < q)) | ((v != v) & ((m == m) | (p > q)))
-
-
-@inline
 def after(v, p, m, q):
     """The best so far, m at q, after an entry at p behind it."""
     later = (v > m) | (v != v)
     return (v, p) if later else (m, q)
-
-
-@kernel
-def over(x, i, p, m, q, o, n):
-    """The best of n columns, which is m at row q, against a further row of x, p."""
-    x, m, q, p = x[i : i + n], m[o : o + n], q[o : o + n], q.dtype.type(p)
-    for j in range(n):
-        v, best = x[j], m[j]
-        later = (v > best) | (v != v)
-        m[j] = v if later else best
-        q[j] = p if later else q[j]
-
-
-@kernel
-def begun(x, i, p, m, q, o, n):
-    """The first row of a window: the best of n columns so far."""
-    x, m, q, p = x[i : i + n], m[o : o + n], q[o : o + n], q.dtype.type(p)
-    for j in range(n):
-        m[j], q[j] = x[j], p
-
-
-@kernel
-def numbered(q, o, n):
-    """Rows of n columns become places."""
-    q = q[o : o + n]
-    for j in range(n):
-        q[j] += q.dtype.type(j)
-
-
-@kernel
-def pairs2(m, q, y, places, o, n):
-    """The best of two columns each, moving on by two."""
-    m, q, y, places = m[: 2 * n], q[: 2 * n], y[o : o + n], places[o : o + n]
-    for j in range(n):
-        a, b, p, r = m[2 * j], m[2 * j + 1], q[2 * j], q[2 * j + 1]
-        other = wins(b, r, a, p)
-        y[j] = b if other else a
-        places[j] = r if other else p
-
-
-@kernel
-def first1(m, q, y, places, o, n):
-    """The first column of windows that move on by one."""
-    m, q, y, places = m[:n], q[:n], y[o : o + n], places[o : o + n]
-    for j in range(n):
-        y[j], places[j] = m[j], q[j]
-
-
-@kernel
-def next1(m, q, k, y, places, o, n):
-    """A further column of windows that move on by one."""
-    m, q, y, places = m[k : k + n], q[k : k + n], y[o : o + n], places[o : o + n]
-    for j in range(n):
-        v, p, best, r = m[j], q[j], y[j], places[j]
-        other = wins(v, p, best, r)
-        y[j] = v if other else best
-        places[j] = p if other else r
-
-
-@kernel
-def first2(m, q, y, places, o, n):
-    """The first column of windows that move on by two."""
-    m, q, y, places = m[: 2 * n], q[: 2 * n], y[o : o + n], places[o : o + n]
-    for j in range(n):
-        y[j], places[j] = m[2 * j], q[2 * j]
-
-
-@kernel
-def next2(m, q, k, y, places, o, n):
-    """A further column of windows that move on by two."""
-    m, q, y, places = m[k:], q[k:], y[o : o + n], places[o : o + n]
-    for j in range(n):
-        v, p, best, r = m[2 * j], q[2 * j], y[j], places[j]
-        other = wins(v, p, best, r)
-        y[j] = v if other else best
-        places[j] = p if other else r
-
-
-@kernel
-def anywhere(m, q, begin, end, step, y, places, o):
-    """The best of windows of any length, wherever they are."""
-    for j in range(len(begin)):
-        at = np.uint64(begin[j])
-        best, p = m[at], q[at]
-        for i in range(begin[j] + step, end[j], step):
-            u = np.uint64(i)
-            if wins(m[u], q[u], best, p):
-                best, p = m[u], q[u]
-        y[o + j], places[o + j] = best, p
-
-
-@kernel
-def sideways(m, q, begin, end, step, stride, taps, y, places, o):
-    """The best of each window of a row of bests."""
-    n = len(begin)
-    if stride == 2 and taps == 2 and step == 1:
-        pairs2(m, q, y, places, o, n)
-    elif stride == 1:
-        first1(m, q, y, places, o, n)
-        for k in range(1, taps):
-            next1(m, q, k * step, y, places, o, n)
-    elif stride == 2:
-        first2(m, q, y, places, o, n)
-        for k in range(1, taps):
-            next2(m, q, k * step, y, places, o, n)
-    else:
-        anywhere(m, q, begin, end, step, y, places, o)
 
 
 @kernel(chunks=True)
@@ -179,30 +67,35 @@ def pool_rows(begin, end, x, ints, y, places):
 
     Margins are filled with what is less than anything, at a place behind all others.
     """
-    depth, height, width, deep, high, wide, deeper, lower, step, left, right, stride, taps = ints[:13]
-    df, dc, hf = ints[13 : 13 + deep], ints[13 + deep : 13 + 2 * deep], ints[13 + 2 * deep : 13 + 2 * deep + high]
-    rest = ints[13 + 2 * deep + high :]
-    hc, wb, we = rest[:high], rest[high : high + wide], rest[high + wide :]
-    space, marks = np.empty(left + width + right, x.dtype), np.empty(left + width + right, places.dtype)
+    depth, height, width, deep, high, wide, deeper, lower, dilation, left, step, taps, whole = ints[:13]
+    padded, size, mark, zero, none = (
+        wide + -wide % 16,
+        x.itemsize,
+        places.itemsize,
+        x.dtype.type(0),
+        places.dtype.type(0),
+    )
+    starts, rest = ints.ctypes.data + 104, ints[13 + padded :]
+    df, dc, hf, hc = rest[:deep], rest[deep : 2 * deep], rest[2 * deep : 2 * deep + high], rest[2 * deep + high :]
+    space, marks = np.empty(whole, x.dtype), np.empty(whole, places.dtype)
     space[:], marks[:] = -np.inf, np.iinfo(places.dtype).max
-    x, y, places, m, q = borrowed(x), borrowed(y), borrowed(places), borrowed(space), borrowed(marks)
-    wb, we, df, dc, hf, hc = borrowed(wb), borrowed(we), borrowed(df), borrowed(dc), borrowed(hf), borrowed(hc)
+    best, number = space.ctypes.data, marks.ctypes.data
     for r in range(begin, end):
         plane, i = r // high // deep, r % high
         d = r // high % deep
         for a in range(dc[d]):
-            for b in range(hc[i]):
-                row = ((df[d] + a * deeper) * height + hf[i] + b * lower) * width
-                source = plane * depth * height * width + row
-                if a == 0 and b == 0:
-                    begun(x, source, row, m, q, left, width)
-                else:
-                    over(x, source, row, m, q, left, width)
-        if dc[d] * hc[i] > 0:
-            numbered(q, left, width)
-        else:
-            m[left : left + width], q[left : left + width] = -np.inf, -1
-        sideways(m, q, wb, we, step, stride, taps, y, places, r * wide)
+            row = ((df[d] + a * deeper) * height + hf[i]) * width
+            source = x.ctypes.data + size * (plane * depth * height * width + row)
+            rows_compared(
+                zero, none, source, lower * width, hc[i], row, lower * width, a, best + size * left, number + mark * left,
+                width,
+            )  # fmt: skip
+        if dc[d] * hc[i] <= 0:
+            space[left : left + width], marks[left : left + width] = -np.inf, -1
+        windows_compared(
+            zero, none, best, number, starts, starts + 4 * padded, taps, step, dilation, y.ctypes.data + size * r * wide,
+            places.ctypes.data + mark * r * wide, wide,
+        )  # fmt: skip
     space[:0], marks[:0] = 0, 0  # they are in use until here
 
 
@@ -299,16 +192,15 @@ def _sample(rng, n, dtype):
 @choice(reference=largest_reference, sample=_sample)
 def largest(x, windows):
     """The largest entry of each window, and its place in the plane."""
-    ends, wide, grain, ints, place, hollow = packed(windows)
+    ends, wide, grain, ints, place, hollow, paired = packed(windows)
     dtype = x.dtype
     if dtype.char not in "fd" or not x.size or 0 in ends:
         return largest_reference(x, windows)
     shape = (*x.shape[: -len(ends)], *ends)
     room = np.empty if x.nbytes < LARGE else empty
     y, places = room(shape, dtype), room(shape, place)
-    if len(windows) == 2 and all(w.paired for w in windows):
-        sizes = (w.n for w in windows)
-        pool_pairs(y.size // wide, grain, plain(x).ravel(), *sizes, *ends, y.ravel(), places.ravel())
+    if paired:
+        pool_pairs(y.size // wide, grain, plain(x).ravel(), *paired, y.ravel(), places.ravel())
         return y, places
     pool_rows(y.size // wide, grain, plain(x).ravel(), ints, y.ravel(), places.ravel())
     if hollow:  # windows that lie in a margin have no entry
@@ -320,12 +212,17 @@ def largest(x, windows):
 def packed(windows: tuple[Windows, ...]) -> tuple:
     """Windows of three axes as the one array that a quick call takes, with what else it needs."""
     d, h, w = axes = (*(single(),) * (3 - len(windows)), *windows)
+    whole = w.left + max(w.n + w.right, 0) + 3 * LANES
     header = [a.n for a in axes] + [len(a) for a in axes] + [a.step for a in axes]
-    header += [w.left, w.right, w.stride, w.taps]
-    ints = np.concatenate([header, d.first, d.count, h.first, h.count, w.begin, w.end]).astype(np.int64)
+    header += [w.left, w.stride, w.taps, whole]
+    lines = np.zeros((2, len(w) + -len(w) % LANES), np.int32)
+    lines[0, : len(w)], lines[1, : len(w)] = w.begin, (w.end - 1 - w.begin) // w.step + 1
+    ints = np.concatenate([header, lines.ravel().view(np.int64), d.first, d.count, h.first, h.count]).astype(np.int64)
     grain = max(1, CHUNK // (w.n * max(1, d.taps * h.taps // 2) + 1))
     hollow = bool((w.count <= 0).any())
-    return tuple(map(len, windows)), len(w), grain, ints, place_type(windows), hollow
+    ends = tuple(map(len, windows))
+    paired = (h.n, w.n, *ends) if len(windows) == 2 and h.paired and w.paired else None
+    return ends, len(w), grain, ints, place_type(windows), hollow, paired
 
 
 def planes(x: np.ndarray, axes: int) -> np.ndarray:

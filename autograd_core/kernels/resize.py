@@ -12,12 +12,14 @@ import math
 
 import numpy as np
 
+from . import boxes as windows
 from ._jit import Late, choice, inline, kernel, plain
 from ._memory import empty
 from ._sizes import CHUNK
 
 borrowed = Late("_borrowed", "borrowed")
-NARROW, WIDE, LAST, FIRST, TOTAL, NOTHING = range(6)  # ways to go about it
+NARROW, WIDE, LAST, FIRST, TOTAL, NOTHING, BOXES = range(7)  # ways to go about it
+FEW = 1 << 10  # entries that make no large array, whatever becomes of them
 LONG = 16  # neighbours from which on each result is a sum of its own, and not results side by side
 
 
@@ -353,7 +355,11 @@ def resize(x, tables):
     kind, grain, ints, floats, n, high, ends = packed(tables, x.dtype)
     if kind == NOTHING:
         return np.array(x, order="C") if 0 not in ends else np.zeros((*x.shape[:-d], *ends), x.dtype)
-    y = empty((*x.shape[:-d], *ends), x.dtype)
+    shape = (*x.shape[:-d], *ends)
+    y = empty(shape, x.dtype) if x.size > FEW else np.empty(shape, x.dtype)
+    if kind == BOXES:
+        windows.box_rows(x.size // n * high, grain, plain(x).ravel(), ints, floats, y.ravel())
+        return y
     resize_rows(x.size // n * high, grain, plain(x).ravel(), ints, floats, y.ravel())
     return y
 
@@ -373,13 +379,16 @@ def packed(tables: tuple[Table, ...], dtype: np.dtype) -> tuple:
         n, height, high, rows = columns.n_in, 1, 1, identity(1)
     even = columns.even if kind == LAST else None
     kind = TOTAL if even else kind
+    grain = max(1, CHUNK // max(columns.n_out, rows.weights.shape[1] * columns.n_in))
+    boxes = windows.packed(rows, columns, dtype) if kind != FIRST and columns.weights.shape[1] < LONG else None
+    if boxes:
+        return BOXES, grain, *boxes, n, high, ends
     header = kind, height, columns.n_in, high, columns.n_out, rows.weights.shape[1], columns.weights.shape[1]
     starts = columns.start + columns.margins[0], even[0] if even else []
     shares = even[1] if even else []
     ints = np.concatenate([header, columns.margins, [columns.step], rows.start, *starts]).astype(np.int64)
     weights = columns.weights
     floats = np.concatenate([rows.weights.ravel(), weights.ravel(), weights.T.ravel(), shares]).astype(dtype)
-    grain = max(1, CHUNK // max(columns.n_out, rows.weights.shape[1] * columns.n_in))
     return kind, grain, ints, floats, n, high, ends
 
 

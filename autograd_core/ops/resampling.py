@@ -391,6 +391,8 @@ def _flat_images(x: Any) -> Any:
 
 def _images_rule(g, x_shape, grid, padding, align):
     """Each entry of the gradient goes to the four around its point."""
+    if isinstance(g, np.ndarray) and isinstance(grid, np.ndarray):
+        return kernels.images_back(g, grid, tuple(x_shape), PADDINGS.index(padding), align)
     sizes = tuple(x_shape[-2:])
     w, places = corners(_flat_points(grid), sizes=sizes, padding=padding, align=align)
     return reshape_to(spread(_flat_images(g), w, places, size=math.prod(sizes)), shape=tuple(x_shape))
@@ -398,6 +400,8 @@ def _images_rule(g, x_shape, grid, padding, align):
 
 def _grid_rule(g, x, grid, padding, align):
     """Through the weights of the four."""
+    if isinstance(g, np.ndarray) and isinstance(x, np.ndarray) and isinstance(grid, np.ndarray):
+        return kernels.images_slopes(g, x, grid, PADDINGS.index(padding), align)
     params = {"sizes": tuple(x.shape[-2:]), "padding": padding, "align": align}
     points = _flat_points(grid)
     d = correlate(_flat_images(g), _flat_images(x), corners(points, **params)[1])

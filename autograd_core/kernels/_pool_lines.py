@@ -1,0 +1,312 @@
+"""Windows along rows as LLVM vector code: sums and maxima of some rows, then of the columns of a row.
+
+Neighbouring windows are lanes: those that move on by one are read as they lie, by two with every other entry taken out
+of two vectors, any others from wherever they begin.  All addresses are integers.  A row that is read in windows has
+room for two more vectors behind it.  Imports Numba, and is itself imported when a kernel needs it.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from ._conv_tile import I32, I64, Emit
+
+HALVES = -2  # each entry twice: a window of one entry moves on at every other place
+
+
+class Lanes(Emit):
+    """Vectors of numbers, and of as many whole numbers."""
+
+    def __init__(self, context, builder, number, place=types.int32):
+        super().__init__(context, builder, number)
+        self.place = context.get_value_type(place)
+        self.places = ir.VectorType(self.place, self.lanes)
+
+    def spread(self, x):
+        """A vector of one whole number, of either width."""
+        return _repeated(self.b, x if x.type == self.place else self.b.trunc(x, self.place), self.lanes)
+
+    def numbered(self):
+        """The number of each lane."""
+        return ir.Constant(self.places, list(range(self.lanes)))
+
+    def below(self, count):
+        """Which of the lanes come before `count`."""
+        few = self.b.select(self.b.icmp_signed("<", count, I64(self.lanes)), count, I64(self.lanes))
+        return self.b.icmp_signed("<", self.numbered(), self.spread(few))
+
+    def _masked(self, what, result, *args):
+        """Call one of LLVM's functions of vectors with masks."""
+        kind = args[0].type if what == "store" else result
+        name = f"v{self.lanes}{'i' if isinstance(kind.element, ir.IntType) else 'f'}{self._width(kind.element)}"
+        name = f"llvm.masked.{what}.{name}.{f'v{self.lanes}' if what == 'gather' else ''}p0"
+        signature = ir.FunctionType(result, [a.type for a in args])
+        return self.b.call(cgutils.get_or_insert_function(self.b.module, signature, name), args)
+
+    def _width(self, element):
+        return element.width if isinstance(element, ir.IntType) else 8 * self.size
+
+    def read(self, pointer, mask, otherwise):
+        """The entries from a pointer on where the mask is set; nothing else is touched."""
+        kind = otherwise.type
+        align = I32(self._width(kind.element) // 8)
+        return self._masked("load", kind, self.b.bitcast(pointer, kind.as_pointer()), align, mask, otherwise)
+
+    def write(self, value, pointer, mask):
+        align = I32(self._width(value.type.element) // 8)
+        pointer = self.b.bitcast(pointer, value.type.as_pointer())
+        self._masked("store", ir.VoidType(), value, pointer, align, mask)
+
+    def gathered(self, pointer, offsets, mask, otherwise):
+        """The entries at offsets from a pointer where the mask is set."""
+        size = self._width(otherwise.type.element) // 8
+        wide = ir.VectorType(I64, self.lanes)
+        base = _repeated(self.b, self.b.ptrtoint(pointer, I64), self.lanes)
+        apart = self.b.mul(self.b.sext(offsets, wide), ir.Constant(wide, [size] * self.lanes))
+        pointers = self.b.inttoptr(self.b.add(base, apart), ir.VectorType(pointer.type, self.lanes))
+        return self._masked("gather", otherwise.type, pointers, I32(size), mask, otherwise)
+
+    def every_other(self, pointer, kind):
+        """Every other entry from a pointer on."""
+        a, b = self.load(pointer, kind), self.load(self.step(pointer, self.lanes), kind)
+        return self.shuffled(a, b, range(0, 2 * self.lanes, 2))
+
+    def loop(self, count, step, held, body):
+        """What is held at last, by body(i, ...) for each i from 0 to before count."""
+        bd, before = self.b, self.b.block
+        head, inside, end = (bd.append_basic_block(name) for name in ("head", "inside", "end"))
+        bd.branch(head)
+        bd.position_at_end(head)
+        i, phis = bd.phi(I64), [bd.phi(v.type) for v in held]
+        bd.cbranch(bd.icmp_signed("<", i, count), inside, end)
+        bd.position_at_end(inside)
+        new = body(i, *phis) or ()
+        for phi, first, value in [(i, I64(0), bd.add(i, I64(step))), *zip(phis, held, new)]:
+            phi.add_incoming(first, before)
+            phi.add_incoming(value, bd.block)
+        bd.branch(head)
+        bd.position_at_end(end)
+        return phis
+
+    def either(self, choice, cases, body):
+        """The values of body(case) for the case that is chosen; the last is for all others."""
+        bd = self.b
+        blocks = [bd.append_basic_block(f"case{case}") for case in cases]
+        done, results = bd.append_basic_block("chosen"), []
+        switch = bd.switch(choice, blocks[-1])
+        for case, block in zip(cases, blocks):
+            if block is not blocks[-1]:
+                switch.add_case(I64(case), block)
+            bd.position_at_end(block)
+            results.append((body(case), bd.block))
+            bd.branch(done)
+        bd.position_at_end(done)
+        phis = [bd.phi(v.type) for v in results[0][0]]
+        for values, block in results:
+            for phi, value in zip(phis, values):
+                phi.add_incoming(value, block)
+        return phis
+
+
+def _repeated(bd, x, lanes):
+    """A vector of one value."""
+    undefined, zeros = ir.Constant(ir.VectorType(x.type, lanes), ir.Undefined), [0] * lanes
+    zeros = ir.Constant(ir.VectorType(I32, lanes), zeros)
+    return bd.shuffle_vector(bd.insert_element(undefined, x, I32(0)), undefined, zeros)
+
+
+@intrinsic
+def rows_summed(typingctx, like, source, pitch, rows, target, count):
+    """target[i] = the sum over a < rows of source[a pitch + i], for i < count."""
+
+    def generate(context, builder, sig, args):
+        e = Lanes(context, builder, like)
+        source, target, (pitch, rows, count) = e.at(args[1]), e.at(args[4]), (args[2], args[3], args[5])
+
+        def vector(i):
+            here, mask = e.step(source, i), e.below(builder.sub(count, i))
+
+            def row(a, total):
+                return [builder.fadd(total, e.read(e.step(here, builder.mul(a, pitch)), mask, e.constant(0)))]
+
+            one = e.read(
+                here,
+                builder.and_(mask, _repeated(builder, builder.icmp_signed("<", I64(0), rows), e.lanes)),
+                e.constant(0),
+            )
+            here = e.step(here, pitch)
+            e.write(e.loop(builder.sub(rows, I64(1)), 1, [one], row)[0], e.step(target, i), mask)
+
+        e.loop(count, e.lanes, [], vector)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 5), generate
+
+
+@intrinsic
+def windows_summed(typingctx, like, source, starts, counts, taps, step, scale, shares, target, columns):
+    """target[j] = scale shares[j] (the sum over k < counts[j] of source[starts[j] + k]), for j < columns.
+
+    starts and counts are int32, they and shares fill up whole vectors.  If step is 1 or 2, windows all have as many
+    entries as taps says, and begin so far apart; if it is HALVES, they have one entry, which every other one shares.
+    """
+
+    def generate(context, builder, sig, args):
+        e = Lanes(context, builder, like)
+        _, source, starts, counts, taps, step, scale, shares, target, columns = args
+        table = lambda at, i: e.load(e.step(builder.inttoptr(at, I32.as_pointer()), i), e.places)
+        source, zero = e.at(source), e.constant(0)
+
+        def vector(i):
+            first = builder.sext(builder.load(builder.inttoptr(starts, I32.as_pointer())), I64)
+
+            def sums(case):
+                if case == HALVES:
+                    half = e.load(e.step(source, builder.ashr(i, I64(1))))
+                    return [e.shuffled(half, half, [j // 2 for j in range(e.lanes)])]
+                if case:
+                    begin = e.step(source, builder.add(first, builder.mul(i, I64(case))))
+                    read = lambda p: e.load(p) if case == 1 else e.every_other(p, e.vector)
+                    more = lambda k, total: [builder.fadd(total, read(e.step(e.step(begin, k), 1)))]
+                    return e.loop(builder.sub(taps, I64(1)), 1, [read(begin)], more)
+                begin, many = table(starts, i), table(counts, i)
+
+                def near(k, total):
+                    mask = builder.icmp_signed("<", e.spread(k), many)
+                    there = builder.add(begin, e.spread(k))
+                    return [builder.fadd(total, e.gathered(source, there, mask, zero))]
+
+                return e.loop(taps, 1, [zero], near)
+
+            total = e.either(step, (1, 2, HALVES, 0), sums)[0]
+            weights = builder.fmul(e.all(scale), e.load(e.step(e.at(shares), i)))
+            e.write(builder.fmul(weights, total), e.step(e.at(target), i), e.below(builder.sub(columns, i)))
+
+        e.loop(columns, e.lanes, [], vector)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 5, like, *[types.intp] * 3), generate
+
+
+@intrinsic
+def pairs_summed(typingctx, like, source, pitch, starts, scale, shares, target, columns, width):
+    """The same for windows of two rows by two columns side by side, in one go: source has rows of this width."""
+
+    def generate(context, builder, sig, args):
+        e = Lanes(context, builder, like)
+        _, source, pitch, starts, scale, shares, target, columns, width = args
+        first = builder.sext(builder.load(builder.inttoptr(starts, I32.as_pointer())), I64)
+        upper, scales = e.step(e.at(source), first), e.all(scale)
+        lower, width = e.step(upper, pitch), builder.sub(width, first)
+
+        def vector(i):
+            twice, sums = builder.shl(i, I64(1)), []
+            for at in (twice, builder.add(twice, I64(e.lanes))):
+                mask = e.below(builder.sub(width, at))
+                sums.append(builder.fadd(*(e.read(e.step(row, at), mask, e.constant(0)) for row in (upper, lower))))
+            total = builder.fadd(*(e.shuffled(*sums, range(k, 2 * e.lanes, 2)) for k in (0, 1)))
+            weights = builder.fmul(scales, e.load(e.step(e.at(shares), i)))
+            e.write(builder.fmul(weights, total), e.step(e.at(target), i), e.below(builder.sub(columns, i)))
+
+        e.loop(columns, e.lanes, [], vector)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 3, like, *[types.intp] * 4), generate
+
+
+@intrinsic
+def rows_compared(typingctx, like, place, source, pitch, rows, first, far, more, target, marks, count):
+    """target[i] = the largest of source[a pitch + i] over a < rows, marks[i] = first + a far + i, for i < count.
+
+    If there is `more`, the largest so far, of rows before these, is there already.  Of equal ones the first is taken, of
+    NaN the last.
+    """
+
+    def generate(context, builder, sig, args):
+        e = Lanes(context, builder, like, place)
+        _, _, source, pitch, rows, first, far, more, target, marks, count = args
+        source, target, marks = e.at(source), e.at(target), builder.inttoptr(marks, e.place.as_pointer())
+        less = ir.Constant(e.vector, [float("-inf")] * e.lanes)
+        before = _repeated(builder, builder.icmp_signed("!=", more, I64(0)), e.lanes)
+
+        def vector(i):
+            here, mask = e.step(source, i), e.below(builder.sub(count, i))
+            number = builder.add(e.spread(builder.add(first, i)), e.numbered())
+            held = builder.and_(mask, before)
+            best, at = e.read(e.step(target, i), held, less), e.read(e.step(marks, i), held, number)
+
+            def row(a, best, at):
+                v = e.read(e.step(here, builder.mul(a, pitch)), mask, less)
+                later = builder.or_(builder.fcmp_ordered(">", v, best), builder.fcmp_unordered("uno", v, v))
+                there = builder.add(number, e.spread(builder.mul(a, far)))
+                return builder.select(later, v, best), builder.select(later, there, at)
+
+            best, at = e.loop(rows, 1, [best, at], row)
+            e.write(best, e.step(target, i), mask)
+            e.write(at, e.step(marks, i), mask)
+
+        e.loop(count, e.lanes, [], vector)
+        return context.get_dummy_value()
+
+    return types.void(like, place, *[types.intp] * 9), generate
+
+
+@intrinsic
+def windows_compared(
+    typingctx, like, place, source, marks, starts, counts, taps, step, dilation, target, places, columns
+):
+    """target[j] = the largest of source[starts[j] + k dilation] over k < counts[j], places[j] its mark, for j < columns.
+
+    Of equal ones that with the least mark is taken, of NaN that with the greatest; all else as for `windows_summed`.
+    """
+
+    def generate(context, builder, sig, args):
+        e, whole = Lanes(context, builder, like, place), Lanes(context, builder, like)
+        source, marks, starts, counts, taps, step, dilation, target, places, columns = args[2:]
+        table = lambda at, i: e.load(e.step(builder.inttoptr(at, I32.as_pointer()), i), whole.places)
+        source, target = e.at(source), e.at(target)
+        marks, places = (builder.inttoptr(p, e.place.as_pointer()) for p in (marks, places))
+        less = ir.Constant(e.vector, [float("-inf")] * e.lanes)
+        last = ir.Constant(e.places, [(1 << e.place.width - 1) - 1] * e.lanes)
+
+        def vector(i):
+            first = builder.sext(builder.load(builder.inttoptr(starts, I32.as_pointer())), I64)
+
+            def bests(case):
+                if not case:
+                    begin, many = table(starts, i), table(counts, i)
+
+                def near(k, best, at):
+                    far = builder.mul(k, dilation)
+                    if case:
+                        where = builder.add(far, builder.add(first, builder.mul(i, I64(case))))
+                        read = e.every_other if case == 2 else e.load
+                        v, p = read(e.step(source, where), e.vector), read(e.step(marks, where), e.places)
+                    else:
+                        mask = builder.icmp_signed("<", whole.spread(k), many)
+                        there = builder.add(begin, whole.spread(far))
+                        v, p = e.gathered(source, there, mask, less), e.gathered(marks, there, mask, last)
+                    other = _wins(builder, v, p, best, at)
+                    return builder.select(other, v, best), builder.select(other, p, at)
+
+                return e.loop(taps, 1, [less, last], near)
+
+            best, at = e.either(step, (1, 2, 0), bests)
+            mask = e.below(builder.sub(columns, i))
+            e.write(best, e.step(target, i), mask)
+            e.write(at, e.step(places, i), mask)
+
+        e.loop(columns, e.lanes, [], vector)
+        return context.get_dummy_value()
+
+    return types.void(like, place, *[types.intp] * 10), generate
+
+
+def _wins(bd, v, p, m, q):
+    """Whether entries at p are rather to be taken than the best so far, at q."""
+    tie = bd.and_(bd.fcmp_ordered("==", v, m), bd.icmp_signed("<", p, q))
+    last = bd.or_(bd.fcmp_ordered("ord", m, m), bd.icmp_signed(">", p, q))
+    return bd.or_(bd.or_(bd.fcmp_ordered(">", v, m), tie), bd.and_(bd.fcmp_unordered("uno", v, v), last))

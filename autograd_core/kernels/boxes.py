@@ -1,0 +1,101 @@
+"""Sums of neighbours that all count the same: averages over windows, and the gradients of most of them.
+
+Rows of a window are added as vectors, then the columns of their sum (`_pool_lines`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ._jit import Late, kernel
+
+if TYPE_CHECKING:
+    from .resize import Table
+
+rows_summed, windows_summed = Late("_pool_lines", "rows_summed"), Late("_pool_lines", "windows_summed")
+pairs_summed = Late("_pool_lines", "pairs_summed")
+HALVES = -2
+LANES = 16  # the most in a vector
+
+
+class Boxes(NamedTuple):
+    """Where the entries of each window begin, how many there are, and what each of them counts."""
+
+    start: np.ndarray
+    count: np.ndarray
+    share: np.ndarray
+
+    @staticmethod
+    def of(table: Table) -> Boxes | None:
+        """The windows of a table, if the entries of each lie side by side and count the same."""
+        counted = table.weights != 0
+        first, count = counted.argmax(1), counted.sum(1)
+        share = table.weights[np.arange(len(first)), first]
+        taps = np.arange(table.weights.shape[1]) - first[:, None]
+        inside = (taps >= 0) & (taps < count[:, None])
+        if not (table.weights == np.where(inside, share[:, None], 0)).all():
+            return None
+        return Boxes(np.where(count > 0, table.start + first, 0), count, share)
+
+
+def steps(table: Table, boxes: Boxes) -> tuple[int, np.ndarray, int]:
+    """How windows follow each other, where they begin from the left margin on, and how wide that is.
+
+    1 or 2 if each begins so many entries after the one before, and what it has less than others is beyond the axis.
+    """
+    at = table.start[:, None] + np.arange(table.weights.shape[1])
+    whole = ((table.weights != 0) == ((at >= 0) & (at < table.n_in))).all()
+    left, _ = table.margins
+    if table.step and whole:
+        return table.step, table.start + left, left
+    halves = (boxes.count == 1).all() and (boxes.start == np.arange(table.n_out) // 2).all()
+    return HALVES if halves else 0, boxes.start, 0
+
+
+def packed(rows: Table, columns: Table, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray] | None:
+    """Two tables as what `box_rows` takes, if all their weights in a window are the same."""
+    down, along = Boxes.of(rows), Boxes.of(columns)
+    if down is None or along is None:
+        return None
+    step, start, left = steps(columns, along)
+    taps = columns.weights.shape[1] if step > 0 else int(along.count.max())
+    whole = max(left + columns.n_in, int(start.max()) + taps) + 3 * LANES
+    lines = np.zeros((2, columns.n_out + -columns.n_out % LANES), np.int32)
+    shares = np.zeros(lines.shape[1])
+    lines[0, : columns.n_out], lines[1, : columns.n_out], shares[: columns.n_out] = start, along.count, along.share
+    header = rows.n_in, columns.n_in, rows.n_out, columns.n_out, left, step, taps, whole
+    ints = np.concatenate([header, lines.ravel().view(np.int64), down.start, down.count])
+    return ints.astype(np.int64), np.concatenate([shares, down.share]).astype(dtype)
+
+
+@kernel(chunks=True)
+def box_rows(begin, end, x, ints, floats, y):
+    """Rows of y (P, I, J) from x (P, H, W), as `packed` tables say."""
+    height, width, high, n, left, step, taps, whole = ints[:8]
+    padded, size, zero = n + -n % 16, x.itemsize, x.dtype.type(0)
+    starts, counts = ints[8 + padded :], ints[8 + padded + high :]
+    columns, shares = ints.ctypes.data + 64, floats[padded:]
+    sums = np.zeros(whole, x.dtype)
+    room = sums.ctypes.data
+    i = begin % high
+    source, target = x.ctypes.data + size * height * width * (begin // high), y.ctypes.data + size * n * begin
+    for r in range(begin, end):
+        again = r > begin and i > 0 and starts[i] == starts[i - 1] and counts[i] == counts[i - 1]
+        if again and shares[i] == shares[i - 1]:
+            rows_summed(zero, target - size * n, n, 1, target, n)
+        elif step == taps == 2 and left == 0 and counts[i] == 2:
+            first = source + size * starts[i] * width
+            pairs_summed(zero, first, width, columns, shares[i], floats.ctypes.data, target, n, width)
+        else:
+            if not again:
+                first = source + size * starts[i] * width
+                rows_summed(zero, first, width, counts[i], room + size * left, width)
+            windows_summed(
+                zero, room, columns, columns + 4 * padded, taps, step, shares[i], floats.ctypes.data, target, n
+            )
+        i, target = i + 1, target + size * n
+        if i == high:
+            i, source = 0, source + size * height * width
+    sums[:0] = 0  # it is in use until here
