@@ -15,7 +15,7 @@ import numpy as np
 from .dtypes import float32, float64
 from .op import REQUIRED, SHORTCUTS, Op
 from .tape import NO_GRAD, Node, clock, state
-from .tensor import PLAIN, Tensor, as_entry, explained, record, results_of
+from .tensor import PLAIN, Tensor, as_entry, explained, record
 
 new, ndarray = object.__new__, np.ndarray
 
@@ -132,7 +132,8 @@ SPELLED = {
         (), ("axis",), ("axis", "keepdims"), ("axis", "keepdims", "divisor"), ("axis", "largest", "keepdims"),
         ("p", "axis", "keepdims"), ("beta", "threshold"), ("tables",), ("axes",), ("axes", "after"), ("skip",),
         ("shape", "axes", "after"), ("axes", "after", "how"), ("size", "axis"), ("axis", "each", "how"), ("scale",),
-        ("axis", "reverse"), ("k", "axis"), ("k", "axis", "largest"),
+        ("axis", "reverse"), ("k", "axis", "keepdims"), ("k", "axis", "largest"), ("axis", "largest"),
+        ("axis", "skip", "keepdims"),
     ]
 }  # fmt: skip
 

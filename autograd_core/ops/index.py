@@ -31,6 +31,7 @@ from .base import fit_shape, masked
 from .shape import (
     atleast_1d,
     common_shape,
+    expand_dims,
     integer,
     permuted,
     ravel,
@@ -316,6 +317,23 @@ def add_along(x, indices, *, size, axis):
     """Zeros with the entries of x added at places of one axis, which is to have a size."""
     indices = indices if indices.shape == x.shape else np.broadcast_to(indices, x.shape)
     return kernels.added(x, indices, size, axis, True)
+
+
+@op(
+    lambda g, x_shape, places, axis: add_along(
+        expand_dims(g, axis=(axis,)), expand_dims(places, axis=(axis,)), size=x_shape[axis], axis=axis
+    ),
+    None,
+    linear=True,
+    trailing=True,
+    samples=shapes("4, ():integers(-4;4) | 2 4, 2:integers(0;4)", axis=[-1])
+    + shapes("4 2, 2:integers(0;4) | 2 4 2, 2 2:integers(0;4)", axis=[-2]),
+)
+def entry_at(x, places, *, axis):
+    """The entry of x at one place of an axis, which goes, for each entry of the others."""
+    last = places.ndim + axis + 1
+    y = kernels.taken(x, places.reshape((*places.shape[:last], 1, *places.shape[last:])), axis, True)
+    return y.reshape((*y.shape[:axis], *(y.shape[axis + 1 :] if axis < -1 else ())))
 
 
 @op(differentiable=False)

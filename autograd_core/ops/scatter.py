@@ -6,8 +6,6 @@ meets in one place is joined in the order of the list.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
 
