@@ -74,16 +74,20 @@ def gather(begin, end, x, index, out, bad, m, n, inner, each):
 @kernel(chunks=True, written=True)
 def gather_lines(begin, end, x, index, out, bad, m, n, each):
     """The same where inner is 1."""
-    source, k, wrong = begin // n * m, begin % n, 0
-    for i in range(begin, end):
-        p = at(index, i if each else k)
-        p += m if p < 0 else 0
-        there = np.uint64(p) < np.uint64(m)
-        wrong += 0 if there else 1
-        out[np.uint64(i)] = at(x, source + (p if there else 0))
-        k += 1
-        if k == n:
-            k, source = 0, source + m
+    first, wrong = begin, 0
+    while first < end:
+        o = first // n
+        line, k = x[o * m : o * m + m], first - o * n
+        count = min(n - k, end - first)
+        places = index[first : first + count] if each else index[k : k + count]
+        some = out[first : first + count]
+        for j in range(len(some)):
+            p = places[j]
+            p += m if p < 0 else 0
+            there = np.uint64(p) < np.uint64(m)
+            wrong += 0 if there else 1
+            some[j] = at(line, p if there else 0)
+        first += count
     if wrong > 0:
         bad[0] = 1
 
@@ -335,7 +339,7 @@ def _taken(x, index, axis, each):
 
 @choice(
     reference=_taken,
-    size=lambda x, index, *rest: index.size,
+    size=lambda x, index, axis, each: x.size if each else index.size,
     sample=lambda rng, n, dtype: (rng.standard_normal((n, 3)).astype(dtype), rng.integers(-n, n, (n, 3)), -2, True),
 )
 def taken(x, index, axis, each):
@@ -419,6 +423,7 @@ def _added(v, index, size, axis, each):
 
 @choice(
     reference=_added,
+    size=lambda v, index, size, axis, each: max(v.size, size),
     sample=lambda rng, n, dtype: (rng.standard_normal((n, 3)).astype(dtype), rng.integers(-n, n, n), n, -2, False),
 )
 def added(v, index, size, axis, each):
