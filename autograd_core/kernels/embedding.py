@@ -12,6 +12,7 @@ from ._threads import ADDRESS as POOL
 from .reduce import DOUBLE, SINGLE, at
 
 blank, entries, for_chunks = Late("_values", "blank"), Late("_borrowed", "entries"), Late("_native", "for_chunks")
+move = Late("_runs", "move")
 INTEGERS = np.dtype(np.int64)
 NEAR = 1 << 18  # bytes of the table that one chunk adds to: they stay in the nearer caches
 FEW, NARROW = 16, 64  # with fewer parts of the table than this, each is cut into columns, so many wide
@@ -34,13 +35,11 @@ def copy_rows(begin, end, table, index, skip, out, bad, rows, d):
         place = at(index, i)
         there = np.uint64(place) < np.uint64(rows)
         wrong += 0 if there else 1
-        row, out_row = table[(place if there else 0) * d :], out[i * d : i * d + d]
         if place == skip:
-            for j in range(len(out_row)):
-                out_row[j] = zero
+            for j in range(d):
+                out[np.uint64(i * d + j)] = zero
         else:
-            for j in range(len(out_row)):
-                out_row[j] = at(row, j)
+            move(table, (place if there else 0) * d, out, i * d, d)
     if wrong > 0:
         bad[0] = 1
 

@@ -22,7 +22,7 @@ from ._threads import ADDRESS as POOL
 from .reduce import DOUBLE, FLOATS, GRAIN, SINGLE, at, plus, shared_out, times
 
 blank, entries, for_chunks = Late("_values", "blank"), Late("_borrowed", "entries"), Late("_native", "for_chunks")
-greatest = Late("_order", "greatest")
+greatest, move = Late("_order", "greatest"), Late("_runs", "move")
 LONG = np.dtype(np.int64)
 PUT, ADD, MULTIPLY, LARGEST, SMALLEST = "put", "add", "multiply", "largest", "smallest"
 
@@ -61,9 +61,7 @@ def gather(begin, end, x, index, out, bad, m, n, inner, each):
             p += m if p < 0 else 0
             there = np.uint64(p) < np.uint64(m)
             wrong += 0 if there else 1
-            spot = source + (p if there else 0) * inner
-            for j in range(inner):
-                out[np.uint64(place + j)] = at(x, spot + j)
+            move(x, source + (p if there else 0) * inner, out, place, inner)
         k += 1
         if k == n:
             k, source = 0, source + m * inner
