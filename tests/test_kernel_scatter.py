@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd_core as ag
-from autograd_core.kernels import _jit, scatter
+from autograd_core.kernels import _jit, gather, scatter
 from autograd_core.kernels._threads import get_num_threads, set_num_threads
 
 compiled = pytest.mark.skipif(not _jit.COMPILED, reason="nothing is compiled")
@@ -34,7 +34,7 @@ def test_compiled_and_reference(given_):
     x, v, index, axis, each = given_
     same = lambda f, *args: np.testing.assert_array_equal(f.compiled(*args), f.reference(*args))
     close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-30)
-    same(scatter.taken, x, index, axis, each)
+    same(gather.taken, x, index, axis, each)
     same(scatter.winners, index, v.shape, x.shape[axis], axis, each)
     for how in scatter.JOINS:
         close(*(f(x, v, index, axis, each, how) for f in (scatter.scattered.compiled, scatter.scattered.reference)))
@@ -87,7 +87,7 @@ def test_a_place_out_of_range_is_an_error(each, place):
     index = np.zeros((300, 9) if each else 9, np.int64)
     index.flat[-1] = place
     for call in (
-        lambda: scatter.taken.compiled(x, index, -1, each),
+        lambda: gather.taken.compiled(x, index, -1, each),
         lambda: scatter.added.compiled(v, index, 5, -1, each),
         lambda: scatter.scattered.compiled(x, v, index, -1, each, scatter.PUT),
     ):
@@ -167,7 +167,7 @@ def test_any_number_of_threads_gives_the_same_bits():
             set_num_threads(threads)
             results.append([
                 scatter.scattered.compiled(x, v, index, -2, True, scatter.ADD),
-                scatter.taken.compiled(x, index, -2, True),
+                gather.taken.compiled(x, index, -2, True),
                 *scatter.others.compiled(x, v, index, -2, True),
             ])  # fmt: skip
     finally:

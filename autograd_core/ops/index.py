@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import called
+from ..kernels import gather as reading
 from ..kernels import scatter as kernels
 from ..op import Traced, op
 from ..samples import shapes
@@ -163,7 +164,7 @@ def take_entries(x, index, *, axes, after):
         joined, axis = x, axes[0]
     else:
         joined, axis, order = as_one(x, axes, -axes[-1] - 1)
-    y = kernels.taken(joined, index, axis, False)
+    y = reading.taken(joined, index, axis, False)
     if y.size == 0 and index.size:
         flat_index(index, sizes=(prod([x.shape[a] for a in axes]),))  # NumPy looks at no index where nothing is taken
     if order is None and after == -axes[-1] - 1:
@@ -302,7 +303,7 @@ def put_entries(x, v, index, *, axes, after, how=kernels.PUT):
 )
 def take_along(x, indices, *, axis):
     """The entries of x at places of one axis that are given for each entry of the others."""
-    return kernels.taken(x, indices, axis, True)
+    return reading.taken(x, indices, axis, True)
 
 
 @op(
@@ -332,7 +333,7 @@ def add_along(x, indices, *, size, axis):
 def entry_at(x, places, *, axis):
     """The entry of x at one place of an axis, which goes, for each entry of the others."""
     last = places.ndim + axis + 1
-    y = kernels.taken(x, places.reshape((*places.shape[:last], 1, *places.shape[last:])), axis, True)
+    y = reading.taken(x, places.reshape((*places.shape[:last], 1, *places.shape[last:])), axis, True)
     return y.reshape((*y.shape[:axis], *(y.shape[axis + 1 :] if axis < -1 else ())))
 
 
