@@ -15,7 +15,7 @@ import numpy as np
 from .dtypes import float32, float64
 from .op import REQUIRED, SHORTCUTS, Op
 from .tape import NO_GRAD, Node, clock, state
-from .tensor import PLAIN, Tensor, as_entry, explained, record
+from .tensor import PLAIN, Tensor, as_entry, explained, record, results_of  # noqa: F401 - the last is named in SEVERAL
 
 new, ndarray = object.__new__, np.ndarray
 

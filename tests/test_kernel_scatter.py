@@ -102,6 +102,27 @@ def test_an_error_leaves_the_tensor_as_it_was():
     assert (x.numpy() == 0).all()
 
 
+@pytest.mark.parametrize("size", [1, 100])
+def test_what_is_put_in_one_place_is_added_in_turn(size):
+    """One after the other to what is there: two ones are lost on 2^24 in float32, which their sum is not."""
+    x = np.full((size, 1), 2.0**24, np.float32)
+    y = ag.index_put(ag.tensor(x), (ag.tensor([0, 0]),), ag.tensor(np.ones((2, 1), np.float32)), accumulate=True)
+    assert (y.numpy() == x).all()
+
+
+def test_places_that_do_not_differ_over_a_batch_and_places_that_do():
+    """An index in front of which nothing is batched, or everything, or only the index: each as a loop over the members."""
+    x, rng = np.random.default_rng(0).standard_normal((4, 3, 30)), np.random.default_rng(1)
+    places = rng.integers(0, 30, (4, 3))
+    chosen = lambda a, p: ag.gather(a, 1, p.reshape(3, 1)).reshape(3)
+    for axes in ((0, 0), (0, None), (None, 0)):
+        given = [v if axis == 0 else v[0] for v, axis in zip((x, places), axes)]
+        y = ag.vmap(chosen, axes)(*map(ag.tensor, given))
+        for k in range(4):
+            a, p = (v[k] if axis == 0 else v for v, axis in zip(given, axes))
+            assert np.array_equal(y.numpy()[k], a[np.arange(3), p])
+
+
 CALLS = {
     **{f"scatter_reduce {how}": (True, lambda m, x, v, i, how=how: m.scatter_reduce(x, 0, i, v, how))
        for how in ("sum", "prod", "mean", "amax", "amin")},
