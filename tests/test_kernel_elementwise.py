@@ -133,6 +133,7 @@ def example(op, dtype, count):
     """Operands in (0.1, 0.9), and static parameters."""
     params = {
         "power": {"exponent": 3}, "clamp": {"low": 0.2, "high": 0.7}, "softplus": {"beta": 2.0, "threshold": 1.2},
+        "softplus_slope": {"beta": 2.0, "threshold": 1.2},
         "elu": {"alpha": 1.5, "rate": 1.0, "scale": 1.1}, "leaky_relu": {"slope": 0.2},
         "hardtanh": {"low": 0.3, "high": 0.6}, "hardshrink": {"size": 0.5}, "softshrink": {"size": 0.5},
         "threshold": {"threshold": 0.5, "value": 0.1},

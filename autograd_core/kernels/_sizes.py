@@ -67,6 +67,7 @@ LEAST = {
     "elementwise.silu": 64,
     "elementwise.sin": 4096,
     "elementwise.softplus": 64,
+    "elementwise.softplus_slope": 64,
     "elementwise.sqrt": 65536,
     "elementwise.square": 65536,
     "elementwise.sub": 65536,

@@ -75,6 +75,13 @@ def softplus(x, *, beta, threshold):
 
 
 @quiet
+def softplus_slope(x, *, beta, threshold):
+    """The derivative of softplus: sigmoid(beta * x), and 1 where beta * x is above the threshold."""
+    z = x * beta
+    return np.where(z > threshold, 1, _sigmoid(z)).astype(x.dtype)
+
+
+@quiet
 def log_sigmoid(x):
     """log(sigmoid(x))"""
     return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))

@@ -73,8 +73,10 @@ tanh_part   = function(kernels.gelu_tanh, lambda x: _tanh_part(x), name="gelu_ta
 swish       = function(kernels.silu, lambda x: _silu_slope(x), name="silu")
 mish_of     = function(kernels.mish, lambda x: _mish_slope(x), name="mish")
 log_sigmoid = function(kernels.log_sigmoid, lambda x: sigmoid(-x), name="log_sigmoid")
-soft        = function(kernels.softplus, lambda x, beta, threshold: where(x * beta > threshold, 1, sigmoid(x * beta)),
+soft        = function(kernels.softplus, lambda x, beta, threshold: soft_slope(x, beta=beta, threshold=threshold),
                        name="softplus", samples=_SOFT)
+soft_slope  = function(kernels.softplus_slope, lambda x, y, beta, threshold: where(x * beta > threshold, 0, y * (1 - y) * beta),
+                       name="softplus_slope", samples=_SOFT)
 expand      = function(kernels.expand, lambda x, alpha, rate, scale: _elu_slope(x, alpha * rate * scale, rate, scale),
                        name="elu", samples=_clear_of(0.0, alpha=[1.0, 0.7], rate=[1.0, 0.4], scale=[1.0, 1.3]))
 leak        = function(kernels.leak, lambda g, x, slope: where(x > 0, g, g * slope), name="leaky_relu", rule=Rule,
