@@ -65,6 +65,7 @@ LEAST = {
     "elementwise.rsqrt": 64,
     "elementwise.sigmoid": 64,
     "elementwise.silu": 64,
+    "elementwise.silu_slope": 64,
     "elementwise.sin": 4096,
     "elementwise.softplus": 64,
     "elementwise.softplus_slope": 64,

@@ -60,6 +60,13 @@ def silu(x):
 
 
 @quiet
+def silu_slope(x):
+    """The derivative of silu: s (1 + x (1 - s)), s being sigmoid(x)"""
+    part = _sigmoid(x)
+    return (part * (1 + x * (1 - part))).astype(x.dtype)
+
+
+@quiet
 def mish(x):
     """x * tanh(log(1 + exp(x)))"""
     e = np.exp(np.minimum(x, 20))

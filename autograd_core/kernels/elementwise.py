@@ -35,6 +35,7 @@ STEPS = {
     "isnan": "{0} != {0}", "real": "{0}", "conj": "{0}", "floor": "floor({0})", "ceil": "ceil({0})",
     "trunc": "trunc({0})", "sgn": "{0} if {0} == zero or {0} != {0} else (one if {0} > zero else -one)",
     "softplus": "{0} if {0} * {beta} > {threshold} else softplus({0} * {beta}) / {beta}",
+    "silu_slope": "sigmoid({0}) * (one + {0} * (one - sigmoid({0})))",
     "softplus_slope": "one if {0} * {beta} > {threshold} else sigmoid({0} * {beta})",
     "elu": "{0} * {scale} if {0} > zero else {scale} * {alpha} * expm1({0} * {rate})",
     "leaky_relu": "{0} if {0} > zero else {0} * {slope}",
