@@ -484,7 +484,7 @@ def index_copy(x: Any, dim: Any = ..., index: Any = ..., source: Any = ..., *, a
 def index_fill(x: Any, dim: Any = ..., index: Any = ..., value: Any = ..., *, axis: Axes = ...) -> Tensor:
     """A copy of x with the slices at the places listed filled with one number."""
 def index_put(x: Any, indices: Any, values: Any, accumulate: Any = False) -> Tensor:
-    """x with x[indices] = values, or with values added there; None stands for a whole axis."""
+    """x with x[indices] = values, or with values added there in turn; None stands for a whole axis."""
 def index_reduce(x: Any, dim: Any = ..., index: Any = ..., source: Any = ..., reduce: Any = ..., *, include_self: Any = True, axis: Axes = ...) -> Tensor:
     """A copy of x in which each slice listed is the prod, mean, amax or amin of what source sends there."""
 def index_select(x: Any, dim: Any = ..., index: Any = ..., *, axis: Axes = ...) -> Tensor:

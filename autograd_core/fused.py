@@ -90,16 +90,18 @@ class Pull:
     def run(self, kinds: tuple, operands: list, g: np.ndarray) -> tuple | None:
         """The cotangents, if these kinds of operands can be dealt with; those that are g itself are g itself."""
         numbers = [k for k, kind in enumerate(kinds) if kind == "number"]
-        for key in (kinds, tuple(operands[k] if k in numbers and k else kind for k, kind in enumerate(kinds))):
+        for key in (
+            (*kinds, g.dtype),
+            (*[operands[k] if k in numbers and k else kind for k, kind in enumerate(kinds)], g.dtype),
+        ):
             if key not in self.found:
                 if len(self.found) > 100:
                     self.found.clear()
-                self.found[key] = self.written(key, g.dtype)
+                self.found[key] = self.written(key[:-1], g.dtype)
             if (found := self.found[key]) is not None:
-                kernel, count, used, places = found
-                chosen = tuple([float(o) if o.__class__ is int else o for o in map(operands.__getitem__, used)])
-                made = loops.run(kernel, g, chosen, count)
-                return tuple(g if place is None else made[place] for place in places)
+                kernel, results, used, places = found
+                made = loops.run(kernel, g, [operands[k] for k in used], results)
+                return tuple([g if place is None else made[place] for place in places])
         return None
 
     def written(self, kinds: tuple, dtype: np.dtype) -> tuple | None:
@@ -122,7 +124,7 @@ class Pull:
         except Exception:  # whatever a rule does that a symbol does not know
             return None
         arrays = tuple(kinds[k] == "array" for k in used)
-        return loops.loop(loops.Program(arrays, tuple(steps), tuple(results))), len(results), used, places
+        return loops.whole(loops.Program(arrays, tuple(steps), tuple(results)), dtype), len(results), used, places
 
 
 def called(rule: Any, g: Symbol, i: int, values: dict) -> Any:

@@ -233,7 +233,8 @@ class Signature:
         self.defaults = fn.__kwdefaults__ or {}
 
 
-SHORTCUTS: dict[int, Callable] = {}  # by number of inputs: a faster way to call, for the usual traced value
+MANY = 3
+SHORTCUTS: dict[int, Callable] = {}  # for one input, two and MANY: a faster way to call, for the usual traced value
 
 
 def _caller(op: Op) -> Callable:
@@ -249,9 +250,10 @@ def _caller(op: Op) -> Callable:
         except Exception as error:
             raise explained(op, args, error) from error
 
-    if op.outputs == 1 and not (op.view or op.mutates or op.variadic) and len(op.inputs) in SHORTCUTS:
-        if len(op.inputs) == 1 or op.elementwise and not op.defaults:
-            call = SHORTCUTS[len(op.inputs)](op, call)
+    count = len(op.inputs)
+    if op.outputs == 1 and not (op.view or op.mutates or op.variadic):
+        way = count if count == 1 or count == 2 and op.elementwise and not op.defaults else not op.promotes and MANY
+        call = SHORTCUTS[way](op, call) if way in SHORTCUTS else call
     call.op = op
     call.__name__ = call.__qualname__ = op.name
     stated = forward.__doc__ if inspect.isfunction(forward) else None

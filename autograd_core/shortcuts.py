@@ -8,15 +8,16 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from .dtypes import float32, float64
 from .op import REQUIRED, SHORTCUTS, Op
 from .tape import NO_GRAD, Node, clock, state
-from .tensor import PLAIN, Tensor, as_entry, explained, record
+from .tensor import PLAIN, Tensor, as_entry, explained, record, results_of  # noqa: F401 - the last is named in SEVERAL
 
-new = object.__new__
+new, ndarray = object.__new__, np.ndarray
 
 # How an op of one array is called: parameters, and how they are handed on.  To pass `**params` on costs as much as it
 # does to record, so those that many ops share are spelled out.
@@ -59,34 +60,114 @@ def of_one(op, general, forward, small, least, plans, promotes):
 """
 
 
+# The same for several arrays, whose types the op does not mind; arrays that are no tensors may be among them.
+SEVERAL = """
+def of_several(op, general, forward, plans):
+    def call({inputs}, /{parameters}):
+        mode = state.mode
+        if mode is not None and mode is not NO_GRAD:
+            return general({inputs}{given})
+        parents, key, traced = [], {top}, False
+{looks}
+        try:
+            y = forward({values}{given})
+        except Exception as error:
+            raise explained(op, ({inputs},), error) from error
+        if not traced:
+            return y
+        if y.__class__ is tuple:
+            return results_of(Tensor, op, ({inputs},), {{{listed}}}, y, [{values}], parents, key)
+        t = new(Tensor)
+        t.value = y = y if y.__class__ is ndarray else as_entry(y)
+        t.leaf = t.origin = t.node = None
+        if parents and mode is None:
+            dtype = y.dtype
+            if (plan := plans.get(key)) is None or not (dtype is float32 or dtype is float64):
+                t.node = record(op, y, [{values}], {{{listed}}}, parents, key)
+            else:
+                t.node = Node(plan, parents, plan.save(y, {values}{given}), y.shape, dtype)
+        return t
+
+    return call
+"""
+LOOK = """
+        v{k} = a{k}
+        if (kind := v{k}.__class__) is not ndarray:
+            if kind not in PLAIN or a{k}.origin is not None:
+                return general({inputs}{given})
+            v{k} = a{k}.value
+            traced = True
+            if a{k}.node is not None:
+                parents.append(a{k}.node)
+                key += {bit}
+"""
+
+
 @functools.cache
 def written(parameters: str, given: str, listed: str, sized: bool) -> Callable:
-    """The function above for some parameters; `sized` for forward functions that leave small arrays to another."""
+    """The first of these functions for some parameters; `sized` for forward functions that leave small arrays to another."""
     forward = "(forward if value.__class__ is ndarray and value.size >= least else small)" if sized else "forward"
-    source = ONE.format(parameters=parameters, given=given, listed=listed, forward=forward)
-    scope = {**globals(), "ndarray": np.ndarray}
+    return executed(ONE.format(parameters=parameters, given=given, listed=listed, forward=forward))["of_one"]
+
+
+@functools.cache
+def written_for(count: int, parameters: str, given: str, listed: str) -> Callable:
+    """The second of them for so many arrays."""
+    inputs, values = (", ".join(f"{letter}{k}" for k in range(count)) for letter in "av")
+    looks = "".join(LOOK.format(k=k, bit=1 << k, inputs=inputs, given=given) for k in range(count))
+    names = {"parameters": parameters, "given": given, "listed": listed, "inputs": inputs, "values": values}
+    return executed(SEVERAL.format(**names, looks=looks, top=1 << count))["of_several"]
+
+
+def executed(source: str) -> dict:
+    """The names that a source defines."""
+    scope = dict(globals())
     exec(compile(source, f"{__file__}, written", "exec"), scope)
-    return scope["of_one"]
+    return scope
 
 
 SPELLED = {
     names: tuple("".join(f", {form.format(n=n)}" for n in names) for form in ("{n}={n}", "'{n}': {n}"))
     for names in [
         (), ("axis",), ("axis", "keepdims"), ("axis", "keepdims", "divisor"), ("axis", "largest", "keepdims"),
-        ("p", "axis", "keepdims"), ("beta", "threshold"), ("tables",), ("axes",),
+        ("p", "axis", "keepdims"), ("beta", "threshold"), ("tables",), ("axes",), ("axes", "after"), ("skip",),
+        ("shape", "axes", "after"), ("axes", "after", "how"), ("size", "axis"), ("axis", "each", "how"), ("scale",),
+        ("axis", "reverse"), ("k", "axis", "keepdims"), ("k", "axis", "largest"), ("axis", "largest"),
+        ("axis", "skip", "keepdims"),
     ]
 }  # fmt: skip
+
+
+def spelled(op: Op) -> tuple[str, str, str]:
+    """The parameters of an op, how they are handed on, and how they are listed."""
+    given, listed = SPELLED.get(tuple(op.defaults), (", **params", ", **params"))
+    stated = "".join(f", {n}" + ("" if v is REQUIRED else f"={v!r}") for n, v in op.defaults.items())
+    return given if given == ", **params" else stated and f", *{stated}", given, listed[2:]
 
 
 def unary(op: Op, general: Callable) -> Callable:
     """The shortest way through an op of one array with one result: `apply` for a plain tensor in ordinary mode."""
     forward = op.forward
     small, least = getattr(forward, "small", None), getattr(forward, "least", math.inf)
-    given, listed = SPELLED.get(tuple(op.defaults), (", **params", ", **params"))
-    stated = "".join(f", {n}" + ("" if v is REQUIRED else f"={v!r}") for n, v in op.defaults.items())
-    parameters = given if given == ", **params" else stated and f", *{stated}"
-    of_one = written(parameters, given, listed[2:], small is not None and not op.defaults)
+    of_one = written(*spelled(op), small is not None and not op.defaults)
     return of_one(op, general, forward, small, least, op.quick, bool(op.promotes))
+
+
+def several(op: Op, general: Callable) -> Callable:
+    """The same for an op of several arrays, of whatever types; its code is put in place of this when it is first called."""
+    forward, plans = op.forward, op.quick
+
+    def call(*args, **params):
+        return begin(op, general, forward, plans)(*args, **params)
+
+    return call
+
+
+def begin(op: Op, *closed: Any) -> Callable:
+    """The function that calls an op, with code for its arrays and parameters, which refers to the same variables."""
+    made = written_for(len(op.inputs), *spelled(op))(op, *closed)
+    op.call.__code__, op.call.__kwdefaults__ = made.__code__, made.__kwdefaults__
+    return op.call
 
 
 def binary(op: Op, general: Callable) -> Callable:
@@ -170,4 +251,4 @@ def _constant(b: float, dtype: np.dtype) -> np.ndarray:
     return array
 
 
-SHORTCUTS |= {1: unary, 2: binary}
+SHORTCUTS |= {1: unary, 2: binary, 3: several}

@@ -91,7 +91,7 @@ class Tensor(Traced):
         if op.mutates:
             return _mutated(op, args, params, y)
         if y.__class__ is tuple:
-            return _several(self, op, args, params, y, values, parents, bit + needs)
+            return results_of(self, op, args, params, y, values, parents, bit + needs)
         if y.__class__ is not np.ndarray:
             y = as_entry(y)
         result = at(y, record(op, y, values, params, parents, bit + needs) if needs else None, level)
@@ -398,7 +398,7 @@ def _mutated(op: Op, args: tuple, params: dict, y: Any) -> Any:
     return y
 
 
-def _several(tensor: Tensor, op: Op, args, params, y, values, parents, key) -> tuple:
+def results_of(tensor: Tensor, op: Op, args, params, y, values, parents, key) -> tuple:
     """The results of an op that has several."""
     y = tuple(map(as_entry, y))
     node = record(op, y, values, params, parents, key) if parents else None

@@ -498,7 +498,7 @@ class Tensor(Traced):
     def index_fill_(self, dim: Any = ..., index: Any = ..., value: Any = ..., *, axis: Axes = ...) -> Self:
         """`index_fill` in place; returns the tensor."""
     def index_put(self, indices: Any, values: Any, accumulate: Any = False) -> Tensor:
-        """x with x[indices] = values, or with values added there; None stands for a whole axis."""
+        """x with x[indices] = values, or with values added there in turn; None stands for a whole axis."""
     def index_put_(self, indices: Any, values: Any, accumulate: Any = False) -> Self:
         """`index_put` in place; returns the tensor."""
     def index_reduce(self, dim: Any = ..., index: Any = ..., source: Any = ..., reduce: Any = ..., *, include_self: Any = True, axis: Axes = ...) -> Tensor:
@@ -1184,3 +1184,6 @@ def node_of(t: Tensor) -> Tensor:
 
 def record(op: Op, y: Any, values: builtins.list, params: builtins.dict, parents: builtins.list, key: builtins.int) -> Node | None:
     """The node of a call whose result is y; `key` has a bit for each input that needs a gradient, and one above all."""
+
+def results_of(tensor: Tensor, op: Op, args: Any, params: Any, y: Any, values: Any, parents: Any, key: Any) -> builtins.tuple:
+    """The results of an op that has several."""

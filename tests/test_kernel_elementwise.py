@@ -50,7 +50,7 @@ def plain_numpy(name: str, *arrays: np.ndarray) -> np.ndarray:
 def test_one_input(name, dtype):
     for shape in [(1,), (2, 3), (16,), (97,), (3 * loops.MOST + 5,), (50, 1001)]:
         x = numbers(math.prod(shape), dtype).reshape(shape)
-        same(loops.run(loops.loop(loops.program(name, (True,))), x, (x,))[0], plain_numpy(name, x))
+        same(loops.run(loops.whole(loops.program(name, (True,)), x.dtype), x, (x,))[0], plain_numpy(name, x))
 
 
 @compiled
@@ -59,14 +59,14 @@ def test_one_input(name, dtype):
 def test_two_inputs(name, dtype):
     for count in (1, 97, 3 * loops.MOST + 5):
         x, y = numbers(count, dtype), numbers(count, dtype)[::-1].copy()
-        same(loops.run(loops.loop(loops.program(name, (True, True))), x, (x, y))[0], plain_numpy(name, x, y))
+        same(loops.run(loops.whole(loops.program(name, (True, True)), x.dtype), x, (x, y))[0], plain_numpy(name, x, y))
         number = dtype(0.3)
         same(
-            loops.run(loops.loop(loops.program(name, (True, False))), x, (x, float(number)))[0],
+            loops.run(loops.whole(loops.program(name, (True, False)), x.dtype), x, (x, float(number)))[0],
             plain_numpy(name, x, number),
         )
         same(
-            loops.run(loops.loop(loops.program(name, (False, True))), x, (float(number), x))[0],
+            loops.run(loops.whole(loops.program(name, (False, True)), x.dtype), x, (float(number), x))[0],
             plain_numpy(name, number, x),
         )
 
@@ -133,6 +133,7 @@ def example(op, dtype, count):
     """Operands in (0.1, 0.9), and static parameters."""
     params = {
         "power": {"exponent": 3}, "clamp": {"low": 0.2, "high": 0.7}, "softplus": {"beta": 2.0, "threshold": 1.2},
+        "softplus_slope": {"beta": 2.0, "threshold": 1.2},
         "elu": {"alpha": 1.5, "rate": 1.0, "scale": 1.1}, "leaky_relu": {"slope": 0.2},
         "hardtanh": {"low": 0.3, "high": 0.6}, "hardshrink": {"size": 0.5}, "softshrink": {"size": 0.5},
         "threshold": {"threshold": 0.5, "value": 0.1},
@@ -160,7 +161,7 @@ def pulled(name, dtype, count, monkeypatch=None):
     env = plan.save(op.forward(*xs, **params), *xs, **params)
     g = RNG.normal(size=count).astype(dtype)
     if monkeypatch:
-        monkeypatch.setattr(loops, "loop", lambda program: program)
+        monkeypatch.setattr(loops, "whole", lambda program, dtype: program)
         monkeypatch.setattr(loops, "run", lambda program, x, operands, count: step_by_step(program, *operands))
     cotangents = Pull(plan, lambda g, env: None)(g, env)
     assert cotangents is not None, "left to NumPy"

@@ -162,3 +162,14 @@ def test_argmax_is_torchs_with_ties_and_nan():
     for dim in (None, 0, 1):
         assert np.array_equal(ag.argmax(ag.tensor(x), dim).numpy(), torch.argmax(torch.tensor(x), dim).numpy())
         assert np.array_equal(ag.argmin(ag.tensor(x), dim).numpy(), torch.argmin(torch.tensor(x), dim).numpy())
+
+
+@compiled
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 16, 63, 64, 65, 127, 128, 130])
+def test_the_largest_wherever_it_is_in_a_row(n, dtype):
+    """Rows end in whole vectors, of which some entries were seen before: each place is looked at, and NaN wins anywhere."""
+    x = np.where(np.eye(n, dtype=bool), 1, -np.arange(n)).astype(dtype)
+    assert (extreme.most.compiled(x, (-1,), 1) == 1).all() and (extreme.most.compiled(-x, (-1,), -1) == -1).all()
+    x[np.arange(n), np.arange(n)] = np.nan
+    assert np.isnan(extreme.most.compiled(x, (-1,), 1)).all()

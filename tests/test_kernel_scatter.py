@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd_core as ag
-from autograd_core.kernels import _jit, scatter
+from autograd_core.kernels import _jit, gather, scatter
 from autograd_core.kernels._threads import get_num_threads, set_num_threads
 
 compiled = pytest.mark.skipif(not _jit.COMPILED, reason="nothing is compiled")
@@ -34,7 +34,7 @@ def test_compiled_and_reference(given_):
     x, v, index, axis, each = given_
     same = lambda f, *args: np.testing.assert_array_equal(f.compiled(*args), f.reference(*args))
     close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-30)
-    same(scatter.taken, x, index, axis, each)
+    same(gather.taken, x, index, axis, each)
     same(scatter.winners, index, v.shape, x.shape[axis], axis, each)
     for how in scatter.JOINS:
         close(*(f(x, v, index, axis, each, how) for f in (scatter.scattered.compiled, scatter.scattered.reference)))
@@ -87,7 +87,7 @@ def test_a_place_out_of_range_is_an_error(each, place):
     index = np.zeros((300, 9) if each else 9, np.int64)
     index.flat[-1] = place
     for call in (
-        lambda: scatter.taken.compiled(x, index, -1, each),
+        lambda: gather.taken.compiled(x, index, -1, each),
         lambda: scatter.added.compiled(v, index, 5, -1, each),
         lambda: scatter.scattered.compiled(x, v, index, -1, each, scatter.PUT),
     ):
@@ -100,6 +100,27 @@ def test_an_error_leaves_the_tensor_as_it_was():
     with pytest.raises(IndexError, match="scatter_add.*index 20 is out of range"):
         x.scatter_add_(0, ag.tensor(np.full((3, 8), 20)), ag.tensor(np.ones((3, 8))))
     assert (x.numpy() == 0).all()
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_what_is_put_in_one_place_is_added_in_turn(size):
+    """One after the other to what is there: two ones are lost on 2^24 in float32, which their sum is not."""
+    x = np.full((size, 1), 2.0**24, np.float32)
+    y = ag.index_put(ag.tensor(x), (ag.tensor([0, 0]),), ag.tensor(np.ones((2, 1), np.float32)), accumulate=True)
+    assert (y.numpy() == x).all()
+
+
+def test_places_that_do_not_differ_over_a_batch_and_places_that_do():
+    """An index in front of which nothing is batched, or everything, or only the index: each as a loop over the members."""
+    x, rng = np.random.default_rng(0).standard_normal((4, 3, 30)), np.random.default_rng(1)
+    places = rng.integers(0, 30, (4, 3))
+    chosen = lambda a, p: ag.gather(a, 1, p.reshape(3, 1)).reshape(3)
+    for axes in ((0, 0), (0, None), (None, 0)):
+        given = [v if axis == 0 else v[0] for v, axis in zip((x, places), axes)]
+        y = ag.vmap(chosen, axes)(*map(ag.tensor, given))
+        for k in range(4):
+            a, p = (v[k] if axis == 0 else v for v, axis in zip(given, axes))
+            assert np.array_equal(y.numpy()[k], a[np.arange(3), p])
 
 
 CALLS = {
@@ -167,7 +188,7 @@ def test_any_number_of_threads_gives_the_same_bits():
             set_num_threads(threads)
             results.append([
                 scatter.scattered.compiled(x, v, index, -2, True, scatter.ADD),
-                scatter.taken.compiled(x, index, -2, True),
+                gather.taken.compiled(x, index, -2, True),
                 *scatter.others.compiled(x, v, index, -2, True),
             ])  # fmt: skip
     finally:

@@ -60,6 +60,13 @@ def silu(x):
 
 
 @quiet
+def silu_slope(x):
+    """The derivative of silu: s (1 + x (1 - s)), s being sigmoid(x)"""
+    part = _sigmoid(x)
+    return (part * (1 + x * (1 - part))).astype(x.dtype)
+
+
+@quiet
 def mish(x):
     """x * tanh(log(1 + exp(x)))"""
     e = np.exp(np.minimum(x, 20))
@@ -72,6 +79,13 @@ def softplus(x, *, beta, threshold):
     z = x * beta
     y = (np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))) / beta
     return np.where(z > threshold, x, y).astype(x.dtype)
+
+
+@quiet
+def softplus_slope(x, *, beta, threshold):
+    """The derivative of softplus: sigmoid(beta * x), and 1 where beta * x is above the threshold."""
+    z = x * beta
+    return np.where(z > threshold, 1, _sigmoid(z)).astype(x.dtype)
 
 
 @quiet

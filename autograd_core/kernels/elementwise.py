@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +35,8 @@ STEPS = {
     "isnan": "{0} != {0}", "real": "{0}", "conj": "{0}", "floor": "floor({0})", "ceil": "ceil({0})",
     "trunc": "trunc({0})", "sgn": "{0} if {0} == zero or {0} != {0} else (one if {0} > zero else -one)",
     "softplus": "{0} if {0} * {beta} > {threshold} else softplus({0} * {beta}) / {beta}",
+    "silu_slope": "sigmoid({0}) * (one + {0} * (one - sigmoid({0})))",
+    "softplus_slope": "one if {0} * {beta} > {threshold} else sigmoid({0} * {beta})",
     "elu": "{0} * {scale} if {0} > zero else {scale} * {alpha} * expm1({0} * {rate})",
     "leaky_relu": "{0} if {0} > zero else {0} * {slope}",
     "hardtanh": "{low} if {0} < {low} else ({high} if {0} > {high} else {0})",
@@ -125,19 +127,6 @@ def grain(count: int) -> int:
     return -(-count // (chunks * 64)) * 64
 
 
-def run(kernel: Callable, x: np.ndarray, operands: tuple, results: int = 1) -> list[np.ndarray]:
-    """The results of a loop over arrays of the shape and type of x with entries in order, and numbers."""
-    shape, count = x.shape, x.size
-    if len(shape) == 1:
-        outs = flat = [empty(shape, x.dtype) for _ in range(results)]
-    else:
-        outs = [empty(shape, x.dtype) for _ in range(results)]
-        flat = [y.reshape(-1) for y in outs]
-        operands = tuple([v.reshape(-1) if v.__class__ is np.ndarray else v for v in operands])
-    kernel(count, grain(count), *operands, *flat)
-    return outs
-
-
 @functools.cache
 def program(name: str, arrays: tuple[bool, ...], params: tuple[str, ...] = ()) -> Program:
     """The program of one op, its static parameters being the last operands, and numbers."""
@@ -150,21 +139,31 @@ def program(name: str, arrays: tuple[bool, ...], params: tuple[str, ...] = ()) -
 
 @functools.cache
 def whole(program: Program, dtype: np.dtype) -> Callable:
-    """The kernel for all entries of arrays of a type: called with how many, a grain, and operands, the result first.
+    """The kernel for all entries of arrays of a type: called with how many, a grain, and operands, the results first.
 
     Arrays are given as records.
     """
     chunk = loop(program)
-    names = [f"x{k}" for k in range(len(program.arrays))]
+    names, outs = (
+        [f"{letter}{k}" for k in range(len(of))] for letter, of in (("x", program.arrays), ("y", program.results))
+    )
     operands = [f"entries(zero, {n}, count)" if array else n for n, array in zip(names, program.arrays)]
-    given = ", ".join([*operands, "entries(zero, y, count)"])
-    source = f"""def whole(pool, count, grain, y, {", ".join(names)}):
+    given = ", ".join([*operands, *[f"entries(zero, {n}, count)" for n in outs]])
+    source = f"""def whole(pool, count, grain, {", ".join(outs + names)}):
     for_chunks(pool, chunk, count, grain, ({given},))
 """
     scope = {"chunk": chunk, "entries": entries, "for_chunks": for_chunks, "zero": dtype.type(0), "__name__": __name__}
-    numbers, name = "iiia", f"{chunk.name.rpartition('.')[2]}_{dtype.char}"
+    numbers, name = "iii" + "a" * len(outs), f"{chunk.name.rpartition('.')[2]}_{dtype.char}"
     numbers += "".join("a" if array else "d" for array in program.arrays)
     return kernel(generated(source, name, scope), numbers=numbers, written=True, name=name)
+
+
+def run(kernel: Callable, x: np.ndarray, operands: Sequence, results: int = 1) -> list[np.ndarray]:
+    """The results of the kernel of all entries, for arrays like x with entries in order, and numbers."""
+    made = [empty(x.shape, x.dtype) for _ in range(results)]
+    given = [id(v) if v.__class__ is np.ndarray else v for v in operands]
+    kernel(POOL, x.size, grain(x.size), *map(id, made), *given)
+    return made
 
 
 def power(x: str, exponent: float) -> str | None:
@@ -249,7 +248,7 @@ def of_one_and_numbers(name: str, forward: Callable, least: int) -> Callable:
         if (kernel := kernels.get(dtype)) is None:
             if dtype not in FLOATS:
                 return forward(x, **params)
-            kernel = kernels[dtype] = whole(program(name, ONE, order), dtype)
+            kernel = kernels[dtype] = whole(program(name, ONE, order), dtype).build().func
         if not x.flags.carray:
             return laid_out(choose, forward, x, **params)
         values = params.values() if tuple(params) == order else [params[n] for n in order]

@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from . import _memory
-from ._jit import EXACT, choice, kernel, plain
+from ._jit import EXACT, Kernel, Late, choice, kernel, plain
 from ._sizes import CHUNK
 from ._steps import fill
+from ._threads import ADDRESS as POOL
+from .reduce import DOUBLE, SINGLE, at
 
+blank, entries, for_chunks = Late("_values", "blank"), Late("_borrowed", "entries"), Late("_native", "for_chunks")
+move = Late("_runs", "move")
 INTEGERS = np.dtype(np.int64)
 NEAR = 1 << 18  # bytes of the table that one chunk adds to: they stay in the nearer caches
 FEW, NARROW = 16, 64  # with fewer parts of the table than this, each is cut into columns, so many wide
@@ -23,51 +27,62 @@ def beyond(index, size):
     return count
 
 
-@kernel(chunks=True, fastmath=EXACT)
-def copy_rows(begin, end, table, index, skip, out):
-    """out[i] = table[index[i]], zero where the index is `skip`; table: (v, d), index: (n), out: (n, d)."""
-    index, out = index[begin:end], out[begin:end]
-    for i in range(len(index)):
-        source, row = table[index[i]], out[i]
-        if index[i] == skip:
-            row[:] = 0
+@kernel(chunks=True, written=True)
+def copy_rows(begin, end, table, index, skip, out, bad, rows, d):
+    """out[i] = table[index[i]], zero where the index is `skip`; table: (rows, d), index: (n), out: (n, d)."""
+    zero, wrong = table.dtype.type(0), 0
+    for i in range(begin, end):
+        place = at(index, i)
+        there = np.uint64(place) < np.uint64(rows)
+        wrong += 0 if there else 1
+        if place == skip:
+            for j in range(d):
+                out[np.uint64(i * d + j)] = zero
         else:
-            for j in range(len(row)):
-                row[j] = source[j]
+            move(table, (place if there else 0) * d, out, i * d, d)
+    if wrong > 0:
+        bad[0] = 1
 
 
-@kernel(fastmath=EXACT)
-def rows_at_once(table, index, skip, out):
-    """copy_rows of all at once; how many places are none of the table, which are left out."""
-    count = 0
-    for i in range(len(index)):
-        at = index[i]
-        if np.uint64(at) >= np.uint64(len(table)):
-            count += 1
-        elif at == skip:
-            for j in range(out.shape[1]):
-                out[i, j] = 0
-        else:
-            for j in range(out.shape[1]):
-                out[i, j] = table[at, j]
-    return count
+def copying(dtype: np.dtype) -> Kernel:
+    """The kernel that takes all rows of a table of a type; not 0 if a place is none of the table."""
+    zero = dtype.type(0)
+
+    @kernel(numbers="iaaaiiii", name=f"rows_at_{dtype.char}", written=True)
+    def take_rows(pool, table, index, out, rows, d, n, skip):
+        bad, places = blank(np.int64(0), 1), entries(np.int64(0), index, n)
+        bad[0] = 0
+        given = entries(zero, table, rows * d), places, skip, entries(zero, out, n * d), bad, rows, d
+        for_chunks(pool, copy_rows, n, max(CHUNK // max(d, 1), 1), given)
+        return bad[0]
+
+    return take_rows
 
 
-@kernel(fastmath=EXACT)
-def add_at_once(x, index, skip, out):
-    """out[index[i]] += x[i], from zero, one after the other; how many places are none of out, which are left out."""
-    count = 0
-    for i in range(len(out)):
-        for j in range(out.shape[1]):
-            out[i, j] = 0
-    for i in range(len(index)):
-        at = index[i]
-        if np.uint64(at) >= np.uint64(len(out)):
-            count += 1
-        elif at != skip:
-            for j in range(out.shape[1]):
-                out[at, j] += x[i, j]
-    return count
+def adding(dtype: np.dtype) -> Kernel:
+    """The kernel that adds a few rows to zeros one after the other; how many places are none of a row."""
+    zero = dtype.type(0)
+
+    @kernel(numbers="aaaiiii", name=f"add_at_once_{dtype.char}", fastmath=EXACT, written=True)
+    def add_at_once(x, index, out, rows, d, n, skip):
+        """out[index[i]] += x[i], from zero; x: (n, d), index: (n), out: (rows, d)."""
+        xs, places, y, count = entries(zero, x, n * d), entries(np.int64(0), index, n), entries(zero, out, rows * d), 0
+        for k in range(rows * d):
+            y[np.uint64(k)] = zero
+        for i in range(n):
+            place = at(places, i)
+            if np.uint64(place) >= np.uint64(rows):
+                count += 1
+            elif place != skip:
+                row, more = y[place * d : place * d + d], xs[i * d :]
+                for j in range(len(row)):
+                    row[j] += at(more, j)
+        return count
+
+    return add_at_once
+
+
+ROWS_AT, ADD_AT_ONCE = tuple(map(copying, (SINGLE, DOUBLE))), tuple(map(adding, (SINGLE, DOUBLE)))
 
 
 @kernel(fastmath=EXACT)
@@ -149,17 +164,13 @@ def _table(rng, n, dtype):
 @choice(rows_at_reference, sample=_table, size=lambda table, index, *rest: index.size * table.shape[1])
 def rows_at(table, index, skip=-1, out=None):
     """The rows of a table (v, d) at an index (n), zero where that is `skip`: (n, d)."""
-    if table.dtype.char not in "fd":
+    dtype, (rows, d), (n,) = table.dtype, table.shape, index.shape
+    if not (dtype is SINGLE or dtype is DOUBLE) or not rows:
         return rows_at_reference(table, index, skip, out)
-    index, table, shape = _places(index), plain(table), (len(index), table.shape[1])
-    out = _memory.empty(shape, table.dtype) if out is None else out
-    if out.size <= CHUNK:
-        if rows_at_once(table, index, skip, out):
-            require_rows(index, len(table))
-        return out
-    if beyond(index, len(table)):
-        require_rows(index, len(table))
-    copy_rows(len(index), max(CHUNK // max(table.shape[1], 1), 1), table, index, skip, out)
+    index, table = _places(index), table if table.flags.carray else plain(table)
+    out = _memory.empty((n, d), dtype) if out is None else out
+    if ROWS_AT[dtype is DOUBLE](POOL, id(table), id(index), id(out), rows, d, n, skip):
+        require_rows(index, rows)
     return out
 
 
@@ -176,12 +187,13 @@ def _rows(rng, n, dtype):
 @choice(add_rows_reference, sample=_rows)
 def add_rows(x, index, size, skip=-1, out=None):
     """Zeros (size, d) with the rows of x: (n, d) added at an index (n), except where that is `skip`."""
-    if x.dtype.char not in "fd":
+    dtype, (n, d) = x.dtype, x.shape
+    if not (dtype is SINGLE or dtype is DOUBLE):
         return add_rows_reference(x, index, size, skip, out)
-    index, (n, d) = _places(index), x.shape
-    out = _memory.empty((size, d), x.dtype) if out is None else out
+    index, x = _places(index), x if x.flags.carray else plain(x)
+    out = _memory.empty((size, d), dtype) if out is None else out
     if x.size <= CHUNK and out.size <= CHUNK:
-        if add_at_once(plain(x), index, skip, out):
+        if ADD_AT_ONCE[dtype is DOUBLE](id(x), id(index), id(out), size, d, n, skip):
             require_rows(index, size)
         return out
     if beyond(index, size):
@@ -192,5 +204,5 @@ def add_rows(x, index, size, skip=-1, out=None):
     starts, order = np.empty(parts + 1, np.int64), np.empty(n, np.int64)
     fill(starts, 0)
     sort_by_part(index, shift, skip, starts, order)
-    add_to_parts(parts * -(-d // max(width, 1)), 1, plain(x), index, order, starts, shift, max(width, 1), out)
+    add_to_parts(parts * -(-d // max(width, 1)), 1, x, index, order, starts, shift, max(width, 1), out)
     return out

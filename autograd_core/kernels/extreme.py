@@ -30,14 +30,9 @@ from .reduce import (
 
 # fmt: on
 
+WHOLE = 64  # entries that are compared at a time
 NEAR = 1024  # entries of which one is found by looking at each
 entries, greatest = Late("_borrowed", "entries"), Late("_order", "greatest")
-
-
-@kernel(forceinline=True)
-def larger(best, v):
-    """Which is larger; NaN is, once it has been seen."""
-    return greatest(best, v)
 
 
 @kernel(chunks=True)
@@ -47,9 +42,12 @@ def max_rows(begin, end, x, out, n, block, blocks, sign):
     for i in range(begin, end):
         row = i if blocks == 1 else i // blocks
         low = row * n + (i - row * blocks) * block
-        top = x.dtype.type(-np.inf)
-        for k in range(min(block, row * n + n - low)):
+        top, count = x.dtype.type(-np.inf), min(block, row * n + n - low)
+        for k in range(count // WHOLE * WHOLE if count >= WHOLE else count):
             top = greatest(top, scale * at(x, low + k))
+        if count >= WHOLE:  # some entries twice, rather than the last ones one by one
+            for k in range(WHOLE):
+                top = greatest(top, scale * at(x, low + count - WHOLE + k))
         out[i] = top
 
 

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._jit import choice, kernel, plain
+from ._jit import Kernel, Late, choice, kernel, plain
 from ._memory import empty
 from ._sizes import CHUNK
-from ._steps import add_all
+from ._threads import ADDRESS as POOL
+from .reduce import DOUBLE, SINGLE, at
 from .softmax import GRAIN, exp_below
 from .vector_math import like, log1p
 
+blank, entries, for_chunks = Late("_values", "blank"), Late("_borrowed", "entries"), Late("_native", "for_chunks")
 
-@kernel(chunks=True)
+
+@kernel(chunks=True, written=True)
 def squared_gap_sums(begin, end, a, b, step, parts):
     """Σ (a - b)² of each chunk."""
     a, b, k = a[begin:end], b[begin:end], begin // step
@@ -26,7 +29,7 @@ def squared_gap_sums(begin, end, a, b, step, parts):
     parts[k] = total
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def gap_times(begin, end, c, a, b, out):
     """c (a - b)"""
     a, b, out = a[begin:end], b[begin:end], out[begin:end]
@@ -34,7 +37,7 @@ def gap_times(begin, end, c, a, b, out):
         out[i] = c * (a[i] - b[i])
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def logit_loss_sums(begin, end, x, y, step, parts):
     """Σ log(1 + exp(x)) - x y of each chunk, without overflow."""
     x, y, k = x[begin:end], y[begin:end], begin // step
@@ -46,7 +49,7 @@ def logit_loss_sums(begin, end, x, y, step, parts):
     parts[k] = total
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def logit_gap_times(begin, end, c, x, y, out):
     """c (1 / (1 + exp(-x)) - y)"""
     x, y, out = x[begin:end], y[begin:end], out[begin:end]
@@ -57,8 +60,48 @@ def logit_gap_times(begin, end, c, x, y, out):
         out[i] = c * (s - y[i])
 
 
+def summing(sums: Kernel, grain: int) -> tuple[Kernel, Kernel]:
+    """The kernels that make one number of all of two arrays of either type: the sums of chunks, added in order."""
+
+    def whole(dtype: np.dtype) -> Kernel:
+        zero = dtype.type(0)
+
+        @kernel(numbers="iaaaid", name=f"{sums.name.rpartition('.')[2]}_{dtype.char}", written=True)
+        def sum_all(pool, a, b, out, n, scale):
+            parts, y, total = blank(zero, (n + grain - 1) // grain), entries(zero, out, 1), zero
+            for_chunks(pool, sums, n, grain, (entries(zero, a, n), entries(zero, b, n), grain, parts))
+            for k in range(len(parts)):
+                total += at(parts, k)
+            y[0] = total * y.dtype.type(scale)
+
+        return sum_all
+
+    return whole(SINGLE), whole(DOUBLE)
+
+
+def scaling(times: Kernel, grain: int) -> tuple[Kernel, Kernel]:
+    """The kernels that do all of two arrays of either type, with a number before them."""
+
+    def whole(dtype: np.dtype) -> Kernel:
+        zero = dtype.type(0)
+
+        @kernel(numbers="iaaaid", name=f"{times.name.rpartition('.')[2]}_{dtype.char}", written=True)
+        def scale_all(pool, a, b, out, n, c):
+            y = entries(zero, out, n)
+            for_chunks(pool, times, n, grain, (y.dtype.type(c), entries(zero, a, n), entries(zero, b, n), y))
+
+        return scale_all
+
+    return whole(SINGLE), whole(DOUBLE)
+
+
+SQUARES, GAPS = summing(squared_gap_sums, CHUNK), scaling(gap_times, CHUNK)
+LOGITS, LOGIT_GAPS = summing(logit_loss_sums, GRAIN), scaling(logit_gap_times, GRAIN)
+
+
 def _fit(a, b):
-    return a.dtype.char in "fd" and a.dtype == b.dtype and a.shape == b.shape and a.size
+    dtype = a.dtype
+    return (dtype is SINGLE or dtype is DOUBLE) and b.dtype is dtype and a.shape == b.shape and a.size
 
 
 def _pair(rng, n, dtype):
@@ -93,43 +136,34 @@ def scaled_logit_gap_reference(c, x, y):
     return c * (np.where(x < 0, e, np.ones((), e.dtype)) / (1 + e) - y)
 
 
-def _summed(sums, grain, a, b, scale):
-    a, b = plain(a).reshape(-1), plain(b).reshape(-1)
-    parts = np.empty(-(-a.size // grain), a.dtype)
-    sums(a.size, grain, a, b, grain, parts)
-    total = np.empty((), a.dtype)
-    add_all(parts, a.dtype.type(scale), total)
-    return total
-
-
-def _scaled(times, grain, c, a, b):
-    a, b = plain(a), plain(b)
-    out = empty(a.shape, a.dtype)
-    times(a.size, grain, a.dtype.type(c), a.reshape(-1), b.reshape(-1), out.reshape(-1))
+def _made(kernels: tuple, a: np.ndarray, b: np.ndarray, number: float, out: np.ndarray) -> np.ndarray:
+    """out, filled by the kernel for its type."""
+    a, b = a if a.flags.carray else plain(a), b if b.flags.carray else plain(b)
+    kernels[out.dtype is DOUBLE](POOL, id(a), id(b), id(out), a.size, number)
     return out
 
 
 @choice(reference=squared_gaps_reference, sample=_pair)
 def squared_gaps(a, b, scale=1.0):
     """scale * Σ (a - b)²"""
-    return _summed(squared_gap_sums, CHUNK, a, b, scale) if _fit(a, b) else squared_gaps_reference(a, b, scale)
+    return _made(SQUARES, a, b, scale, np.empty((), a.dtype)) if _fit(a, b) else squared_gaps_reference(a, b, scale)
 
 
 @choice(reference=scaled_gap_reference, sample=_triple, size=lambda c, a, b: a.size)
 def scaled_gap(c, a, b):
     """c (a - b)"""
-    fit = _fit(a, b) and not np.ndim(c)
-    return _scaled(gap_times, CHUNK, c, a, b) if fit else scaled_gap_reference(c, a, b)
+    fit = _fit(a, b) and not c.ndim
+    return _made(GAPS, a, b, c, empty(a.shape, a.dtype)) if fit else scaled_gap_reference(c, a, b)
 
 
 @choice(reference=logit_losses_reference, sample=_pair)
 def logit_losses(x, y, scale=1.0):
     """scale * Σ log(1 + exp(x)) - x y"""
-    return _summed(logit_loss_sums, GRAIN, x, y, scale) if _fit(x, y) else logit_losses_reference(x, y, scale)
+    return _made(LOGITS, x, y, scale, np.empty((), x.dtype)) if _fit(x, y) else logit_losses_reference(x, y, scale)
 
 
 @choice(reference=scaled_logit_gap_reference, sample=_triple, size=lambda c, a, b: a.size)
 def scaled_logit_gap(c, x, y):
     """c (1 / (1 + exp(-x)) - y)"""
-    fit = _fit(x, y) and not np.ndim(c)
-    return _scaled(logit_gap_times, GRAIN, c, x, y) if fit else scaled_logit_gap_reference(c, x, y)
+    fit = _fit(x, y) and not c.ndim
+    return _made(LOGIT_GAPS, x, y, c, empty(x.shape, x.dtype)) if fit else scaled_logit_gap_reference(c, x, y)

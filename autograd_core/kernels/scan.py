@@ -7,16 +7,21 @@ eight stretches side by side, which are then put together; single precision is c
 
 from __future__ import annotations
 
+import functools
 from math import prod
 
 import numpy as np
 
 from . import _memory
-from ._jit import EXACT, choice, kernel, plain
-from .reduce import FLOATS, at, shared_out
+from ._jit import EXACT, Kernel, Late, choice, kernel, plain
+from ._threads import ADDRESS as POOL
+from .reduce import DOUBLE, FLOATS, GRAIN, SINGLE, at, shared_out
 from .sums import running_in_single
 
+entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
+LONG = np.dtype(np.int64)
 STRETCH, PIECE = 256, 512  # entries of a row that wait for each other, columns at a time
+FEW = 8  # with fewer columns each line is gone through by itself
 
 
 def cut(x: np.ndarray, axis: int) -> tuple[np.ndarray, tuple]:
@@ -27,8 +32,8 @@ def cut(x: np.ndarray, axis: int) -> tuple[np.ndarray, tuple]:
 
 
 @kernel(chunks=True, fastmath=EXACT)
-def sum_rows(begin, end, x, out, n, reverse):
-    """Running sums of x (rows, n)."""
+def sum_rows(begin, end, x, out, n, inner, reverse):
+    """Running sums of x (rows, n), inner being 1."""
     step = -1 if reverse else 1
     block = 8 * STRETCH
     for i in range(begin, end):
@@ -237,6 +242,31 @@ def logsum_lines(begin, end, x, out, n, inner):
             spot += inner
 
 
+def launching(lines: Kernel, columns: Kernel, made: np.dtype | None = None) -> tuple[Kernel, Kernel]:
+    """The kernels that do all lines of an array of either type, by columns where a piece of these is more than none."""
+
+    def whole(dtype: np.dtype) -> Kernel:
+        zero, other = dtype.type(0), (made or dtype).type(0)
+
+        @kernel(numbers="iaaiiiii", name=f"{lines.name.rpartition('.')[2]}_{dtype.char}", launcher=True)
+        def launch(pool, x, out, outer, n, inner, piece, way):
+            xs, y = entries(zero, x, outer * n * inner), entries(other, out, outer * n * inner)
+            if piece == 0:
+                for_chunks(pool, lines, outer * inner, max(GRAIN // (4 * n), 1), (xs, y, n, inner, way))
+            else:
+                items, grain = outer * ((inner + piece - 1) // piece), max(GRAIN // (2 * n * min(inner, piece)), 1)
+                for_chunks(pool, columns, items, grain, (xs, y, n, inner, piece, way))
+
+        return launch
+
+    return whole(SINGLE), whole(DOUBLE)
+
+
+SUMS = launching(sum_rows, sum_columns)
+PRODUCTS = launching(product_lines, product_columns)
+PLACES = launching(place_lines, place_columns, LONG)
+
+
 # --- what ops call ---------------------------------------------------------------------------------------------------
 
 
@@ -302,36 +332,37 @@ def piece_of(outer: int, inner: int) -> int:
     return PIECE if outer > 4 else min(PIECE, max(64, inner // 4))
 
 
+@functools.lru_cache(4096)
+def _lengths(shape: tuple, axis: int, few: int) -> tuple | None:
+    """(outer, n, inner), how many columns at a time, none if there are few, and what makes room; None without entries."""
+    outer, n, inner = prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :]) if axis < -1 else 1
+    room = np.empty if 8 * outer * n * inner < _memory.LEAST else _memory.empty
+    return (outer, n, inner, 0 if inner < few else piece_of(outer, inner), room) if outer * n * inner else None
+
+
+def gone_through(kernels: tuple, x: np.ndarray, axis: int, few: int, made: np.dtype, way: int) -> np.ndarray | None:
+    """What a kernel makes of x; None if there is none for its type, or nothing in it."""
+    kernel = kernels[0] if x.dtype is SINGLE else kernels[1] if x.dtype is DOUBLE else None
+    if kernel is None or not (seen := _lengths(x.shape, axis, few)):
+        return None
+    outer, n, inner, piece, room = seen
+    x, y = x if x.flags.carray else plain(x), room(x.shape, made)
+    kernel(POOL, id(x), id(y), outer, n, inner, piece, way)
+    return y
+
+
 @choice(reference=_cumsum, sample=lambda *a: (_row(*a), -1, True))
 def cumsum(x, axis, reverse=False):
     """Running sums along an axis."""
-    if x.dtype.char not in FLOATS or x.size == 0:
-        return _cumsum(x, axis, reverse)
-    flat, (outer, n, inner) = cut(x, axis)
-    y = _memory.empty(x.shape, x.dtype)
-    if inner == 1:
-        sum_rows(outer, shared_out(4 * n), flat, y.reshape(-1), n, reverse)
-    else:
-        piece = piece_of(outer, inner)
-        items = outer * -(-inner // piece)
-        sum_columns(items, shared_out(2 * n * min(inner, piece)), flat, y.reshape(-1), n, inner, piece, reverse)
-    return y
+    y = gone_through(SUMS, x, axis, 2, x.dtype, reverse)
+    return _cumsum(x, axis, reverse) if y is None else y
 
 
 @choice(reference=_cumprod, sample=lambda *a: (_row(*a), -1))
 def cumprod(x, axis, reverse=False):
     """Running products along an axis."""
-    if x.dtype.char not in FLOATS or x.size == 0:
-        return _cumprod(x, axis, reverse)
-    flat, (outer, n, inner) = cut(x, axis)
-    y = _memory.empty(x.shape, x.dtype)
-    if inner < 8:
-        product_lines(outer * inner, shared_out(4 * n), flat, y.reshape(-1), n, inner, reverse)
-    else:
-        piece = piece_of(outer, inner)
-        items = outer * -(-inner // piece)
-        product_columns(items, shared_out(2 * n * min(inner, piece)), flat, y.reshape(-1), n, inner, piece, reverse)
-    return y
+    y = gone_through(PRODUCTS, x, axis, FEW, x.dtype, reverse)
+    return _cumprod(x, axis, reverse) if y is None else y
 
 
 @choice(reference=_recurrence, sample=lambda *a: (_row(*a) / 2, _row(*a), -1))
@@ -368,17 +399,8 @@ def product_pull(g, x, y, axis, reverse=False):
 @choice(reference=_places, sample=lambda *a: (_row(*a), -1, 1))
 def extreme_places(x, axis, sign):
     """Where the largest (with sign=-1 the smallest) entry up to each place of an axis is."""
-    if x.dtype.char not in FLOATS or x.size == 0:
-        return _places(x, axis, sign)
-    flat, (outer, n, inner) = cut(x, axis)
-    y = _memory.empty(x.shape, np.dtype(np.int64))
-    if inner < 8:
-        place_lines(outer * inner, shared_out(2 * n), flat, y.reshape(-1), n, inner, sign)
-    else:
-        piece = piece_of(outer, inner)
-        items = outer * -(-inner // piece)
-        place_columns(items, shared_out(2 * n * min(inner, piece)), flat, y.reshape(-1), n, inner, piece, sign)
-    return y
+    y = gone_through(PLACES, x, axis, FEW, LONG, sign)
+    return _places(x, axis, sign) if y is None else y
 
 
 @choice(reference=_logcumsumexp, sample=lambda *a: (_row(*a), -1))

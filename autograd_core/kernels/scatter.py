@@ -1,9 +1,7 @@
-"""Reading and writing at places that are listed: gather, scatter, and what is added, multiplied or compared there.
+"""Writing at places that are listed: what is put, added, multiplied or compared there.
 
-Arrays are taken as (outer, m, inner), in order and flat; the places are numbers below m, (outer, n, inner) of them
-(one for each entry) or (n) (one for each slice), told apart by the steps from one to the next in each direction.
-Entries that meet in one place come in the order of the list, on one thread.  A place out of range is noted and skipped;
-what has been made is then thrown away by whoever raises the error.
+Arrays and places are as in `gather`.  To write is one call of a kernel, which copies what is written into, or begins with
+zeros.  Entries that meet in one place come in the order of the list, on one thread.
 """
 
 from __future__ import annotations
@@ -13,104 +11,112 @@ from math import prod
 import numpy as np
 
 from . import _memory
-from ._jit import EXACT, choice, kernel, plain
-from .extreme import larger
-from .reduce import FLOATS, at, plus, shared_out, times
+from ._jit import EXACT, Kernel, Late, choice, inline, kernel, plain
+from ._threads import ADDRESS as POOL
+from .gather import behind, dims, in_order, layout, refuse
+from .reduce import DOUBLE, FLOATS, GRAIN, SINGLE, at, plus, shared_out, times
 
-MANY = 1 << 18  # entries from which on slices are copied by several threads
+blank, entries, for_chunks = Late("_values", "blank"), Late("_borrowed", "entries"), Late("_native", "for_chunks")
+greatest = Late("_order", "greatest")
 PUT, ADD, MULTIPLY, LARGEST, SMALLEST = "put", "add", "multiply", "largest", "smallest"
 
 
-@kernel(forceinline=True)
+@inline
 def second(a, b):
     return b
 
 
-@kernel(forceinline=True)
+@inline
+def larger(best, v):
+    """Which is larger; NaN is, once it has been seen."""
+    return greatest(best, v)
+
+
+@inline
 def smaller(best, v):
-    return v if (v < best) | (v != v) else best
+    return v if v < best or v != v else best
 
 
-@kernel(chunks=True)
-def gather(begin, end, x, index, out, bad, m, n, inner, outer_step, step, each):
-    """out[o, k, j] = x[o, index[o, k, j], j]; an item is one of the outer * n slices."""
-    for i in range(begin, end):
-        o = i // n
-        source, spot, place = o * m * inner, o * outer_step + (i - o * n) * step, i * inner
-        if each:
-            for j in range(inner):
-                p = at(index, spot + j)
-                p = p + m if p < 0 else p
-                if 0 <= p < m:
-                    out[np.uint64(place + j)] = at(x, source + p * inner + j)
-                else:
-                    bad[0] = 1
-            continue
-        p = at(index, spot)
-        p = p + m if p < 0 else p
-        if 0 <= p < m:
-            for j in range(inner):
-                out[np.uint64(place + j)] = at(x, source + p * inner + j)
-        else:
-            bad[0] = 1
+@kernel(chunks=True, written=True)
+def copy_part(begin, end, x, out):
+    """A part of out is that of x."""
+    x, out = x[begin:end], out[begin:end]
+    for i in range(len(out)):
+        out[i] = x[i]
 
 
-@kernel(chunks=True)
-def gather_line(begin, end, x, index, out, bad, m):
-    """out = x[index], of vectors."""
-    index, out = index[begin:end], out[begin:end]
-    for k in range(len(out)):
-        p = index[k]
-        p = p + m if p < 0 else p
-        if 0 <= p < m:
-            out[k] = at(x, p)
-        else:
-            bad[0] = 1
+@kernel(chunks=True, written=True)
+def clear_part(begin, end, out):
+    """A part of out is 0."""
+    out = out[begin:end]
+    zero = out.dtype.type(0)
+    for i in range(len(out)):
+        out[i] = zero
 
 
-def scattering(name, join):
-    """The kernel that joins what is in a place with what goes there."""
+def scattering(name: str, join: Kernel) -> tuple[Kernel, Kernel]:
+    """The kernels, for either type, that join what is in a place with what goes there, in a copy of x, or in zeros."""
 
-    @kernel(chunks=True, fastmath=EXACT, name=f"scatter_{name}")
-    def scatter(begin, end, v, index, out, bad, m, n, inner, piece, outer_step, step, each):
+    @kernel(chunks=True, fastmath=EXACT, name=f"scatter_{name}", written=True)
+    def scatter(begin, end, v, index, out, bad, m, n, inner, piece, each):
         """out[o, index[o, k, j], j] = join(itself, v[o, k, j]); an item is a piece of the columns of one o."""
-        pieces = (inner + piece - 1) // piece
+        pieces, wrong = (inner + piece - 1) // piece, 0
         for i in range(begin, end):
             o = i // pieces
             left = (i - o * pieces) * piece
             wide = min(piece, inner - left)
-            base, place, spot = o * m * inner + left, o * n * inner + left, o * outer_step + (left if each else 0)
-            for _ in range(n):
+            base, place = o * m * inner + left, o * n * inner + left
+            for k in range(n):
                 if each:
                     for j in range(wide):
-                        p = at(index, spot + j)
-                        p = p + m if p < 0 else p
-                        if 0 <= p < m:
+                        p = at(index, place + j)
+                        p += m if p < 0 else 0
+                        if np.uint64(p) < np.uint64(m):
                             q = base + p * inner + j
                             out[np.uint64(q)] = join(at(out, q), at(v, place + j))
                         else:
-                            bad[0] = 1
+                            wrong += 1
                 else:
-                    p = at(index, spot)
-                    p = p + m if p < 0 else p
-                    if 0 <= p < m:
+                    p = at(index, k)
+                    p += m if p < 0 else 0
+                    if np.uint64(p) < np.uint64(m):
                         q = base + p * inner
                         for j in range(wide):
                             out[np.uint64(q + j)] = join(at(out, q + j), at(v, place + j))
                     else:
-                        bad[0] = 1
+                        wrong += 1
                 place += inner
-                spot += step
+        if wrong > 0:
+            bad[0] = 1
 
-    return scatter
+    def whole(dtype: np.dtype) -> Kernel:
+        zero = dtype.type(0)
+
+        @kernel(numbers="iaaaaiiiii", name=f"scatter_{name}_{dtype.char}", written=True)
+        def scatter_all(pool, x, v, index, out, outer, m, n, inner, each):
+            size, piece, many = outer * m * inner, 64 if inner >= 128 else inner, outer * n * inner
+            y, values = entries(zero, out, size), entries(zero, v, many)
+            places, bad = entries(np.int64(0), index, many if each else n), blank(np.int64(0), 1)
+            bad[0] = 0
+            if x == 0:
+                for_chunks(pool, clear_part, size, GRAIN, (y,))
+            else:
+                for_chunks(pool, copy_part, size, GRAIN, (entries(zero, x, size), y))
+            items, grain = outer * ((inner + piece - 1) // piece), max(GRAIN // (8 * n * piece), 1)
+            for_chunks(pool, scatter, items, grain, (values, places, y, bad, m, n, inner, piece, each))
+            return bad[0]
+
+        return scatter_all
+
+    return whole(SINGLE), whole(DOUBLE)
 
 
 JOINS = {
-    PUT: (scattering(PUT, second), None),
-    ADD: (scattering(ADD, plus), np.add),
-    MULTIPLY: (scattering(MULTIPLY, times), np.multiply),
-    LARGEST: (scattering(LARGEST, larger), np.maximum),
-    SMALLEST: (scattering(SMALLEST, smaller), np.minimum),
+    PUT: (*scattering(PUT, second), None),
+    ADD: (*scattering(ADD, plus), np.add),
+    MULTIPLY: (*scattering(MULTIPLY, times), np.multiply),
+    LARGEST: (*scattering(LARGEST, larger), np.maximum),
+    SMALLEST: (*scattering(SMALLEST, smaller), np.minimum),
 }
 
 
@@ -200,68 +206,12 @@ def last_words(begin, end, index, turn, won, m, n, inner, piece, outer_step, ste
 # `axis` is one axis from the end; `each` says whether the index has the shape of the values, else it is a vector.
 
 
-def _beside(a: tuple, b: tuple, axis: int) -> bool:
-    """Whether two shapes are the same but for an axis."""
-    return a[:axis] == b[:axis] and (axis == -1 or a[axis + 1 :] == b[axis + 1 :])
-
-
-def _dims(shape: tuple, axis: int) -> tuple[int, int, int]:
-    a = len(shape) + axis
-    return prod(shape[:a]), shape[a], prod(shape[a + 1 :])
-
-
 def _steps(n: int, inner: int, each: bool) -> tuple[int, int]:
     return (n * inner, inner) if each else (0, 1)
 
 
-def _long(index: np.ndarray) -> np.ndarray:
-    return plain(index if index.dtype == np.int64 else index.astype(np.int64)).reshape(-1)
-
-
-def refuse(index: np.ndarray, size: int) -> None:
-    """Raise the error of an index that is out of range."""
-    low, high = index.min(), index.max()
-    raise IndexError(f"index {low if low < -size else high} is out of bounds for axis with size {size}")
-
-
-def _taken(x, index, axis, each):
-    return np.take_along_axis(x, index, axis) if each else np.take(x, index, axis)
-
-
-@choice(
-    reference=_taken,
-    size=lambda x, index, *rest: index.size,
-    sample=lambda rng, n, dtype: (rng.standard_normal((n, 3)).astype(dtype), rng.integers(-n, n, (n, 3)), -2, True),
-)
-def taken(x, index, axis, each):
-    """The entries (or slices) of an axis at places."""
-    if x.dtype.char not in FLOATS or x.size == 0 or index.size == 0 or each and x.ndim != index.ndim:
-        return _taken(x, index, axis, each)
-    if not each and index.size * prod(x.shape) // x.shape[axis] < MANY:
-        return np.take(x, index, axis)  # which copies slices as they are
-    if each and not _beside(index.shape, x.shape, axis):
-        sizes = [1 if k == axis else n for k, n in enumerate(x.shape, -x.ndim)]
-        shape = np.broadcast_shapes(sizes, [1 if k == axis else n for k, n in enumerate(index.shape, -x.ndim)])
-        full = lambda a: [a.shape[axis] if k == axis else n for k, n in enumerate(shape, -x.ndim)]
-        x, index = np.broadcast_to(x, full(x)), np.broadcast_to(index, full(index))
-    outer, m, inner = _dims(x.shape, axis)
-    n = index.shape[axis] if each else index.size
-    out = _memory.empty(
-        index.shape if each else (*x.shape[:axis], *index.shape, *x.shape[x.ndim + axis + 1 :]), x.dtype
-    )
-    bad = np.zeros(1, np.int64)
-    flat, places, y = plain(x).reshape(-1), _long(index), out.reshape(-1)
-    if outer == 1 == inner:
-        gather_line(n, shared_out(4), flat, places, y, bad, m)
-    else:
-        gather(outer * n, shared_out(4 * inner), flat, places, y, bad, m, n, inner, *_steps(n, inner, each), each)
-    if bad[0]:
-        refuse(index, m)
-    return out
-
-
 def _scattered(x, v, index, axis, each, how):
-    y, join = np.array(x, order="C"), JOINS[how][1]
+    y, join = np.array(x, order="C"), JOINS[how][2]
     index, v = np.ascontiguousarray(index), np.ascontiguousarray(v)  # NumPy goes through others in an order of its own
     if each:
         places = [np.arange(k).reshape(-1, *(1,) * (x.ndim - a - 1)) for a, k in enumerate(index.shape)]
@@ -286,28 +236,26 @@ def _scattered(x, v, index, axis, each, how):
 )  # fmt: skip
 def scattered(x, v, index, axis, each, how):
     """x with v joined to it, in turn, at places of an axis; v is as large as x but along the axis."""
-    if x.dtype.char not in FLOATS or v.dtype != x.dtype or v.size == 0 or x.size == 0:
+    if x.dtype is not v.dtype or not (seen := _seen(x.shape, v, index, axis, each)):
         return _scattered(x, v, index, axis, each, how)
-    y = _memory.empty(x.shape, x.dtype)
-    np.copyto(y, x)
-    scatter_into(y, v, index, axis, each, how)
-    return y
+    return _joined(x if x.flags.carray else plain(x), v, index, seen, x.shape, each, how)
 
 
-def scatter_into(y, v, index, axis, each, how):
-    """The same on the memory of a fresh array."""
-    outer, m, inner = _dims(y.shape, axis)
-    n = v.shape[axis]
-    bad = np.zeros(1, np.int64)
-    piece = 64 if inner >= 128 else inner
-    grain = shared_out(8 * n * min(piece, inner))
-    values, places = plain(v).reshape(-1), _long(index)
-    JOINS[how][0](
-        outer * -(-inner // piece), grain, values, places, y.reshape(-1), bad, m, n, inner, piece,
-        *_steps(n, inner, each), each,
-    )  # fmt: skip
-    if bad[0]:
+def _seen(shape, v, index, axis, each):
+    """The layout of an array of a shape into which values go, if there are kernels for these."""
+    dtype = v.dtype
+    return layout(shape, index.shape, axis, each) if dtype is SINGLE or dtype is DOUBLE else None
+
+
+def _joined(x, v, index, seen, shape, each, how):
+    """v joined to what x, or zeros if there is none, has at places of an axis of a shape."""
+    outer, m, n, inner, _, _ = seen
+    dtype = v.dtype
+    y, v, places = _memory.empty(shape, dtype), v if v.flags.carray else plain(v), in_order(index)
+    kernel = JOINS[how][dtype is DOUBLE]
+    if kernel(POOL, 0 if x is None else id(x), id(v), id(places), id(y), outer, m, n, inner, each):
         refuse(index, m)
+    return y
 
 
 def _added(v, index, size, axis, each):
@@ -319,28 +267,26 @@ def _added(v, index, size, axis, each):
 
 @choice(
     reference=_added,
+    size=lambda v, index, size, axis, each: max(v.size, size),
     sample=lambda rng, n, dtype: (rng.standard_normal((n, 3)).astype(dtype), rng.integers(-n, n, n), n, -2, False),
 )
 def added(v, index, size, axis, each):
     """Zeros with v added at places of an axis that is to have a size."""
-    if v.dtype.char not in FLOATS or not v.size or not size:
-        return _added(v, index, size, axis, each)
-    y = _memory.empty((*v.shape[:axis], size, *v.shape[v.ndim + axis + 1 :]), v.dtype)
-    y.fill(0)
-    scatter_into(y, v, index, axis, each, ADD)
-    return y
+    shape = (*v.shape[:axis], size, *behind(v.shape, axis))
+    seen = _seen(shape, v, index, axis, each)
+    return _joined(None, v, index, seen, shape, each, ADD) if seen else _added(v, index, size, axis, each)
 
 
 def _on(loop, x, v, index, axis, each, *arrays):
     """Run one of the loops over x and v on arrays of the type of x, of which the last three are made and given back."""
-    outer, m, inner = _dims(x.shape, axis)
+    outer, m, inner = dims(x.shape, axis)
     n, (count, dx, dv) = v.shape[axis], (_memory.empty(a.shape, a.dtype) for a in (x, x, v))
     flat = [plain(a).reshape(-1) for a in arrays]
     piece = 64 if inner >= 128 else inner
     made = [a.reshape(-1) for a in (count, dx, dv)]
     sizes = m, n, inner, piece, *_steps(n, inner, each), int(each)
     grain = shared_out(8 * (m + n) * min(piece, inner))
-    loop(outer * -(-inner // max(piece, 1)), grain, *flat, _long(index), *made, *sizes)
+    loop(outer * -(-inner // max(piece, 1)), grain, *flat, in_order(index).reshape(-1), *made, *sizes)
     return dx, dv
 
 
@@ -401,10 +347,10 @@ def _winners(index, shape, length, axis, each):
 )
 def winners(index, shape, length, axis, each):
     """Which of the values of a shape that are put in places of an axis have the last word there."""
-    outer, n, inner = _dims(shape, axis)
+    outer, n, inner = dims(shape, axis)
     turn, won = _memory.empty((outer * length * inner,), np.dtype(np.int32)), _memory.empty(shape, np.dtype(bool))
     piece = 64 if inner >= 128 else inner
     items, grain = outer * -(-inner // max(piece, 1)), shared_out(8 * n * min(piece, inner))
     sizes = length, n, inner, piece, *_steps(n, inner, each), int(each)
-    last_words(items, grain, _long(index), turn, won.reshape(-1), *sizes)
+    last_words(items, grain, in_order(index).reshape(-1), turn, won.reshape(-1), *sizes)
     return won

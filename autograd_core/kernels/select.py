@@ -7,12 +7,19 @@ becomes the span.  Equal entries keep the order they had.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from math import prod
+
 import numpy as np
 
-from ._jit import choice, inline, kernel, plain
-from .reduce import FLOATS, at, shared_out
+from . import _memory
+from ._jit import Kernel, Late, choice, inline, kernel, plain
+from ._threads import ADDRESS as POOL
+from .reduce import DOUBLE, GRAIN, SINGLE, at
 
-WORDS = {"f": np.dtype("i4"), "d": np.dtype("i8")}
+entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
+LONG = np.dtype(np.int64)
 FEW = 24  # entries that are sorted by insertion
 SHORTLIST = 32  # the most best entries for which a sorted list is kept on the way
 FIXED, MEDIAN, NUMBERS = 0, 1, 2  # which rank is meant: the one given, the median, the median of the numbers
@@ -207,6 +214,22 @@ def best_rows(begin, end, words, out, n, k, largest):
             y[j] = places[j]
 
 
+def launching(loop: Kernel, word: type) -> Kernel:
+    """The kernel that does all rows of an array of floats, which are read as words; places are of 64 bits."""
+    like, number = word(0), np.int64(0)
+
+    @kernel(numbers="iaaiiiii", name=f"{loop.name.rpartition('.')[2]}_{like.dtype.char}", launcher=True)
+    def launch(pool, x, out, rows, n, wide, first, second):
+        words, places = entries(like, x, rows * n), entries(number, out, rows * wide)
+        for_chunks(pool, loop, rows, max(GRAIN // (8 * n), 1), (words, places, n, first, second))
+
+    return launch
+
+
+KTH = launching(kth_rows, np.int32), launching(kth_rows, np.int64)
+BEST = launching(best_rows, np.int32), launching(best_rows, np.int64)
+
+
 # --- references ------------------------------------------------------------------------------------------------------
 
 
@@ -251,16 +274,26 @@ def _median(x, axis, skip):
 # --- what ops call ---------------------------------------------------------------------------------------------------
 
 
-def _rows(x: np.ndarray, axis: int) -> np.ndarray:
-    """The words of x with the axis last."""
-    x = x if axis == -1 or x.ndim == 1 else np.moveaxis(x, axis, -1)
-    return plain(x).reshape(-1).view(WORDS[x.dtype.char])
+@functools.lru_cache(4096)
+def _layout(shape: tuple, axis: int, k: int) -> tuple | None:
+    """The rows and their length, the shape of k places in each, the axis last, and what makes room; None without entries."""
+    n, rest = shape[axis], (*shape[:axis], *(shape[axis + 1 :] if axis < -1 else ()))
+    rows = prod(rest)
+    room = np.empty if 8 * rows * k < _memory.LEAST else _memory.empty
+    return (rows, n, (*rest, k), room) if rows * n and k and n < 1 << 31 else None
 
 
-def _back(out: np.ndarray, x: np.ndarray, axis: int, k: int) -> np.ndarray:
-    """Places (rows, k) in the shape of x, k long in the axis."""
-    shape = (*x.shape[:axis], *(x.shape[axis + 1 :] if axis < -1 else ()), k)
-    y = out.reshape(shape)
+def _places(kernels: tuple, x: np.ndarray, axis: int, k: int, first: int, second: int, slow: Callable) -> np.ndarray:
+    """k places in each row of x along an axis, which is k long then; those of a slower function for unusual arrays."""
+    kernel = kernels[0] if x.dtype is SINGLE else kernels[1] if x.dtype is DOUBLE else None
+    seen = kernel and _layout(x.shape, axis, k)
+    if not seen:
+        return slow()
+    rows, n, left, room = seen
+    if axis != -1:
+        x = np.moveaxis(x, axis, -1)
+    x, y = x if x.flags.carray else plain(x), room(left, LONG)
+    kernel(POOL, id(x), id(y), rows, n, k, first, second)
     return y if axis == -1 else np.moveaxis(y, -1, axis)
 
 
@@ -268,44 +301,26 @@ def _numbers(rng, n, dtype):
     return rng.integers(-n, n, (3, max(n // 3, 1))).astype(dtype)
 
 
-def _usual(x, axis) -> bool:
-    return x.dtype.char in FLOATS and x.size > 0 and x.shape[axis] < 1 << 31
-
-
 @choice(reference=_kth, sample=lambda *a: (x := _numbers(*a), x.shape[1] // 2 + 1, -1))
 def kth(x, k, axis):
     """The place of the k-th smallest entry along an axis, which stays at length one."""
-    if not _usual(x, axis):
-        return _kth(x, k, axis)
-    n = x.shape[axis]
-    out = np.empty(x.size // n, np.int64)
-    kth_rows(out.size, shared_out(8 * n), _rows(x, axis), out, n, k - 1, FIXED)
-    return _back(out, x, axis, 1)
+    return _places(KTH, x, axis, 1, k - 1, FIXED, lambda: _kth(x, k, axis))
 
 
 @choice(reference=_median, sample=lambda *a: (_numbers(*a), -2, True))
 def median(x, axis, skip):
     """The place of the median along an axis, the lower of two; of NaN if there is one, unless it is to be skipped."""
-    if not _usual(x, axis):
-        return _median(x, axis, skip)
-    n = x.shape[axis]
-    out = np.empty(x.size // n, np.int64)
-    kth_rows(out.size, shared_out(8 * n), _rows(x, axis), out, n, 0, NUMBERS if skip else MEDIAN)
-    return _back(out, x, axis, 1)
+    return _places(KTH, x, axis, 1, 0, NUMBERS if skip else MEDIAN, lambda: _median(x, axis, skip))
 
 
 @choice(reference=_best, sample=lambda *a: (x := _numbers(*a), x.shape[1] // 3 + 1, -1, True))
 def best(x, k, axis, largest):
     """The places of the k largest (or smallest) entries along an axis, best first, of equal ones the earlier first."""
-    if not _usual(x, axis) or k == 0:
-        return _best(x, k, axis, largest)
-    n = x.shape[axis]
-    out = np.empty(x.size // n * k, np.int64)
-    best_rows(x.size // n, shared_out(8 * n), _rows(x, axis), out, n, k, largest)
-    return _back(out, x, axis, k)
+    return _places(BEST, x, axis, k, k, largest, lambda: _best(x, k, axis, largest))
 
 
 @choice(reference=_sorted_places, sample=lambda *a: (_numbers(*a), -1, True))
 def sorted_places(x, axis, descending=False):
     """The places of the entries along an axis in order; equal ones stay in the order they had."""
-    return best.compiled(x, x.shape[axis], axis, descending) if _usual(x, axis) else _sorted_places(x, axis, descending)
+    n = x.shape[axis]
+    return _places(BEST, x, axis, n, n, descending, lambda: _sorted_places(x, axis, descending))

@@ -59,9 +59,9 @@ def _elu_slope(x, left, rate, right):
     return where(x > 0, right, left * exp(x * rate))
 
 
-def _silu_slope(x):
+def _silu_bend(x):
     part = sigmoid(x)
-    return part * (1 + x * (1 - part))
+    return part * (1 - part) * (2 + x * (1 - 2 * part))
 
 
 _SOFT = [*shapes("n m | ()", beta=[1.0, 2.5], threshold=[20.0]), *shapes("n m:large", beta=[4.0], threshold=[10.0])]
@@ -70,11 +70,14 @@ _SOFT = [*shapes("n m | ()", beta=[1.0, 2.5], threshold=[20.0]), *shapes("n m:la
 normal_part = function(kernels.gelu, lambda x: gelu_slope(x), name="gelu")
 gelu_slope  = function(kernels.gelu_slope, lambda x: exp(-0.5 * x * x) * (2 - x * x) * DENSITY, name="gelu_slope")
 tanh_part   = function(kernels.gelu_tanh, lambda x: _tanh_part(x), name="gelu_tanh")
-swish       = function(kernels.silu, lambda x: _silu_slope(x), name="silu")
+swish       = function(kernels.silu, lambda x: silu_slope(x), name="silu")
+silu_slope  = function(kernels.silu_slope, lambda x: _silu_bend(x), name="silu_slope")
 mish_of     = function(kernels.mish, lambda x: _mish_slope(x), name="mish")
 log_sigmoid = function(kernels.log_sigmoid, lambda x: sigmoid(-x), name="log_sigmoid")
-soft        = function(kernels.softplus, lambda x, beta, threshold: where(x * beta > threshold, 1, sigmoid(x * beta)),
+soft        = function(kernels.softplus, lambda x, beta, threshold: soft_slope(x, beta=beta, threshold=threshold),
                        name="softplus", samples=_SOFT)
+soft_slope  = function(kernels.softplus_slope, lambda x, y, beta, threshold: where(x * beta > threshold, 0, y * (1 - y) * beta),
+                       name="softplus_slope", samples=_SOFT)
 expand      = function(kernels.expand, lambda x, alpha, rate, scale: _elu_slope(x, alpha * rate * scale, rate, scale),
                        name="elu", samples=_clear_of(0.0, alpha=[1.0, 0.7], rate=[1.0, 0.4], scale=[1.0, 1.3]))
 leak        = function(kernels.leak, lambda g, x, slope: where(x > 0, g, g * slope), name="leaky_relu", rule=Rule,

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from ..direct import first_of
 from ..kernels import embedding as kernel
 from ..op import Traced, op
 from ..samples import shapes
@@ -26,7 +25,6 @@ from .shape import along, expand_dims, ravel, reshape_to, view_at
 __all__: list[str] = []  # torch.embedding is another function; this one is of torch.nn.functional
 
 NONE = -1  # no row
-WHOLE = {"skip": NONE}
 
 
 def _apart(size, values, batched, rows):
@@ -127,7 +125,7 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
     if max_norm is not None:
         _shorten(weight, index, float(max_norm), float(norm_type))
     if padding == NONE and not scale_grad_by_freq:
-        return first_of(rows_at, (weight, index), WHOLE)
+        return rows_at(weight, index, skip=NONE)
     return embed(weight, index, padding=padding, by_frequency=bool(scale_grad_by_freq))
 
 

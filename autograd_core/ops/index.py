@@ -8,6 +8,7 @@ others.  Hence three primitives (take, put, add) do all advanced indexing.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import operator
 import re
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import called
+from ..kernels import gather as reading
 from ..kernels import scatter as kernels
 from ..op import Traced, op
 from ..samples import shapes
@@ -30,6 +32,7 @@ from .base import fit_shape, masked
 from .shape import (
     atleast_1d,
     common_shape,
+    expand_dims,
     integer,
     permuted,
     ravel,
@@ -154,10 +157,18 @@ def _take_batch(size, values, batched, axes, after):
 )
 def take_entries(x, index, *, axes, after):
     """The entries of x at flat places of some axes."""
-    joined, axis, order = as_one(x, axes, -axes[-1] - 1)
-    y = kernels.taken(joined, index, axis, False)
+    k, order = len(axes), None
+    if k == x.ndim:
+        joined, axis = x if k == 1 else x.reshape(-1), -1
+    elif k == 1:
+        joined, axis = x, axes[0]
+    else:
+        joined, axis, order = as_one(x, axes, -axes[-1] - 1)
+    y = reading.taken(joined, index, axis, False)
     if y.size == 0 and index.size:
         flat_index(index, sizes=(prod([x.shape[a] for a in axes]),))  # NumPy looks at no index where nothing is taken
+    if order is None and after == -axes[-1] - 1:
+        return y
     return shifted(y, x.ndim + axes[0] if order is None else 0, index.ndim, y.ndim - index.ndim - after)
 
 
@@ -210,6 +221,10 @@ def _add_batch(size, values, batched, shape, axes, after):
 )
 def add_entries(x, index, *, shape, axes, after):
     """Zeros of a shape with the entries of x added at flat places of some axes; what meets adds up."""
+    if len(axes) == 1 == index.ndim and after == -axes[0] - 1:
+        return kernels.added(x, index, shape[axes[0]], axes[0], False)
+    if len(axes) == len(shape):
+        return kernels.added(x.reshape(-1), index.reshape(-1), prod(shape), -1, False).reshape(shape)
     _, axis, order = as_one(nothing(shape, x), axes, after)
     size = prod([shape[a] for a in axes])
     return as_before(kernels.added(in_line(x, index, after, order), index.reshape(-1), size, axis, False), shape, order)
@@ -220,14 +235,15 @@ def restored(order):
     return tuple([order.index(a) - len(order) for a in range(-len(order), 0)])
 
 
-def _put_batch(size, values, batched, axes, after):
+def _put_batch(size, values, batched, axes, after, how):
     x, v, index = values
     x, v = whole(size, [x, v], batched[:2])
     if not batched[2]:
-        return put_entries(x, v, index, axes=axes, after=after)
+        return put_entries(x, v, index, axes=axes, after=after, how=how)
     n, rank = x.ndim, index.ndim - 1
     flat = flat_index(_steps(size, index.ndim), index, sizes=(size, prod([x.shape[a] for a in axes])))
-    return put_entries(x, shifted(v, v.ndim - rank - after, rank, 1), flat, axes=(-n, *axes), after=n - 1 - len(axes))
+    v, place = shifted(v, v.ndim - rank - after, rank, 1), {"axes": (-n, *axes), "after": n - 1 - len(axes)}
+    return put_entries(x, v, flat, **place, how=how)
 
 
 def nothing(shape, like):
@@ -235,34 +251,44 @@ def nothing(shape, like):
     return np.broadcast_to(np.zeros((), like.dtype), shape)
 
 
-def _kept(g, x_shape, index, axes, after):
-    """The part of the cotangent of an assignment that belongs to the entries that won."""
+def _left(g, v_shape, index, axes, after, how):
+    """The part of a cotangent that belongs to what was there before."""
+    return g if how == kernels.ADD else put_entries(g, nothing(v_shape, g), index, axes=axes, after=after)
+
+
+def _kept(g, x_shape, index, axes, after, how):
+    """The part that belongs to what went there: where it was put, to the entries that won."""
+    taken = take_entries(g, index, axes=axes, after=after)
+    if how == kernels.ADD:
+        return taken
     won = last_writers(index, length=prod([x_shape[a] for a in axes]))
-    return masked(take_entries(g, index, axes=axes, after=after), reshape_to(won, shape=(*won.shape, *(1,) * after)))
+    return masked(taken, reshape_to(won, shape=(*won.shape, *(1,) * after)))
 
 
-def _put_tangent(tangents, y, x, v, index, axes, after):
+def _put_tangent(tangents, y, x, v, index, **place):
     dx, dv, _ = tangents
     zeros = lambda like: nothing(like.shape, y)
-    return put_entries(zeros(x) if dx is None else dx, zeros(v) if dv is None else dv, index, axes=axes, after=after)
+    return put_entries(zeros(x) if dx is None else dx, zeros(v) if dv is None else dv, index, **place)
 
 
 @op(
-    lambda g, v_shape, index, axes, after: put_entries(g, nothing(v_shape, g), index, axes=axes, after=after),
-    lambda g, x_shape, index, axes, after: _kept(g, x_shape, index, axes, after),
+    _left,
+    _kept,
     None,
-    samples=shapes("4 2, 2 2 2, 2 2:integers(-4;4)", axes=[(-2,)], after=[1])
-    + shapes("2 4, 2 3, 3:integers(0;4) | 2 4, 2, ():integers(0;4)", axes=[(-1,)], after=[0])
-    + shapes("2 3 2, 3 5, 5:integers(0;4)", axes=[(-3, -1)], after=[0])
-    + shapes("2 3, 0, 0:integers(0;6)", axes=[(-2, -1)], after=[0]),
+    samples=shapes("4 2, 2 2 2, 2 2:integers(-4;4)", axes=[(-2,)], after=[1], how=["put", "add"])
+    + shapes("2 4, 2 3, 3:integers(0;4) | 2 4, 2, ():integers(0;4)", axes=[(-1,)], after=[0], how=["put", "add"])
+    + shapes("2 3 2, 3 5, 5:integers(0;4)", axes=[(-3, -1)], after=[0], how=["put", "add"])
+    + shapes("2 3, 0, 0:integers(0;6)", axes=[(-2, -1)], after=[0], how=["put", "add"]),
     jvp=_put_tangent,
     batch=_put_batch,
     name="index_put",
 )
-def put_entries(x, v, index, *, axes, after):
-    """x with the entries at flat places of some axes replaced; where places are repeated the last value stays."""
+def put_entries(x, v, index, *, axes, after, how=kernels.PUT):
+    """x with values put in, or added to, flat places of some axes; of what is put in one place the last stays."""
+    if len(axes) == 1 == index.ndim and after == -axes[0] - 1:
+        return kernels.scattered(x, v, index, axes[0], False, how)
     joined, axis, order = as_one(x, axes, after)
-    y = kernels.scattered(joined, in_line(v, index, after, order), index.reshape(-1), axis, False, kernels.PUT)
+    y = kernels.scattered(joined, in_line(v, index, after, order), index.reshape(-1), axis, False, how)
     return as_before(y, x.shape, order)
 
 
@@ -277,7 +303,7 @@ def put_entries(x, v, index, *, axes, after):
 )
 def take_along(x, indices, *, axis):
     """The entries of x at places of one axis that are given for each entry of the others."""
-    return kernels.taken(x, indices, axis, True)
+    return reading.taken(x, indices, axis, True)
 
 
 @op(
@@ -290,7 +316,25 @@ def take_along(x, indices, *, axis):
 )
 def add_along(x, indices, *, size, axis):
     """Zeros with the entries of x added at places of one axis, which is to have a size."""
-    return kernels.added(x, np.broadcast_to(indices, x.shape), size, axis, True)
+    indices = indices if indices.shape == x.shape else np.broadcast_to(indices, x.shape)
+    return kernels.added(x, indices, size, axis, True)
+
+
+@op(
+    lambda g, x_shape, places, axis: add_along(
+        expand_dims(g, axis=(axis,)), expand_dims(places, axis=(axis,)), size=x_shape[axis], axis=axis
+    ),
+    None,
+    linear=True,
+    trailing=True,
+    samples=shapes("4, ():integers(-4;4) | 2 4, 2:integers(0;4)", axis=[-1])
+    + shapes("4 2, 2:integers(0;4) | 2 4 2, 2 2:integers(0;4)", axis=[-2]),
+)
+def entry_at(x, places, *, axis):
+    """The entry of x at one place of an axis, which goes, for each entry of the others."""
+    last = places.ndim + axis + 1
+    y = reading.taken(x, places.reshape((*places.shape[:last], 1, *places.shape[last:])), axis, True)
+    return y.reshape((*y.shape[:axis], *(y.shape[axis + 1 :] if axis < -1 else ())))
 
 
 @op(differentiable=False)
@@ -311,16 +355,18 @@ def getitem(x, index):
     items = index if index.__class__ is tuple else (index,)
     if _plain(items):
         return view_at(x, index=items)
-    with explaining("getitem", x):
+    try:
         spot = located(x, items, "getitem")
         part = x if spot.basic is None else view_at(x, index=spot.basic)
         return part if spot.index is None else take_entries(part, spot.index, axes=spot.axes, after=spot.after)
+    except IndexError as error:
+        raise misplaced(error, "getitem", x) from None
 
 
 def assign(x, index, value):
     """x[index] = value, in place and recorded."""
     items = index if index.__class__ is tuple else (index,)
-    with explaining("setitem", x):
+    try:
         spot = Spot(items) if _plain(items) else located(x, items, "setitem")
         part = x if spot.basic is None else view_at(x, index=spot.basic)
         if spot.index is None:
@@ -329,6 +375,8 @@ def assign(x, index, value):
             return
         value = suited(value, region(part, spot.index, spot.axes, spot.after), x.dtype, "setitem")
         changed = put_entries(part, value, spot.index, axes=spot.axes, after=spot.after)
+    except IndexError as error:
+        raise misplaced(error, "setitem", x) from None
     part.write(changed, "setitem")
 
 
@@ -350,25 +398,14 @@ def _is_same_view(part: Any, value: Any) -> bool:
     return isinstance(a, View) and isinstance(b, View) and a.base is b.base and a.path == b.path
 
 
-class explaining:
-    """Say in an IndexError what was indexed, and by which function."""
-
-    __slots__ = ("name", "x")
-
-    def __init__(self, name: str, x: Any):
-        self.name, self.x = name, x
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: Any) -> None:
-        if not isinstance(error, IndexError):
-            return
-        text = getattr(error, "explained", None) or str(error)
-        if text.startswith(f"{self.name}: "):
-            return
-        if found := re.search(r"index (-?\d+) is out of bounds .*?size (\d+)", text):
-            text = f"index {found[1]} is out of range for an axis of {found[2]} entries"
-        raise IndexError(f"{called(self.name)}: {text}; the tensor has shape {tuple(self.x.shape)}") from None
+def misplaced(error: IndexError, name: str, x: Any) -> IndexError:
+    """An IndexError that says what was indexed, and by which function."""
+    text = getattr(error, "explained", None) or str(error)
+    if text.startswith(f"{name}: "):
+        return error
+    if found := re.search(r"index (-?\d+) is out of bounds .*?size (\d+)", text):
+        text = f"index {found[1]} is out of range for an axis of {found[2]} entries"
+    return IndexError(f"{called(name)}: {text}; the tensor has shape {tuple(x.shape)}")
 
 
 class Spot(NamedTuple):
@@ -382,6 +419,14 @@ class Spot(NamedTuple):
 
 def located(x: Any, items: tuple, name: str) -> Spot:
     """What an index means for x."""
+    if (
+        len(items) == 1
+        and isinstance(i := items[0], (Traced, np.ndarray))
+        and i.dtype.kind == "i"
+        and i.ndim
+        and x.ndim
+    ):
+        return Spot(None, i, (-x.ndim,), x.ndim - 1)
     tokens = completed_index(x, [_token(i, x, name) for i in items], name)
     if not any(_is_advanced(i) for i in tokens):
         return Spot(tuple(tokens))
@@ -512,6 +557,8 @@ def differs(i: Any) -> bool:
 
 def suited(value: Any, shape: tuple, dtype: np.dtype, name: str) -> Any:
     """A value in the shape and type of the place it goes to, or an error."""
+    if isinstance(value, (Traced, np.ndarray)) and value.shape == shape and value.dtype == dtype:
+        return value
     if not isinstance(value, (Traced, np.ndarray, np.generic)):
         value = as_array(value, dtype, name)
     if not np.can_cast(value.dtype, dtype, "same_kind"):
@@ -538,31 +585,33 @@ Traced.__setitem__ = assign
 
 def whole_numbers(index: Any, name: str, what: str = "index") -> Any:
     """An index as an array of integers."""
-    index = (
-        index
-        if isinstance(index, (Traced, np.ndarray))
-        else _listed(index, name)
-        if isinstance(index, (list, tuple))
-        else np.asarray(index)
-    )
-    if index.dtype.kind not in "iu":
+    if not isinstance(index, (Traced, np.ndarray)):
+        index = _listed(index, name) if isinstance(index, (list, tuple)) else np.asarray(index)
+    kind = index.dtype.kind
+    if kind == "i":
+        return index
+    if kind != "u":
         raise TypeError(f"{name}: {what} must hold integers, got {index.dtype}")
-    return index if index.dtype.kind == "i" else index.astype(np.dtype("int64"))
+    return index.astype(np.dtype("int64"))
 
 
 def as_vector(index: Any, name: str) -> Any:
     """An index of one axis as a vector; a number is a vector of one."""
     index = whole_numbers(index, name)
-    if index.ndim > 1:
+    if (ndim := index.ndim) == 1:
+        return index
+    if ndim:
         raise ValueError(f"{name}: index must be a vector, got shape {tuple(index.shape)}")
-    return index if index.ndim else reshape_to(index, shape=(1,))
+    return reshape_to(index, shape=(1,))
 
 
 def index_select(x, dim, index):
     """The slices of an axis at the places listed."""
     axis, index = one_axis(x.ndim, dim, "index_select"), as_vector(index, "index_select")
-    with explaining("index_select", x):
+    try:
         return take_entries(x, index, axes=(axis,), after=-axis - 1) if x.ndim else x
+    except IndexError as error:
+        raise misplaced(error, "index_select", x) from None
 
 
 def take_along_dim(x, indices, dim=None):
@@ -577,21 +626,25 @@ def take_along_dim(x, indices, dim=None):
         )
     others = [[n for a, n in zip(range(-x.ndim, 0), v.shape) if a != axis] for v in (x, indices)]
     common_shape(others, "take_along_dim")
-    with explaining("take_along_dim", x):
+    try:
         return take_along(x, indices, axis=axis)
+    except IndexError as error:
+        raise misplaced(error, "take_along_dim", x) from None
 
 
 def gather(x, dim, index, *, sparse_grad=False):
     """y[i, j, k] = x[index[i, j, k], j, k] for dim 0, and so on."""
-    axis, index = one_axis(x.ndim, dim, "gather"), whole_numbers(index, "gather")
-    if x.ndim == 0 or index.ndim == 0:
-        return reshape_to(gather(atleast_1d(x), 0, atleast_1d(index)), shape=tuple(index.shape))
-    if not same_but(index.shape, x.shape, axis):
-        fits_beside(index.shape, x.shape, axis, "gather", "index", "x")
-        part = [_ALL if a == axis else slice(n) for a, n in zip(range(-x.ndim, 0), index.shape)]
-        x = view_at(x, index=tuple(part))
-    with explaining("gather", x):
+    index, shape = whole_numbers(index, "gather"), x.shape
+    axis, places = one_axis(len(shape), dim, "gather"), index.shape
+    if not shape or not places:
+        return reshape_to(gather(atleast_1d(x), 0, atleast_1d(index)), shape=tuple(places))
+    if not same_but(places, shape, axis):
+        fits_beside(places, shape, axis, "gather", "index", "x")
+        x = view_at(x, index=tuple([_ALL if a == axis else slice(n) for a, n in zip(range(-len(shape), 0), places)]))
+    try:
         return take_along(x, index, axis=axis)
+    except IndexError as error:
+        raise misplaced(error, "gather", x) from None
 
 
 def fits_beside(small: tuple, large: tuple, axis: int | None, name: str, what: str, other: str) -> None:
@@ -603,6 +656,7 @@ def fits_beside(small: tuple, large: tuple, axis: int | None, name: str, what: s
         )
 
 
+@functools.lru_cache(4096)
 def same_but(a: tuple, b: tuple, axis: int) -> bool:
     """Whether two shapes are the same but for an axis."""
     return len(a) == len(b) and a[:axis] == b[:axis] and (axis == -1 or a[axis + 1 :] == b[axis + 1 :])
@@ -651,8 +705,10 @@ def masked_fill(x, mask, value):
 def masked_select(x, mask):
     """The entries where mask is true, as a vector."""
     x, mask = _aligned(x, mask, "masked_select")
-    with explaining("masked_select", x):
+    try:
         return take_entries(x, mask_places(mask), axes=tuple(range(-x.ndim, 0)), after=0)
+    except IndexError as error:
+        raise misplaced(error, "masked_select", x) from None
 
 
 def masked_scatter(x, mask, source):
@@ -672,8 +728,10 @@ def masked_scatter(x, mask, source):
 def _scattered_by_count(x: Any, mask: Any, source: Any) -> Any:
     """The same for a mask that differs over a batch: each true entry takes the value that its number among them is."""
     turns = true_before(ravel(mask))
-    with explaining("masked_scatter", source):
+    try:
         v = take_entries(ravel(source), turns, axes=(-1,), after=0)
+    except IndexError as error:
+        raise misplaced(error, "masked_scatter", source) from None
     return math.where(mask, suited(reshape_to(v, shape=tuple(x.shape)), tuple(x.shape), x.dtype, "masked_scatter"), x)
 
 
@@ -692,19 +750,19 @@ def nonzero(x, *, as_tuple=False):
 
 
 def index_put(x, indices, values, accumulate=False):
-    """x with x[indices] = values, or with values added there; None stands for a whole axis."""
+    """x with x[indices] = values, or with values added there in turn; None stands for a whole axis."""
     if not isinstance(indices, (tuple, list)):
         raise TypeError(f"index_put: indices must be a tuple of tensors, got {type(indices).__name__}")
     indices = tuple(_ALL if i is None else i for i in indices)
-    with explaining("index_put", x):
+    try:
         spot = located(x, indices, "index_put")
         if spot.basic is not None and any(i.__class__ is not slice for i in spot.basic) or spot.index is None:
             raise TypeError("index_put: indices must be tensors (or None)")
         values = suited(values, region(x, spot.index, spot.axes, spot.after), x.dtype, "index_put")
-        place = {"axes": spot.axes, "after": spot.after}
-        if accumulate:
-            return x + add_entries(values, spot.index, shape=tuple(x.shape), **place)
-        return put_entries(x, values, spot.index, **place)
+        how = kernels.ADD if accumulate else kernels.PUT
+        return put_entries(x, values, spot.index, axes=spot.axes, after=spot.after, how=how)
+    except IndexError as error:
+        raise misplaced(error, "index_put", x) from None
 
 
 def put(x, index, source, accumulate=False):
@@ -714,20 +772,22 @@ def put(x, index, source, accumulate=False):
         raise ValueError(
             f"put: index has {prod(index.shape)} entries, source has {prod(source.shape)}; they need as many"
         )
-    with explaining("put", x):
-        flat = flat_index(ravel(index), sizes=(prod(x.shape),))
-    v, place = suited(ravel(source), flat.shape, x.dtype, "put"), {"axes": (-1,), "after": 0}
-    line = ravel(x)
-    y = line + add_entries(v, flat, shape=line.shape, **place) if accumulate else put_entries(line, v, flat, **place)
-    return reshape_to(y, shape=x.shape)
+    flat = ravel(index)
+    v, how = suited(ravel(source), flat.shape, x.dtype, "put"), kernels.ADD if accumulate else kernels.PUT
+    try:
+        return reshape_to(put_entries(ravel(x), v, flat, axes=(-1,), after=0, how=how), shape=x.shape)
+    except IndexError as error:
+        raise misplaced(error, "put", x) from None
 
 
 def take(x, index):
     """The entries at places counted through all axes."""
     index = whole_numbers(index, "take")
-    with explaining("take", x):
-        flat, x = flat_index(index, sizes=(prod(x.shape),)), atleast_1d(x)
-        return take_entries(x, flat, axes=tuple(range(-x.ndim, 0)), after=0)
+    try:
+        x = x if x.ndim else atleast_1d(x)
+        return take_entries(x, index, axes=tuple(range(-x.ndim, 0)), after=0)
+    except IndexError as error:
+        raise misplaced(error, "take", x) from None
 
 
 @op(

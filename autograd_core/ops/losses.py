@@ -107,7 +107,7 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     how = _reduction(reduction, size_average, reduce, "mse_loss")
     _pair(input, target, "mse_loss")
     if weight is None and _fused(input, target, how):
-        return first_of(squared_gaps, (input, target), {"scale": _share(input, how)})
+        return squared_gaps(input, target, scale=_share(input, how))
     gap = input - target
     return _reduced(gap * gap, how) if weight is None else _weighted(gap * gap, weight, input.shape, how, "mse_loss")
 
@@ -119,7 +119,7 @@ def binary_cross_entropy_with_logits(
     how = _reduction(reduction, size_average, reduce, "binary_cross_entropy_with_logits")
     _same(input, target, "binary_cross_entropy_with_logits")
     if weight is None and pos_weight is None and _fused(input, target, how):
-        return first_of(logit_losses, (input, target), {"scale": _share(input, how)})
+        return logit_losses(input, target, scale=_share(input, how))
     zero = np.zeros((), input.dtype)
     if pos_weight is None:
         loss = logaddexp(input, zero) - input * target

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from ..direct import first_of
 from ..errors import called
 from ..kernels import grid_sample as kernels
 from ..kernels.resize import Table, boxes, identity, resize
@@ -440,7 +439,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     if 0 in shape[1:]:
         raise ValueError(f"{called('grid_sample')}: input has no entries to sample, its shape is {tuple(shape)}")
     if mode == "bilinear" and d == 2:
-        return first_of(images_at, (input, grid), {"padding": padding_mode, "align": bool(align_corners)})
+        return images_at(input, grid, padding=padding_mode, align=bool(align_corners))
     sizes, points = tuple(shape[2:]), tuple(points[1:-1])
     x = reshape_to(input, shape=(*input.shape[:2], math.prod(sizes)))
     flat = reshape_to(grid, shape=(grid.shape[0], math.prod(points), d))

@@ -16,6 +16,7 @@ from ..op import op
 from ..samples import shapes
 from .axes import one_axis
 from .base import clone, conj, masked
+from .index import take_along
 from .reduce import (
     EVERY,
     axes_of,
@@ -30,7 +31,7 @@ from .reduce import (
     typed,
 )  # fmt: skip
 from .shape import along, cat, cat_along, expand_dims, reshape_to, view_at
-from .sort import Chosen, taken
+from .sort import Chosen, with_axis
 
 __all__ = [
     "cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "logcumsumexp", "prod", "trapezoid",
@@ -186,21 +187,24 @@ def arg_running(x, *, axis, largest=True):
 # --- public ----------------------------------------------------------------------------------------------------------
 
 
-def _along(primitive: Any, x: Any, dim: Any, name: str, **params: Any) -> Any:
+def _along(primitive: Any, x: Any, dim: Any, name: str) -> Any:
     """The primitive along dim; a tensor without axes counts as one entry."""
-    axis = one_axis(x.ndim, dim, name)
-    if x.ndim:
-        return primitive(x, axis=axis, **params)
-    return reshape_to(primitive(reshape_to(x, shape=(1,)), axis=-1, **params), shape=())
+    ndim = x.ndim
+    axis = one_axis(ndim, dim, name)
+    return primitive(x, axis=axis) if ndim else reshape_to(primitive(reshape_to(x, shape=(1,)), axis=-1), shape=())
 
 
 def cumsum(x, dim, *, dtype=None):
     """Sums of the entries up to each place of an axis."""
+    if dtype is None:
+        return _along(cumsum_along, x, dim, "cumsum")
     return typed(_along(cumsum_along, typed(x, dtype), dim, "cumsum"), dtype)
 
 
 def cumprod(x, dim, *, dtype=None):
     """Products of the entries up to each place of an axis; the gradient is right whatever entries are zero."""
+    if dtype is None:
+        return _along(cumprod_along, x, dim, "cumprod")
     return typed(_along(cumprod_along, typed(x, dtype), dim, "cumprod"), dtype)
 
 
@@ -213,16 +217,20 @@ def logcumsumexp(x, dim):
 
 def cummax(x, dim):
     """The largest entry up to each place of an axis, and where it is."""
-    demand_order(x, "cummax")
-    places = _along(arg_running, x, dim, "cummax")
-    return Chosen(taken(x, places, dim), places)
+    return _running(x, dim, "cummax", True)
 
 
 def cummin(x, dim):
     """The smallest entry up to each place of an axis, and where it is."""
-    demand_order(x, "cummin")
-    places = _along(arg_running, x, dim, "cummin", largest=False)
-    return Chosen(taken(x, places, dim), places)
+    return _running(x, dim, "cummin", False)
+
+
+def _running(x: Any, dim: Any, name: str, largest: bool) -> Chosen:
+    demand_order(x, name)
+    axis, line = one_axis(x.ndim, dim, name), with_axis(x)
+    places = arg_running(line, axis=axis, largest=largest)
+    both = take_along(line, places, axis=axis), places
+    return Chosen(*(both if line is x else [reshape_to(v, shape=()) for v in both]))
 
 
 def prod(x, dim=None, keepdim=False, *, dtype=None):

@@ -6,8 +6,6 @@ meets in one place is joined in the order of the list.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
 
@@ -23,10 +21,10 @@ from .base import conj, masked
 from .index import (
     as_vector,
     differs,
-    explaining,
     fits_beside,
     flat_index,
     innermost_of,
+    misplaced,
     needs_number,
     nothing,
     same_but,
@@ -42,6 +40,9 @@ __all__ = [
     "index_add", "index_copy", "index_fill", "index_reduce", "scatter", "scatter_add", "scatter_reduce",
 ]  # fmt: skip
 INPLACE = ["index_add", "index_copy", "index_fill", "index_reduce", "scatter", "scatter_add", "scatter_reduce"]
+
+
+SIMPLE = kernels.PUT, kernels.ADD
 
 
 # --- primitives ------------------------------------------------------------------------------------------------------
@@ -237,26 +238,14 @@ def combined(x, v, index, *, axis, each, how):
 
 def scattered(x, v, index, *, axis, each, how):
     """x with each of v joined, in turn, to the entry at its place of an axis."""
-    return (placed if how in (kernels.PUT, kernels.ADD) else combined)(x, v, index, axis=axis, each=each, how=how)
+    return (placed if how in SIMPLE else combined)(x, v, index, axis=axis, each=each, how=how)
 
 
 # --- public ----------------------------------------------------------------------------------------------------------
 
 
-def for_numbers(change: Callable) -> Callable:
-    """The function for tensors without axes too, which count as vectors of one entry."""
-
-    @functools.wraps(change)
-    def call(x, dim, *args, **options):
-        if x.ndim:
-            return change(x, dim, *args, **options)
-        return reshape_to(change(reshape_to(x, shape=(1,)), dim, *args, **options), shape=())
-
-    return call
-
-
 class Target(NamedTuple):
-    """A tensor, the values that go into it, and where."""
+    """A tensor, one of no axes as a vector, the values that go into it, and where; and the shape of the result."""
 
     x: Any
     v: Any
@@ -268,46 +257,48 @@ class Target(NamedTuple):
     def join(self, how: str, x: Any = None, v: Any = None) -> Any:
         """x with the values joined to it."""
         x, v = self.x if x is None else x, self.v if v is None else v
-        y = scattered(x, v, self.index, axis=self.axis, each=self.each, how=how)
+        call = placed if how in SIMPLE else combined
+        y = call(x, v, self.index, axis=self.axis, each=self.each, how=how)
         return y if y.shape == self.shape else reshape_to(y, shape=self.shape)
 
 
 def _scattered(x: Any, dim: Any, index: Any, src: Any, name: str) -> Target:
     """Where the entries of src go."""
-    axis, index = one_axis(x.ndim, dim, name), whole_numbers(index, name)
+    index, left = whole_numbers(index, name), x.shape
+    axis, places = one_axis(len(left), dim, name), index.shape
+    shape, x = (left, x) if left else ((1,), reshape_to(x, shape=(1,)))
     if not isinstance(src, (Traced, np.ndarray)):
-        src = suited(src, tuple(index.shape), x.dtype, name)
+        src = suited(src, tuple(places), x.dtype, name)
+    if places and src.shape == places and same_but(places, shape, axis) and src.dtype == x.dtype:
+        return Target(x, src, index, axis, True, left)
     index, src = (v if v.ndim else reshape_to(v, shape=(1,)) for v in (index, src))
-    if index.shape == src.shape and same_but(index.shape, x.shape, axis) and src.dtype == x.dtype:
-        return Target(x, src, index, axis, True, x.shape)
     fits_beside(index.shape, x.shape, axis, name, "index", "x")
     fits_beside(index.shape, src.shape, None, name, "index", "src")
     if src.shape != index.shape:
         src = view_at(src, index=tuple(map(slice, index.shape)))
     src = suited(src, tuple(index.shape), x.dtype, name)
     if same_but(index.shape, x.shape, axis):
-        return Target(x, src, index, axis, True, x.shape)
+        return Target(x, src, index, axis, True, left)
     grid = [np.arange(n).reshape(-1, *(1,) * (x.ndim - k - 1)) for k, n in enumerate(index.shape)]
     grid[axis] = index
     flat = flat_index(*grid, sizes=tuple(x.shape))
-    return Target(ravel(x), ravel(src), ravel(flat), -1, False, x.shape)
+    return Target(ravel(x), ravel(src), ravel(flat), -1, False, left)
 
 
 def _slices(x: Any, dim: Any, index: Any, source: Any, name: str) -> Target:
     """Where the slices of source along an axis go."""
-    axis, index = one_axis(x.ndim, dim, name), as_vector(index, name)
-    shape = x.shape
-    wanted = (*shape[:axis], index.shape[0], *(shape[axis + 1 :] if axis < -1 else ()))
-    if isinstance(source, (Traced, np.ndarray)) and source.ndim == 0 and wanted == (1,):
+    index, left = as_vector(index, name), x.shape
+    axis = one_axis(len(left), dim, name)
+    shape, x = (left, x) if left else ((1,), reshape_to(x, shape=(1,)))
+    wanted = (*shape[:axis], *index.shape, *(shape[axis + 1 :] if axis < -1 else ()))
+    if isinstance(source, (Traced, np.ndarray)) and source.shape != wanted:
+        if source.ndim or wanted != (1,):
+            count = f"the {index.shape[0]} slices have shape {wanted}"
+            raise ValueError(f"{name}: source has shape {tuple(source.shape)}, but {count}")
         source = reshape_to(source, shape=(1,))
-    if isinstance(source, (Traced, np.ndarray)) and tuple(source.shape) != wanted:
-        raise ValueError(
-            f"{name}: source has shape {tuple(source.shape)}, but the {index.shape[0]} slices have shape {wanted}"
-        )
-    return Target(x, suited(source, wanted, x.dtype, name), index, axis, False, shape)
+    return Target(x, suited(source, wanted, x.dtype, name), index, axis, False, left)
 
 
-@for_numbers
 def scatter(x, dim, index, src=None, *, value=None, reduce=None):
     """A copy of x with y[index[i, j], j] = src[i, j] for dim 0, and so on; src may be one number."""
     if (src is None) == (value is None):
@@ -315,41 +306,46 @@ def scatter(x, dim, index, src=None, *, value=None, reduce=None):
     names = {None: None, "add": "sum", "multiply": "prod"}
     if reduce not in names:
         raise ValueError(f"scatter: reduce must be 'add' or 'multiply', got {reduce!r}; scatter_reduce knows more")
-    with explaining("scatter", x):
+    try:
         target = _scattered(x, dim, index, value if src is None else src, "scatter")
         return target.join(kernels.PUT) if reduce is None else reduced(target, names[reduce], True, "scatter")
+    except IndexError as error:
+        raise misplaced(error, "scatter", x) from None
 
 
-@for_numbers
 def scatter_add(x, dim, index, src):
     """A copy of x with src[i, j] added at [index[i, j], j] for dim 0, and so on."""
-    with explaining("scatter_add", x):
+    try:
         return _scattered(x, dim, index, src, "scatter_add").join(kernels.ADD)
+    except IndexError as error:
+        raise misplaced(error, "scatter_add", x) from None
 
 
-@for_numbers
 def scatter_reduce(x, dim, index, src, reduce, *, include_self=True):
     """A copy of x with the sum, prod, mean, amax or amin of what src sends to each entry that index mentions."""
-    with explaining("scatter_reduce", x):
+    try:
         return reduced(_scattered(x, dim, index, src, "scatter_reduce"), reduce, include_self, "scatter_reduce")
+    except IndexError as error:
+        raise misplaced(error, "scatter_reduce", x) from None
 
 
-@for_numbers
 def index_add(x, dim, index, source, *, alpha=1):
     """A copy of x with alpha times the slices of source added to those at the places listed."""
-    with explaining("index_add", x):
+    try:
         target = _slices(x, dim, index, source, "index_add")
         return target.join(kernels.ADD, v=None if alpha == 1 else target.v * alpha)
+    except IndexError as error:
+        raise misplaced(error, "index_add", x) from None
 
 
-@for_numbers
 def index_copy(x, dim, index, source):
     """A copy of x with the slices at the places listed replaced by those of source."""
-    with explaining("index_copy", x):
+    try:
         return _slices(x, dim, index, source, "index_copy").join(kernels.PUT)
+    except IndexError as error:
+        raise misplaced(error, "index_copy", x) from None
 
 
-@for_numbers
 def index_fill(x, dim, index, value):
     """A copy of x with the slices at the places listed filled with one number."""
     needs_number(value, "index_fill")
@@ -359,16 +355,19 @@ def index_fill(x, dim, index, value):
         value = spread_to(
             value, shape=tuple(index.shape[0] if a == axis else n for a, n in zip(range(-x.ndim, 0), x.shape))
         )
-    with explaining("index_fill", x):
+    try:
         value = value if isinstance(value, Traced) else np.asarray(value).item()
         return _slices(x, dim, index, value, "index_fill").join(kernels.PUT)
+    except IndexError as error:
+        raise misplaced(error, "index_fill", x) from None
 
 
-@for_numbers
 def index_reduce(x, dim, index, source, reduce, *, include_self=True):
     """A copy of x in which each slice listed is the prod, mean, amax or amin of what source sends there."""
-    with explaining("index_reduce", x):
+    try:
         return reduced(_slices(x, dim, index, source, "index_reduce"), reduce, include_self, "index_reduce")
+    except IndexError as error:
+        raise misplaced(error, "index_reduce", x) from None
 
 
 # --- reductions ------------------------------------------------------------------------------------------------------

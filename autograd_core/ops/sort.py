@@ -17,7 +17,7 @@ from ..op import Traced, op
 from ..samples import shapes
 from .axes import one_axis
 from .base import clone
-from .index import take_along
+from .index import entry_at, take_along
 from .math import ceil, floor, maximum, minimum, where
 from .math import round as rounded
 from .reduce import EVERY, amax, amin, count, demand_entries, demand_order, reduce_sum, shared
@@ -59,9 +59,9 @@ def arg_extreme(x, *, axis, largest=True, keepdims=True):
     return extreme.place(x, axis, 1 if largest else -1, keepdims)
 
 
-def arg_extreme_along(x: Any, *, axis: int, largest: bool) -> Any:
-    """The same along one axis, which stays."""
-    return arg_extreme(x, axis=(axis,), largest=largest)
+def arg_extreme_along(x: Any, *, axis: int, largest: bool, keepdims: bool) -> Any:
+    """The same along one axis."""
+    return arg_extreme(x, axis=(axis,), largest=largest, keepdims=keepdims)
 
 
 @op(**choices, samples=shapes("3 4 | 9 9:integers(0;5)", k=[0, 1, 3], axis=[-1, -2], largest=[True, False]))
@@ -70,20 +70,25 @@ def arg_topk(x, *, k, axis, largest=True):
     return select.best(x, k, axis, largest)
 
 
-@op(**choices, samples=shapes("3 4 | 3 5:integers(0;3)", axis=[-1, -2], k=[1, 3]))
-def arg_kth(x, *, k, axis):
+def left(y: np.ndarray, axis: int, keepdims: bool) -> np.ndarray:
+    """Places without their axis, which is one long, unless it is to be kept."""
+    return y if keepdims else y.reshape((*y.shape[:axis], *(y.shape[axis + 1 :] if axis < -1 else ())))
+
+
+@op(**choices, samples=shapes("3 4 | 3 5:integers(0;3)", axis=[-1, -2], k=[1, 3], keepdims=[True, False]))
+def arg_kth(x, *, k, axis, keepdims=True):
     """The place of the k-th smallest entry."""
-    return select.kth(x, k, axis)
+    return left(select.kth(x, k, axis), axis, keepdims)
 
 
-@op(**choices, samples=shapes("3 4 | 3 5:integers(0;3)", axis=[-1, -2], skip=[True, False]))
-def arg_median(x, *, axis, skip=False):
+@op(**choices, samples=shapes("3 4 | 3 5:integers(0;3)", axis=[-1, -2], skip=[True, False], keepdims=[True, False]))
+def arg_median(x, *, axis, skip=False, keepdims=True):
     """The place of the median, the lower of two; NaN is the median of what contains it, unless it is to be skipped."""
-    return select.median(x, axis, skip)
+    return left(select.median(x, axis, skip), axis, keepdims)
 
 
-@op(**choices, samples=shapes("3 4:integers(0;3) | 1 5:integers(0;3)", axis=[-1, -2]))
-def arg_mode(x, *, axis):
+@op(**choices, samples=shapes("3 4:integers(0;3) | 1 5:integers(0;3)", axis=[-1, -2], keepdims=[True, False]))
+def arg_mode(x, *, axis, keepdims=True):
     """The place of the last of the most frequent entries; of several as frequent, of the smallest."""
     order = np.argsort(x, axis, kind="stable")
     ordered = np.take_along_axis(x, order, axis)
@@ -91,7 +96,8 @@ def arg_mode(x, *, axis):
     upper, lower = along(axis, slice(1, None)), along(axis, slice(None, -1))
     starts = np.zeros(x.shape, np.int64)
     starts[upper] = np.where(ordered[upper] != ordered[lower], place[1:], 0)
-    return np.take_along_axis(order, np.argmax(place - np.maximum.accumulate(starts, axis), axis, keepdims=True), axis)
+    longest = np.argmax(place - np.maximum.accumulate(starts, axis), axis, keepdims=True)
+    return left(np.take_along_axis(order, longest, axis), axis, keepdims)
 
 
 def taken(x: Any, places: Any, dim: Any) -> Any:
@@ -104,19 +110,14 @@ def with_axis(x: Any) -> Any:
     return x if x.ndim else reshape_to(x, shape=(1,))
 
 
-def squeezed(x: Any, axis: int) -> Any:
-    """x without an axis of length one."""
-    return reshape_to(x, shape=(*x.shape[:axis], *x.shape[x.ndim + axis + 1 :]))
-
-
 def chosen(primitive: Any, x: Any, dim: Any, keepdim: bool, name: str, **params: Any) -> Chosen:
     """The one entry of each row whose place the primitive finds."""
-    axis, rows = one_axis(x.ndim, dim, name), with_axis(x)
+    ndim = x.ndim
+    axis, rows, kept = one_axis(ndim, dim, name), x if ndim else with_axis(x), bool(keepdim and ndim)
     demand_order(x, name)
     demand_entries(rows, (axis,), name)
-    places = primitive(rows, axis=axis, **params)
-    both = take_along(rows, places, axis=axis), places
-    return Chosen(*(both if keepdim and x.ndim else [squeezed(v, axis) for v in both]))
+    places = primitive(rows, axis=axis, keepdims=kept, **params)
+    return Chosen((take_along if kept else entry_at)(rows, places, axis=axis), places)
 
 
 # --- extremes --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,180 @@
+"""Reading at places that are listed.
+
+Arrays are taken as (outer, m, inner), in order and flat; the places are numbers below m, (outer, n, inner) of them
+(one for each entry) or (n) (one for each slice).  To read is one call of a kernel, which looks whether all places are
+there; for a few entries calls are what takes time.  If one is not, the call says so, and what has been made is thrown
+away by whoever raises the error.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from . import _memory
+from ._jit import Kernel, Late, choice, kernel, plain
+from ._threads import ADDRESS as POOL
+from .reduce import DOUBLE, GRAIN, SINGLE, at
+
+blank, entries, for_chunks = Late("_values", "blank"), Late("_borrowed", "entries"), Late("_native", "for_chunks")
+move = Late("_runs", "move")
+LONG = np.dtype(np.int64)
+
+
+@kernel(chunks=True, written=True)
+def gather(begin, end, x, index, out, bad, m, n, inner, each):
+    """out[o, k, j] = x[o, index[o, k, j], j]; an item is one of the outer * n slices."""
+    source, k, wrong = begin // n * m * inner, begin % n, 0
+    for i in range(begin, end):
+        place = i * inner
+        if each:
+            for j in range(inner):
+                p = at(index, place + j)
+                p += m if p < 0 else 0
+                there = np.uint64(p) < np.uint64(m)
+                wrong += 0 if there else 1
+                out[np.uint64(place + j)] = at(x, source + (p if there else 0) * inner + j)
+        else:
+            p = at(index, k)
+            p += m if p < 0 else 0
+            there = np.uint64(p) < np.uint64(m)
+            wrong += 0 if there else 1
+            move(x, source + (p if there else 0) * inner, out, place, inner)
+        k += 1
+        if k == n:
+            k, source = 0, source + m * inner
+    if wrong > 0:
+        bad[0] = 1
+
+
+@kernel(chunks=True, written=True)
+def gather_lines(begin, end, x, index, out, bad, m, n, each):
+    """The same where inner is 1."""
+    first, wrong = begin, 0
+    while first < end:
+        o = first // n
+        line, k = x[o * m : o * m + m], first - o * n
+        count = min(n - k, end - first)
+        places = index[first : first + count] if each else index[k : k + count]
+        some = out[first : first + count]
+        for j in range(len(some)):
+            p = places[j]
+            p += m if p < 0 else 0
+            there = np.uint64(p) < np.uint64(m)
+            wrong += 0 if there else 1
+            some[j] = at(line, p if there else 0)
+        first += count
+    if wrong > 0:
+        bad[0] = 1
+
+
+def gathering(dtype: np.dtype) -> Kernel:
+    """The kernel for all of an array of a type; how many chunks came upon a place that is not there."""
+    zero = dtype.type(0)
+
+    @kernel(numbers="iaaaiiiii", name=f"gather_{dtype.char}", written=True)
+    def gather_all(pool, x, index, out, outer, m, n, inner, each):
+        xs, y = entries(zero, x, outer * m * inner), entries(zero, out, outer * n * inner)
+        places, bad = entries(np.int64(0), index, outer * n * inner if each else n), blank(np.int64(0), 1)
+        bad[0] = 0
+        if inner == 1:
+            for_chunks(pool, gather_lines, outer * n, GRAIN // 4, (xs, places, y, bad, m, n, each))
+        else:
+            grain = max(GRAIN // (4 * inner), 1)
+            for_chunks(pool, gather, outer * n, grain, (xs, places, y, bad, m, n, inner, each))
+        return bad[0]
+
+    return gather_all
+
+
+GATHER_SINGLE, GATHER_DOUBLE = gathering(SINGLE), gathering(DOUBLE)
+
+
+# --- what ops call ---------------------------------------------------------------------------------------------------
+#
+# `axis` is one axis from the end; `each` says whether the index has the shape of the values, else it is a vector.
+
+
+class Layout(NamedTuple):
+    """The lengths that loops are told of, the shape of what is read, and what makes room for it."""
+
+    outer: int
+    m: int
+    n: int
+    inner: int
+    left: tuple[int, ...]
+    room: Callable
+
+
+@functools.lru_cache(4096)
+def layout(shape: tuple, places: tuple, axis: int, each: bool) -> Layout | None:
+    """How to go through an array of a shape with places of an axis; None if there are no entries, or shapes differ."""
+    outer, m, inner = dims(shape, axis)
+    if not (prod(shape) and prod(places)) or each and (len(places) != len(shape) or not beside(places, shape, axis)):
+        return None
+    n, left = (places[axis], places) if each else (prod(places), (*shape[:axis], *places, *behind(shape, axis)))
+    room = np.empty if 8 * outer * n * inner < _memory.LEAST else _memory.empty
+    return Layout(outer, m, n, inner, left, room)
+
+
+def behind(shape: tuple, axis: int) -> tuple:
+    """The lengths of the axes after one."""
+    return shape[axis + 1 :] if axis < -1 else ()
+
+
+def beside(a: tuple, b: tuple, axis: int) -> bool:
+    """Whether two shapes are the same but for an axis."""
+    return a[:axis] == b[:axis] and behind(a, axis) == behind(b, axis)
+
+
+def dims(shape: tuple, axis: int) -> tuple[int, int, int]:
+    """How many lines there are before an axis, its length, and how many entries after it."""
+    return prod(shape[:axis]), shape[axis], prod(behind(shape, axis))
+
+
+def in_order(index: np.ndarray) -> np.ndarray:
+    """An index of 64 bits whose entries lie in order."""
+    return index if index.dtype is LONG and index.flags.carray else plain(index.astype(LONG, copy=False))
+
+
+def refuse(index: np.ndarray, size: int) -> None:
+    """Raise the error of an index that is out of range."""
+    low, high = index.min(), index.max()
+    raise IndexError(f"index {low if low < -size else high} is out of bounds for axis with size {size}")
+
+
+def _taken(x, index, axis, each):
+    return np.take_along_axis(x, index, axis) if each else np.take(x, index, axis)
+
+
+@choice(
+    reference=_taken,
+    size=lambda x, index, axis, each: x.size if each else index.size,
+    sample=lambda rng, n, dtype: (rng.standard_normal((n, 3)).astype(dtype), rng.integers(-n, n, (n, 3)), -2, True),
+)
+def taken(x, index, axis, each):
+    """The entries (or slices) of an axis at places."""
+    dtype = x.dtype
+    kernel = GATHER_SINGLE if dtype is SINGLE else GATHER_DOUBLE if dtype is DOUBLE else None
+    seen = kernel and layout(x.shape, index.shape, axis, each)
+    if not seen:
+        if kernel is None or x.size == 0 or index.size == 0 or x.ndim != index.ndim:
+            return _taken(x, index, axis, each)
+        return taken.compiled(*_spread(x, index, axis), axis, each)
+    outer, m, n, inner, left, room = seen
+    x, places, out = x if x.flags.carray else plain(x), in_order(index), room(left, dtype)
+    if kernel(POOL, id(x), id(places), id(out), outer, m, n, inner, each):
+        refuse(index, m)
+    return out
+
+
+def _spread(x, index, axis):
+    """Both in one shape, but along an axis."""
+    sizes = [[1 if k == axis else n for k, n in enumerate(a.shape, -a.ndim)] for a in (x, index)]
+    shape = np.broadcast_shapes(*sizes)
+    full = lambda a: [a.shape[axis] if k == axis else n for k, n in enumerate(shape, -x.ndim)]
+    return np.broadcast_to(x, full(x)), np.broadcast_to(index, full(index))
