@@ -97,6 +97,23 @@ def test_arrays_are_read_and_written(char):
     assert (y == z).all() and y[6, 0] == 0 and (y[1] == 1).all()
 
 
+@declared
+def picked(x, sizes):
+    """Parts of tuples, truths and fractions as whole numbers, and the least and greatest of some."""
+    first, rest = sizes[0], sizes[1:]
+    top, count = x[0], int(first > 2) + int(2.75)
+    for i in range(rest[-1]):
+        top = max(top, x[i], min(x[i] * x[i], x.dtype.type(rest[0])))
+    return top * count + len(sizes[:2])
+
+
+@pytest.mark.parametrize("char", "fd")
+def test_parts_of_tuples_and_the_largest_of_numbers(char):
+    x = np.array([-3.0, 1.5, np.nan, 2.25, 7.0]).astype(char)
+    for sizes in ((1, 9, 2), (3, 4, 5), (3, 1, 4)):
+        assert picked(x, sizes) == picked.fn(x, sizes)
+
+
 @inline
 def lost(a, b):
     """What is lost when b is added to a."""

@@ -78,7 +78,7 @@ def cells(begin, end, code, sizes, left, right, result, finish, depths, copied, 
                 mode = (1 if d else 0) + (activation if last else 0)
                 row_of_bias = bias + j * size if bias and last else 0
                 to = c + (i * c_row + j) * size
-                tile_at(tile, rows, row, col, panel, panel_row, to, c_row, depth, w, mode, row_of_bias, h)
+                tile_at(tile, size, rows, row, col, panel, panel_row, to, c_row, depth, w, mode, row_of_bias, h)
 
 
 @kernel

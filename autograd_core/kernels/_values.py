@@ -16,6 +16,7 @@ from numba.core.imputils import impl_ret_new_ref
 from numba.extending import _Intrinsic, intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
+ASIDE = ".written"  # how names of functions end that are written
 SIGNATURES: dict[tuple, tuple] = {}  # of functions of Numba's that were asked for
 
 
@@ -95,6 +96,8 @@ class Values:
         """What a function gives."""
         if not any(isinstance(a, (Value, tuple, _Intrinsic)) for a in (f, *args)):
             return f(*args)
+        if f is int:
+            return Value(types.intp, self.cast(args[0], types.intp))
         stated = isinstance(f, _Intrinsic) and f._prefer_literal
         kinds = tuple(types.literal(a) if stated and type(a) is int else self.value(a).kind for a in args)
         if isinstance(f, _Intrinsic):
@@ -137,6 +140,12 @@ class Values:
         """An entry of an array, or one of a tuple."""
         known = isinstance(v, tuple) and not isinstance(v, Value)
         return v[at] if known else self.call(operator.getitem, [v, at])
+
+    def cut(self, v: Any, lower: Any, upper: Any) -> Any:
+        """Some entries of a tuple, or of an array along its first axis."""
+        if isinstance(v, tuple) and not isinstance(v, Value):
+            return v[lower:upper]
+        return self.item(v, self.call(slice, [self.value(lower), upper]))
 
     def attribute(self, v: Any, name: str) -> Any:
         """An attribute of a value, or of what is there before the kernel runs."""

@@ -96,6 +96,8 @@ class Writer(Values):
                 return self.call(
                     slice, [self.value(node.lower and value(node.lower)), node.upper and value(node.upper)]
                 )
+            case ast.Subscript(slice=ast.Slice(lower=lower, upper=upper, step=None)):
+                return self.cut(value(node.value), lower and value(lower), upper and value(upper))
             case ast.Subscript():
                 return self.item(value(node.value), value(node.slice))
             case ast.Call(keywords=[]):
