@@ -92,13 +92,13 @@ class Kernel(functools.partial):
 
     def _compiled(self, name: str, part: bool = False):
         """What Numba compiles when it is first called."""
-        from ._native import compiled
+        from ._native import ShellCompiler, compiled
 
         fn = _resolved(self.fn, name)
         if self.written and not part:
             from ._written import shell
 
-            fn = shell(fn, name, self.part)
+            return compiled(shell(fn, name, self.part), name, pipeline=ShellCompiler, **self.options)
         return compiled(fn, name, part, **self.options)
 
     def build(self) -> Kernel:
@@ -123,14 +123,15 @@ class Kernel(functools.partial):
 
     def _launcher(self):
         """launch(pool, count, grain, ...), compiled."""
-        from ._native import compiled, for_chunks
+        from ._native import QuickCompiler, ShellCompiler, compiled, for_chunks
 
         names = "".join(f"a{i}, " for i in range(self.fn.__code__.co_argcount - 2))
         source = f"def launch(pool, count, grain, {names}):\n    for_chunks(pool, kernel, count, grain, ({names}))\n"
         scope = {"for_chunks": for_chunks, "kernel": self.part, "__name__": self.fn.__module__}
         exec(compile(source, f"<launcher of {self.name}>", "exec"), scope)
         name = f"{self.name}.launch"
-        return compiled(_resolved(scope["launch"], name), name, launcher=not self.written)
+        pipeline = ShellCompiler if self.written else QuickCompiler
+        return compiled(_resolved(scope["launch"], name), name, pipeline=pipeline)
 
     def _entry(self, dispatcher: Any) -> Callable:
         """What a dispatcher would call after it has looked at the types of all arguments, which are numbers."""

@@ -94,6 +94,18 @@ class Launcher(JITCodeLibrary):
         passes.run(self._final_module, *builder)
 
 
+class Written(JITCodeLibrary):
+    """What is written in one go, with nothing of Numba's to be taken apart first: it is looked at once."""
+
+    def _optimize_functions(self, ll_module):
+        ll_module.data_layout = self._codegen._data_layout
+
+    def _optimize_final_module(self):
+        made = self._codegen._module_pass_manager()
+        passes, *builder = made if isinstance(made, tuple) else (made,)
+        passes.run(self._final_module, *builder)
+
+
 class _WideLower(Lower):
     """Lets loops use the widest vectors: LLVM is shy of those of 512 bits, which slowed down older processors."""
 
@@ -142,9 +154,15 @@ class QuickCompiler(WideCompiler):
     library = Launcher
 
 
-def compiled(fn, name, part=False, launcher=False, **options):
+class ShellCompiler(WideCompiler):
+    """For what is written."""
+
+    library = Written
+
+
+def compiled(fn, name, part=False, pipeline=WideCompiler, **options):
     """What compiles a function when it is first called, for Python or as a part of others, and keeps it on disk."""
-    usual = {"nogil": True, "error_model": "numpy", "pipeline_class": QuickCompiler if launcher else WideCompiler}
+    usual = {"nogil": True, "error_model": "numpy", "pipeline_class": pipeline}
     usual |= {"no_cpython_wrapper": part, "no_cfunc_wrapper": True}
     dispatcher = _jit.keep(njit(**usual | options)(fn), name)
     dispatcher.compile = partial(_jit.undisturbed, dispatcher.compile)  # which Python's calls with new types come to
@@ -162,7 +180,9 @@ def native(fn=None, **options):
     if fn is None:
         return partial(native, **options)
     name = f"_native.{fn.__name__}"
-    return compiled(shell(fn, name, written(fn, (), lambda: compiled(fn, name, True))), name, **options)
+    return compiled(
+        shell(fn, name, written(fn, (), lambda: compiled(fn, name, True))), name, pipeline=ShellCompiler, **options
+    )
 
 
 @intrinsic

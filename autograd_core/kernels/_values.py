@@ -66,10 +66,11 @@ class Values:
             return tuple(map(self.lent, v))
         if not isinstance(v.kind, types.Array):
             return v
-        bare = make_array(v.kind)(self.context, self.builder, v.held)
-        bare.meminfo = cgutils.get_null_value(bare.meminfo.type)
-        bare.parent = cgutils.get_null_value(bare.parent.type)
-        return Value(v.kind, bare._getvalue())
+        model, nobody = self.context.data_model_manager[v.kind], self.context.get_constant_null(types.voidptr)
+        held = v.held
+        for name in ("meminfo", "parent"):
+            held = self.builder.insert_value(held, nobody, model.get_field_position(name))
+        return Value(v.kind, held)
 
     def value(self, v: Any) -> Value:
         """A tuple of values, or what is there before the kernel runs, as one value."""
@@ -146,6 +147,14 @@ class Values:
         if isinstance(v, tuple) and not isinstance(v, Value):
             return v[lower:upper]
         return self.item(v, self.call(slice, [self.value(lower), upper]))
+
+    def put(self, v: Any, at: Any, value: Any) -> None:
+        """Write an entry, or several."""
+        self.call(operator.setitem, [v, at, value])
+
+    def fill(self, v: Any, value: Any) -> None:
+        """Write to all entries of an array."""
+        self.put(v, self.call(slice, [self.value(None), None]), value)
 
     def attribute(self, v: Any, name: str) -> Any:
         """An attribute of a value, or of what is there before the kernel runs."""
