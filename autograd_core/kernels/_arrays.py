@@ -156,6 +156,16 @@ class Arrays(Values):
                 return tuple(Value(types.intp, self.field(v, "shape", axis)) for axis in range(v.kind.ndim))
         return super().attribute(v, name)
 
+    def reshaped(self, v: Value, shape: list) -> Value:
+        """The same entries in another shape."""
+        kind, lengths = v.kind.copy(ndim=len(shape)), [*map(self.number, shape)]
+        if not self.builder:
+            return Value(kind, None)
+        strides = [self.field(v, "itemsize")]
+        for length in lengths[:0:-1]:
+            strides.insert(0, self.builder.mul(strides[0], length))
+        return self.view(v, kind, self.field(v, "data"), lengths, strides)
+
     def address(self, v: Value) -> Value:
         """Where the entries of an array are."""
         return Value(types.intp, self.builder.ptrtoint(self.field(v, "data"), ir.IntType(64)))

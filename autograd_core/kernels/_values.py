@@ -124,7 +124,13 @@ class Values:
             self.context.active_code_library.add_linking_library(compiled.library)
             return self.context.call_internal_no_propagate(self.builder, compiled.fndesc, sig, values)[1]
         if not isinstance(known, types.ExternalFunction):
-            return self.context.get_function(known, sig)(self.builder, values)
+            try:
+                return self.context.get_function(known, sig)(self.builder, values)
+            except (TypeError, IndexError) as error:  # it would hand on an exception of its own as Numba's functions do
+                raise NotImplementedError(
+                    f"{known} compiles a function of Numba's, which cannot be called in LLVM code that is written: use "
+                    "another, as `blank` for room, or declare the kernel without `written`"
+                ) from error
         described = ExternalFunctionDescriptor(known.symbol, sig.return_type, sig.args)
         function = self.context.declare_external_function(self.builder.module, described)
         return self.context.call_external_function(self.builder, function, described.argtypes, values)

@@ -110,6 +110,8 @@ class Writer(Arrays):
                 return self.cut(value(node.value), lower and value(lower), upper and value(upper))
             case ast.Subscript():
                 return self.item(value(node.value), value(node.slice))
+            case ast.Call(func=ast.Attribute(attr="reshape", value=array), keywords=[]):
+                return self.reshaped(value(array), [*map(value, node.args)])
             case ast.Call(keywords=[]):
                 return self.call(value(node.func), [*map(value, node.args)])
         raise NotImplementedError(
