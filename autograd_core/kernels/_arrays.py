@@ -114,17 +114,23 @@ class Arrays(Values):
         start = zero if lower is None else self.clipped(lower, v, length)
         stop = length if upper is None else self.clipped(upper, v, length)
         count = builder.sub(stop, start)
-        count = builder.select(builder.icmp_signed("<", count, zero), zero, count)
+        count = builder.select(builder.icmp_signed("<=", count, zero), zero, count)
         place = self.place(v, (Value(types.uintp, start),))
         axes = range(1, v.kind.ndim)
         shape = [count, *(self.field(v, "shape", axis) for axis in axes)]
         return self.view(v, kind, place, shape, [self.field(v, "strides", axis) for axis in (0, *axes)])
 
     def clipped(self, i: Any, v: Value, length: Any) -> Any:
-        """A bound that is not outside."""
-        builder, held = self.builder, self.wrapped(i, v, 0)
-        for sign, bound in (("<", held.type(0)), (">", length)):
-            held = builder.select(builder.icmp_signed(sign, held, bound), bound, held)
+        """A bound that is not outside; by branches that are hardly ever taken, which cost less than choices in short rows."""
+        builder, found = self.builder, self.wrapped(i, v, 0)
+        held = found
+        for sign, bound in (("<", held.type(0)), (">=", length)):
+            before, inside = builder.block, held
+            with builder.if_then(builder.icmp_signed(sign, found, bound), likely=False):
+                outside = builder.block
+            held = builder.phi(bound.type)
+            held.add_incoming(inside, before)
+            held.add_incoming(bound, outside)
         return held
 
     def put(self, v: Any, at: Any, value: Any) -> None:

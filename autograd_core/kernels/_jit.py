@@ -64,7 +64,7 @@ class Kernel(functools.partial):
             return self.build()(*args)
 
         self = super().__new__(cls, first)
-        self.written = options.pop("written", False)
+        self.written, self.glue = options.pop("written", False), options.pop("glue", False)
         self.fn, self.chunks, self.options, self.first, self._part = fn, chunks, options, first, None
         self.numbers = numbers
         self.name = f"{fn.__module__.rpartition('.')[2]}.{name or fn.__qualname__}"
@@ -92,13 +92,13 @@ class Kernel(functools.partial):
 
     def _compiled(self, name: str, part: bool = False):
         """What Numba compiles when it is first called."""
-        from ._native import ShellCompiler, compiled
+        from ._native import compiled
 
         fn = _resolved(self.fn, name)
         if self.written and not part:
             from ._written import shell
 
-            return compiled(shell(fn, name, self.part), name, pipeline=ShellCompiler, **self.options)
+            fn = shell(fn, name, self.part)
         return compiled(fn, name, part, **self.options)
 
     def build(self) -> Kernel:
@@ -123,14 +123,14 @@ class Kernel(functools.partial):
 
     def _launcher(self):
         """launch(pool, count, grain, ...), compiled."""
-        from ._native import QuickCompiler, ShellCompiler, compiled, for_chunks
+        from ._native import GlueCompiler, QuickCompiler, WideCompiler, compiled, for_chunks
 
         names = "".join(f"a{i}, " for i in range(self.fn.__code__.co_argcount - 2))
         source = f"def launch(pool, count, grain, {names}):\n    for_chunks(pool, kernel, count, grain, ({names}))\n"
         scope = {"for_chunks": for_chunks, "kernel": self.part, "__name__": self.fn.__module__}
         exec(compile(source, f"<launcher of {self.name}>", "exec"), scope)
         name = f"{self.name}.launch"
-        pipeline = ShellCompiler if self.written else QuickCompiler
+        pipeline = GlueCompiler if self.glue else WideCompiler if self.written else QuickCompiler
         return compiled(_resolved(scope["launch"], name), name, pipeline=pipeline)
 
     def _entry(self, dispatcher: Any) -> Callable:

@@ -94,8 +94,8 @@ class Launcher(JITCodeLibrary):
         passes.run(self._final_module, *builder)
 
 
-class Written(JITCodeLibrary):
-    """What is written in one go, with nothing of Numba's to be taken apart first: it is looked at once."""
+class Glue(JITCodeLibrary):
+    """What is written, and computes by calls of code that all share: it is looked at once, where others are twice."""
 
     def _optimize_functions(self, ll_module):
         ll_module.data_layout = self._codegen._data_layout
@@ -154,10 +154,10 @@ class QuickCompiler(WideCompiler):
     library = Launcher
 
 
-class ShellCompiler(WideCompiler):
-    """For what is written."""
+class GlueCompiler(WideCompiler):
+    """For what calls the code of tiles."""
 
-    library = Written
+    library = Glue
 
 
 def compiled(fn, name, part=False, pipeline=WideCompiler, **options):
@@ -180,9 +180,7 @@ def native(fn=None, **options):
     if fn is None:
         return partial(native, **options)
     name = f"_native.{fn.__name__}"
-    return compiled(
-        shell(fn, name, written(fn, (), lambda: compiled(fn, name, True))), name, pipeline=ShellCompiler, **options
-    )
+    return compiled(shell(fn, name, written(fn, (), lambda: compiled(fn, name, True))), name, **options)
 
 
 @intrinsic

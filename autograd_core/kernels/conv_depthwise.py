@@ -19,7 +19,7 @@ TAPS = 12  # that are summed at a time
 PAIRS, MANY = 64, 8  # of channels in a group, at most; groups, at least
 
 
-@kernel(chunks=True, written=True)
+@kernel(chunks=True, written=True, glue=True)
 def planes_multiplied(begin, end, x, g, w, places, images, source, room, low, out, steps, channels, lanes):
     """w (G, K, C, taps): inner products of planes of g (N, G, K, out) and windows of x (N, G, C, D, H, W)."""
     (out_d, out_h, out_w), (step_d, step_h, step_w), (groups, outer, inner) = out, steps, channels

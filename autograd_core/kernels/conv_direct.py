@@ -22,7 +22,7 @@ BLOCK = 256  # pixels that are computed before they are put in their place
 LINE = 1 << 15  # bytes of a line with all channels, at most, for lines to be turned for each block of rows
 
 
-@kernel(chunks=True, written=True)
+@kernel(chunks=True, written=True, glue=True)
 def rows_correlated(begin, end, x, w, y, places, starts, source, out, target, sizes, moved):
     """Blocks of rows of y, from x with channels last and weights (G, blocks, taps, depth, lanes).
 
@@ -93,7 +93,7 @@ def rows_correlated(begin, end, x, w, y, places, starts, source, out, target, si
                         turn(zero, a, several, min(lanes, count - p), min(lanes, outer - k - j), b, pixels)
 
 
-@kernel(chunks=True, written=True)
+@kernel(chunks=True, written=True, glue=True)
 def pixels_correlated(begin, end, x, w, y, places, starts, source, out, sizes):
     """Blocks of rows of y (N, K, out), from x (N, C, D, H, W) and weights (K, len(places), deep); K at most 8."""
     depth, height, width = source

@@ -18,7 +18,7 @@ ROWS, ITEMS = 14, 16  # rows of a tile; at least so many items are made
 NEAR = 600_000  # bytes of x and g that are worked on at a time
 
 
-@kernel(chunks=True, written=True)
+@kernel(chunks=True, written=True, glue=True)
 def taps_summed(begin, end, x, g, u, taps, joins, places, starts, sizes, steps, blocks):
     """Partial sums u (parts, G, blocks, taps, C, lanes) over lines of pixels of x and g, both with channels last.
 
@@ -50,7 +50,7 @@ def taps_summed(begin, end, x, g, u, taps, joins, places, starts, sizes, steps, 
                     )  # fmt: skip
 
 
-@kernel(chunks=True, written=True)
+@kernel(chunks=True, written=True, glue=True)
 def parts_added(begin, end, u, w, taps, inner, outer, blocks):
     """w (G, K, C, taps) from the sum over parts of u (parts, G, blocks, taps, C, lanes of a panel)."""
     groups, panels, parts, several, lanes = blocks

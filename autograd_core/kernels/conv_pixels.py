@@ -82,7 +82,7 @@ def plane_joined(held, y, at, to, steps, into, first, last):
                     y[start + v] = held[line + v % jump_w * length + v // jump_w]
 
 
-@kernel(chunks=True, written=True)
+@kernel(chunks=True, written=True, glue=True)
 def images_correlated(begin, end, x, w, y, rooms, taken, places, parts, source, room, low, out, steps, into, tiles):
     """Blocks of lines of y (N, G, K, D', H', W') from x (N, G, C, D, H, W) and weights (G, blocks, taps * C, rows).
 

@@ -20,7 +20,7 @@ NEAR = 200_000  # bytes of x that are
 START = np.zeros(1, np.int64)
 
 
-@kernel(chunks=True, written=True)
+@kernel(chunks=True, written=True, glue=True)
 def images_multiplied(begin, end, w, x, y, start, sizes, steps, lanes, source, out, jumps):
     """Columns of y (N, G, K, P) = w (K, C) x (N, G, C, P); w lies at `steps` for (group, K, C).
 
@@ -66,7 +66,7 @@ def images_multiplied(begin, end, w, x, y, start, sizes, steps, lanes, source, o
                     copy_line(zero, c + size * k * several, y.ctypes.data + size * (at + k * pixels), wide)
 
 
-@kernel(chunks=True, written=True)
+@kernel(chunks=True, written=True, glue=True)
 def images_summed(begin, end, g, x, u, start, sizes, lanes):
     """Partial sums u (parts, G, K, C') of g (N, G, K, P) times x (N, G, C, P) transposed, C' whole vectors."""
     images, groups, inner, outer, pixels, parts, vectors = sizes
@@ -97,7 +97,7 @@ def images_summed(begin, end, g, x, u, start, sizes, lanes):
                     )  # fmt: skip
 
 
-@kernel(chunks=True, written=True)
+@kernel(chunks=True, written=True, glue=True)
 def planes_sampled(begin, end, x, y, sizes, out, steps):
     """Planes of y (images, D', H', W'): entries of x (images, D, H, W) that are so many steps apart."""
     (depth, height, width), (out_d, out_h, out_w), (step_d, step_h, step_w) = sizes, out, steps
@@ -113,7 +113,7 @@ def planes_sampled(begin, end, x, y, sizes, out, steps):
                     y[line + v] = x[source + v * step_w]
 
 
-@kernel(chunks=True, written=True)
+@kernel(chunks=True, written=True, glue=True)
 def planes_spread(begin, end, y, x, sizes, out, steps):
     """Planes of x (images, D, H, W), zero but for the entries of y (images, D', H', W'), which are so far apart."""
     (depth, height, width), (out_d, out_h, out_w), (step_d, step_h, step_w) = sizes, out, steps

@@ -33,7 +33,7 @@ FAR = 512  # tiles that are transformed together for the gradient by weights
 START = np.zeros(1, np.int64)
 
 
-@kernel(chunks=True, written=True)
+@kernel(chunks=True, written=True, glue=True)
 def filters_transformed(begin, end, w, u, tiling, sizes):
     """u (points, blocks, depth, C, lanes) from w (blocks, depth, taps, C, lanes)."""
     kind, down, across, points_w = tiling
@@ -122,7 +122,7 @@ def lines_left(zero, m, held, y, first, count, tiling, grid, channels, into, ste
                         turn(zero, a, fine, min(LANES, high - s), min(LANES, outer - k), b, planes)
 
 
-@kernel(chunks=True, written=True)
+@kernel(chunks=True, written=True, glue=True)
 def tiles_convolved(begin, end, x, u, y, rooms, taken, depths, source, tiling, grid, block, channels, into, steps):
     """Blocks of lines of tiles of y (N, K, D, H, W), from x (N, D', H', W', C) and u (points, blocks, depth, C, lanes).
 
@@ -152,7 +152,7 @@ def tiles_convolved(begin, end, x, u, y, rooms, taken, depths, source, tiling, g
     store(taken.ctypes.data, room, 0)
 
 
-@kernel(chunks=True, written=True)
+@kernel(chunks=True, written=True, glue=True)
 def tiles_transformed(begin, end, x, v, first, source, tiling, grid, steps):
     """v (points, panels, D, T, lanes) from tiles of x (N, D, H', W', C): of an input, or of a cotangent of the output.
 
@@ -185,7 +185,7 @@ def tiles_transformed(begin, end, x, v, first, source, tiling, grid, steps):
                         )  # fmt: skip
 
 
-@kernel(chunks=True, written=True)
+@kernel(chunks=True, written=True, glue=True)
 def tiles_summed(begin, end, v, d, u, start, depths, sizes, channels, keep):
     """u (points, blocks, depth, C, lanes) = sum over tiles of v (.., C / 16, T, 16) d (.., T, lanes), or added to it."""
     many, out_d, v_panel, d_panel, v_step, d_step = sizes
@@ -211,7 +211,7 @@ def tiles_summed(begin, end, v, d, u, start, depths, sizes, channels, keep):
                     c += rows
 
 
-@kernel(chunks=True, written=True)
+@kernel(chunks=True, written=True, glue=True)
 def filters_summed(begin, end, u, w, tiling, sizes):
     """w (G, K, C, depth, taps) from u (points, G, blocks, depth, C, lanes)."""
     kind, down, across, points_w = tiling
