@@ -153,7 +153,7 @@ def _maker(part: str, char: str):
 
 _makers = {key: _maker(*key) for key in _words}
 for _key, _table in _words.items():
-    _table[:] = [ctypes.cast(_makers[_key], ctypes.c_void_p).value] * len(_table)
+    _table[:] = [ctypes.cast(_makers[_key], ctypes.c_void_p).value or 0] * len(_table)
     llvm.add_symbol("autograd_core_{}_{}".format(*_key), ctypes.addressof(_table))
 
 
