@@ -123,15 +123,15 @@ class Kernel(functools.partial):
 
     def _launcher(self):
         """launch(pool, count, grain, ...), compiled."""
-        from ._native import GlueCompiler, QuickCompiler, WideCompiler, compiled, for_chunks
+        from ._native import compiled, for_chunks
 
         names = "".join(f"a{i}, " for i in range(self.fn.__code__.co_argcount - 2))
         source = f"def launch(pool, count, grain, {names}):\n    for_chunks(pool, kernel, count, grain, ({names}))\n"
         scope = {"for_chunks": for_chunks, "kernel": self.part, "__name__": self.fn.__module__}
         exec(compile(source, f"<launcher of {self.name}>", "exec"), scope)
         name = f"{self.name}.launch"
-        pipeline = GlueCompiler if self.glue else WideCompiler if self.written else QuickCompiler
-        return compiled(_resolved(scope["launch"], name), name, pipeline=pipeline)
+        launch = _resolved(scope["launch"], name)
+        return compiled(launch, name, launcher=not self.written, glue=self.glue)
 
     def _entry(self, dispatcher: Any) -> Callable:
         """What a dispatcher would call after it has looked at the types of all arguments, which are numbers."""

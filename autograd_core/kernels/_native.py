@@ -160,8 +160,9 @@ class GlueCompiler(WideCompiler):
     library = Glue
 
 
-def compiled(fn, name, part=False, pipeline=WideCompiler, **options):
+def compiled(fn, name, part=False, launcher=False, glue=False, **options):
     """What compiles a function when it is first called, for Python or as a part of others, and keeps it on disk."""
+    pipeline = QuickCompiler if launcher else GlueCompiler if glue else WideCompiler
     usual = {"nogil": True, "error_model": "numpy", "pipeline_class": pipeline}
     usual |= {"no_cpython_wrapper": part, "no_cfunc_wrapper": True}
     dispatcher = _jit.keep(njit(**usual | options)(fn), name)
