@@ -97,6 +97,46 @@ def test_arrays_are_read_and_written(char):
     assert (y == z).all() and y[6, 0] == 0 and (y[1] == 1).all()
 
 
+@declared
+def tabled(x, y, rows):
+    """The entries of x as rows, from the last to the first, with an index that counts from the end or is unsigned."""
+    table = x.reshape(rows, x.size // rows)
+    y[:] = x.dtype.type(rows)
+    for i in range(rows):
+        row, n = table[-1 - i], table.shape[1]
+        for j in range(n):
+            y[np.uint64(i * n + j)] += row[j - n] + table[i, j]
+    y[rows : rows + 9] = 5
+    y[-2:] = 3
+    y[7:3] = 1
+    return len(table) * table.itemsize + table.size
+
+
+@pytest.mark.parametrize("char", "fd")
+def test_rows_and_parts_of_arrays(char):
+    x = np.arange(12.0).astype(char)
+    for rows in (1, 3, 6):
+        y, z = np.ones((2, 12), char)
+        assert tabled(x, y, rows) == tabled.fn(x, z, rows) and (y == z).all()
+
+
+@declared
+def picked(x, sizes):
+    """Parts of tuples, truths and fractions as whole numbers, and the least and greatest of some."""
+    first, rest = sizes[0], sizes[1:]
+    top, count = x[0], int(first > 2) + int(2.75)
+    for i in range(rest[-1]):
+        top = max(top, x[i], min(x[i] * x[i], x.dtype.type(rest[0])))
+    return top * count + len(sizes[:2])
+
+
+@pytest.mark.parametrize("char", "fd")
+def test_parts_of_tuples_and_the_largest_of_numbers(char):
+    x = np.array([-3.0, 1.5, np.nan, 2.25, 7.0]).astype(char)
+    for sizes in ((1, 9, 2), (3, 4, 5), (3, 1, 4)):
+        assert picked(x, sizes) == picked.fn(x, sizes)
+
+
 @inline
 def lost(a, b):
     """What is lost when b is added to a."""
@@ -163,12 +203,18 @@ def room_in_a_loop(x):
         x[i] = blank(x[i], 1)[0]
 
 
+@kernel(written=True)
+def room_of_numpy(x):
+    return np.empty(len(x), x.dtype)[0]
+
+
 @compiled
 @pytest.mark.parametrize(
     ("function", "given", "said"),
     [
         (listed, 3, r"\[i for i in range\(n\)\] cannot be written as LLVM code: declare"),
         (room_in_a_loop, np.zeros(1), "takes memory in a loop"),
+        (room_of_numpy, np.zeros(1), "`blank` for room, or declare the kernel without `written`"),
     ],
 )
 def test_what_cannot_be_written_is_named(function, given, said):

@@ -10,10 +10,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._conv_tile import I32, I64, Emit
+from ._conv_tile import Emit
+from ._shared import I32, I64, call_shared, char_of
 
-PIXELS = [(r, 6) for r in range(1, 5)] + [(r, 3) for r in range(1, 9)] + [(r, 2) for r in range(1, 15)]
-PIXELS += [(r, 1) for r in range(1, 5)]
 TAPS = 12
 
 
@@ -21,23 +20,23 @@ TAPS = 12
 def pixel_tile(typingctx, like, rows, vectors, w, x, x_step, places, count, c, c_row, c_step, columns):
     """c[i c_row + v c_step + j] = sum over t < count of w[t rows + i] x[places[t] + v x_step + j] for j < columns.
 
-    rows and vectors are one of the pairs in PIXELS, and j counts the lanes of a vector.
+    At most 4 rows of 6 vectors, 8 of 3, 14 of 2, 4 of 1; j counts the lanes of a vector.
     """
 
     def generate(context, builder, sig, args):
-        rows, vectors, *rest = args[1:]
-        e, done = Emit(context, builder, like), builder.append_basic_block("done")
-        switch = builder.switch(builder.add(builder.mul(vectors, I64(16)), rows), done)
-        for r, v in PIXELS:
-            block = builder.append_basic_block(f"pixels{r}x{v}")
-            switch.add_case(I64(16 * v + r), block)
-            builder.position_at_end(block)
-            _pixel_tile(e, r, v, *rest)
-            builder.branch(done)
-        builder.position_at_end(done)
+        _, rows, vectors, *rest = args
+        form = builder.add(builder.mul(vectors, I64(16)), rows)
+        call_shared(builder, "pixels", char_of(like), [*rest, form])
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 11), generate
+
+
+def write_pixels(function: ir.Function, char: str, form: int) -> None:
+    """A tile of so many vectors and rows, likewise 16 * vectors + rows."""
+    e = Emit(ir.IRBuilder(function.append_basic_block("entry")), char)
+    _pixel_tile(e, form % 16, form // 16, *function.args[:-1])
+    e.b.ret_void()
 
 
 def _pixel_tile(e, rows, vectors, w, x, x_step, places, count, c, c_row, c_step, columns):
@@ -77,18 +76,17 @@ def line_products(typingctx, like, taps, g, g_step, x, x_step, places, count, su
     """
 
     def generate(context, builder, sig, args):
-        e, done = Emit(context, builder, like), builder.append_basic_block("done")
-        switch = builder.switch(args[1], done)
-        for taps in range(1, TAPS + 1):
-            block = builder.append_basic_block(f"taps{taps}")
-            switch.add_case(I64(taps), block)
-            builder.position_at_end(block)
-            _line_products(e, taps, *args[2:])
-            builder.branch(done)
-        builder.position_at_end(done)
+        call_shared(builder, "lines", char_of(like), [*args[2:], args[1]])
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 9), generate
+
+
+def write_lines(function: ir.Function, char: str, form: int) -> None:
+    """Products for so many taps."""
+    e = Emit(ir.IRBuilder(function.append_basic_block("entry")), char)
+    _line_products(e, form, *function.args[:-1])
+    e.b.ret_void()
 
 
 def _line_products(e, taps, g, g_step, x, x_step, places, count, sums, columns):
@@ -135,7 +133,7 @@ def copy_line(typingctx, like, source, target, count):
     """target[i] = source[i]"""
 
     def generate(context, builder, sig, args):
-        e, source, target = Emit(context, builder, like), *args[1:3]
+        e, source, target = Emit(builder, char_of(like)), *args[1:3]
 
         def body(i, left):
             mask = e.mask(left)
@@ -152,7 +150,7 @@ def fetch_line(typingctx, like, target, count):
     """Have the lines of the cache that hold target[i] read while something else is done, since they will be written."""
 
     def generate(context, builder, sig, args):
-        e, byte = Emit(context, builder, like), ir.IntType(8).as_pointer()
+        e, byte = Emit(builder, char_of(like)), ir.IntType(8).as_pointer()
         signature = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
         fetch = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0")
         to_write, near, data = I32(1), I32(3), I32(1)
@@ -171,7 +169,7 @@ def split_line(typingctx, like, source, even, odd, count):
     """even[i] = source[2 i], odd[i] = source[2 i + 1]; count entries of the source."""
 
     def generate(context, builder, sig, args):
-        e, (source, even, odd) = Emit(context, builder, like), map(Emit(context, builder, like).at, args[1:4])
+        e, (source, even, odd) = Emit(builder, char_of(like)), map(Emit(builder, char_of(like)).at, args[1:4])
 
         def body(i, left):
             rest, half = builder.sub(left, I64(e.lanes)), builder.ashr(i, I64(1))
@@ -193,7 +191,7 @@ def even_line(typingctx, like, source, target, count):
     """target[i] = source[2 i]; count entries of the target."""
 
     def generate(context, builder, sig, args):
-        e, source, target = Emit(context, builder, like), *args[1:3]
+        e, source, target = Emit(builder, char_of(like)), *args[1:3]
 
         def body(i, left):
             from_x, rest = e.step(e.at(source), builder.shl(i, I64(1))), builder.sub(builder.shl(left, I64(1)), I64(1))
@@ -213,7 +211,7 @@ def spread_line(typingctx, like, source, target, count):
     """target[2 i] = source[i], target[2 i + 1] = 0; count entries of the target."""
 
     def generate(context, builder, sig, args):
-        e, source, target = Emit(context, builder, like), *args[1:3]
+        e, source, target = Emit(builder, char_of(like)), *args[1:3]
 
         def body(i, left):
             many = builder.ashr(builder.add(left, I64(1)), I64(1))
@@ -234,7 +232,7 @@ def join_lines(typingctx, like, even, odd, target, count):
     """target[2 i] = even[i], target[2 i + 1] = odd[i]; count entries of the target."""
 
     def generate(context, builder, sig, args):
-        e, (even, odd, target) = Emit(context, builder, like), map(Emit(context, builder, like).at, args[1:4])
+        e, (even, odd, target) = Emit(builder, char_of(like)), map(Emit(builder, char_of(like)).at, args[1:4])
 
         def body(i, left):
             half, to = builder.ashr(i, I64(1)), e.step(target, i)

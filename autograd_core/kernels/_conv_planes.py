@@ -12,7 +12,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._conv_tile import I32, I64, Emit
+from ._conv_tile import Emit
+from ._shared import I32, I64, char_of
 
 BYTE = ir.IntType(8)
 LINES = {(3, 1): 8, (3, 2): 8, (5, 1): 4, (5, 2): 4}  # of a tile, by taps along each axis and steps
@@ -113,7 +114,7 @@ def correlated_tile(
     """
 
     def generate(context, builder, sig, args):
-        e = Emit(context, builder, like)
+        e = Emit(builder, char_of(like))
         cases = [(4 * t + s, (t, s, *args[3:])) for t, s in LINES]
         tile = lambda *key: _correlated_tile(e, *key)
         _switched(e, builder.add(builder.mul(args[1], I64(4)), args[2]), cases, tile)
@@ -150,7 +151,7 @@ def products_summed(typingctx, like, taps, step, lines, sums, x, zeros, row, col
     """
 
     def generate(context, builder, sig, args):
-        e, (taps, step, lines) = Emit(context, builder, like), args[1:4]
+        e, (taps, step, lines) = Emit(builder, char_of(like)), args[1:4]
         cases = [((4 * t + s) * 16 + n, (t, s, n, *args[4:])) for t, s in LINES for n in SUMMED]
         number = builder.add(builder.mul(taps, I64(64)), builder.add(builder.mul(step, I64(16)), lines))
         _switched(e, number, cases, lambda *key: _products_summed(e, *key))
@@ -192,7 +193,7 @@ def spread_tile(typingctx, like, taps, odd, w, g, zeros, row, column, height, wi
     """
 
     def generate(context, builder, sig, args):
-        e = Emit(context, builder, like)
+        e = Emit(builder, char_of(like))
         cases = [(2 * t + o, (t, o, *args[3:])) for t in SPREAD for o in (0, 1)]
         number = builder.add(builder.mul(args[1], I64(2)), args[2])
         _switched(e, number, cases, lambda *key: _spread_tile(e, *key))

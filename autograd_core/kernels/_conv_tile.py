@@ -11,19 +11,17 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._jit import kernel
+from ._shared import I32, I64, REALS, SIZES, call_shared, char_of
 
-I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 BYTES = 64
 ROWS = {1: 14, 2: 14, 3: 8, 6: 4}  # the most rows of a tile of so many vectors: what 32 registers hold
 
 
 class Emit:
-    """Vectors of one type of number, and the instructions on them."""
+    """Vectors of one type of number, by its letter, and the instructions on them."""
 
-    def __init__(self, context, builder, number):
-        self.b, self.number = builder, context.get_value_type(number)
-        self.size = number.bitwidth // 8
+    def __init__(self, builder, char):
+        self.b, self.number, self.size = builder, REALS[char], SIZES[char]
         self.lanes = BYTES // self.size
         self.vector = ir.VectorType(self.number, self.lanes)
         self.pointer = self.number.as_pointer()
@@ -98,33 +96,13 @@ class Emit:
 # --- the tile --------------------------------------------------------------------------------------------------------
 
 
-def _products(widths):
-    """The intrinsic behind tiles of so many vectors: a switch over the shapes of tiles."""
-
-    @intrinsic
-    def products(typingctx, like, rows, vectors, a, lda, sa, places, b, ldb, starts, segments, depth, c, ldc, keep):
-        def generate(context, builder, sig, args):
-            rows, vectors, a, lda, sa, places, b, ldb, starts, segments, depth, c, ldc, keep = args[1:]
-            e = Emit(context, builder, like)
-            done = builder.append_basic_block("done")
-            switch = builder.switch(builder.add(builder.mul(vectors, I64(16)), rows), done)
-            for v in widths:
-                for r in range(1, ROWS[v] + 1):
-                    block = builder.append_basic_block(f"tile{r}x{v}")
-                    switch.add_case(I64(16 * v + r), block)
-                    builder.position_at_end(block)
-                    places_of = (e.at(a), lda, sa, places, e.at(b), ldb, starts, segments, depth, e.at(c), ldc, keep)
-                    _tile(e, r, v, *places_of)
-                    builder.branch(done)
-            builder.position_at_end(done)
-            return context.get_dummy_value()
-
-        return types.void(like, *[types.intp] * 14), generate
-
-    return products
-
-
-_narrow, _flat = _products((1, 2)), _products((3, 6))
+def write_products(function: ir.Function, char: str, form: int) -> None:
+    """A tile of so many vectors and rows, which is what its last argument says: 16 * vectors + rows."""
+    e = Emit(ir.IRBuilder(function.append_basic_block("entry")), char)
+    a, lda, sa, places, b, ldb, starts, segments, depth, c, ldc, keep, _ = function.args
+    sources = e.at(a), lda, sa, places, e.at(b), ldb, starts
+    _tile(e, form % 16, form // 16, *sources, segments, depth, e.at(c), ldc, keep)
+    e.b.ret_void()
 
 
 def _tile(e, rows, vectors, a, lda, sa, places, b, ldb, starts, segments, depth, c, ldc, keep):
@@ -177,24 +155,20 @@ def _tile(e, rows, vectors, a, lda, sa, places, b, ldb, starts, segments, depth,
                 e.store(value, p)
 
 
-def _called_by_kernels(fn):
-    """Compiled once, and called by many."""
-    return kernel(fn).part
-
-
-@_called_by_kernels
-def tile(like, rows, vectors, a, lda, sa, places, b, ldb, starts, segments, depth, c, ldc, keep):
+@intrinsic
+def tile(typingctx, like, rows, vectors, a, lda, sa, places, b, ldb, starts, segments, depth, c, ldc, keep):
     """c[i, j] = sum over s, d of a[places[s] + i lda + d sa] b[starts[s] + d ldb + j]; added to what is there if keep.
 
-    i in range(rows <= 14), j in range(lanes * vectors), vectors 1 or 2; at least one segment and a depth of one.
+    i in range(rows), j in range(lanes * vectors), at most ROWS[vectors] rows; at least one segment and a depth of one.
     """
-    _narrow(like, rows, vectors, a, lda, sa, places, b, ldb, starts, segments, depth, c, ldc, keep)
 
+    def generate(context, builder, sig, args):
+        _, rows, vectors, *rest = args
+        form = builder.add(builder.mul(vectors, I64(16)), rows)
+        call_shared(builder, "products", char_of(like), [*rest, form])
+        return context.get_dummy_value()
 
-@_called_by_kernels
-def flat_tile(like, rows, vectors, a, lda, sa, places, b, ldb, starts, segments, depth, c, ldc, keep):
-    """The same for few rows: 3 vectors of at most 8 rows, or 6 of at most 4."""
-    _flat(like, rows, vectors, a, lda, sa, places, b, ldb, starts, segments, depth, c, ldc, keep)
+    return types.void(like, *[types.intp] * 14), generate
 
 
 # --- transposes ------------------------------------------------------------------------------------------------------
@@ -205,22 +179,29 @@ def turn(typingctx, like, source, step, high, wide, target, target_step):
     """target[j target_step + i] = source[i step + j] for i < high, j < wide, neither above the lanes of a vector."""
 
     def generate(context, builder, sig, args):
-        _, source, step, high, wide, target, target_step = args
-        e = Emit(context, builder, like)
-        source, target, lanes = e.at(source), e.at(target), I64(e.lanes)
-        rows = [e.step(source, builder.mul(step, I64(i))) for i in range(e.lanes)]
-        out = [e.step(target, builder.mul(target_step, I64(j))) for j in range(e.lanes)]
-        whole = builder.and_(builder.icmp_signed(">=", high, lanes), builder.icmp_signed(">=", wide, lanes))
-        with builder.if_else(whole) as (all_of_it, part):
-            with all_of_it:
-                for p, value in zip(out, e.transposed([e.load(p) for p in rows])):
-                    e.store(value, p)
-            with part:
-                there = [builder.select(builder.icmp_signed("<", I64(i), high), p, source) for i, p in enumerate(rows)]
-                loaded, kept = e.mask(wide), e.mask(high)
-                for j, value in enumerate(e.transposed([e.masked_load(p, loaded) for p in there])):
-                    with builder.if_then(builder.icmp_signed("<", I64(j), wide)):
-                        e.masked_store(value, out[j], kept)
+        call_shared(builder, "turn", char_of(like), args[1:])
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 6), generate
+
+
+def write_turn(function: ir.Function, char: str, form: int) -> None:
+    """The function `turn`."""
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    source, step, high, wide, target, target_step = function.args
+    e = Emit(builder, char)
+    source, target, lanes = e.at(source), e.at(target), I64(e.lanes)
+    rows = [e.step(source, builder.mul(step, I64(i))) for i in range(e.lanes)]
+    out = [e.step(target, builder.mul(target_step, I64(j))) for j in range(e.lanes)]
+    whole = builder.and_(builder.icmp_signed(">=", high, lanes), builder.icmp_signed(">=", wide, lanes))
+    with builder.if_else(whole) as (all_of_it, part):
+        with all_of_it:
+            for p, value in zip(out, e.transposed([e.load(p) for p in rows])):
+                e.store(value, p)
+        with part:
+            there = [builder.select(builder.icmp_signed("<", I64(i), high), p, source) for i, p in enumerate(rows)]
+            loaded, kept = e.mask(wide), e.mask(high)
+            for j, value in enumerate(e.transposed([e.masked_load(p, loaded) for p in there])):
+                with builder.if_then(builder.icmp_signed("<", I64(j), wide)):
+                    e.masked_store(value, out[j], kept)
+    builder.ret_void()

@@ -7,10 +7,12 @@ when the first kernel of a convolution is built.
 
 from __future__ import annotations
 
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ._conv_tile import I64, Emit
+from ._conv_tile import Emit
+from ._shared import I64, call_shared, char_of
 from .conv_tiling import KINDS
 
 # The points whose products are 1 keep the entries of all transforms below 6: errors are a quarter of those of 1 and 2.
@@ -62,26 +64,29 @@ def _sandwich(e, rows, along_columns, along_rows):
     return [along_rows(list(row)) for row in rows]
 
 
-def _transform(kinds, read, written):
-    """A transform of tiles of these kinds: `read(taps)` and `written(e, values, taps)` tell of entries along an axis."""
+def _transform(name):
+    """A kind of a shared transform."""
 
     @intrinsic
     def tiles(typingctx, like, kind, source, row_step, column_step, target, target_row, target_column):
         def generate(context, builder, sig, args):
-            done = builder.append_basic_block("done")
-            switch = builder.switch(args[1], done)
-            for number, (down, across) in enumerate(kinds):
-                block = builder.append_basic_block(f"kind{number}")
-                switch.add_case(I64(number), block)
-                builder.position_at_end(block)
-                _one_kind(Emit(context, builder, like), read, written, down, across, *args[2:])
-                builder.branch(done)
-            builder.position_at_end(done)
+            call_shared(builder, name, char_of(like), [*args[2:], args[1]])
             return context.get_dummy_value()
 
         return types.void(like, *[types.intp] * 7), generate
 
     return tiles
+
+
+def _writer(kinds, read, written):
+    """Who writes a transform of tiles of these kinds: `read(taps)` and `written(e, values, taps)` are along an axis."""
+
+    def write(function: ir.Function, char: str, form: int) -> None:
+        e = Emit(ir.IRBuilder(function.append_basic_block("entry")), char)
+        _one_kind(e, read, written, *kinds[form], *function.args[:-1])
+        e.b.ret_void()
+
+    return write
 
 
 def _one_kind(e, read, written, down, across, source, row_step, column_step, target, target_row, target_column):
@@ -96,11 +101,14 @@ def _one_kind(e, read, written, down, across, source, row_step, column_step, tar
             e.store(value, place(place(target, i, target_row), j, target_column))
 
 
+_six = lambda taps: 6
+write_input = _writer([(1, 3), (3, 3)], _six, lambda e, v, taps: _of_input(e, v))
+write_output = _writer(KINDS, _six, lambda e, v, taps: _from_points(e, v, 7 - taps))
+write_cotangent = _writer(KINDS, lambda taps: 7 - taps, lambda e, v, taps: _at_points(e, v))
+write_filter = _writer(KINDS, lambda taps: taps, lambda e, v, taps: _scaled(e, _at_points(e, v)))
+write_filter_sums = _writer(KINDS, _six, lambda e, v, taps: _from_points(e, _scaled(e, v), taps))
+
 # target[i target_row + j target_column] from source[i row_step + j column_step]; the kind of an input is whether its
 # tiles have several rows
-_six = lambda taps: 6
-input_tiles = _transform([(1, 3), (3, 3)], _six, lambda e, v, taps: _of_input(e, v))
-output_tiles = _transform(KINDS, _six, lambda e, v, taps: _from_points(e, v, 7 - taps))
-cotangent_tiles = _transform(KINDS, lambda taps: 7 - taps, lambda e, v, taps: _at_points(e, v))
-filter_tiles = _transform(KINDS, lambda taps: taps, lambda e, v, taps: _scaled(e, _at_points(e, v)))
-filter_sums = _transform(KINDS, _six, lambda e, v, taps: _from_points(e, _scaled(e, v), taps))
+input_tiles, output_tiles, cotangent_tiles = map(_transform, ("input", "output", "cotangent"))
+filter_tiles, filter_sums = map(_transform, ("filter", "filter_sums"))

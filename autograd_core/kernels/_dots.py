@@ -14,16 +14,15 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ._pack import _counting, _Vectors
-from ._shared import I32, I64, call_at, signature
+from ._shared import I32, I64, call_at
 
 ROWS, SUMS = 4, 8  # rows that are taken together, and sums of vectors under way at once
 BLENDED = 8  # rows of which multiples are added at once
 AHEAD = 1024  # bytes that are asked for before they are needed
 
 
-def write_dots(module: ir.Module, char: str) -> None:
+def write_dots(function: ir.Function, char: str, form: int) -> None:
     """The function `dots`: rows by fours, then the rest one by one."""
-    function = ir.Function(module, signature("dots"), "dots")
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     a, a_row, x, c, c_row, depth, rows = function.args
     vectors, whole = _Vectors(builder, char), builder.and_(rows, I64(-ROWS))
@@ -36,9 +35,8 @@ def write_dots(module: ir.Module, char: str) -> None:
     builder.ret_void()
 
 
-def write_blend(module: ir.Module, char: str) -> None:
+def write_blend(function: ir.Function, char: str, form: int) -> None:
     """The function `blend`: rows by eights, whose entries are read side by side, then the rest one by one."""
-    function = ir.Function(module, signature("blend"), "blend")
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     x, step, b, b_row, c, columns, rows = function.args
     vectors, many = _Vectors(builder, char), builder.and_(rows, I64(-BLENDED))

@@ -64,7 +64,7 @@ class Kernel(functools.partial):
             return self.build()(*args)
 
         self = super().__new__(cls, first)
-        self.written = options.pop("written", False)
+        self.written, self.glue = options.pop("written", False), options.pop("glue", False)
         self.fn, self.chunks, self.options, self.first, self._part = fn, chunks, options, first, None
         self.numbers = numbers
         self.name = f"{fn.__module__.rpartition('.')[2]}.{name or fn.__qualname__}"
@@ -130,7 +130,8 @@ class Kernel(functools.partial):
         scope = {"for_chunks": for_chunks, "kernel": self.part, "__name__": self.fn.__module__}
         exec(compile(source, f"<launcher of {self.name}>", "exec"), scope)
         name = f"{self.name}.launch"
-        return compiled(_resolved(scope["launch"], name), name, launcher=not self.written)
+        launch = _resolved(scope["launch"], name)
+        return compiled(launch, name, launcher=not self.written, glue=self.glue)
 
     def _entry(self, dispatcher: Any) -> Callable:
         """What a dispatcher would call after it has looked at the types of all arguments, which are numbers."""

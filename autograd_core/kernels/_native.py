@@ -94,6 +94,18 @@ class Launcher(JITCodeLibrary):
         passes.run(self._final_module, *builder)
 
 
+class Glue(JITCodeLibrary):
+    """What is written, and computes by calls of code that all share: it is looked at once, where others are twice."""
+
+    def _optimize_functions(self, ll_module):
+        ll_module.data_layout = self._codegen._data_layout
+
+    def _optimize_final_module(self):
+        made = self._codegen._module_pass_manager()
+        passes, *builder = made if isinstance(made, tuple) else (made,)
+        passes.run(self._final_module, *builder)
+
+
 class _WideLower(Lower):
     """Lets loops use the widest vectors: LLVM is shy of those of 512 bits, which slowed down older processors."""
 
@@ -142,9 +154,16 @@ class QuickCompiler(WideCompiler):
     library = Launcher
 
 
-def compiled(fn, name, part=False, launcher=False, **options):
+class GlueCompiler(WideCompiler):
+    """For what calls the code of tiles."""
+
+    library = Glue
+
+
+def compiled(fn, name, part=False, launcher=False, glue=False, **options):
     """What compiles a function when it is first called, for Python or as a part of others, and keeps it on disk."""
-    usual = {"nogil": True, "error_model": "numpy", "pipeline_class": QuickCompiler if launcher else WideCompiler}
+    pipeline = QuickCompiler if launcher else GlueCompiler if glue else WideCompiler
+    usual = {"nogil": True, "error_model": "numpy", "pipeline_class": pipeline}
     usual |= {"no_cpython_wrapper": part, "no_cfunc_wrapper": True}
     dispatcher = _jit.keep(njit(**usual | options)(fn), name)
     dispatcher.compile = partial(_jit.undisturbed, dispatcher.compile)  # which Python's calls with new types come to

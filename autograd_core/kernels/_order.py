@@ -17,6 +17,8 @@ from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.cpython.builtins import do_minmax
 from numba.extending import intrinsic
 
+from ._values import ASIDE
+
 
 def smallest(*numbers):
     """Python's `min`, for kernels; of whole numbers without what Numba compiles for each choice of types."""
@@ -31,7 +33,8 @@ def largest(*numbers):
 def declare(chosen: Callable, usual: Callable, before: Callable) -> None:
     """Tell Numba what one of these gives.
 
-    Of floats it is what Numba has: LLVM would draw what is done with the result into the choice, and round otherwise.
+    Of floats it is what Numba has where Numba compiles: LLVM would draw what is done with the result into the choice, and
+    round otherwise.  That may raise, which functions that are written cannot.
     """
 
     @infer_global(chosen)
@@ -42,7 +45,7 @@ def declare(chosen: Callable, usual: Callable, before: Callable) -> None:
 
     @lower_builtin(chosen, types.VarArg(types.Any))
     def generate(context, builder, sig, args):
-        if isinstance(sig.return_type, types.Integer):
+        if isinstance(sig.return_type, types.Integer) or builder.function.name.endswith(ASIDE):
             return do_minmax(context, builder, sig.args, args, before)
         kind = context.typing_context.resolve_value_type(usual)
         told = context.typing_context.resolve_function_type(kind, sig.args, {})

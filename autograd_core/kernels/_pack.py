@@ -34,7 +34,6 @@ from ._shared import (
     call_at,
     call_shared,
     char_of,
-    signature,
 )
 
 
@@ -121,9 +120,8 @@ class _Vectors:
         return self.builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(I32, self.lanes), order))
 
 
-def write_pack(module: ir.Module, char: str) -> None:
+def write_pack(function: ir.Function, char: str, form: int) -> None:
     """The function `pack`."""
-    function = ir.Function(module, signature("pack"), "pack")
     ways = {name: function.append_basic_block(name) for name in ("entry", "other", "rows", "columns", "entries")}
     builder = ir.IRBuilder(ways["entry"])
     vectors, (source, row, column, to, to_row, rows, columns) = _Vectors(builder, char), function.args

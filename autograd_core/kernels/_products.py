@@ -78,10 +78,10 @@ def cells(begin, end, code, sizes, left, right, result, finish, depths, copied, 
                 mode = (1 if d else 0) + (activation if last else 0)
                 row_of_bias = bias + j * size if bias and last else 0
                 to = c + (i * c_row + j) * size
-                tile_at(tile, rows, row, col, panel, panel_row, to, c_row, depth, w, mode, row_of_bias, h)
+                tile_at(tile, size, rows, row, col, panel, panel_row, to, c_row, depth, w, mode, row_of_bias, h)
 
 
-@kernel
+@kernel(written=True)
 def copies(begin, end, code, sizes, left, right, d, depth, copied):
     """Copy some panels of b, and then rows of a as tiles read them."""
     (size, _, pack), (m, n, _), (a_copy, b_copy) = code, sizes, copied
@@ -130,7 +130,7 @@ def product(pool, table, a, b, c, bias, activation):
     return True
 
 
-@kernel(numbers="iiaaaaia")
+@kernel(numbers="iiaaaaia", written=True)
 def large(pool, table, a, b, c, bias, activation, room):
     """The same for two matrices whose parts are copied first, a range of depth after the other; `room` is memory for it."""
     code = word(table, 0), word(table, 1), word(table, 2)

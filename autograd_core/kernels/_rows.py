@@ -65,7 +65,7 @@ def unpacking(letters: str) -> Kernel:
     return kernel(unpacked, fastmath=EXACT, name=f"row_{letters}", numbers="i")
 
 
-@kernel(fastmath=EXACT, numbers="iii")
+@kernel(fastmath=EXACT, numbers="iii", written=True)
 def run(rows, starts, count):
     """Call each of some rows."""
     for k in range(count):

@@ -1,8 +1,10 @@
 """Code that all kernels share: written in LLVM's terms, compiled once for each type of entries, called by address.
 
-What stands in a module of its own would otherwise be compiled again into every kernel that uses it.  A kernel goes through
-a word that holds the address.  At first that is the address of a function that makes the code, or loads it from disk, and
-puts the right address there: so whoever needs one type does not wait for two, and compiled kernels can be kept on disk.
+What stands in a module of its own would otherwise be compiled again into every kernel that uses it.  A *part* may have many
+*forms*, for tiles of so many rows, say, of which a program needs a few: the last argument says which.  A kernel goes through
+a word that holds the address of a form.  At first that is the address of a function that makes the code, or loads it from
+disk, and puts the right address there: so nobody waits for a form or a type that is not needed, and compiled kernels can be
+kept on disk.
 
 Here stands also what is known of the processor's registers.  Imports Numba, for kernels only.
 """
@@ -10,8 +12,11 @@ Here stands also what is known of the processor's registers.  Imports Numba, for
 from __future__ import annotations
 
 import ctypes
+import functools
 import importlib
+import operator
 import platform
+from typing import NamedTuple
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -19,18 +24,23 @@ from llvmlite import ir
 from numba import config, types
 
 from . import _cache, _jit
+from .conv_tiling import KINDS
 
 I1, I8, I32, I64, VOID = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.VoidType()
 BYTES = I8.as_pointer()
 REALS = {"f": ir.FloatType(), "d": ir.DoubleType()}
 SIZES = {"f": 4, "d": 8}
-# who writes them, and how many arguments they have
-PARTS = {
-    "tile": ("_tile", "write_tile", 12),
-    "pack": ("_pack", "write_pack", 7),
-    "dots": ("_dots", "write_dots", 7),
-    "blend": ("_dots", "write_blend", 7),
-}
+
+TRANSFORMS = "input", "output", "cotangent", "filter", "filter_sums"
+
+
+class Part(NamedTuple):
+    """Who writes it, how many arguments it has, and how many forms; whether it goes through LLVM's passes."""
+
+    module: str
+    arguments: int
+    forms: int = 1
+    passes: bool = False
 
 
 def _processor() -> tuple[str, str]:
@@ -56,24 +66,51 @@ WIDTH = VECTORS * BYTES_OF_VECTOR  # of a row of a tile, in bytes
 LANES = {char: BYTES_OF_VECTOR // size for char, size in SIZES.items()}
 
 
+PARTS = {
+    "tile": Part("_tile", 12, (ROWS + 1) * VECTORS),
+    "pack": Part("_pack", 7),
+    "dots": Part("_dots", 7),
+    "blend": Part("_dots", 7),
+    "products": Part("_conv_tile", 13, 7 * 16, True),
+    "turn": Part("_conv_tile", 6, passes=True),
+    "pixels": Part("_conv_lines", 10, 7 * 16, True),
+    "lines": Part("_conv_lines", 9, 13, True),
+    **{name: Part("_conv_transforms", 7, len(KINDS), True) for name in TRANSFORMS},
+}
+
+
 def char_of(like) -> str:
     """The letter of the type of entries of an array, or of a number."""
     return {types.float32: "f", types.float64: "d"}[getattr(like, "dtype", like)]
 
 
-def _object(char: str) -> bytes:
-    """All parts for a type, compiled."""
-    found = _cache.load(f"_shared-{char}.o")
+def _object(part: str, char: str, form: int) -> bytes:
+    """A form for a type, compiled."""
+    name = _name(part, char, form)
+    found = _cache.load(f"_shared-{name}.o")
     if found is None:
-        module = ir.Module(f"shared_{char}")
+        module = ir.Module(name)
         module.triple = llvm.get_process_triple()
-        for source, write, _ in PARTS.values():
-            getattr(importlib.import_module(f".{source}", __package__), write)(module, char)
-        found = _machine().emit_object(llvm.parse_assembly(str(module)))
-        _cache.save(f"_shared-{char}.o", found)
+        write = getattr(importlib.import_module(f".{PARTS[part].module}", __package__), f"write_{part}")
+        write(ir.Function(module, signature(part), name), char, form)
+        found = _machine().emit_object(_improved(llvm.parse_assembly(str(module)), PARTS[part]))
+        _cache.save(f"_shared-{name}.o", found)
     return found
 
 
+def _improved(module: llvm.ModuleRef, part: Part) -> llvm.ModuleRef:
+    """A module after LLVM's passes, if it is worth while: loops of tiles of a few sums gain a tenth."""
+    if part.passes and hasattr(llvm, "create_pass_builder"):  # which older llvmlite does not have
+        builder = llvm.create_pass_builder(_machine(), llvm.create_pipeline_tuning_options(speed_level=3))
+        builder.getModulePassManager().run(module, builder)
+    return module
+
+
+def _name(part: str, char: str, form: int) -> str:
+    return f"{part}_{char}_{form}"
+
+
+@functools.cache
 def _machine():
     """What turns LLVM code into the processor's."""
     llvm.initialize_native_target()
@@ -85,54 +122,63 @@ def _machine():
     )
 
 
-_words = {(part, char): ctypes.c_int64() for part in PARTS for char in REALS}
-_engines: dict[str, llvm.ExecutionEngine] = {}
+@functools.cache
+def _engine() -> llvm.ExecutionEngine:
+    """What holds the code."""
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
 
 
-def address_of(part: str, char: str) -> int:
-    """Where a part is; makes it if need be."""
+_words = {(part, char): (ctypes.c_int64 * PARTS[part].forms)() for part in PARTS for char in REALS}
+_made: dict[str, int] = {}
+
+
+def address_of(part: str, char: str, form: int = 0) -> int:
+    """Where a form is; makes it if need be."""
     with _jit._building:
-        if char not in _engines:
-            engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
-            found = _jit.uncollected(_object, char)
+        name = _name(part, char, form)
+        if name not in _made:
+            found, engine = _jit.uncollected(_object, part, char, form), _engine()
             engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(found))
             engine.finalize_object()
-            for name in PARTS:
-                _words[name, char].value = engine.get_function_address(name)
-            _engines[char] = engine
-        return _words[part, char].value
+            _words[part, char][form] = _made[name] = engine.get_function_address(name)
+        return _made[name]
 
 
 def _maker(part: str, char: str):
-    """A function that makes a part when it is called in place of it."""
-    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * PARTS[part][2])
-    return kind(lambda *args: kind(address_of(part, char))(*args))
+    """A function that makes a form when it is called in place of it."""
+    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * PARTS[part].arguments)
+    form = operator.itemgetter(-1) if PARTS[part].forms > 1 else lambda args: 0
+    return kind(lambda *args: kind(address_of(part, char, form(args)))(*args))
 
 
 _makers = {key: _maker(*key) for key in _words}
-for _key, _word in _words.items():
-    _word.value = ctypes.cast(_makers[_key], ctypes.c_void_p).value
-    llvm.add_symbol("autograd_core_{}_{}".format(*_key), ctypes.addressof(_word))
+for _key, _table in _words.items():
+    _table[:] = [ctypes.cast(_makers[_key], ctypes.c_void_p).value or 0] * len(_table)
+    llvm.add_symbol("autograd_core_{}_{}".format(*_key), ctypes.addressof(_table))
 
 
 def table(dtype: np.dtype) -> np.ndarray:
-    """The address of each part for a type, for kernels that are told the type when they run; and the size of entries."""
-    char = dtype.char
-    return np.array([SIZES[char], *(address_of(part, char) for part in PARTS)])
+    """For kernels that are told the type when they run: the size of entries, and where the forms of each part are."""
+    return np.array([SIZES[dtype.char], *(ctypes.addressof(_words[part, dtype.char]) for part in PARTS)])
 
 
 def signature(part: str) -> ir.FunctionType:
     """The type of a part."""
-    return ir.FunctionType(VOID, [I64] * PARTS[part][2])
+    return ir.FunctionType(VOID, [I64] * PARTS[part].arguments)
 
 
 def call_shared(builder: ir.IRBuilder, part: str, char: str, values: list) -> None:
     """Call a part through its word."""
-    name, kind = f"autograd_core_{part}_{char}", signature(part).as_pointer()
-    word = builder.module.globals.get(name) or ir.GlobalVariable(builder.module, kind, name)
-    builder.call(builder.load(word), values)
+    name, kind = f"autograd_core_{part}_{char}", ir.ArrayType(signature(part).as_pointer(), PARTS[part].forms)
+    words = builder.module.globals.get(name) or ir.GlobalVariable(builder.module, kind, name)
+    _call(builder, part, builder.gep(words, [I64(0), I64(0)]), values)
 
 
 def call_at(builder: ir.IRBuilder, part: str, address, values: list) -> None:
-    """Call a part by an address from `table`."""
-    builder.call(builder.inttoptr(address, signature(part).as_pointer()), values)
+    """Call a part whose words are at an address from `table`."""
+    _call(builder, part, builder.inttoptr(address, signature(part).as_pointer().as_pointer()), values)
+
+
+def _call(builder: ir.IRBuilder, part: str, words, values: list) -> None:
+    form = values[-1] if PARTS[part].forms > 1 else I64(0)
+    builder.call(builder.load(builder.gep(words, [form])), values)

@@ -35,6 +35,7 @@ from ._shared import (
     MASKS,
     REALS,
     ROWS,
+    SIZES,
     VECTORS,
     VOID,
     WIDTH,
@@ -256,33 +257,18 @@ def _write(builder, char: str, rows: int, vectors: int, values: dict) -> None:
 # --- the code that kernels share -------------------------------------------------------------------------------------
 
 
-def _variant(module, char: str, rows: int, vectors: int):
-    """A function of its own for so many rows and vectors."""
-    function = ir.Function(module, ir.FunctionType(VOID, [I64] * len(NAMES)), f"tile_{rows}_{vectors}")
-    function.linkage = "internal"
+def write_tile(function: ir.Function, char: str, form: int) -> None:
+    """A function for so many rows and vectors."""
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    _write(builder, char, rows, vectors, dict(zip(NAMES, function.args)))
+    rows, vectors = divmod(form, VECTORS)
+    _write(builder, char, rows, vectors + 1, dict(zip(NAMES, function.args)))
     builder.ret_void()
-    return function
 
 
-def write_tile(module: ir.Module, char: str) -> None:
-    """The function that goes to the right variant; its last argument is the number of rows."""
-    function = ir.Function(module, ir.FunctionType(VOID, [I64] * (len(NAMES) + 1)), "tile")
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
-    *values, rows = function.args
-    vectors = builder.udiv(builder.sub(values[NAMES.index("columns")], I64(1)), I64(LANES[char]))
-    nowhere = function.append_basic_block("nowhere")
-    switch = builder.switch(builder.add(builder.mul(rows, I64(VECTORS)), vectors), nowhere)
-    for r in range(1, ROWS + 1):
-        for v in range(VECTORS):
-            block = function.append_basic_block(f"rows_{r}_{v + 1}")
-            switch.add_case(I64(r * VECTORS + v), block)
-            builder.position_at_end(block)
-            builder.call(_variant(module, char, r, v + 1), values, tail=True)
-            builder.ret_void()
-    builder.position_at_end(nowhere)
-    builder.ret_void()
+def form_of(builder: ir.IRBuilder, rows, columns, size):
+    """Which tile it is: so many rows, and all vectors that have columns."""
+    last = builder.mul(builder.sub(columns, I64(1)), size)
+    return builder.add(builder.mul(rows, I64(VECTORS)), builder.udiv(last, I64(BYTES_OF_VECTOR)))
 
 
 @intrinsic
@@ -292,21 +278,23 @@ def multiply(typingctx, like, a, a_row, a_depth, b, b_row, c, c_row, depth, rows
 
     def generate(context, builder, sig, args):
         _, *first, rows, columns, mode, bias = args
-        call_shared(builder, "tile", char, [*first, columns, mode, bias, rows])
+        form = form_of(builder, rows, columns, I64(SIZES[char]))
+        call_shared(builder, "tile", char, [*first, columns, mode, bias, form])
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 12), generate
 
 
 @intrinsic
-def multiply_at(typingctx, code, a, a_row, a_depth, b, b_row, c, c_row, depth, columns, mode, bias, rows):
-    """The same by the address of the code."""
+def multiply_at(typingctx, code, size, a, a_row, a_depth, b, b_row, c, c_row, depth, columns, mode, bias, rows):
+    """The same by the address of the code, for entries of so many bytes."""
 
     def generate(context, builder, sig, args):
-        call_at(builder, "tile", args[0], args[1:])
+        form = form_of(builder, args[-1], args[10], args[1])
+        call_at(builder, "tile", args[0], [*args[2:-1], form])
         return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 13), generate
+    return types.void(*[types.intp] * 14), generate
 
 
 @intrinsic(prefer_literal=True)

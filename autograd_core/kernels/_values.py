@@ -16,6 +16,7 @@ from numba.core.imputils import impl_ret_new_ref
 from numba.extending import _Intrinsic, intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
+ASIDE = ".written"  # how names of functions end that are written
 SIGNATURES: dict[tuple, tuple] = {}  # of functions of Numba's that were asked for
 
 
@@ -69,10 +70,11 @@ class Values:
             return tuple(map(self.lent, v))
         if not isinstance(v.kind, types.Array):
             return v
-        bare = make_array(v.kind)(self.context, self.builder, v.held)
-        bare.meminfo = cgutils.get_null_value(bare.meminfo.type)
-        bare.parent = cgutils.get_null_value(bare.parent.type)
-        return Value(v.kind, bare._getvalue())
+        model, nobody = self.context.data_model_manager[v.kind], self.context.get_constant_null(types.voidptr)
+        held = v.held
+        for name in ("meminfo", "parent"):
+            held = self.builder.insert_value(held, nobody, model.get_field_position(name))
+        return Value(v.kind, held)
 
     def value(self, v: Any) -> Value:
         """A tuple of values, or what is there before the kernel runs, as one value."""
@@ -99,6 +101,8 @@ class Values:
         """What a function gives."""
         if not any(isinstance(a, RUNS) for a in (f, *args)):
             return f(*args)
+        if f is int:
+            return Value(types.intp, self.cast(args[0], types.intp))
         stated = isinstance(f, _Intrinsic) and f._prefer_literal
         kinds = tuple(types.literal(a) if stated and type(a) is int else self.value(a).kind for a in args)
         if isinstance(f, _Intrinsic):
@@ -124,7 +128,13 @@ class Values:
             self.context.active_code_library.add_linking_library(compiled.library)
             return self.context.call_internal_no_propagate(self.builder, compiled.fndesc, sig, values)[1]
         if not isinstance(known, types.ExternalFunction):
-            return self.context.get_function(known, sig)(self.builder, values)
+            try:
+                return self.context.get_function(known, sig)(self.builder, values)
+            except (TypeError, IndexError) as error:  # it would hand on an exception of its own as Numba's functions do
+                raise NotImplementedError(
+                    f"{known} compiles a function of Numba's, which cannot be called in LLVM code that is written: use "
+                    "another, as `blank` for room, or declare the kernel without `written`"
+                ) from error
         described = ExternalFunctionDescriptor(known.symbol, sig.return_type, sig.args)
         function = self.context.declare_external_function(self.builder.module, described)
         return self.context.call_external_function(self.builder, function, described.argtypes, values)
@@ -141,6 +151,20 @@ class Values:
         """An entry of an array, or one of a tuple."""
         known = isinstance(v, tuple) and not isinstance(v, Value)
         return v[at] if known else self.call(operator.getitem, [v, at])
+
+    def cut(self, v: Any, lower: Any, upper: Any) -> Any:
+        """Some entries of a tuple, or of an array along its first axis."""
+        if isinstance(v, tuple) and not isinstance(v, Value):
+            return v[lower:upper]
+        return self.item(v, self.call(slice, [self.value(lower), upper]))
+
+    def put(self, v: Any, at: Any, value: Any) -> None:
+        """Write an entry, or several."""
+        self.call(operator.setitem, [v, at, value])
+
+    def fill(self, v: Any, value: Any) -> None:
+        """Write to all entries of an array."""
+        self.put(v, self.call(slice, [self.value(None), None]), value)
 
     def attribute(self, v: Any, name: str) -> Any:
         """An attribute of a value, or of what is there before the kernel runs."""

@@ -17,7 +17,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from ._values import Value, Values
+from ._arrays import Arrays
+from ._values import Value
 
 OPERATORS: dict[type, Callable] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
@@ -31,6 +32,12 @@ OPERATORS: dict[type, Callable] = {
 def reads(name: ast.Name) -> bool:
     """Whether a name is not one that is given."""
     return isinstance(name.ctx, ast.Load)
+
+
+@functools.cache
+def changed(node: ast.For | ast.While) -> set[str]:
+    """The names that are given in a loop."""
+    return {n.id for part in node.body for n in ast.walk(part) if isinstance(n, ast.Name) and not reads(n)}
 
 
 class Loop:
@@ -59,11 +66,12 @@ class Loop:
             writer.builder.branch(self.after if for_good else self.next)
 
 
-class Writer(Values):
+class Writer(Arrays):
     """Writes a function where a builder stands; without one, only finds out of what type all is."""
 
-    def __init__(self, *given: Any):
+    def __init__(self, *given: Any, known: dict | None = None):
         super().__init__(*given)
+        self.known: dict[ast.stmt, dict] = {} if known is None else known  # of what type loops go on with names
         self.returns: list[tuple] = []  # what is returned, and in which block
 
     def expression(self, node: ast.expr, names: dict) -> Any:
@@ -74,6 +82,8 @@ class Writer(Values):
                 return node.value
             case ast.Name():
                 return names[node.id] if node.id in names else self.scope[node.id]
+            case ast.Attribute(attr="data", value=ast.Attribute(attr="ctypes", value=array)) if self.builder:
+                return self.address(value(array))
             case ast.Attribute():
                 return self.attribute(value(node.value), node.attr)
             case ast.Tuple():
@@ -96,8 +106,12 @@ class Writer(Values):
                 return self.call(
                     slice, [self.value(node.lower and value(node.lower)), node.upper and value(node.upper)]
                 )
+            case ast.Subscript(slice=ast.Slice(lower=lower, upper=upper, step=None)):
+                return self.cut(value(node.value), lower and value(lower), upper and value(upper))
             case ast.Subscript():
                 return self.item(value(node.value), value(node.slice))
+            case ast.Call(func=ast.Attribute(attr="reshape", value=array), keywords=[]):
+                return self.reshaped(value(array), [*map(value, node.args)])
             case ast.Call(keywords=[]):
                 return self.call(value(node.func), [*map(value, node.args)])
         raise NotImplementedError(
@@ -165,9 +179,11 @@ class Writer(Values):
         if isinstance(target, ast.Tuple):
             for one, v in zip(target.elts, value, strict=True):
                 self.assign(one, v, names)
+        elif isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice):
+            self.fill(self.expression(target, names), value)
         elif isinstance(target, ast.Subscript):
             at = self.expression(target.slice, names)
-            self.call(operator.setitem, [self.expression(target.value, names), at, value])
+            self.put(self.expression(target.value, names), at, value)
         else:
             names[target.id] = value  # type: ignore[attr-defined]
 
@@ -178,8 +194,7 @@ class Writer(Values):
         counted = isinstance(node, ast.For)
         bounds = [self.value(self.expression(a, names)) for a in node.iter.args] if counted else []
         kind = types.uint64 if any(b.kind == types.uint64 for b in bounds) else types.intp
-        changed = {n.id for part in node.body for n in ast.walk(part) if isinstance(n, ast.Name) and not reads(n)}
-        kept = [n for n in names if n in changed and n != getattr(node.target if counted else None, "id", None)]
+        kept = [n for n in names if n in changed(node) and n != getattr(node.target if counted else None, "id", None)]
         loop = Loop(self.kinds(node, names, kept, kind))
         if not self.builder:
             names.update({n: Value(k, None) for n, k in loop.kinds.items()})
@@ -223,10 +238,18 @@ class Writer(Values):
         loop.load(self, names)
 
     def kinds(self, node: Any, names: dict, kept: list[str], kind: types.Type) -> dict[str, types.Type]:
-        """Of what type the names are that a loop goes on with: found by going round until nothing changes."""
+        """Of what type the names are that a loop goes on with: found by going round until nothing changes.
+
+        Of a loop in another, that was found when going round that one.
+        """
+        if self.builder and self.loops:
+            return dict(self.known[node])
         found = {n: self.value(names[n]).kind for n in kept}
         while True:
-            writer, own = Writer(self.scope, self.typing), {n: self.typed(v) for n, v in names.items()}
+            writer, own = (
+                Writer(self.scope, self.typing, known=self.known),
+                {n: self.typed(v) for n, v in names.items()},
+            )
             own |= {n: Value(k, None) for n, k in found.items()}
             if isinstance(node, ast.For):
                 own[node.target.id] = Value(kind, None)
@@ -237,6 +260,7 @@ class Writer(Values):
             if not self.builder:
                 self.returns += writer.returns
             if loop.kinds == found:
+                self.known[node] = dict(found)
                 return found
             found = loop.kinds
 

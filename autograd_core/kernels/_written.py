@@ -28,6 +28,7 @@ from numba.core import typing
 from numba.core.itanium_mangler import mangle
 from numba.extending import intrinsic
 
+from ._values import ASIDE
 from ._writer import Writer
 
 WIDE = '"prefer-vector-width"="512"'  # loops use the widest vectors: LLVM is shy of these, which slowed down older processors
@@ -99,7 +100,7 @@ def written(fn: FunctionType, flags: Iterable[str], compiled: Callable[[], Any],
         return writer.function(found, dict(zip(names, args))) if isinstance(found, list) else writer.call(found, args)
 
     def aside(context, builder, sig, args):
-        name = f"{mangle(fn.__qualname__, sig.args)}.written"
+        name = f"{mangle(fn.__qualname__, sig.args)}{ASIDE}"
         if (function := builder.module.globals.get(name)) is None:
             kind = ir.FunctionType(context.get_value_type(sig.return_type), [a.type for a in args])
             function = ir.Function(builder.module, kind, name)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._jit import inline, kernel
+from ._jit import Late, inline, kernel
+
+blank = Late("_values", "blank")
 
 # --- moments ---------------------------------------------------------------------------------------------------------
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def moments_of_rows(begin, end, x, means, squares):
     """The mean of each row, and the sum of squared deviations from it."""
     x, means, squares = x[begin:end], means[begin:end], squares[begin:end]
@@ -35,7 +37,7 @@ def moments_of_rows(begin, end, x, means, squares):
         squares[i] = second - first * first * x.dtype.type(n)
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def moments_of_columns(begin, end, x, means, squares, step):
     """The same of each column, for each chunk of `step` rows, in one pass.
 
@@ -63,13 +65,14 @@ def moments_of_columns(begin, end, x, means, squares, step):
         means[c] = x[0, c] + d
 
 
-@kernel
+@kernel(written=True)
 def moments_together(means, squares, each, count, weight, eps, moments, scales):
     """The moments (2, C) of channels, mean and variance, from those of parts (parts, C), and weight / √(variance + eps).
 
     A part has `each` entries, the last one what is left; no weights count as 1.
     """
-    totals = np.zeros(moments.shape[1])
+    totals, gaps = blank(0.0, moments.shape[1]), blank(0.0, moments.shape[1])
+    totals[:], gaps[:] = 0, 0
     for k in range(len(means)):
         n = np.float64(min(each, count - k * each))
         for c in range(len(totals)):
@@ -77,7 +80,6 @@ def moments_together(means, squares, each, count, weight, eps, moments, scales):
     for c in range(len(totals)):
         totals[c] /= count
         moments[0, c] = totals[c]
-    gaps = np.zeros(moments.shape[1])
     for k in range(len(means)):
         n = np.float64(min(each, count - k * each))
         for c in range(len(totals)):
@@ -91,7 +93,7 @@ def moments_together(means, squares, each, count, weight, eps, moments, scales):
 # --- forward ---------------------------------------------------------------------------------------------------------
 
 
-@kernel
+@kernel(written=True)
 def scales_of(var, weight, eps, scales):
     """weight / √(var + eps); no weights count as 1."""
     one, eps = var.dtype.type(1), var.dtype.type(eps)
@@ -105,7 +107,7 @@ def affine(x, mean, scale, bias):
     return (x - mean) * scale + bias
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def affine_rows(begin, end, x, mean, scales, bias, out):
     """(x - mean) * scale + bias for rows that take turns in channels."""
     x, out = x[begin:end], out[begin:end]
@@ -116,7 +118,7 @@ def affine_rows(begin, end, x, mean, scales, bias, out):
             out[i, j] = (x[i, j] - m) * s + b
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def affine_columns(begin, end, x, mean, scales, bias, out):
     """(x - mean) * scale + bias for channels side by side."""
     x, out = x[begin:end], out[begin:end]
@@ -129,7 +131,7 @@ def affine_columns(begin, end, x, mean, scales, bias, out):
                 out[i, c] = (x[i, c] - mean[c]) * scales[c]
 
 
-@kernel
+@kernel(written=True)
 def move_towards(running_mean, running_var, moments, momentum, count):
     """Running statistics, of which either may be missing, moved a part of the way to new ones of `count` numbers."""
     rest, part = moments.dtype.type(1 - momentum), moments.dtype.type(momentum)
@@ -160,7 +162,7 @@ def batch_at_once(x, in_rows, weight, bias, eps, count, running_mean, running_va
 # --- backward --------------------------------------------------------------------------------------------------------
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def sums_of_rows(begin, end, g, x, mean, totals, dots):
     """Σ g and Σ g (x - mean) of each row."""
     g, x, totals, dots = g[begin:end], x[begin:end], totals[begin:end], dots[begin:end]
@@ -174,7 +176,7 @@ def sums_of_rows(begin, end, g, x, mean, totals, dots):
         totals[i], dots[i] = total, dot
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def sums_of_columns(begin, end, g, x, mean, totals, dots, step):
     """The same of each column, for each chunk of `step` rows."""
     g, x, totals, dots = g[begin:end], x[begin:end], totals[begin // step], dots[begin // step]
@@ -192,24 +194,25 @@ def sums_of_columns(begin, end, g, x, mean, totals, dots, step):
             dots[c] += g[i, c] * (x[i, c] - mean[c])
 
 
-@kernel
+@kernel(written=True)
 def slopes_together(totals, dots, moments, weight, eps, count, dw, db, slopes):
     """The gradients by weight and bias from parts (parts, C); what g, x - mean and 1 are multiplied by in that by x."""
     one, eps = moments.dtype.type(1), moments.dtype.type(eps)
-    sums = np.zeros((2, moments.shape[1]))
+    sums, products = blank(0.0, moments.shape[1]), blank(0.0, moments.shape[1])
+    sums[:], products[:] = 0, 0
     for k in range(len(totals)):
         for c in range(moments.shape[1]):
-            sums[0, c] += totals[k, c]
-            sums[1, c] += dots[k, c]
+            sums[c] += totals[k, c]
+            products[c] += dots[k, c]
     for c in range(moments.shape[1]):
-        total, dot = sums[0, c], sums[1, c]
+        total, dot = sums[c], products[c]
         r = one / np.sqrt(moments[1, c] + eps)
         w = weight[c] if len(weight) else one
         dw[c], db[c] = dot * r, total
         slopes[0, c], slopes[1, c], slopes[2, c] = w * r, -w * r * r * r * dot / count, -w * r * total / count
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def pull_rows(begin, end, g, x, mean, slopes, out):
     """g * scale + (x - mean) * slope + lift for rows that take turns in channels."""
     g, x, out = g[begin:end], x[begin:end], out[begin:end]
@@ -220,7 +223,7 @@ def pull_rows(begin, end, g, x, mean, slopes, out):
             out[i, j] = g[i, j] * s + (x[i, j] - m) * t + b
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def pull_columns(begin, end, g, x, mean, slopes, out):
     """The same for channels side by side."""
     g, x, out = g[begin:end], x[begin:end], out[begin:end]

@@ -13,19 +13,21 @@ from .conv_layout import SLACK, full, grain, lanes_of
 from .conv_pixels import plane_entered
 from .conv_shapes import Shape, bounds, forward_taps
 
+blank = Late("_values", "blank")
 line_products = Late("_conv_lines", "line_products")
 TAPS = 12  # that are summed at a time
 PAIRS, MANY = 64, 8  # of channels in a group, at most; groups, at least
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True, glue=True)
 def planes_multiplied(begin, end, x, g, w, places, images, source, room, low, out, steps, channels, lanes):
     """w (G, K, C, taps): inner products of planes of g (N, G, K, out) and windows of x (N, G, C, D, H, W)."""
     (out_d, out_h, out_w), (step_d, step_h, step_w), (groups, outer, inner) = out, steps, channels
     taps, size, zero, pitch = len(places), x.itemsize, x.dtype.type(0), step_w * room[3]
     plane, length, pairs = source[0] * source[1] * source[2], room[0] * room[1] * pitch, outer * inner
-    held = np.zeros(inner * length + SLACK, x.dtype)
-    sums, parts = np.empty(pairs * taps * lanes, x.dtype), -(-taps // TAPS)
+    held = blank(zero, inner * length + SLACK)
+    sums, parts = blank(zero, pairs * taps * lanes), -(-taps // TAPS)
+    held[:] = 0
     for item in range(begin, end):
         sums[:] = 0
         for n in range(images):

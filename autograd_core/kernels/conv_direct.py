@@ -15,13 +15,14 @@ from ._memory import empty
 from .conv_layout import SLACK, channels_first, channels_last, grain, lanes_of, packed, padded
 from .conv_shapes import Correlation, Shape, backward_taps, bounds, flat_table, forward_taps, table
 
-turn, tile, flat_tile = Late("_conv_tile", "turn"), Late("_conv_tile", "tile"), Late("_conv_tile", "flat_tile")
+turn, tile = Late("_conv_tile", "turn"), Late("_conv_tile", "tile")
+blank = Late("_values", "blank")
 ROWS = 14  # of a tile
 BLOCK = 256  # pixels that are computed before they are put in their place
 LINE = 1 << 15  # bytes of a line with all channels, at most, for lines to be turned for each block of rows
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True, glue=True)
 def rows_correlated(begin, end, x, w, y, places, starts, source, out, target, sizes, moved):
     """Blocks of rows of y, from x with channels last and weights (G, blocks, taps, depth, lanes).
 
@@ -38,9 +39,10 @@ def rows_correlated(begin, end, x, w, y, places, starts, source, out, target, si
     blocks, parts = -(-outer // several), -(-out_h // block)
     panel, pixels = len(places) * deep * several, out_d * out_h * out_w
     row_count, line = -(-out_w // ROWS), width * channels
-    held = np.empty(block * out_w * several if stride == 0 else 1, x.dtype)
+    held = blank(zero, block * out_w * several if stride == 0 else 1)
     span = height - (out_h - 1) * step_h
-    room = np.zeros(((block - 1) * step_h + span) * line + SLACK if from_h else 1, x.dtype)
+    room = blank(zero, ((block - 1) * step_h + span) * line + SLACK if from_h else 1)
+    room[:] = 0
     left, right = max(low_w, 0), min(low_w + from_w, width)
     for item in range(begin, end):
         n, d, h0 = item // (parts * out_d), item // parts % out_d, item % parts * block
@@ -91,7 +93,7 @@ def rows_correlated(begin, end, x, w, y, places, starts, source, out, target, si
                         turn(zero, a, several, min(lanes, count - p), min(lanes, outer - k - j), b, pixels)
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True, glue=True)
 def pixels_correlated(begin, end, x, w, y, places, starts, source, out, sizes):
     """Blocks of rows of y (N, K, out), from x (N, C, D, H, W) and weights (K, len(places), deep); K at most 8."""
     depth, height, width = source
@@ -101,14 +103,14 @@ def pixels_correlated(begin, end, x, w, y, places, starts, source, out, sizes):
     vectors = 6 if outer <= 4 else 3
     several = vectors * lanes
     length = -(-((block - 1) * width + out_w) // several) * several
-    held = np.empty(outer * length, x.dtype)
+    held = blank(zero, outer * length)
     for item in range(begin, end):
         n, d, h0 = item // (parts * out_d), item // parts % out_d, item % parts * block
         h1 = min(h0 + block, out_h)
         at = x.ctypes.data + size * ((n * inner * depth + d) * height + h0) * width
         for p in range(0, (h1 - h0 - 1) * width + out_w, several):
             tile_at = held.ctypes.data + size * p
-            flat_tile(
+            tile(
                 zero, outer, vectors, w.ctypes.data, len(places) * deep, 1, places.ctypes.data,
                 at + size * p, step, starts.ctypes.data, len(places), deep, tile_at, length, 0,
             )  # fmt: skip

@@ -13,11 +13,12 @@ from .conv_layout import channels_last, grain, lanes_of
 from .conv_shapes import Shape, bounds, forward_taps
 
 turn, tile = Late("_conv_tile", "turn"), Late("_conv_tile", "tile")
+blank = Late("_values", "blank")
 ROWS, ITEMS = 14, 16  # rows of a tile; at least so many items are made
 NEAR = 600_000  # bytes of x and g that are worked on at a time
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True, glue=True)
 def taps_summed(begin, end, x, g, u, taps, joins, places, starts, sizes, steps, blocks):
     """Partial sums u (parts, G, blocks, taps, C, lanes) over lines of pixels of x and g, both with channels last.
 
@@ -49,13 +50,13 @@ def taps_summed(begin, end, x, g, u, taps, joins, places, starts, sizes, steps, 
                     )  # fmt: skip
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True, glue=True)
 def parts_added(begin, end, u, w, taps, inner, outer, blocks):
     """w (G, K, C, taps) from the sum over parts of u (parts, G, blocks, taps, C, lanes of a panel)."""
     groups, panels, parts, several, lanes = blocks
     size, zero = u.itemsize, u.dtype.type(0)
     panel = taps * inner * several
-    held = np.empty(lanes * lanes, u.dtype)
+    held = blank(zero, lanes * lanes)
     vectors = several // lanes
     for item in range(begin, end):
         gb, v, c = item // (inner * vectors), item // inner % vectors, item % inner

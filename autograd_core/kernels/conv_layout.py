@@ -10,11 +10,12 @@ from ._jit import Late, kernel
 from ._memory import empty
 
 turn, copy_line = Late("_conv_tile", "turn"), Late("_conv_lines", "copy_line")
+blank = Late("_values", "blank")
 FEW = 4  # channels that are moved one by one
 SLACK = 128  # entries behind an array that vectors may read, whatever is there
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def rows_to_last(begin, end, x, y, sizes, out, low, lanes):
     """Rows of y (N, D', H', W', C) from x (N, C, D, H, W), moved by `low` and zero where x is not."""
     channels, depth, height, width = sizes
@@ -48,7 +49,7 @@ def rows_to_last(begin, end, x, y, sizes, out, low, lanes):
                 turn(x.dtype.type(0), a, plane, high, wide, b, channels)
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def images_to_first(begin, end, x, y, sizes, stride, lanes):
     """Blocks of pixels of y (N, C, P) from x (N, P, C'), C' = stride >= C."""
     channels, pixels, block = sizes
@@ -63,7 +64,7 @@ def images_to_first(begin, end, x, y, sizes, stride, lanes):
                 turn(x.dtype.type(0), a, stride, high, wide, b, pixels)
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def rows_padded(begin, end, x, y, sizes, out, low, block):
     """Blocks of rows of y (N * C, D', H', W') from x (N * C, D, H, W), moved by `low` and zero where x is not."""
     depth, height, width = sizes
@@ -90,7 +91,7 @@ def rows_padded(begin, end, x, y, sizes, out, low, block):
                 line[w] = source[w]
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def weights_packed(begin, end, w, y, taps, sizes, steps):
     """y (G, blocks, taps, C, lanes) from w: entry (g, k, c, tap) at g, k, c times their steps plus the tap's place."""
     inner, outer, blocks, lanes, most = sizes
@@ -108,13 +109,13 @@ def weights_packed(begin, end, w, y, taps, sizes, steps):
                 line[count:] = 0
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def weights_turned(begin, end, w, y, taps, sizes, steps, vector):
     """The same for whole vectors of lanes, of which that many channels are turned at once, with all taps that they have."""
     inner, outer, blocks, lanes, whole = sizes
     group_step, outer_step, inner_step = steps
     size, zero, panel = w.itemsize, w.dtype.type(0), len(taps) * inner * lanes
-    held = np.zeros((whole + vector) * vector, w.dtype)
+    held = blank(zero, (whole + vector) * vector)
     for item in range(begin, end):
         g, first = item // blocks, item % blocks * lanes
         if first + lanes > outer:

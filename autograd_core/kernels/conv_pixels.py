@@ -34,7 +34,7 @@ BACK = 320  # weights for each channel of the result, going back over steps
 SMALL, SMALL_BACK = 512, 64  # pairs of channels in a group; going back over steps
 
 
-@kernel(forceinline=True)
+@kernel(written=True)
 def plane_entered(x, held, at, to, source, room, low, several, ahead, count):
     """Put an image, which starts at x[at], to held[to], with zeros around: columns that are so many apart together.
 
@@ -63,7 +63,7 @@ def plane_entered(x, held, at, to, source, room, low, several, ahead, count):
                     held[start + v % several * phase + v // several] = x[first + v - left]
 
 
-@kernel(forceinline=True)
+@kernel(written=True)
 def plane_joined(held, y, at, to, steps, into, first, last):
     """Lines from first to last of each plane of an image y[to], of whose places within a jump each has planes in held.
 
@@ -86,7 +86,7 @@ def plane_joined(held, y, at, to, steps, into, first, last):
                     y[start + v] = held[line + v % jump_w * length + v // jump_w]
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True, glue=True)
 def images_correlated(begin, end, x, w, y, rooms, taken, places, parts, source, room, low, out, steps, into, tiles):
     """Blocks of lines of y (N, G, K, D', H', W') from x (N, G, C, D, H, W) and weights (G, blocks, taps * C, rows).
 

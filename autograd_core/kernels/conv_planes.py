@@ -14,12 +14,13 @@ from .conv_layout import grain, lanes_of
 from .conv_shapes import Shape
 
 correlated_tile, products_summed = Late("_conv_planes", "correlated_tile"), Late("_conv_planes", "products_summed")
+blank = Late("_values", "blank")
 spread_tile = Late("_conv_planes", "spread_tile")
 LINES = {(3, 1): 8, (3, 2): 8, (5, 1): 4, (5, 2): 4}  # that tiles of `_conv_planes` have, and these
 SPREAD = {3: 4, 5: 2}
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True, glue=True)
 def planes_correlated(begin, end, x, w, y, zeros, source, out, low, taps, step, several, turned, lines, lanes):
     """Planes of y (N, K, H', W') from x (N, C, H, W) and w (K, taps, taps), which is read backwards if turned."""
     (height, width), (out_h, out_w), (outputs, multiple) = source, out, several
@@ -36,7 +37,7 @@ def planes_correlated(begin, end, x, w, y, zeros, source, out, low, taps, step, 
                 )  # fmt: skip
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True, glue=True)
 def planes_spread_back(begin, end, g, w, x, zeros, source, into, low, taps, lines, lanes):
     """Planes of x (N, C, H, W), of which a convolution by steps of two makes g (N, C, H', W') with w (C, taps, taps)."""
     (height, width), (into_h, into_w), (images_of, odd, down, across) = source, into, low
@@ -53,12 +54,12 @@ def planes_spread_back(begin, end, g, w, x, zeros, source, into, low, taps, line
                 )  # fmt: skip
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True, glue=True)
 def planes_summed(begin, end, x, g, w, zeros, images, source, out, low, taps, step, several, lanes):
     """w (K, taps, taps): inner products of planes of g (N, K, H', W') and windows of x (N, C, H, W)."""
     (height, width), (out_h, out_w), (outputs, multiple) = source, out, several
     size, zero, square = x.itemsize, x.dtype.type(0), taps * taps
-    sums = np.empty(square * lanes, x.dtype)
+    sums = blank(zero, square * lanes)
     for k in range(begin, end):
         sums[:] = 0
         for n in range(images):

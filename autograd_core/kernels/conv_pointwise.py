@@ -13,13 +13,14 @@ from .conv_shapes import Shape, shape_of
 
 tile, turn = Late("_conv_tile", "tile"), Late("_conv_tile", "turn")
 copy_line = Late("_conv_lines", "copy_line")
+blank = Late("_values", "blank")
 even_line, spread_line = Late("_conv_lines", "even_line"), Late("_conv_lines", "spread_line")
 ROWS, LONG = 14, 256  # rows of a tile; pixels that are worked on at a time
 NEAR = 200_000  # bytes of x that are
 START = np.zeros(1, np.int64)
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True, glue=True)
 def images_multiplied(begin, end, w, x, y, start, sizes, steps, lanes, source, out, jumps):
     """Columns of y (N, G, K, P) = w (K, C) x (N, G, C, P); w lies at `steps` for (group, K, C).
 
@@ -29,7 +30,7 @@ def images_multiplied(begin, end, w, x, y, start, sizes, steps, lanes, source, o
     group_step, outer_step, inner_step = steps
     (depth, height, width), (_, out_h, out_w), (jump_d, jump_h, jump_w) = source, out, jumps
     size, zero, several = x.itemsize, x.dtype.type(0), 2 * lanes
-    room, held = np.empty(inner * length, x.dtype), np.empty(ROWS * several, x.dtype)
+    room, held = blank(zero, inner * length), blank(zero, ROWS * several)
     parts, shares = -(-outer // ROWS), -(-pixels // length)
     for item in range(begin, end):
         image, here = item // shares, item % shares * length
@@ -65,13 +66,13 @@ def images_multiplied(begin, end, w, x, y, start, sizes, steps, lanes, source, o
                     copy_line(zero, c + size * k * several, y.ctypes.data + size * (at + k * pixels), wide)
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True, glue=True)
 def images_summed(begin, end, g, x, u, start, sizes, lanes):
     """Partial sums u (parts, G, K, C') of g (N, G, K, P) times x (N, G, C, P) transposed, C' whole vectors."""
     images, groups, inner, outer, pixels, parts, vectors = sizes
     size, zero, several = x.itemsize, x.dtype.type(0), vectors * lanes
     panels, pieces = -(-inner // several), -(-outer // ROWS)
-    held = np.empty(panels * LONG * several, x.dtype)
+    held = blank(zero, panels * LONG * several)
     blocks = -(-pixels // LONG)
     for item in range(begin, end):
         part, group = item // groups, item % groups
@@ -96,7 +97,7 @@ def images_summed(begin, end, g, x, u, start, sizes, lanes):
                     )  # fmt: skip
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True, glue=True)
 def planes_sampled(begin, end, x, y, sizes, out, steps):
     """Planes of y (images, D', H', W'): entries of x (images, D, H, W) that are so many steps apart."""
     (depth, height, width), (out_d, out_h, out_w), (step_d, step_h, step_w) = sizes, out, steps
@@ -112,7 +113,7 @@ def planes_sampled(begin, end, x, y, sizes, out, steps):
                     y[line + v] = x[source + v * step_w]
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True, glue=True)
 def planes_spread(begin, end, y, x, sizes, out, steps):
     """Planes of x (images, D, H, W), zero but for the entries of y (images, D', H', W'), which are so far apart."""
     (depth, height, width), (out_d, out_h, out_w), (step_d, step_h, step_w) = sizes, out, steps

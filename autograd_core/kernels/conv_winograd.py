@@ -25,6 +25,7 @@ input_tiles, output_tiles = Late("_conv_transforms", "input_tiles"), Late("_conv
 filter_tiles, filter_sums = Late("_conv_transforms", "filter_tiles"), Late("_conv_transforms", "filter_sums")
 cotangent_tiles = Late("_conv_transforms", "cotangent_tiles")
 store, swap = Late("_native", "store"), Late("_native", "swap")
+blank = Late("_values", "blank")
 
 ROWS = 14  # of a tile of products
 NEAR = 1_800_000  # bytes of transformed tiles that are worked on at a time: most of the second cache
@@ -32,7 +33,7 @@ FAR = 512  # tiles that are transformed together for the gradient by weights
 START = np.zeros(1, np.int64)
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True, glue=True)
 def filters_transformed(begin, end, w, u, tiling, sizes):
     """u (points, blocks, depth, C, lanes) from w (blocks, depth, taps, C, lanes)."""
     kind, down, across, points_w = tiling
@@ -47,7 +48,7 @@ def filters_transformed(begin, end, w, u, tiling, sizes):
             filter_tiles(zero, kind, a, across * inner * several, inner * several, b, points_w * step, step)
 
 
-@kernel
+@kernel(written=True)
 def lines_entered(zero, x, v, first, count, source, tiling, grid, steps):
     """Transformed tiles v (points, D, lines, tiles, C) of some lines of them."""
     size, depth, height, width, pixel = source
@@ -67,7 +68,7 @@ def lines_entered(zero, x, v, first, count, source, tiling, grid, steps):
                 input_tiles(zero, many, at, apart_h * width * pixel, apart_w * pixel, b, points_w * v_step, v_step)
 
 
-@kernel
+@kernel(written=True)
 def lines_multiplied(zero, v, u, m, starts, rows, points, segments, channels, steps):
     """Products m (points, rows, panels) of transformed tiles and kernels; starts: where segments start in both."""
     size, groups, inner, inner_step, blocks, several = channels
@@ -86,7 +87,7 @@ def lines_multiplied(zero, v, u, m, starts, rows, points, segments, channels, st
                 )  # fmt: skip
 
 
-@kernel
+@kernel(written=True)
 def lines_left(zero, m, held, y, first, count, tiling, grid, channels, into, steps):
     """What lines of tiles add to y, transformed and put together in `held`, with channels last, one by one."""
     kind, _, points_w, side_h, side_w, _, _, phases_h, phases_w, _, _ = tiling
@@ -121,7 +122,7 @@ def lines_left(zero, m, held, y, first, count, tiling, grid, channels, into, ste
                         turn(zero, a, fine, min(LANES, high - s), min(LANES, outer - k), b, planes)
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True, glue=True)
 def tiles_convolved(begin, end, x, u, y, rooms, taken, depths, source, tiling, grid, block, channels, into, steps):
     """Blocks of lines of tiles of y (N, K, D, H, W), from x (N, D', H', W', C) and u (points, blocks, depth, C, lanes).
 
@@ -132,7 +133,7 @@ def tiles_convolved(begin, end, x, u, y, rooms, taken, depths, source, tiling, g
     """
     per_item, lines = block
     points, wide = tiling[1] * tiling[2], tiling[8] * grid[2]
-    zero, many, starts = x.dtype.type(0), len(depths), np.empty(2 * len(depths), np.int64)
+    zero, many, starts = x.dtype.type(0), len(depths), blank(0, 2 * len(depths))
     room = 0
     while not swap(taken.ctypes.data, room, 0, 1):
         room = (room + 1) % len(taken)
@@ -151,7 +152,7 @@ def tiles_convolved(begin, end, x, u, y, rooms, taken, depths, source, tiling, g
     store(taken.ctypes.data, room, 0)
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True, glue=True)
 def tiles_transformed(begin, end, x, v, first, source, tiling, grid, steps):
     """v (points, panels, D, T, lanes) from tiles of x (N, D, H', W', C): of an input, or of a cotangent of the output.
 
@@ -184,7 +185,7 @@ def tiles_transformed(begin, end, x, v, first, source, tiling, grid, steps):
                         )  # fmt: skip
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True, glue=True)
 def tiles_summed(begin, end, v, d, u, start, depths, sizes, channels, keep):
     """u (points, blocks, depth, C, lanes) = sum over tiles of v (.., C / 16, T, 16) d (.., T, lanes), or added to it."""
     many, out_d, v_panel, d_panel, v_step, d_step = sizes
@@ -210,13 +211,13 @@ def tiles_summed(begin, end, v, d, u, start, depths, sizes, channels, keep):
                     c += rows
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True, glue=True)
 def filters_summed(begin, end, u, w, tiling, sizes):
     """w (G, K, C, depth, taps) from u (points, G, blocks, depth, C, lanes)."""
     kind, down, across, points_w = tiling
     groups, blocks, depth, inner, several, outer = sizes
     size, zero, many = u.itemsize, u.dtype.type(0), down * across
-    taps, step = np.empty(many * LANES, u.dtype), groups * blocks * depth * inner * several
+    taps, step = blank(zero, many * LANES), groups * blocks * depth * inner * several
     for item in range(begin, end):
         gb, d, c = item // (depth * inner), item // inner % depth, item % inner
         g, k = gb // blocks, gb % blocks * several

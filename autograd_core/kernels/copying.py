@@ -11,10 +11,10 @@ from ._memory import empty
 from ._sizes import CHUNK
 from ._threads import ADDRESS as POOL
 
-entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
+blank, entries, for_chunks = Late("_values", "blank"), Late("_borrowed", "entries"), Late("_native", "for_chunks")
 
 
-@kernel(chunks=True, fastmath=EXACT)
+@kernel(chunks=True, fastmath=EXACT, written=True)
 def write(begin, end, x, out, n, down, right):
     """Entries of out (rows, n): the one at (i, j) is that of x at i * down + j * right, `right` being 0 or 1."""
     place = begin
@@ -37,7 +37,7 @@ def whole(dtype: np.dtype) -> Kernel:
     """The same for all entries, arrays being given as records."""
     zero = dtype.type(0)
 
-    @kernel(numbers="iaaiiii", name=f"write_{dtype.char}")
+    @kernel(numbers="iaaiiii", written=True, name=f"write_{dtype.char}")
     def write_all(pool, x, out, count, n, down, right):
         last = (count - 1) // n * down + (n - 1) * right
         given = entries(zero, x, last + 1), entries(zero, out, count), n, down, right
@@ -46,14 +46,14 @@ def whole(dtype: np.dtype) -> Kernel:
     return write_all
 
 
-@kernel(chunks=True, fastmath=EXACT)
+@kernel(chunks=True, fastmath=EXACT, written=True)
 def gather(begin, end, x, out, table, n, right):
     """Rows of out (rows, n) from x, whose axes but the last `table` gives as pairs of a length and a step.
 
     Where the last of these is the one whose entries are neighbours, lines of some rows are read at a time.
     """
     axes, place, rest = len(table) // 2, 0, begin
-    at = np.empty(axes, np.int64)
+    at = blank(0, axes)
     for a in range(axes - 1, -1, -1):
         at[a] = rest % table[2 * a]
         rest //= table[2 * a]
@@ -86,7 +86,7 @@ def gathering(dtype: np.dtype) -> Kernel:
     """The same for all entries, arrays being given as records."""
     zero, number = dtype.type(0), np.int64(0)
 
-    @kernel(numbers="iaaaiiiii", name=f"gather_{dtype.char}")
+    @kernel(numbers="iaaaiiiii", written=True, name=f"gather_{dtype.char}")
     def gather_all(pool, x, out, table, length, rows, n, right, span):
         grain = CHUNK // n + 1
         if right != 1:

@@ -88,13 +88,13 @@ def cross_entropy_rows(begin, end, x, target, weight, ignored, sharp, blur, loss
                 loss[i], lse[i], share[i] = loss_of(x, i, t, tops[k], s[k], weight, sharp, blur)
 
 
-@kernel
+@kernel(written=True)
 def answer(bads):
     """What chunks have left for whoever asks."""
     return bads[0]
 
 
-@kernel
+@kernel(written=True)
 def cross_entropy_at_once(x, target, weight, ignored, sharp, blur, how, loss, lse, total):
     """The sum or mean of the losses of few rows; the place of a target that is no class, plus one, or 0."""
     each, share, bad = blank(x.dtype.type(0), len(x)), blank(x.dtype.type(0), len(x)), blank(np.int64(0), 1)
@@ -129,7 +129,7 @@ def cross_entropy_rows_pull(begin, end, c, x, lse, target, weight, ignored, shar
             out[i, t] -= scale * sharp * w
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def cross_entropy_tiles(begin, end, x, target, weight, ignored, sharp, blur, loss, lse, share, bad):
     """The same along axis 1 of x (outer, n, inner); the others are (outer, inner).  A chunk is a number of tiles."""
     tops, sums = blank(x.dtype.type(0), TILE), blank(x.dtype.type(0), TILE)
@@ -157,7 +157,7 @@ def cross_entropy_tiles(begin, end, x, target, weight, ignored, sharp, blur, los
                     loss[o, k] = zero if target[o, k] == ignored else y
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def cross_entropy_tiles_pull(begin, end, c, x, lse, target, weight, ignored, sharp, blur, hit, out):
     """The gradient of cross_entropy_tiles; c is (outer, inner) or (1, 1)."""
     n, inner, zero, whole = out.shape[1], out.shape[2], out.dtype.type(0), summed(weight, out)

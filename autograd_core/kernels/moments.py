@@ -16,11 +16,11 @@ from ._jit import Kernel, Late, choice, kernel, plain
 from .reduce import DOUBLE, FLOATS, GRAIN, PIECE, POOL, SINGLE, at, layout, result, shared_out, view, without
 from .sums import add_up
 
-entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
+blank, entries, for_chunks = Late("_values", "blank"), Late("_borrowed", "entries"), Late("_native", "for_chunks")
 SPAN, DEEP = 4096, 64  # entries of a row, rows of columns that make a block
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def moment_rows(begin, end, x, mean, square, n, block, blocks):
     """mean and square (rows, blocks) of x (rows, n): means and sums of squared deviations of blocks."""
     zero = x.dtype.type(0)
@@ -39,7 +39,7 @@ def moment_rows(begin, end, x, mean, square, n, block, blocks):
         mean[i], square[i] = first + away, squares
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def moment_columns(begin, end, x, mean, square, n, inner, block, blocks, piece):
     """mean and square (outer, blocks, inner) of x (outer, n, inner)."""
     pieces = (inner + piece - 1) // piece
@@ -65,7 +65,7 @@ def moment_columns(begin, end, x, mean, square, n, inner, block, blocks, piece):
             m[j] += at(x, start + j)
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def together(begin, end, mean, square, n, inner, block, blocks, divisor, root, means, out):
     """means and out (outer, inner): the means, and sums of squares over a divisor (or their roots), of all blocks."""
     zero = mean.dtype.type(0)
@@ -87,7 +87,7 @@ def together(begin, end, mean, square, n, inner, block, blocks, divisor, root, m
         out[i] = np.sqrt(y) if root else y
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def pull_rows(begin, end, g, x, mean, out, n, scale):
     """out = g * scale * (x - mean); g and mean (rows), x and out (rows, n)."""
     for i in range(begin, end):
@@ -96,7 +96,7 @@ def pull_rows(begin, end, g, x, mean, out, n, scale):
             out[np.uint64(i * n + k)] = factor * (at(x, i * n + k) - centre)
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def pull_columns(begin, end, g, x, mean, out, n, inner, scale):
     """The same for g and mean (outer, inner), x and out (outer, n, inner); an item is one of the outer * n."""
     factor = x.dtype.type(scale)
@@ -143,16 +143,16 @@ def _sample(rng, n, dtype):
 
 def whole(dtype: np.dtype) -> Kernel:
     """A kernel for the moments of an array of a type."""
-    zero, number = dtype.type(0), dtype.type
+    zero = dtype.type(0)
 
-    @kernel(numbers="iaaaiiidi", name=f"moments_{dtype.char}")
+    @kernel(numbers="iaaaiiidi", name=f"moments_{dtype.char}", written=True)
     def moments(pool, x, means, out, outer, n, inner, divisor, root):
         """means and out (outer, inner) of x (outer, n, inner), given as records: means; squares over a divisor, or roots."""
         xs, count = entries(zero, x, outer * n * inner), outer * inner
         m, y = entries(zero, means, count), entries(zero, out, count)
         block = SPAN if inner == 1 else DEEP
         blocks, pieces = (n + block - 1) // block, (inner + PIECE - 1) // PIECE
-        mean, square = np.empty(count * blocks, number), np.empty(count * blocks, number)
+        mean, square = blank(zero, count * blocks), blank(zero, count * blocks)
         each, items = min(n, block) * min(inner, PIECE), outer * blocks * pieces
         grain = max(GRAIN // max(each, 1), 1)
         if inner == 1:
@@ -217,7 +217,7 @@ def variance_pull(g, x, axis, scale):
     return out
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def pull_rows_of_one(begin, end, g, x, mean, out, scale):
     """pull_rows for one long row."""
     x, out = x[begin:end], out[begin:end]

@@ -51,7 +51,7 @@ def between(a, b, share, tiny):
     return b if close else there
 
 
-@kernel(chunks=True, fastmath=WRITTEN)
+@kernel(chunks=True, fastmath=WRITTEN, written=True)
 def sgd_loop(begin, end, p, g, factor, decay, rate):
     p, g, c = p[begin:end], g[begin:end], p.dtype.type
     factor, decay, rate = c(factor), c(decay), c(rate)
@@ -59,7 +59,7 @@ def sgd_loop(begin, end, p, g, factor, decay, rate):
         p[i] = fma(-rate, slope(g[i], p[i], factor, decay), p[i])
 
 
-@kernel(chunks=True, fastmath=WRITTEN)
+@kernel(chunks=True, fastmath=WRITTEN, written=True)
 def momentum_loop(begin, end, p, g, m, factor, decay, rate, momentum, fresh, nesterov, tiny):
     p, g, m, c = p[begin:end], g[begin:end], m[begin:end], p.dtype.type
     factor, decay, rate, momentum, fresh, tiny = c(factor), c(decay), c(rate), c(momentum), c(fresh), c(tiny)
@@ -84,7 +84,7 @@ def adam_loop(begin, end, p, g, m, v, factor, decay, shrink, new, keep, root, ep
         p[i] = p[i] * shrink - step * (a / (np.sqrt(s) * root + eps))
 
 
-@kernel(chunks=True, fastmath=WRITTEN)
+@kernel(chunks=True, fastmath=WRITTEN, written=True)
 def amsgrad_loop(begin, end, p, g, m, v, w, factor, decay, shrink, new, keep, root, eps, step, tiny, least):
     p, g, m, v, w, c = p[begin:end], g[begin:end], m[begin:end], v[begin:end], w[begin:end], p.dtype.type
     factor, decay, shrink, new, keep, fresh = c(factor), c(decay), c(shrink), c(new), c(keep), c(1 - keep)
@@ -99,7 +99,7 @@ def amsgrad_loop(begin, end, p, g, m, v, w, factor, decay, shrink, new, keep, ro
         p[i] = p[i] * shrink - step * (a / (np.sqrt(top) * root + eps))
 
 
-@kernel(chunks=True, fastmath=WRITTEN)
+@kernel(chunks=True, fastmath=WRITTEN, written=True)
 def adamax_loop(begin, end, p, g, m, u, factor, decay, new, keep, eps, step, tiny):
     p, g, m, u, c = p[begin:end], g[begin:end], m[begin:end], u[begin:end], p.dtype.type
     factor, decay, new, keep, eps, step, tiny = c(factor), c(decay), c(new), c(keep), c(eps), c(step), c(tiny)
@@ -112,7 +112,7 @@ def adamax_loop(begin, end, p, g, m, u, factor, decay, new, keep, eps, step, tin
         p[i] -= step * (a / top)
 
 
-@kernel(chunks=True, fastmath=WRITTEN)
+@kernel(chunks=True, fastmath=WRITTEN, written=True)
 def nadam_loop(begin, end, p, g, m, v, factor, decay, shrink, new, keep, correction, eps, direct, step, tiny, least):
     p, g, m, v, c = p[begin:end], g[begin:end], m[begin:end], v[begin:end], p.dtype.type
     factor, decay, shrink, new, keep, fresh = c(factor), c(decay), c(shrink), c(new), c(keep), c(1 - keep)
@@ -127,7 +127,7 @@ def nadam_loop(begin, end, p, g, m, v, factor, decay, shrink, new, keep, correct
         p[i] = p[i] * shrink - direct * (d / root) - step * (a / root)
 
 
-@kernel(chunks=True, fastmath=WRITTEN)
+@kernel(chunks=True, fastmath=WRITTEN, written=True)
 def radam_loop(begin, end, p, g, m, v, factor, decay, shrink, new, keep, eps, step, adaptive, tiny, least):
     p, g, m, v, c = p[begin:end], g[begin:end], m[begin:end], v[begin:end], p.dtype.type
     factor, decay, shrink, new, keep, fresh = c(factor), c(decay), c(shrink), c(new), c(keep), c(1 - keep)
@@ -141,7 +141,7 @@ def radam_loop(begin, end, p, g, m, v, factor, decay, shrink, new, keep, eps, st
         p[i] = p[i] * shrink - step * (a / (np.sqrt(s) + eps) if adaptive else a)
 
 
-@kernel(chunks=True, fastmath=WRITTEN)
+@kernel(chunks=True, fastmath=WRITTEN, written=True)
 def adagrad_loop(begin, end, p, g, v, factor, decay, rate, eps, least):
     p, g, v, c = p[begin:end], g[begin:end], v[begin:end], p.dtype.type
     factor, decay, rate, eps, least = c(factor), c(decay), c(rate), c(eps), c(least)
@@ -152,7 +152,7 @@ def adagrad_loop(begin, end, p, g, v, factor, decay, rate, eps, least):
         p[i] -= rate * (d / (np.sqrt(v[i]) + eps))
 
 
-@kernel(chunks=True, fastmath=WRITTEN)
+@kernel(chunks=True, fastmath=WRITTEN, written=True)
 def adadelta_loop(begin, end, p, g, v, a, factor, decay, keep, eps, rate, tiny, least):
     p, g, v, a, c = p[begin:end], g[begin:end], v[begin:end], a[begin:end], p.dtype.type
     factor, decay, keep, fresh = c(factor), c(decay), c(keep), c(1 - keep)
@@ -167,7 +167,7 @@ def adadelta_loop(begin, end, p, g, v, a, factor, decay, keep, eps, rate, tiny, 
         p[i] = fma(-rate, delta, p[i])
 
 
-@kernel(chunks=True, fastmath=WRITTEN)
+@kernel(chunks=True, fastmath=WRITTEN, written=True)
 def rmsprop_loop(begin, end, p, g, v, factor, decay, keep, eps, rate, tiny, least):
     p, g, v, c = p[begin:end], g[begin:end], v[begin:end], p.dtype.type
     factor, decay, keep, fresh = c(factor), c(decay), c(keep), c(1 - keep)
@@ -180,7 +180,7 @@ def rmsprop_loop(begin, end, p, g, v, factor, decay, keep, eps, rate, tiny, leas
         p[i] -= rate * (d / (np.sqrt(s) + eps))
 
 
-@kernel(chunks=True, fastmath=WRITTEN)
+@kernel(chunks=True, fastmath=WRITTEN, written=True)
 def rmsprop_full_loop(begin, end, p, g, v, a, m, factor, decay, keep, eps, rate, momentum, centered, tiny, least):
     p, g, v, a, m, c = p[begin:end], g[begin:end], v[begin:end], a[begin:end], m[begin:end], p.dtype.type
     factor, decay, keep, fresh = c(factor), c(decay), c(keep), c(1 - keep)
@@ -195,7 +195,7 @@ def rmsprop_full_loop(begin, end, p, g, v, a, m, factor, decay, keep, eps, rate,
         p[i] = fma(-rate, b, p[i])
 
 
-@kernel(chunks=True, fastmath=WRITTEN)
+@kernel(chunks=True, fastmath=WRITTEN, written=True)
 def lion_loop(begin, end, p, g, m, factor, shrink, near, far, rate, tiny):
     p, g, m, c = p[begin:end], g[begin:end], m[begin:end], p.dtype.type
     factor, shrink, near, far, rate, tiny = c(factor), c(shrink), c(near), c(far), c(rate), c(tiny)
@@ -207,7 +207,7 @@ def lion_loop(begin, end, p, g, m, factor, shrink, near, far, rate, tiny):
         p[i] = p[i] * shrink - step
 
 
-@kernel(chunks=True, fastmath=WRITTEN)
+@kernel(chunks=True, fastmath=WRITTEN, written=True)
 def rprop_loop(begin, end, p, g, before, size, factor, less, more, least, most):
     p, g, before, size, c = p[begin:end], g[begin:end], before[begin:end], size[begin:end], p.dtype.type
     factor, less, more, least, most = c(factor), c(less), c(more), c(least), c(most)
@@ -221,7 +221,7 @@ def rprop_loop(begin, end, p, g, before, size, factor, less, more, least, most):
         size[i], before[i] = s, d
 
 
-@kernel(chunks=True, fastmath=WRITTEN)
+@kernel(chunks=True, fastmath=WRITTEN, written=True)
 def asgd_loop(begin, end, p, g, a, factor, decay, shrink, rate, weight):
     p, g, a, c = p[begin:end], g[begin:end], a[begin:end], p.dtype.type
     factor, decay, shrink, rate, weight = c(factor), c(decay), c(shrink), c(rate), c(weight)
@@ -401,7 +401,7 @@ asgd = step("asgd", asgd_loop, _asgd, 3, 1.0, 0.1, 0.9, 0.1, 0.5)
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
-@kernel(chunks=True, fastmath=WRITTEN)
+@kernel(chunks=True, fastmath=WRITTEN, written=True)
 def sparse_adam_loop(begin, end, n, p, g, m, v, factor, new, keep, eps, step, tiny, least):
     """adam_loop on those rows of n entries whose gradient is not all zeros."""
     p, g, m, v = borrowed(p), borrowed(g), borrowed(m), borrowed(v)

@@ -67,7 +67,7 @@ def exps_of_rows(x, first, tops, sums, line):
             sums[i] = total
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def softmax_rows(begin, end, x, logs, out):
     """softmax of rows (rows, n), or its logarithm."""
     x, out, n = x[begin:end], out[begin:end], x.shape[1]
@@ -91,7 +91,7 @@ def softmax_rows(begin, end, x, logs, out):
                     out[first + i, j] = line[np.uint64(i * n + j)] * scale
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def logsumexp_rows(begin, end, x, out):
     """log Σ exp of rows (rows, n)."""
     x, out, n = x[begin:end], out[begin:end], x.shape[1]
@@ -110,7 +110,7 @@ def logsumexp_rows(begin, end, x, out):
                 out[first + i] = y
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def softmax_rows_pull(begin, end, v, p, out):
     """p (v - Σ v p) of rows (rows, n)."""
     v, p, out, n = v[begin:end], p[begin:end], out[begin:end], v.shape[1]
@@ -122,7 +122,7 @@ def softmax_rows_pull(begin, end, v, p, out):
             out[i, j] = (v[i, j] - dot) * p[i, j]
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def log_softmax_rows_pull(begin, end, v, logs, out):
     """v - exp(logs) Σ v of rows (rows, n), leaving out entries whose logarithm is -inf."""
     v, logs, out, n = v[begin:end], logs[begin:end], out[begin:end], v.shape[1]
@@ -137,7 +137,7 @@ def log_softmax_rows_pull(begin, end, v, logs, out):
             out[i, j] = zero if logs[i, j] == low else y
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def shares_of_rows(begin, end, g, x, y, out):
     """g exp(x - y) of rows (rows, n) with g and y (rows), and 0 where y is infinite."""
     g, x, y, out = g[begin:end], x[begin:end], y[begin:end], out[begin:end]
@@ -163,7 +163,7 @@ def tile_of(k, inner):
     return k // tiles, np.uint64(left), np.uint64(min(left + TILE, inner))
 
 
-@kernel
+@kernel(written=True)
 def exps_of_tile(x, o, left, right, tops, sums):
     """The largest entries along axis 1, and Σ exp(x - top), of a tile of x (outer, n, inner)."""
     n, low = x.shape[1], x.dtype.type(-np.inf)
@@ -181,7 +181,7 @@ def exps_of_tile(x, o, left, right, tops, sums):
             sums[k - left] += exp_below(x[o, i, k] - tops[k - left])
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def softmax_tiles(begin, end, x, logs, out):
     """softmax along axis 1 of (outer, n, inner), or its logarithm; a chunk is a number of tiles."""
     tops, sums = blank(x.dtype.type(0), TILE), blank(x.dtype.type(0), TILE)
@@ -201,7 +201,7 @@ def softmax_tiles(begin, end, x, logs, out):
                     out[o, i, k] = exp_below(x[o, i, k] - tops[k - left]) * sums[k - left]
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def logsumexp_tiles(begin, end, x, out):
     """log Σ exp along axis 1 of (outer, n, inner) into (outer, inner)."""
     tops, sums = blank(x.dtype.type(0), TILE), blank(x.dtype.type(0), TILE)
@@ -214,7 +214,7 @@ def logsumexp_tiles(begin, end, x, out):
             out[o, k] = top if top == infinite else top + log(sums[k - left])
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def pull_tiles(begin, end, v, y, logs, out):
     """The gradient of softmax_tiles from its result."""
     sums, zero, low = blank(v.dtype.type(0), TILE), v.dtype.type(0), v.dtype.type(-np.inf)
@@ -241,7 +241,7 @@ def pull_tiles(begin, end, v, y, logs, out):
 # --- long rows, in pieces --------------------------------------------------------------------------------------------
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def sums_of_pieces(begin, end, x, tops, sums):
     """The largest entry and Σ exp(x - top) of each piece of CHUNK entries of the rows of x (rows, n)."""
     low = x.dtype.type(-np.inf)
@@ -259,7 +259,7 @@ def sums_of_pieces(begin, end, x, tops, sums):
         tops[t // pieces, t % pieces], sums[t // pieces, t % pieces] = shift, total
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def softmax_pieces(begin, end, x, tops, sums, logs, out):
     """softmax of long rows, or its logarithm, from the top and the sum (or its logarithm) of each row."""
     pieces = (x.shape[1] + CHUNK - 1) // CHUNK
@@ -275,7 +275,7 @@ def softmax_pieces(begin, end, x, tops, sums, logs, out):
                 y[j] = exp_below(row[j] - top) * scale
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def pull_sums_of_pieces(begin, end, v, y, logs, sums):
     """Σ v y of each piece of the rows, or Σ v without masked entries."""
     pieces, zero, low = sums.shape[1], v.dtype.type(0), v.dtype.type(-np.inf)
@@ -291,7 +291,7 @@ def pull_sums_of_pieces(begin, end, v, y, logs, sums):
         sums[i, t % pieces] = total
 
 
-@kernel(chunks=True)
+@kernel(chunks=True, written=True)
 def pull_pieces(begin, end, v, y, sums, logs, out):
     """The gradient of softmax_pieces, from its result and the sums of whole rows."""
     pieces, zero, low = (v.shape[1] + CHUNK - 1) // CHUNK, v.dtype.type(0), v.dtype.type(-np.inf)
