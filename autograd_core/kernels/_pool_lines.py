@@ -12,7 +12,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._conv_tile import I32, I64, Emit
+from ._conv_tile import Emit
+from ._shared import I32, I64, char_of
 
 HALVES = -2  # each entry twice: a window of one entry moves on at every other place
 
@@ -21,7 +22,7 @@ class Lanes(Emit):
     """Vectors of numbers, and of as many whole numbers."""
 
     def __init__(self, context, builder, number, place=types.int32):
-        super().__init__(context, builder, number)
+        super().__init__(builder, char_of(number))
         self.place = context.get_value_type(place)
         self.places = ir.VectorType(self.place, self.lanes)
 
