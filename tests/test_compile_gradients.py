@@ -14,6 +14,7 @@ import autograd_core as ag
 import nn
 import optim
 from autograd_core.compiled import passes
+from autograd_core.compiled.passes import fuse
 from autograd_core.op import REGISTRY
 from nn import functional as F
 
@@ -34,7 +35,8 @@ def alike(make, *, replays=True, tolerance=1e-5):
             if a is not None:
                 a, b = (np.asarray(v.detach().numpy() if isinstance(v, ag.Tensor) else v) for v in (a, b))
                 assert a.shape == b.shape and a.dtype == b.dtype, (k, n)
-                np.testing.assert_allclose(b, a, rtol=tolerance, atol=5e-6, err_msg=f"run {k}, value {n}")
+                # A bias before a batch norm has the gradient 0, of which rounding leaves a few 1e-6 on either side.
+                np.testing.assert_allclose(b, a, rtol=tolerance, atol=1e-5, err_msg=f"run {k}, value {n}")
     done = sum(f.cache_info().replays for f in counted.made)
     assert bool(done) == replays, [f.cache_info() for f in counted.made]
 
@@ -713,6 +715,7 @@ STEPS = [
     lambda a, b: a.clone().add_(b),
     lambda a, b: (a * 1).mul_(b),
     lambda a, b: put(a, b),
+    lambda a, b: scaled(a, b),
     lambda a, b: ag.where(a > 0, a, b),
     lambda a, b: a.detach() * b,
     lambda a, b: a.reshape(9)[ag.tensor([8, 1, 1, 0, 4, 5, 6, 2, 3])].reshape(3, 3),
@@ -726,6 +729,43 @@ def put(a, b):
     c[1:] = b[:2]
     c.T[0].mul_(3)
     return c
+
+
+def scaled(a, b):
+    c = a * 1
+    c[1:] = c[1:] * b.sum()
+    c[0].mul_(WEIGHT.sum())
+    return c
+
+
+def reordered(program):
+    """What fusing does to the order of calls, without compiling a loop for each group."""
+    return program.having([c for group in fuse.later(program.calls, fuse.grouped(program.calls)) for c in group])
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_programs_that_differentiate_inside(data):
+    place = st.integers(0, 20)
+    program = data.draw(st.lists(st.tuples(st.integers(0, len(STEPS) - 1), place, place), min_size=1, max_size=8))
+
+    def body(x, y):
+        values = [x, y]
+        for step, i, j in program:
+            values.append(STEPS[step](values[i % len(values)], values[j % len(values)]))
+        loss = (values[-1] * values[-1]).sum() + sum(v.mean() for v in values)
+        return values[-1].detach(), *ag.gradient(loss, [x, WEIGHT], allow_unused=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passes, "PASSES", [reordered if p is passes.fused else p for p in passes.PASSES])
+        f = ag.compile(body)
+        for k in range(5):
+            x, y = (draw(np.random.default_rng([k, n]), 3, 3).requires_grad_(n == 0) for n in range(2))
+            for a, b in zip(body(x, y), f(x, y), strict=True):
+                assert (a is None) == (b is None)
+                if a is not None:
+                    np.testing.assert_allclose(b.numpy(), a.numpy(), rtol=1e-4, atol=1e-4)
+    assert f.cache_info().replays == 3
 
 
 @given(st.data())

@@ -12,7 +12,12 @@ from autograd_core.compiled.capture import SHAPED_BY_DATA
 from autograd_core.op import REGISTRY
 from autograd_core.testing import jiggled
 
-BY_DATA = {"ctc_of", "others", "scatter_reduce"}  # whose rules decide by data what to compute: refused where they do
+BY_DATA = {
+    "ctc_of",
+    "ctc_shares",
+    "others",
+    "scatter_reduce",
+}  # whose rules decide by data what to compute: refused where they do
 OPS = sorted(name for name, op in REGISTRY.items() if op.samples and name not in SHAPED_BY_DATA)
 
 

@@ -17,7 +17,8 @@ from autograd_core.tree import flatten
 from nn import functional as F
 
 RUNS = 4
-BY_DATA = {"CTCLoss", "AdaptiveLogSoftmaxWithLoss", "LBFGS"}  # what they compute depends on values: refused
+BY_DATA = {"LBFGS"}  # what it computes depends on values: refused
+TOLD_APART = {"CTCLoss", "AdaptiveLogSoftmaxWithLoss"}  # calls, by labels, which are others in each of these runs
 OTHERWISE = {
     "RNNBase",
     "RNNCellBase",
@@ -54,7 +55,7 @@ def compare(make, name, rtol=1e-4):
             assert (a is None) == (b is None), (k, n)
             if a is not None:
                 np.testing.assert_allclose(b, a, rtol=rtol, atol=2e-5, err_msg=f"run {k}, value {n}")
-    assert compiling.made.cache_info().replays
+    assert compiling.made.cache_info().replays or name in TOLD_APART
 
 
 def values(*tensors):

@@ -141,7 +141,6 @@ REFUSED = {
     ),
     "a seed": (lambda: lambda x: (ag.manual_seed(5), x)[1], "started over from a seed"),
     "random numbers of Python's": (lambda: lambda x: x * random.random(), "draws random numbers"),
-    "a number of classes": (lambda: lambda x: F.one_hot(x.long()), "a value leaves"),
 }
 
 

@@ -59,6 +59,10 @@ def loops(a, b):
     while k < b:
         k += 2
         total -= k if k % 4 else 1
+    for i in range(b, a, -1):
+        total += i if i % 5 else 7 * i
+    for i in range(a + 3, -1, -3):
+        last -= 2 * i
     return total + last
 
 

@@ -192,7 +192,11 @@ class Writer(Arrays):
     def loop(self, node: Any, names: dict) -> None:
         """Do statements over and over."""
         counted = isinstance(node, ast.For)
-        bounds = [self.value(self.expression(a, names)) for a in node.iter.args] if counted else []
+        given = [self.expression(a, names) for a in node.iter.args] if counted else []
+        back = (
+            len(given) == 3 and isinstance(given[2], int) and given[2] < 0
+        )  # a step that is not written down is positive
+        bounds = [*map(self.value, given)]
         kind = types.uint64 if any(b.kind == types.uint64 for b in bounds) else types.intp
         kept = [n for n in names if n in changed(node) and n != getattr(node.target if counted else None, "id", None)]
         loop = Loop(self.kinds(node, names, kept, kind))
@@ -215,7 +219,7 @@ class Writer(Arrays):
             i = builder.phi(start.type)
             i.add_incoming(start, before)
             compare = builder.icmp_unsigned if kind == types.uint64 else builder.icmp_signed
-            test = compare("<", i, stop)
+            test = compare(">" if back else "<", i, stop)
         else:
             loop.load(self, names)
             test = self.test(self.expression(node.test, names))
