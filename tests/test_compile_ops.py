@@ -12,12 +12,7 @@ from autograd_core.compiled.capture import SHAPED_BY_DATA
 from autograd_core.op import REGISTRY
 from autograd_core.testing import jiggled
 
-BY_DATA = {
-    "ctc_of",
-    "ctc_shares",
-    "others",
-    "scatter_reduce",
-}  # whose rules decide by data what to compute: refused where they do
+TOLD_APART = {"ctc_of", "ctc_shares", "others", "scatter_reduce"}  # calls, by values that decide what is computed
 OPS = sorted(name for name, op in REGISTRY.items() if op.samples and name not in SHAPED_BY_DATA)
 
 
@@ -78,7 +73,7 @@ def test_a_replay_is_what_running_it_gives(name, dtype):
         try:
             compiled(*given(arrays))
         except CaptureError as error:
-            assert name in BY_DATA and "a value leaves the tensors" in str(error), error
+            assert name in TOLD_APART and "a value leaves the tensors" in str(error), error
             continue
         compiled(*given(others))
         for values in (others, arrays):
@@ -87,5 +82,5 @@ def test_a_replay_is_what_running_it_gives(name, dtype):
             for a, b in zip(expected, actual):
                 assert a.shape == b.shape and a.dtype == b.dtype
                 np.testing.assert_allclose(b.numpy(), a.numpy(), rtol=1e-6 if dtype == "float64" else 1e-4, atol=1e-5)
-        if all(np.size(a) for a in (*arrays, *expected)):  # nothing has no memory to tell what it is a view of
+        if all(np.size(a) for a in (*arrays, *expected)) and name not in TOLD_APART:  # nothing lies nowhere
             assert compiled.cache_info().replays == 2
