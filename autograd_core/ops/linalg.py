@@ -532,15 +532,15 @@ def cholesky_ex(A, *, upper=False, check_errors=False):
 
 
 def steady(vectors: Callable, pattern: str, **params: Any) -> Callable:
-    """Samples around which LAPACK does not change the signs of the vectors it finds, so that differences make sense."""
+    """Samples around which LAPACK changes neither signs nor order of the vectors it finds, so that differences make sense."""
     alternatives = shapes(pattern, **params)
 
     def draw(rng: np.random.Generator) -> tuple[list, dict]:
         while True:
             (x,), chosen = alternatives[rng.integers(len(alternatives))].draw(rng)
             v = vectors(x)
-            near = (vectors(x + 0.004 * rng.standard_normal(x.shape)) for _ in range(20))
-            if all(((v * w).sum(-2) > 0).all() for w in near):
+            near = (vectors(x + h * rng.standard_normal(x.shape)) for h in (0.001, 0.004) for _ in range(50))
+            if all(((v * w).sum(-2) > 0.5).all() for w in near):
                 return [x], chosen
 
     return draw
