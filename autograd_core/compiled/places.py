@@ -100,8 +100,11 @@ def draws(value: Any) -> Any:
     return value if isinstance(value, GENERATORS) else None
 
 
-def state_of(generator: Any) -> str:
-    """What a generator of random numbers draws next, in words."""
+def state_of(generator: Any) -> Any:
+    """What a generator of random numbers draws next, to be compared."""
     if isinstance(generator, np.random.Generator):
         return repr(generator.bit_generator.state)
-    return repr(generator.getstate() if isinstance(generator, random.Random) else generator.get_state())
+    if isinstance(generator, random.Random):
+        return generator.getstate()
+    name, key, *rest = generator.get_state()
+    return name, key.tobytes(), *rest
