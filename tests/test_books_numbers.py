@@ -14,6 +14,7 @@ import pytest
 import autograd_core as ag
 import optim
 from autograd_core import numeric
+from autograd_core.kernels._jit import COMPILED
 from autograd_core.tree import flatten
 from nn import functional as F
 
@@ -251,7 +252,7 @@ def test_row_k_s17_a_loss_that_is_no_number_trains_and_is_found():
         found = trained(loss, start, 0.1, 1000)
     assert all(np.isfinite(w).all() for w in found)
     # The book prints 0.716; what comes of labels that have nothing to learn depends on rounding (0.64 without a compiler).
-    assert 0.6 <= np.round(np.mean((out(found) > 0.5) == labels), 2) <= 0.72
+    assert (0.69 if COMPILED else 0.6) <= np.round(np.mean((out(found) > 0.5) == labels), 2) <= 0.72
     with pytest.raises(RuntimeError, match="log"), ag.detect_anomaly():
         loss([tensor(w) for w in start])
 

@@ -74,7 +74,8 @@ class Entries:
         if entry.hopeless:
             others: tuple = ()
         else:
-            others = tuple(e for e in self.kinds.get(key, ()) if e.ready or not entry.agreed)
+            there = (e for e in self.kinds.get(key, ()) if not (e.hopeless or e.back.stale))
+            others = tuple(e for e in there if e.ready or not entry.agreed)
         self.kinds.pop(key, None)
         self.kinds[key] = (EAGER,) if entry.hopeless else (entry, *others)[:VARIANTS]
         while len(self.kinds) > self.most:
