@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+import autograd_core as ag
 from autograd_core.kernels import _memory
 
 LARGE = 1 << 19
@@ -77,3 +78,20 @@ def test_several_threads_never_get_the_same_memory():
     for thread in threads:
         thread.join()
     assert not bad and _memory._kept[0] == sum(size * len(found) for size, found in _memory._free.items())
+
+
+def test_what_watched_runs_needed_is_given_back():
+    w = ag.ones(LARGE, requires_grad=True)
+
+    @ag.compile
+    def step(x):
+        w.grad = None
+        y = (x * w).tanh().sum()
+        y.backward()
+        return y
+
+    x = ag.randn(LARGE)
+    kept = [step(x) and _memory._kept[0] for _ in range(3)]
+    assert step.cache_info().replays == 1
+    assert kept[0] >= 4 * LARGE, "an eager run leaves memory for the next"
+    assert kept[1:] == [0, 0]

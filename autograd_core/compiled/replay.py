@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..kernels._memory import trim
 from ..reach import ancestors
 from ..tape import Leaf, mark_all, mark_written, memory, writes_of
 from ..tensor import Tensor, at, node_of
@@ -184,6 +185,7 @@ class Replay:
         self.ready, self.given, self.explained = True, [], False
         self.results.forget()
         del self.capture, self.back.capture
+        trim()  # runs as they are need far more, and the next is a replay
 
     def place(self) -> None:
         """Find memory for everything, and write the lines that run on it."""

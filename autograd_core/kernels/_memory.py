@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
+import sys
 
 import numpy as np
 
@@ -20,6 +22,7 @@ def _most() -> int:
 
 
 MOST = _most()
+_give_back = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None  # glibc's
 _free: dict[int, list[np.ndarray]] = {}  # by size
 _kept = [0]  # bytes in _free
 
@@ -70,6 +73,8 @@ def _taken(size: int) -> np.ndarray:
 
 
 def trim() -> None:
-    """Give all unused memory back to the system."""
+    """Give all unused memory back to the system, that of the C library's allocator too where it can be asked to."""
     _free.clear()
     _kept[0] = 0
+    if _give_back is not None:
+        _give_back(0)
