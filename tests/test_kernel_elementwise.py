@@ -1,5 +1,6 @@
 """Loops over large arrays: what they compute, where they are used, and what a gradient rule becomes."""
 
+import itertools
 import math
 
 import numpy as np
@@ -69,6 +70,30 @@ def test_two_inputs(name, dtype):
             loops.run(loops.whole(loops.program(name, (False, True)), x.dtype), x, (float(number), x))[0],
             plain_numpy(name, number, x),
         )
+
+
+ALIKE = [
+    name for name, op in REGISTRY.items()
+    if name in loops.STEPS and name != "gelu_slope" and len(op.inputs) <= 2 and not op.defaults
+]  # fmt: skip
+
+
+@compiled
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ALIKE)
+def test_loops_and_numpy_agree_on_zeros_infinities_and_nan(name, dtype):
+    """As replays are loops whatever the size: the sign of a zero is the same too."""
+    special = [*SPECIAL, -2.0, 0.5, -3.0, 3.0]
+    x, y = (np.array(v, dtype) for v in zip(*itertools.product(special, special), strict=True))
+    given = [at(v) for v in (x, y)][: len(REGISTRY[name].inputs)]
+    function = ag.compile(REGISTRY[name].call)
+    with np.errstate(all="ignore"):
+        function(*given), function(*given)
+        wanted, found = REGISTRY[name].call(*given).numpy(), function(*given).numpy()
+    assert function.cache_info().replays == 1
+    same(found, wanted) if wanted.dtype.kind == "f" else np.testing.assert_array_equal(found, wanted)
+    zero = wanted == 0
+    np.testing.assert_array_equal(np.signbit(found[zero]), np.signbit(wanted[zero]))
 
 
 @settings(max_examples=25)

@@ -186,7 +186,7 @@ def softplus(x):
 @inline
 def log_sigmoid(x):
     """log(sigmoid(x))"""
-    return -softplus(-x)
+    return like(x, 0) - softplus(-x)
 
 
 @inline
