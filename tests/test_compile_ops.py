@@ -1,5 +1,6 @@
 """Every op captured and replayed on other numbers: the same as running it, in value, gradient and second gradient."""
 
+import itertools
 import zlib
 
 import numpy as np
@@ -84,3 +85,29 @@ def test_a_replay_is_what_running_it_gives(name, dtype):
                 np.testing.assert_allclose(b.numpy(), a.numpy(), rtol=1e-6 if dtype == "float64" else 1e-4, atol=1e-5)
         if all(np.size(a) for a in (*arrays, *expected)) and name not in TOLD_APART:  # nothing lies nowhere
             assert compiled.cache_info().replays == 2
+
+
+TYPES = {
+    "f": lambda rng: rng.normal(size=(3, 4)).astype("f"), "l": lambda rng: rng.integers(-3, 4, (3, 4)),
+    "B": lambda rng: rng.integers(0, 4, (3, 4)).astype("B"), "?": lambda rng: rng.random((3, 4)) > 0.5,
+    "number": lambda rng: 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in OPS if REGISTRY[name].elementwise and not REGISTRY[name].defaults])
+def test_operands_of_other_types(name):
+    """All that the op itself takes."""
+    op, rng = REGISTRY[name], np.random.default_rng(0)
+    function = compile(op.call, cache_size=1000)
+    for kinds in itertools.product(TYPES, repeat=len(op.inputs)):
+        if set(kinds) == {"number"}:
+            continue
+        args = [v if kind == "number" else ag.tensor(v) for kind in kinds for v in [TYPES[kind](rng)]]
+        with np.errstate(all="ignore"):
+            try:
+                wanted = op.call(*args)
+            except (AttributeError, TypeError, ValueError):
+                continue
+            found = [function(*args) for _ in range(3)][-1]
+        assert found.dtype == wanted.dtype, kinds
+        np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-5, err_msg=str(kinds))

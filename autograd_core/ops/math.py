@@ -406,6 +406,10 @@ def _angle_slope(x):
     return where(x == 0, 0, 1j / conj(x)) if x.dtype.kind == "c" else flat
 
 
+def _heaviside(x, values):
+    return np.where(np.equal(x, 0), values, np.greater(x, 0)).astype(np.result_type(x, values), copy=False)
+
+
 def _sgn(x):
     return np.array(x) if np.asarray(x).dtype == np.bool_ else np.sign(x)
 
@@ -442,8 +446,7 @@ trunc     = staircase("trunc", np.trunc)
 rint      = staircase("round", np.rint)
 copysign  = elementwise(np.copysign, lambda a, y: sgn(a) * sgn(y), flat, domain="nonzero,nonzero", promotes="inexact")
 nextafter = elementwise(np.nextafter, 1, flat)
-step      = elementwise(lambda x, values: np.where(np.equal(x, 0), values, np.greater(x, 0)), flat, lambda x: x == 0,
-                        name="heaviside", inputs=("x", "values"),
+step      = elementwise(_heaviside, flat, lambda x: x == 0, name="heaviside", inputs=("x", "values"),
                         samples=shapes("n m:nonzero, m | n m:integers(-1;2), n m | 3 4:integers(-1;2), 3 4"))
 finite    = elementwise(_nan_to_num, lambda x: isfinite(x), name="nan_to_num",
                         samples=[*shapes("n m | n:complex", nan=[0.0], posinf=[None], neginf=[None]), _holed])
