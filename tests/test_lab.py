@@ -415,6 +415,7 @@ def test_a_corner_is_no_disagreement_but_a_wrong_slope_there_is():
         assert bool(found) == right, found
 
 
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
 def test_what_the_tape_cannot_follow_is_compared_with_what_can():
     compiled = numba.njit(written_for_numba)
     found = ag.compare(compiled, 0.7).require()
