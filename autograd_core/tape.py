@@ -29,12 +29,13 @@ user_code = False  # whether a graph may hold hooks or backward functions of the
 class Leaf:
     """Where gradients arrive: a tensor the user asked gradients for.  It holds the gradient, not the tensor."""
 
-    __slots__ = ("grad", "hooks", "after", "shape", "dtype", "over", "__weakref__")
+    __slots__ = ("grad", "hooks", "after", "shape", "dtype", "over", "born", "__weakref__")
     parents, index, name = (), 0, "leaf"
 
     def __init__(self, shape: tuple, dtype: np.dtype):
         self.grad = self.hooks = self.after = None
         self.shape, self.dtype = shape, dtype
+        self.born = next(clock)
         self.over = False  # whether it stood in for an argument of a transform whose function has returned
 
 

@@ -140,7 +140,8 @@ class Capture:
 
     def gradient(self, leaf: Leaf, before: Any = UNSEEN) -> None:
         """The gradient of a leaf is about to be looked at or to change; `before` is what it is, if that is looked at."""
-        self.leaves.setdefault(id(leaf), (leaf, before))
+        if leaf.born < self.since:  # or it is gone after the run
+            self.leaves.setdefault(id(leaf), (leaf, before))
 
     def number(self, place: dict, name: str) -> Tensor:
         """A tensor of no axes that holds the number `place[name]` as it is at the time of each run."""

@@ -9,11 +9,14 @@ import numpy as np
 from .program import OUTER, Array, Block, Call, Live, Program
 
 
+Pairs = dict[Block, tuple[Block, int]]  # the block that plays the part of one, and how much further in it all lies
+
+
 def difference(a: Program, b: Program) -> str | None:
     """The first thing in which two programs differ, in words; None if they do the same."""
-    pairs: dict[Block, Block] = {}
+    pairs: Pairs = {}
     for x, y in [*zip(a.inputs, b.inputs), *((x, y) for (x, _), (y, _) in zip(a.live, b.live))]:
-        pairs[x.block] = y.block
+        pairs[x.block] = y.block, y.offset - x.offset
     for k, (p, q) in enumerate(zip(a.calls, b.calls)):
         said = of_calls(p, q, pairs)
         if said:
@@ -26,7 +29,7 @@ def difference(a: Program, b: Program) -> str | None:
     return None
 
 
-def of_calls(p: Call, q: Call, pairs: dict[Block, Block]) -> str | None:
+def of_calls(p: Call, q: Call, pairs: Pairs) -> str | None:
     """In what two calls differ."""
     if p.op is not q.op:
         return f"where one run called {p.op.name}, the next called {q.op.name}"
@@ -47,13 +50,15 @@ def of_calls(p: Call, q: Call, pairs: dict[Block, Block]) -> str | None:
     return None
 
 
-def matches(x: Array, y: Array, pairs: dict[Block, Block]) -> bool:
+def matches(x: Array, y: Array, pairs: Pairs) -> bool:
     """Whether two arrays play the same part in two programs."""
-    if x[1:] != y[1:] or x.block.kind != y.block.kind:
+    if x[2:] != y[2:] or x.block.kind != y.block.kind:
         return False
     if x.block in pairs:
-        return pairs[x.block] is y.block
-    pairs[x.block] = y.block
+        return pairs[x.block] == (y.block, y.offset - x.offset)
+    pairs[x.block] = y.block, 0
+    if x.offset != y.offset:
+        return False
     if x.block.kind != OUTER or x.block.owner is y.block.owner:
         return True
     return np.array_equal(x.block.owner, y.block.owner, equal_nan=x.block.owner.dtype.kind in "fc")

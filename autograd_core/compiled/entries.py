@@ -34,6 +34,7 @@ class Entries:
         self.deciding: dict[tuple, tuple[int, ...]] = {}  # by form, the arguments that decide by their values
         self.vain = 0  # captures since a run was last replayed
         self.last: tuple | None = None  # what was last captured, or would have been
+        self.alike = 0  # calls in a row that were of that kind
 
     def key(self, form: tuple, leaves: list) -> tuple:
         """What decides which replays fit."""
@@ -46,21 +47,23 @@ class Entries:
             self.deciding[form] = tuple(sorted({*places, *self.deciding.get(form, ())}))
 
     def worthwhile(self, key: tuple, name: str) -> bool:
-        """Whether to watch another run: not if many were watched in vain, unless this call is like the last."""
-        alike, self.last = key == self.last, key
-        if self.vain < VAIN * self.most or alike:
+        """Whether to watch another run: if many were watched in vain, only two in a row, ever more rarely, of calls that are
+        like the one before."""
+        self.alike = self.alike + 1 if key == self.last else 0
+        self.last = key
+        if self.vain < VAIN * self.most:
             self.vain += 1
             return True
         if self.vain == VAIN * self.most:
             self.vain += 1
             warnings.warn(
-                f"compile: {name} was watched {self.vain - 1} times, and no run was like one before: its numbers, shapes or "
-                "lengths are others each time. It runs as it is until two calls are alike; give tensors in place of numbers, "
-                "and pad to a few lengths",
+                f"compile: {name} was watched {self.vain - 1} times, and no run was like one before: its numbers, shapes, "
+                "lengths or the settings around it are others each time. It runs as it is until calls are alike; give tensors "
+                "in place of numbers, and pad to a few lengths",
                 RuntimeWarning,
                 stacklevel=3,
             )
-        return False
+        return any(n > 0 and n & (n - 1) == 0 for n in (self.alike, self.alike - 1))
 
     def first(self, key: tuple, entry: Any) -> None:
         """An entry is used."""

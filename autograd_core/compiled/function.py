@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..errors import CaptureError
-from ..tape import everywhere, refuse_capture, state
+from ..tape import Leaf, everywhere, memory, refuse_capture, state
 from ..tensor import Tensor
 from ..tree import flatten
 from .capture import Capture, capturing
 from .entries import Entries
 from .explain import debugged, table
 from .guards import Readings, reading
+from .kept import Slope, forms_of
 from .replay import TRIES, Replay, write_back
 from .signature import owners_of, sharing, signature
 
@@ -110,21 +111,25 @@ class Compiled:
         pending = [e for e in kinds if not e.ready]
         before = next((e for e in pending if not e.differs(entry)), pending[0] if pending else None)
         entry.follows(kinds[0] if kinds else None)
-        self.compare(entry, before, readings)
-        self.entries.keep(self.entries.key(form, leaves), entry)
+        if self.compare(entry, before, readings, any(e.ready for e in kinds)):
+            self.entries.keep(self.entries.key(form, leaves), entry)
         return answer
 
-    def compare(self, entry: Replay, before: Replay | None, readings: Readings) -> None:
-        """Whether an entry can be replayed, now that it is known what the run before did."""
+    def compare(self, entry: Replay, before: Replay | None, readings: Readings, others: bool) -> bool:
+        """Whether to keep an entry, now that it is known what the run before did; `others` are ready for such calls."""
         capture, other = entry.capture, before and before.differs(entry)
-        entry.tries = before.tries + 1 if before and other else 1
-        written = readings.written(capture.places) if before and not other else None
+        written = readings.written(capture.places) if before else None
+        again = before and other and (written or before.guard())  # or somebody else has changed something
+        entry.tries = before.tries + 1 if before and again else 1
         if other and entry.tries > TRIES:
             capture.refuse(f"{self.__name__} does something else each time: {other}")
-        elif written:
+        elif written and not other:
+            if others:  # as when a state begins anew, which is left to the function itself
+                return False
             capture.refuse(f"{self.__name__} changes {written}, which a replay would not do again")
         if before and not other and not entry.hopeless:
             entry.agrees(before)
+        return True
 
     def cache_info(self) -> CacheInfo:
         """How often calls were replayed, captured, or run as they are, and how many replays are kept."""
@@ -194,12 +199,21 @@ def adopted(capture: Capture, readings: Readings, since: int) -> tuple[list, lis
     places: list = []
     found: list = []
     left: list = []
+    argued = [node for node in capture.nodes.values() if isinstance(node, Leaf)]
     for kept, before, after in readings.kept():
         if capture.adopted(before, since + len(found)):
             places.append(kept)
             found += before
             left.append(after)
             capture.places.add((id(kept.place), kept.name))
+    used = {id(a.block.owner) for c in capture.calls for a in (*c.reads, *c.changes)}
+    for leaf, before in capture.leaves.values():
+        if not isinstance(before, Tensor) or leaf in argued or id(memory(before.value)) not in used:
+            continue
+        if capture.adopted([before], since + len(found)):
+            places.append(Slope(leaf, "grad", None, forms_of([before])))
+            found.append(before)
+            left.append([])
     return places, found, left
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ..tape import Leaf
 from ..tensor import Tensor
 from ..tree import flatten
 
@@ -25,6 +26,23 @@ class Kept(NamedTuple):
     def put(self, tensors: list) -> None:
         """Let these stand there."""
         self.place[self.name] = self.build(tensors)
+
+
+class Slope(NamedTuple):
+    """A gradient that a leaf has before a run, which reads it or adds to it: another tensor in each run, perhaps."""
+
+    place: Leaf
+    name: str
+    build: None
+    forms: tuple
+
+    def tensors(self) -> list | None:
+        """The gradient that is there now; None if it is of another form."""
+        found = [] if self.place.grad is None else [self.place.grad]
+        return found if found and forms_of(found) == self.forms else None
+
+    def put(self, tensors: list) -> None:
+        """It is changed in place; where another is there after the run, that is one of the run's gradients."""
 
 
 def kept(place: Any, name: str, first: Any, last: Any) -> tuple[Kept, list, list] | None:

@@ -21,6 +21,7 @@ from .compare import difference
 from .emit import Source, emitted, resolved
 from .guards import Guard
 from .halves import Lent, Table, whole
+from .kept import Slope
 from .memory import Memory
 from .passes import improved
 from .program import OUTER, Program
@@ -56,7 +57,9 @@ class Replay:
         self.others = [v for v in given if not isinstance(v, Tensor)]  # held, since the key has the ids of some
         self.tensors = [k for k, v in enumerate(given) if isinstance(v, Tensor)]
         self.results = Results(result, capture, given, leaves)
-        self.gradients = [self.gradient(leaf) for leaf, _ in capture.leaves.values()]
+        self.added_to = [k.place for k in kept if isinstance(k, Slope)]  # leaves that have gradients before a run
+        same = lambda leaf, before: leaf in self.added_to and leaf.grad is before
+        self.gradients = [self.gradient(leaf) for leaf, before in capture.leaves.values() if not same(leaf, before)]
         self.changing = [k for _, k, _ in self.gradients if k is not None]
         slopes = [g for *_, g in self.gradients if g is not None]
         self.program = capture.program(self.results.arrays + slopes)
@@ -82,11 +85,15 @@ class Replay:
             return True
         if any(self.given[k].node is not node for k, node in capture.nodes.items()):
             return True
-        if any(self.results.found[j].leaf in [leaf for leaf, *_ in self.gradients] for j in self.results.asking):
+        if any(self.results.found[j].leaf.grad is not None for j in self.results.asking):
+            return True
+        slopes = [id(leaf.grad) for leaf, _ in capture.leaves.values() if leaf.grad is not None]
+        if len(set(slopes)) < len(slopes):  # one tensor as the gradient of several
             return True
         owners = [a.block.owner for a in capture.inputs]
         written = any(map(capture.input_written, owners))
-        return bool(back.linked) and (back.graph is None or bool(self.gradients) or capture.outward or written)
+        changed = bool(self.gradients or self.added_to)
+        return bool(back.linked) and (back.graph is None or changed or capture.outward or written)
 
     def differs(self, later: Replay) -> str | None:
         """What a later run did otherwise."""
@@ -168,7 +175,7 @@ class Replay:
 
     def prepare(self) -> None:
         """Improve the program, place it in memory, and write it."""
-        own = {id(self.given[k].leaf) for k in self.tensors}
+        own = {id(self.given[k].leaf) for k in self.tensors} | set(map(id, self.added_to))
         seen = [(f, b) for f, b in self.capture.leaves.values() if b is not UNSEEN and id(f) not in own]
         used = {id(a.block.owner) for c in self.program.calls for a in (*c.reads, *c.changes)}
         held = lambda b: b is None or id(memory(b.value)) in used
@@ -176,11 +183,13 @@ class Replay:
         self.outside = outside(list(self.capture.tensors.values()), [(f, b) for f, b in seen if held(b)])
         self.same = self.outside + self.guard.quick
         self.owners = {id(b.owner) for b in self.capture.blocks.values() if b.kind == OUTER}
-        self.known = {a: v for a, v in self.capture.known.items() if a.block.kind == OUTER}
+        known = self.capture.known
+        self.known = {a: v for a, v in known.items() if a.block.kind == OUTER}
+        self.shown = {k: known[a] for k, a in zip(self.tensors, self.program.inputs)}
         if self.back.linked:
-            self.back.prepare(self.capture.known)
+            self.back.prepare(known)
         else:
-            self.program = resolved(improved(self.program), self.capture.known)
+            self.program = resolved(improved(self.program), known)
             self.place()
         self.ready, self.given, self.explained = True, [], False
         self.results.forget()
@@ -192,7 +201,8 @@ class Replay:
         program = self.program
         written = {a.block for call in program.calls for a in call.changes}
         here = written | {a.block for a in program.outputs}
-        lent = {a.block for a in program.inputs if a.bytes >= LARGE} - here  # these are looked at where they lie
+        large = lambda a: a.bytes >= LARGE and a.contiguous
+        lent = {a.block for a in program.inputs if large(a)} - here  # these are looked at where they lie
         make = lambda program, known, pointed: Lent(program, known, pointed - lent, lent)
         self.memory, self.run, source = emitted(program, self.known, make)
         self.part = Part(program, self.memory, source)
@@ -205,11 +215,11 @@ class Replay:
         self.hold()
         given = list(zip(self.tensors, program.inputs))
         self.inputs = [(k, self.memory[a]) for k, a in given if a.block not in lent]
-        self.lent = [(k, Table(self.memory, {a.block: 0})) for k, a in given if a.block in lent]
+        self.lent = [(k, Table(self.memory, {a.block: -a.offset})) for k, a in given if a.block in lent]
         self.live = [(self.memory[a], get) for a, get in program.live]
         self.written = [writes_of(b.owner) for b in written if b.kind == OUTER]
         self.returned_to = [(k, self.memory[a]) for k, a in given if a.block in written]
-        self.take({k: a.block.owner for k, a in given})  # so that it can be run before it is called
+        self.take(self.shown)  # so that it can be run before it is called
 
     def take(self, values: Any) -> None:
         """Copy arguments into their places, and point to the large ones, which stay until there are others."""
