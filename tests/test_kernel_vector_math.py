@@ -122,7 +122,9 @@ def test_large_arguments_of_sine_and_cosine():
             assert math.isclose(vector_trig.near_cos(x), vector_trig.cos(x), rel_tol=eps, abs_tol=eps / 8)
 
 
-@pytest.mark.parametrize(("name", "x"), [("tanh", 0.500510156), ("gelu", -1.83504713)])
+@pytest.mark.parametrize(
+    ("name", "x"), [("tanh", 0.500510156), ("gelu", -1.83504713), ("gelu", -12.9778709), ("gelu", 0.0304294564)]
+)
 def test_two_units_where_errors_were_largest(name, x):
     """Of all float32 numbers, as `python -m benchmarks.accuracy --exhaustive` found them."""
     assert accuracy.single(name, np.array([x, -x], "f"))[0] <= 2

@@ -74,7 +74,7 @@ LEAST = {
     "elementwise.sub": 65536,
     "elementwise.tanh": 65536,
     "extreme.most": 64,
-    "extreme.place": 64,
+    "extreme.place": 4096,
     "extreme.shares": 64,
     "grid_sample.corners": 16,
     "grid_sample.correlate": 16,

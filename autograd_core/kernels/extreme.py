@@ -31,7 +31,6 @@ from .reduce import (
 # fmt: on
 
 WHOLE = 64  # entries that are compared at a time
-NEAR = 1024  # entries of which one is found by looking at each
 entries, greatest = Late("_borrowed", "entries"), Late("_order", "greatest")
 
 
@@ -43,11 +42,14 @@ def max_rows(begin, end, x, out, n, block, blocks, sign):
         row = i if blocks == 1 else i // blocks
         low = row * n + (i - row * blocks) * block
         top, count = x.dtype.type(-np.inf), min(block, row * n + n - low)
-        for k in range(count // WHOLE * WHOLE if count >= WHOLE else count):
-            top = greatest(top, scale * at(x, low + k))
-        if count >= WHOLE:  # some entries twice, rather than the last ones one by one
-            for k in range(WHOLE):
-                top = greatest(top, scale * at(x, low + count - WHOLE + k))
+        half = (count + 2 * WHOLE - 1) // (2 * WHOLE) * WHOLE
+        if count < WHOLE:
+            for k in range(count):
+                top = greatest(top, scale * at(x, low + k))
+        else:  # both halves at a time, some entries twice, rather than the last ones one by one
+            for k in range(half):
+                pair = greatest(scale * at(x, low + k), scale * at(x, low + count - half + k))
+                top = greatest(top, pair)
         out[i] = top
 
 
@@ -94,28 +96,14 @@ def place_columns(begin, end, x, out, n, inner, piece, sign):
 
 
 def placing(dtype: np.dtype) -> Kernel:
-    """A kernel for the places in a small array of a type."""
-    zero, number = dtype.type(0), dtype.type
+    """A kernel for the places in columns of a small array of a type."""
+    zero = dtype.type(0)
 
     @kernel(numbers="aaiiid", name=f"place_{dtype.char}")
     def places(x, out, outer, n, inner, sign):
         """out (outer, inner): where along n the first largest sign * x (outer, n, inner) is, or the first NaN."""
         xs, y = entries(zero, x, outer * n * inner), entries(np.int64(0), out, outer * inner)
-        if inner > 1:
-            place_columns(0, outer * ((inner + PIECE - 1) // PIECE), xs, y, n, inner, PIECE, sign)
-            return
-        scale = number(sign)
-        for i in range(outer):
-            top, k = number(-np.inf), i * n
-            for first in range(i * n, i * n + n, NEAR):
-                some = top
-                for j in range(min(NEAR, i * n + n - first)):
-                    some = greatest(some, scale * at(xs, first + j))
-                if some > top or some != some and top == top:
-                    top, k = some, first
-            while not (scale * at(xs, k) == top or top != top and at(xs, k) != at(xs, k)):
-                k += 1
-            y[i] = k - i * n
+        place_columns(0, outer * ((inner + PIECE - 1) // PIECE), xs, y, n, inner, PIECE, sign)
 
     return places
 
@@ -171,7 +159,7 @@ def _most(x, axis, sign, keepdims=False):
 def _place(x, axis, sign, keepdims=True):
     if len(axis) != 1:
         x = x.reshape(*x.shape[: x.ndim - len(axis)], -1)
-    y = (np.argmax if sign > 0 else np.argmin)(x, axis[0] if len(axis) == 1 else -1, keepdims=keepdims)
+    y = (x.argmax if sign > 0 else x.argmin)(axis[0] if len(axis) == 1 else -1, keepdims=keepdims)
     return y.reshape((*y.shape[:-1], *(1,) * len(axis))) if keepdims and len(axis) != 1 else y
 
 
@@ -210,8 +198,8 @@ def place(x, axis, sign, keepdims=True):
     """Where along an axis, or along all of the last, the first largest (smallest) entry is, or the first NaN."""
     dtype = x.dtype
     kernel = PLACE_SINGLE if dtype is SINGLE else PLACE_DOUBLE if dtype is DOUBLE else None
-    if kernel is None or x.size == 0 or not axis:
-        return _place(x, axis, sign, keepdims)
+    if kernel is None or x.size == 0 or not axis or x.flags.c_contiguous and axis[0] == -len(axis):
+        return _place(x, axis, sign, keepdims)  # places in rows are found by NumPy in a fifth of the time of columns
     if x.size <= GRAIN and (seen := view(x.shape, axis, keepdims)):
         outer, n, inner, left, room = seen
         x, y = x if x.flags.carray else plain(x), room(left, np.int64)

@@ -44,18 +44,31 @@ ERF = Polynomial(
      -0.02686617064327622, 0.11283791670945253, -0.3761263890318355, 0.12837916709551257),
 )  # fmt: skip
 
-# (t + k) exp(t**2 / 2) times the probability that a normal number is above t, in powers of u with
-# t = k (1 + u) / (1 - u), up to 14.6 and 38.7, less the value at u = 0, and over u; k is 2.5 and 5
+# (t + 5) exp(t**2 / 2) times the probability that a normal number is above t, in powers of u with t = 5 (1 + u) / (1 - u),
+# up to 38.7, less the value at u = 0, and over u
 TAIL = Polynomial(
     "TAIL",
-    (-2.2897315e-05, -0.00018931906, -0.0002899621, 0.00072245824, 0.0025179195, -0.0016163017, -0.016385728,
-     0.009238208, 0.13198698, -0.4336921),
+    (0.0,),
     (-2.9646675785951264e-10, 1.4486023008981952e-09, 7.935775674443539e-09, -8.34193754991671e-09,
      -6.602444687498478e-08, 4.0937154333500476e-08, 4.3291327115374446e-07, -3.3557489768871334e-07,
      -2.7689771179262695e-06, 3.9803999034088435e-06, 1.6681052647316033e-05, -4.976265873915519e-05,
      -5.9375677947737553e-05, 0.0005448990339914889, -0.0007978694074892429, -0.0029933767667626745,
      0.02079506680078892, -0.06911863870656694, 0.16502036617033972, -0.3135331566712963, 0.49530561596997724,
      -0.6653825028900567),
+)  # fmt: skip
+
+# exp(t**2 / 2) / p times that probability, less 1, in powers of p - 0.1648479, p being 0.58271813 / (t + 2), for t up to
+# 13.2; and (exp(-r / 2) - 1) / r for r up to log(2), both moved by some units to where the errors of float32 are least
+MILLS = Polynomial(
+    "MILLS",
+    (176769.422, -21071.9824, -15386.1719, 4947.82227, -75.9165573, -419.501801, 130.647263, 12.972559, -19.9249973,
+     1.16426516, 3.97079134, 0.229460463),
+    (0.0,),
+)  # fmt: skip
+EXP_HALF = Polynomial(
+    "EXP_HALF",
+    (2.15848759e-05, -0.000261525944, 0.00260427408, -0.0208331458, 0.124999963, -0.5),
+    (0.0,),
 )  # fmt: skip
 
 # -log(erfc(t)) for t from 0.95 to 4 and to 6: good enough for 1 - erfc(t)
@@ -211,17 +224,17 @@ def mish(x):
 
 @inline
 def tail(t, t_low, factor):
-    """factor * exp(t**2 / 2) times the probability that a normal number is above t >= 0, up to where that vanishes.
+    """factor * exp(t**2 / 2) times the probability that a normal number is above t >= 0, in float64.
 
     t is a sum of two; the result is the sum of the first two numbers, times one more than the third.
     """
-    k, top = pick(t, 2.5, 5.0), pick(t, 0.7066566348075867, 0.769193049750063)
+    k, top = like(t, 5), like(t, 0.769193049750063)
     d = t + k
     part = like(t, 1) / d
     rest = (like(t, 1) - d * part) - ((t - (d - k)) + t_low) * part
     u = (t - k) * part
     u += u * rest + t_low * part
-    step = u * TAIL(u) + pick(t, 2.528866821118294e-08, -1.7716821143070358e-17)
+    step = u * TAIL(u) - like(t, 1.7716821143070358e-17)
     y = step + top
     y_low = step - (y - top)
     first = y * part
@@ -260,17 +273,48 @@ def erfc(x):
 
 
 @inline
+def mills(t):
+    """p, m and what p lacks, of float32: p * (1 + m) is exp(t**2 / 2) times the probability to be above t >= 0."""
+    k, top = like(t, 2), like(t, 0.58271813)
+    d = t + k
+    p = top / d
+    return p, MILLS(p - like(t, 0.1648479)), fma(-(t - (d - k)), p, fma(-d, p, top))
+
+
+@inline
+def exp_half(square, low):
+    """scale, r and h with exp(-(square + low) / 2) = scale * 2**-64 * (1 + r * h), of float32, for squares up to 220."""
+    shifted = square * like(square, -0.72134752) + like(square, 12582976.0)
+    n = shifted - like(square, 12582976.0)
+    r = (n * like(square, 1.386291504) + square) + (n * like(square, 2.85721354e-06) + low)
+    return raised(like(square, 1), shifted), r, EXP_HALF(r)
+
+
+@inline
+def gelu_single(x):
+    """gelu of float32: the sum at the end is the only one of numbers that have been rounded to 24 digits."""
+    t = abs(x)
+    t = like(x, 14.5) if t > like(x, 14.5) else t
+    p, m, rest = mills(t)
+    square = t * t
+    scale, r, h = exp_half(square, fma(rest, p * like(x, -5.5) - like(x, 3.95), fma(t, t, -square)))
+    large = t * scale
+    size = large * p
+    size += fma(size, fma(fma(m, r, r), h, m), fma(large, p, -size))
+    return (like(x, -0.0) if x < like(x, -0.0) else x) - size * like(x, 2.0**-64)
+
+
+@inline
 def gelu(x):
     """x times the probability that a normal number is below x."""
+    if single(x):
+        return gelu_single(x)
     t = abs(x)
     t = like(x, 40) if t > like(x, 40) else t
     square, half = t * t, like(x, -0.5)
     part, low, rest = tail(t, like(x, 0), t)
     y = exp_times(half * square, rest + half * fma(t, t, -square), part, low)
     y = positive_part(x) - y
-    if single(x):  # near 0 the quotients above lose too much
-        near = square * (like(x, 0.3989422804) - square * (like(x, 0.0664903801) - square * like(x, 0.009973557)))
-        y = x * like(x, 0.5) + near if t < like(x, 0.125) else y
     return x if x == like(x, 0) else y
 
 
@@ -279,11 +323,19 @@ def gelu_slope(x):
     """The derivative of gelu."""
     t = abs(x)
     t = like(x, 40) if t > like(x, 40) else t
-    square, half = t * t, like(x, -0.5)
-    part = like(x, 1) / (t + pick(x, 2.5, 5.0))
-    u = (t - pick(x, 2.5, 5.0)) * part
-    factor = (u * TAIL(u) + pick(x, 0.7066566348075867, 0.769193049750063)) * part - t * like(x, 0.3989422804014327)
-    y = exp_times(half * square, half * fma(t, t, -square), factor, like(x, 0))
+    if single(x):
+        t = like(x, 14.5) if t > like(x, 14.5) else t
+        p, m, rest = mills(t)
+        square = t * t
+        scale, r, h = exp_half(square, fma(t, t, -square))
+        factor = (p * m + p) - t * like(x, 0.3989422804014327)
+        y = (factor * (r * h) + factor) * scale * like(x, 2.0**-64)
+    else:
+        square, half = t * t, like(x, -0.5)
+        part = like(x, 1) / (t + like(x, 5))
+        u = (t - like(x, 5)) * part
+        factor = (u * TAIL(u) + like(x, 0.769193049750063)) * part - t * like(x, 0.3989422804014327)
+        y = exp_times(half * square, half * fma(t, t, -square), factor, like(x, 0))
     y = like(x, 1) - y if x > like(x, 0) else y
     return y if x == x else x
 

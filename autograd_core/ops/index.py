@@ -117,10 +117,11 @@ def leading(axes, ndim):
     return axes + tuple([a for a in range(-ndim, 0) if a not in axes])
 
 
-def region(x, index, axes, after):
-    """The shape of the part of x that an index addresses."""
-    rest = [n for a, n in zip(range(-x.ndim, 0), x.shape) if a not in axes]
-    return (*rest[: len(rest) - after], *index.shape, *rest[len(rest) - after :])
+@functools.lru_cache(4096)
+def region(shape: tuple, places: tuple, axes: tuple, after: int) -> tuple:
+    """The shape of the part that an index with places of this shape addresses."""
+    rest = [n for a, n in zip(range(-len(shape), 0), shape) if a not in axes]
+    return (*rest[: len(rest) - after], *places, *rest[len(rest) - after :])
 
 
 # --- primitives ------------------------------------------------------------------------------------------------------
@@ -373,7 +374,7 @@ def assign(x, index, value):
             if not _is_same_view(part, value):
                 part.write(suited(value, part.shape, x.dtype, "setitem"), "setitem")
             return
-        value = suited(value, region(part, spot.index, spot.axes, spot.after), x.dtype, "setitem")
+        value = suited(value, region(part.shape, spot.index.shape, spot.axes, spot.after), x.dtype, "setitem")
         changed = put_entries(part, value, spot.index, axes=spot.axes, after=spot.after)
     except IndexError as error:
         raise misplaced(error, "setitem", x) from None
@@ -758,7 +759,7 @@ def index_put(x, indices, values, accumulate=False):
         spot = located(x, indices, "index_put")
         if spot.basic is not None and any(i.__class__ is not slice for i in spot.basic) or spot.index is None:
             raise TypeError("index_put: indices must be tensors (or None)")
-        values = suited(values, region(x, spot.index, spot.axes, spot.after), x.dtype, "index_put")
+        values = suited(values, region(x.shape, spot.index.shape, spot.axes, spot.after), x.dtype, "index_put")
         how = kernels.ADD if accumulate else kernels.PUT
         return put_entries(x, values, spot.index, axes=spot.axes, after=spot.after, how=how)
     except IndexError as error:

@@ -7,7 +7,7 @@ carries the gradient.  NaN counts as larger than any number.
 from __future__ import annotations
 
 import operator
-from math import nan
+from math import nan, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -229,12 +229,16 @@ def mode(x, dim=-1, keepdim=False):
     shared,
     trailing=True,
     name="median",
-    samples=shapes("3 5:distinct | 4:distinct", axis=[(-1,)], keepdims=[True, False], skip=[True, False]),
+    samples=shapes("3 5:distinct | 4:distinct", axis=[(-1,)], keepdims=[True, False], skip=[True, False])
+    + shapes("3 2:distinct | 2 2 3:distinct", axis=[(-2, -1)], keepdims=[True, False], skip=[True, False]),
 )
-def reduce_median(x, *, axis, keepdims=False, skip=False):
-    """The lower median along one axis; equal entries share the gradient."""
-    y = np.take_along_axis(x, arg_median.op.forward(x, axis=axis[0], skip=skip), axis[0])
-    return y if keepdims else y[along(axis[0], 0)]
+def reduce_median(x, *, axis, skip=False, keepdims=False):
+    """The lower median of all entries of the last axes; equal ones share the gradient."""
+    first = x.shape[: x.ndim - len(axis)]
+    rows = x.reshape(*first, prod(x.shape[len(first) :]))
+    places = select.median(rows, -1, skip)
+    y = np.take_along_axis(rows, places, -1) if first else rows[places]
+    return y.reshape((*first, *(1,) * len(axis)) if keepdims else first)
 
 
 def median(x, dim=None, keepdim=False):
@@ -251,8 +255,8 @@ def _median(x: Any, dim: Any, keepdim: bool, name: str, skip: bool) -> Any:
     if dim is not None:
         return chosen(arg_median, x, dim, keepdim, name, skip=skip)
     demand_order(x, name)
-    flat = reshape_to(x, shape=(count(x, EVERY[x.ndim]),))
-    return reduce_median(flat, axis=(-1,), skip=skip) if flat.shape[0] else reduce_sum(flat, axis=(-1,)) * nan
+    axis = EVERY[x.ndim]
+    return reduce_median(x, axis=axis, skip=skip) if 0 not in x.shape else reduce_sum(x, axis=axis) * nan
 
 
 INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
