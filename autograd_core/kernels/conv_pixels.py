@@ -250,8 +250,8 @@ def _fuller(s: Shape, dtype: np.dtype, of: str) -> bool:
     """Whether pixels fill vectors so much better than channels do that transformed tiles, which fit, take longer."""
     if s.stride != (1, 1, 1) or 4 * math.prod(s.x[1:]) >= ROOM or not conv_tiling.fits(s, dtype, of):
         return False
-    width = (s.size if of == "input" else s.out)[2]
-    return s.flops / 2 / LANES / full(width, LANES) < BESIDE * conv_tiling.cycles(s, of)
+    _, height, width = s.size if of == "input" else s.out
+    return height > 1 and s.flops / 2 / LANES / full(width, LANES) < BESIDE * conv_tiling.cycles(s, of)
 
 
 def correlate(x, w, y, s: Shape, back: bool) -> np.ndarray:
