@@ -96,13 +96,13 @@ def images_summed(begin, end, g, x, u, start, sizes, lanes, source, out, jumps):
             image, p0 = index // blocks * groups + group, index % blocks * LONG
             many = min(LONG, pixels - p0)
             for c in range(0, inner, lanes):
-                first, of_channel = x.ctypes.data + size * ((image * inner + c) * plane + p0), plane
+                lines, of_channel = x.ctypes.data + size * ((image * inner + c) * plane + p0), plane
                 if apart:
-                    first, of_channel, high = gathered.ctypes.data, LONG, min(lanes, inner - c)
+                    lines, of_channel, high = gathered.ctypes.data, LONG, min(lanes, inner - c)
                     at = (image * inner + c) * plane
                     pixels_entered(x, gathered, at, high, p0, many, LONG, source, out, jumps)
                 for p in range(0, many, lanes):
-                    a = first + size * p
+                    a = lines + size * p
                     b = held.ctypes.data + size * ((c // several * LONG + p) * several + c % several)
                     turn(zero, a, of_channel, min(lanes, inner - c), min(lanes, many - p), b, several)
             for piece in range(pieces):
