@@ -22,6 +22,29 @@ BLOCK = 256  # pixels that are computed before they are put in their place
 LINE = 1 << 15  # bytes of a line with all channels, at most, for lines to be turned for each block of rows
 
 
+@kernel(written=True)
+def lines_entered(x, room, at, first, count, moved, width, channels, lanes):
+    """Put lines from `first` on of an image, which starts at x[at], to room with channels last, zeros around."""
+    from_h, from_w, _, low_w = moved
+    left, right = max(low_w, 0), min(low_w + from_w, width)
+    size, zero, line = x.itemsize, x.dtype.type(0), width * channels
+    for i in range(count):
+        h = first + i
+        if not (0 <= h < from_h and left < right):
+            room[i * line : (i + 1) * line] = 0
+            continue
+        room[i * line : i * line + left * channels] = 0
+        room[i * line + right * channels : (i + 1) * line] = 0
+        a = x.ctypes.data + size * (at + h * from_w + left - low_w)
+        b = room.ctypes.data + size * (i * line + left * channels)
+        for v in range(0, right - left, lanes):
+            for k in range(0, channels, lanes):
+                turn(
+                    zero, a + size * (k * from_h * from_w + v), from_h * from_w, min(lanes, channels - k),
+                    min(lanes, right - left - v), b + size * (v * channels + k), channels,
+                )  # fmt: skip
+
+
 @kernel(chunks=True, written=True, glue=True)
 def rows_correlated(begin, end, x, w, y, places, starts, parts, source, out, jumps, sizes, moved):
     """Blocks of rows of y (N, K, out), from x with channels last, by parts, each of which has the places within a jump.
@@ -34,7 +57,7 @@ def rows_correlated(begin, end, x, w, y, places, starts, parts, source, out, jum
     depth, height, width, channels, step_d, step_h, step_w = source
     (out_d, out_h, out_w, block), (jump_d, jump_h, jump_w) = out, jumps
     groups, inner, outer, vectors, lanes = sizes
-    from_h, from_w, low_h, low_w = moved
+    from_h, from_w, low_h, _ = moved
     size, zero, several = x.itemsize, x.dtype.type(0), vectors * lanes
     blocks, pixels, lines = -(-outer // several), out_d * out_h * out_w, -(-out_h // jump_h)
     shares, line = -(-lines // block), width * channels
@@ -42,27 +65,15 @@ def rows_correlated(begin, end, x, w, y, places, starts, parts, source, out, jum
     span = height - (out_h - 1) * step_h
     room = blank(zero, ((block - 1) * step_h + span) * line + SLACK if from_h else 1)
     room[:] = 0
-    left, right = max(low_w, 0), min(low_w + from_w, width)
     for item in range(begin, end):
         n, d, h0 = item // (shares * out_d), item // shares % out_d, item % shares * block
         h1, from_x, first = min(h0 + block, lines), x.ctypes.data, h0 * jump_h
         if from_h:
             from_x = room.ctypes.data
-            for i in range((h1 - h0 - 1) * step_h + span):
-                h = h0 * step_h + i - low_h
-                if not (0 <= h < from_h and left < right):
-                    room[i * line : (i + 1) * line] = 0
-                    continue
-                room[i * line : i * line + left * channels] = 0
-                room[i * line + right * channels : (i + 1) * line] = 0
-                a = x.ctypes.data + size * ((n * channels * from_h + h) * from_w + left - low_w)
-                b = from_x + size * (i * line + left * channels)
-                for v in range(0, right - left, lanes):
-                    for k in range(0, channels, lanes):
-                        turn(
-                            zero, a + size * (k * from_h * from_w + v), from_h * from_w, min(lanes, channels - k),
-                            min(lanes, right - left - v), b + size * (v * channels + k), channels,
-                        )  # fmt: skip
+            count = (h1 - h0 - 1) * step_h + span
+            lines_entered(
+                x, room, n * channels * from_h * from_w, h0 * step_h - low_h, count, moved, width, channels, lanes
+            )
         for gb in range(groups * blocks):
             g, k = gb // blocks, gb % blocks * several
             wide = 1 if outer - k <= lanes else vectors
