@@ -66,6 +66,14 @@ def test_what_strides_pass_over_has_a_gradient_of_zero(dtype, groups):
     assert np.array_equal(conv.convolve_input.compiled(g, w, *how, (9, 1)), np.zeros((1, 5, 9, 1), dtype))
 
 
+@pytest.mark.parametrize("dtype", "fd")
+def test_a_gradient_may_read_one_of_several_planes(dtype):
+    """Padding before the only plane makes a second one of the result, of which the gradient reads just that one."""
+    g, w = np.arange(8.0).reshape(1, 1, 2, 2, 2).astype(dtype), np.full((1, 1, 1, 1, 1), 2, dtype)
+    args = g, w, (1, 1, 2), ((1, 0), (0, 0), (2, 0)), (1, 1, 1), 1, (1, 2, 1)
+    assert np.array_equal(conv.convolve_input.compiled(*args).ravel(), [10, 14])
+
+
 def how_to(rank=2, stride=1, padding=0, dilation=1, groups=1):
     """Static parameters, the same for all axes."""
     return (stride,) * rank, ((padding, padding),) * rank, (dilation,) * rank, groups

@@ -144,7 +144,7 @@ def correlate_rows(x, w, parts: list[Correlation], s: Shape, steps: tuple, shape
     inner, outer = x.shape[1] // s.groups, shape[1] // s.groups
     vectors = 2 if outer > lanes else 1
     low, size = bounds(tuple(parts))
-    lines = len(parts) == 1 and by_lines(parts[0], size, x.shape[1] * x.itemsize)
+    lines = len(parts) == x.shape[2] == 1 and by_lines(parts[0], size, x.shape[1] * x.itemsize)
     source = x.reshape(-1) if lines else channels_last(x, low, size)
     moved = (*x.shape[3:], *low[1:]) if lines else (0, 0, 0, 0)
     jumps, y = tuple(n + 1 for n in parts[-1].first), empty(shape, x.dtype)
