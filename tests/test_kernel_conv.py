@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from autograd_core.kernels import conv, conv_layout, conv_planes, conv_tiling, conv_winograd
+from autograd_core.kernels import conv, conv_layout, conv_planes, conv_tiling, conv_windows, conv_winograd
 from autograd_core.kernels._jit import COMPILED
 from autograd_core.kernels._threads import get_num_threads, set_num_threads
 from autograd_core.kernels.conv_shapes import shape_of
@@ -64,6 +64,14 @@ def test_what_strides_pass_over_has_a_gradient_of_zero(dtype, groups):
     g, w = np.ones((1, 5, 11, 1), dtype), np.ones((5, 5 // groups, 2, 1), dtype)
     how = (1, 3), ((2, 1), (1, 1)), (1, 1), groups
     assert np.array_equal(conv.convolve_input.compiled(g, w, *how, (9, 1)), np.zeros((1, 5, 9, 1), dtype))
+
+
+@pytest.mark.parametrize("dtype", "fd")
+def test_a_gradient_may_read_one_of_several_planes(dtype):
+    """Padding before the only plane makes a second one of the result, of which the gradient reads just that one."""
+    g, w = np.arange(8.0).reshape(1, 1, 2, 2, 2).astype(dtype), np.full((1, 1, 1, 1, 1), 2, dtype)
+    args = g, w, (1, 1, 2), ((1, 0), (0, 0), (2, 0)), (1, 1, 1), 1, (1, 2, 1)
+    assert np.array_equal(conv.convolve_input.compiled(*args).ravel(), [10, 14])
 
 
 def how_to(rank=2, stride=1, padding=0, dilation=1, groups=1):
@@ -179,6 +187,45 @@ def test_channels_by_themselves_are_convolved_as_they_lie(size, taps, step, padd
             with np.errstate(all="ignore"):
                 exact = f.reference(*args)
             assert np.array_equal(np.isfinite(f.compiled(*args)), np.isfinite(exact))
+
+
+WINDOWS = [  # what is worked on at a time: some lines of an image, all of some images, planes; by several for parts of K
+    ((3, 5, 70, 40), (9, 5, 3, 3), how_to(padding=1), lambda r: 1 < 70 % r.block and r.many == 1),
+    ((7, 3, 9, 9), (6, 3, 3, 3), how_to(padding=1), lambda r: 1 < r.many and 7 % r.many),
+    ((1, 8, 30, 28), (40, 8, 3, 3), how_to(padding=1), lambda r: r.block == 30),
+    ((4, 6, 31, 28), (7, 6, 3, 3), how_to(stride=2, padding=1), lambda r: (r.many_h, r.many_w) == (2, 2)),
+    ((2, 4, 40, 39), (5, 4, 4, 5), ((3, 2), ((2, 0), (0, 3)), (1, 1), 1), lambda r: (r.many_h, r.many_w) == (3, 2)),
+    ((2, 4, 40, 39), (5, 4, 2, 1), ((3, 3), ((0, 0), (1, 1)), (1, 1), 1), lambda r: (r.many_h, r.many_w) == (2, 1)),
+    ((2, 4, 33, 31), (5, 4, 3, 2), ((1, 3), ((2, 2), (1, 1)), (3, 2), 1), lambda r: r.many_w == 3),
+    ((3, 2, 7, 9, 12), (3, 2, 2, 3, 3), ((2, 1, 1), ((1, 1),) * 3, (2, 1, 1), 1), lambda r: r.planes == 9),
+    ((3, 12, 20, 21), (21, 4, 3, 3), how_to(padding=1, groups=3), lambda r: True),
+    ((4, 20, 2, 2), (1, 20, 3, 3), how_to(padding=2), lambda r: True),
+    ((2, 6, 500), (13, 6, 5), how_to(1, padding=2, stride=2), lambda r: True),
+]
+
+
+@pytest.mark.parametrize("dtype", "fd")
+@pytest.mark.parametrize("x, w, how, kind", WINDOWS)
+def test_weights_from_products_of_planes_with_windows(x, w, how, kind, dtype):
+    """As the reference, with the same bits for any number of threads, and an entry that is none stays in its channel."""
+    rng, threads, s = np.random.default_rng(0), get_num_threads(), shape_of(x, w, *how)
+    assert kind(conv_windows.room(s, conv_layout.lanes_of(np.dtype("f"))))
+    kernel, x, g = w[2:], rng.standard_normal(x).astype(dtype), rng.standard_normal(s.y).astype(dtype)
+    exact = conv.convolve_weight.reference(g.reshape(*g.shape[:2], *s.out[-len(kernel) :]), x, *how, kernel)
+    exact, x = exact.reshape(s.w), x.reshape(s.x)
+    try:
+        results = [set_num_threads(n) or conv_windows.weight(g, x, s) for n in (1, 2, 3)]
+    finally:
+        set_num_threads(threads)
+    close(results[0], exact)
+    assert all(np.array_equal(results[0], r) for r in results[1:])
+    x[:, 1], g[:, -1] = np.nan, np.inf
+    inner, outer = s.inputs // s.groups, s.outputs // s.groups
+    with np.errstate(all="ignore"):
+        found = np.isfinite(conv_windows.weight(g, x, s)).reshape(s.groups, outer, inner, -1)
+    expected = np.ones_like(found)
+    expected[1 // inner, :, 1 % inner] = expected[-1, -1] = False
+    assert not found[~expected].any() and found[expected].all()
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,6 @@ from numba.extending import intrinsic
 from ._conv_tile import Emit
 from ._shared import I32, I64, call_shared, char_of
 
-TAPS = 12
-
 
 @intrinsic
 def pixel_tile(typingctx, like, rows, vectors, w, x, x_step, places, count, c, c_row, c_step, columns):
@@ -69,48 +67,82 @@ def _pixel_tile(e, rows, vectors, w, x, x_step, places, count, c, c_row, c_step,
 
 
 @intrinsic
-def line_products(typingctx, like, taps, g, g_step, x, x_step, places, count, sums, columns):
-    """sums[t lanes + j] += sum over i < count of g[i g_step + j] x[places[t] + i x_step + j], for j < columns.
+def window_products(typingctx, like, rows, columns, g, g_row, x, places, starts, segments, depth, sums, keep):
+    """sums[i columns + j] = inner products of lines of g and x: of g[i g_row + a + k] with x[places[j] + b + k], for all
+    segments, which begin at pairs (a, b) of `starts`, and k < lanes * depth; added to what is there if keep.
 
-    At most TAPS of them; j counts the lanes of a vector.
+    At most 24 of them, of which whole vectors are written.
     """
 
     def generate(context, builder, sig, args):
-        call_shared(builder, "lines", char_of(like), [*args[2:], args[1]])
+        _, rows, columns, *rest = args
+        form = builder.add(builder.mul(rows, I64(16)), columns)
+        call_shared(builder, "windows", char_of(like), [*rest, form])
         return context.get_dummy_value()
 
-    return types.void(like, *[types.intp] * 9), generate
+    return types.void(like, *[types.intp] * 11), generate
 
 
-def write_lines(function: ir.Function, char: str, form: int) -> None:
-    """Products for so many taps."""
+def write_windows(function: ir.Function, char: str, form: int) -> None:
+    """Products of so many rows and columns, likewise 16 * rows + columns."""
     e = Emit(ir.IRBuilder(function.append_basic_block("entry")), char)
-    _line_products(e, form, *function.args[:-1])
+    _window_products(e, form // 16, form % 16, *function.args[:-1])
     e.b.ret_void()
 
 
-def _line_products(e, taps, g, g_step, x, x_step, places, count, sums, columns):
-    """The loop over lines for so many taps."""
-    bd, before, mask = e.b, e.b.block, e.mask(columns)
-    body, end = bd.append_basic_block("lines"), bd.append_basic_block("sums")
-    g, x, places = e.at(g), e.at(x), bd.inttoptr(places, I64.as_pointer())
-    starts = [e.step(x, bd.load(bd.gep(places, [I64(t)]))) for t in range(taps)]
-    targets = [e.step(e.at(sums), t * e.lanes) for t in range(taps)]
-    held = [e.load(target) for target in targets]
-    bd.branch(body)
-    bd.position_at_end(body)
-    i, totals = bd.phi(I64), [bd.phi(e.vector) for _ in range(taps)]
-    row = e.masked_load(e.step(g, bd.mul(i, g_step)), mask)
-    offset = bd.mul(i, x_step)
-    new = [e.fma(row, e.masked_load(e.step(start, offset), mask), total) for start, total in zip(starts, totals)]
-    following = bd.add(i, I64(1))
-    for phi, start, value in [(i, I64(0), following), *zip(totals, held, new)]:
+def _window_products(e, rows, columns, g, g_row, x, places, starts, segments, depth, sums, keep):
+    """The loops over segments and depth, whose sums stay in registers, and what they are put together to."""
+    bd, zero, before, count = e.b, e.constant(0), e.b.block, rows * columns
+    outer, inner, after, end = (bd.append_basic_block(name) for name in ("segment", "depth", "after", "end"))
+    table = lambda address, i: bd.load(bd.gep(bd.inttoptr(address, I64.as_pointer()), [i]))
+    offsets, of_rows = [table(places, I64(j)) for j in range(columns)], [bd.mul(g_row, I64(i)) for i in range(rows)]
+    bd.branch(outer)
+    bd.position_at_end(outer)
+    s, held = bd.phi(I64), [bd.phi(e.vector) for _ in range(count)]
+    from_g, from_x = (e.step(e.at(v), table(starts, bd.add(bd.add(s, s), I64(k)))) for k, v in enumerate((g, x)))
+    bd.branch(inner)
+    bd.position_at_end(inner)
+    k, at_g, at_x = bd.phi(I64), bd.phi(e.pointer), bd.phi(e.pointer)
+    totals = [bd.phi(e.vector) for _ in range(count)]
+    slopes, new = [e.load(e.step(at_g, row)) for row in of_rows], [None] * count
+    for j, offset in enumerate(offsets):
+        value = e.load(e.step(at_x, offset))
+        for i, slope in enumerate(slopes):
+            new[i * columns + j] = e.fma(slope, value, totals[i * columns + j])
+    following = bd.add(k, I64(1))
+    pairs = [(k, I64(0), following), *((p, q, e.step(p, e.lanes)) for p, q in ((at_g, from_g), (at_x, from_x)))]
+    for phi, start, value in [*pairs, *zip(totals, held, new)]:
+        phi.add_incoming(start, outer)
+        phi.add_incoming(value, inner)
+    bd.cbranch(bd.icmp_signed("<", following, depth), inner, after)
+    bd.position_at_end(after)
+    onwards = bd.add(s, I64(1))
+    for phi, start, value in [(s, I64(0), onwards), *zip(held, [zero] * count, new)]:
         phi.add_incoming(start, before)
-        phi.add_incoming(value, body)
-    bd.cbranch(bd.icmp_signed("<", following, count), body, end)
+        phi.add_incoming(value, after)
+    bd.cbranch(bd.icmp_signed("<", onwards, segments), outer, end)
     bd.position_at_end(end)
-    for value, target in zip(new, targets):
-        e.store(value, target)
+    new += [zero] * (-count % e.lanes)
+    for first in range(0, count, e.lanes):
+        total, target = _across(e, new[first : first + e.lanes]), e.step(e.at(sums), first)
+        with bd.if_else(bd.icmp_signed("!=", keep, I64(0))) as (added, plain):
+            with added:
+                e.store(bd.fadd(e.load(target), total), target)
+            with plain:
+                e.store(total, target)
+
+
+def _across(e, vectors):
+    """A vector of the sums across each of as many vectors as it has lanes."""
+    bits, half = e.lanes.bit_length() - 1, e.lanes // 2
+    vectors = [vectors[int(f"{i:0{bits}b}"[::-1], 2)] for i in range(e.lanes)]
+    while half:
+        blocks = range(0, e.lanes, 2 * half)
+        low = [v + i for v in blocks for v in (v, e.lanes + v) for i in range(half)]
+        pairs = zip(vectors[::2], vectors[1::2])
+        vectors = [e.b.fadd(e.shuffled(a, b, low), e.shuffled(a, b, [i + half for i in low])) for a, b in pairs]
+        half //= 2
+    return vectors[0]
 
 
 def _over_line(e, count, step, body):

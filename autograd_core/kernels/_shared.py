@@ -74,7 +74,7 @@ PARTS = {
     "products": Part("_conv_tile", 13, 7 * 16, True),
     "turn": Part("_conv_tile", 6, passes=True),
     "pixels": Part("_conv_lines", 10, 7 * 16, True),
-    "lines": Part("_conv_lines", 9, 13, True),
+    "windows": Part("_conv_lines", 10, 5 * 16, True),
     **{name: Part("_conv_transforms", 7, len(KINDS), True) for name in TRANSFORMS},
 }
 

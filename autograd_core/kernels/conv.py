@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from . import conv_depthwise, conv_pixels, conv_planes, conv_pointwise, conv_tiling, conv_winograd
+from . import conv_pixels, conv_planes, conv_pointwise, conv_tiling, conv_windows, conv_winograd
 from ._jit import choice, plain
 from .conv_direct import direct, direct_input
 from .conv_gradients import direct_weight
@@ -97,10 +97,10 @@ def convolve_weight(g, x, stride, padding, dilation, groups, shape):
     g, x = _three_axes(g, s.y), _three_axes(x, s.x)
     if conv_planes.fits(s, "weight"):
         w = conv_planes.weight(g, x, s)
-    elif conv_depthwise.fits(s, x.dtype):
-        w = conv_depthwise.planes_weight(g, x, s)
-    elif conv_pointwise.fits(s):
-        w = conv_pointwise.pointwise_weight(g, x, s)
+    elif conv_tiling.fits(s, x.dtype, "weight"):
+        w = conv_winograd.winograd_weight(g, x, s)
+    elif conv_windows.fits(s, x.dtype):
+        w = conv_windows.weight(g, x, s)
     else:
-        w = (conv_winograd.winograd_weight if conv_tiling.fits(s, x.dtype, "weight") else direct_weight)(g, x, s)
+        w = (conv_pointwise.pointwise_weight if conv_pointwise.fits(s) else direct_weight)(g, x, s)
     return w.reshape(w_shape)

@@ -12,85 +12,100 @@ import numpy as np
 
 from ._jit import Late, kernel, plain
 from ._memory import empty
-from .conv_layout import SLACK, channels_first, channels_last, grain, lanes_of, packed, padded
+from .conv_layout import SLACK, channels_last, grain, lanes_of, packed, padded
 from .conv_shapes import Correlation, Shape, backward_taps, bounds, flat_table, forward_taps, table
 
 turn, tile = Late("_conv_tile", "turn"), Late("_conv_tile", "tile")
 blank = Late("_values", "blank")
-ROWS = 14  # of a tile
+ROWS, COLUMNS = 14, 8  # rows of a tile; what is known of a part
 BLOCK = 256  # pixels that are computed before they are put in their place
 LINE = 1 << 15  # bytes of a line with all channels, at most, for lines to be turned for each block of rows
 
 
-@kernel(chunks=True, written=True, glue=True)
-def rows_correlated(begin, end, x, w, y, places, starts, source, out, target, sizes, moved):
-    """Blocks of rows of y, from x with channels last and weights (G, blocks, taps, depth, lanes).
+@kernel(written=True)
+def lines_entered(x, room, at, first, count, moved, width, channels, lanes):
+    """Put lines from `first` on of an image, which starts at x[at], to room with channels last, zeros around."""
+    from_h, from_w, _, low_w = moved
+    left, right = max(low_w, 0), min(low_w + from_w, width)
+    size, zero, line = x.itemsize, x.dtype.type(0), width * channels
+    for i in range(count):
+        h = first + i
+        if not (0 <= h < from_h and left < right):
+            room[i * line : (i + 1) * line] = 0
+            continue
+        room[i * line : i * line + left * channels] = 0
+        room[i * line + right * channels : (i + 1) * line] = 0
+        a = x.ctypes.data + size * (at + h * from_w + left - low_w)
+        b = room.ctypes.data + size * (i * line + left * channels)
+        for v in range(0, right - left, lanes):
+            for k in range(0, channels, lanes):
+                turn(
+                    zero, a + size * (k * from_h * from_w + v), from_h * from_w, min(lanes, channels - k),
+                    min(lanes, right - left - v), b + size * (v * channels + k), channels,
+                )  # fmt: skip
 
-    source: extents D, H, W and channels of x, and steps; out: D, H, W of what is computed, rows of a block.
-    target: extents D, H, W, stride of pixels, first places, steps in y with channels last; stride 0: y is (N, K, out).
+
+@kernel(chunks=True, written=True, glue=True)
+def rows_correlated(begin, end, x, w, y, places, starts, parts, source, out, jumps, sizes, moved):
+    """Blocks of rows of y (N, K, out), from x with channels last, by parts, each of which has the places within a jump.
+
+    parts: of each where its taps are in the tables, how many, and their depth; where its weights (G, blocks, taps, depth,
+    lanes) are; its first place and columns.  source: extents D, H, W and channels of x, and steps; out: D, H, W, and
+    rows of a block for each place within a jump.
     moved: if x is (N, C, H', W') yet, these extents, and padding before; its lines are turned for each block.
     """
     depth, height, width, channels, step_d, step_h, step_w = source
-    out_d, out_h, out_w, block = out
-    into_d, into_h, into_w, stride, first_d, first_h, first_w, jump_d, jump_h, jump_w = target
-    groups, inner, outer, deep, vectors, lanes = sizes
-    from_h, from_w, low_h, low_w = moved
+    (out_d, out_h, out_w, block), (jump_d, jump_h, jump_w) = out, jumps
+    groups, inner, outer, vectors, lanes = sizes
+    from_h, from_w, low_h, _ = moved
     size, zero, several = x.itemsize, x.dtype.type(0), vectors * lanes
-    blocks, parts = -(-outer // several), -(-out_h // block)
-    panel, pixels = len(places) * deep * several, out_d * out_h * out_w
-    row_count, line = -(-out_w // ROWS), width * channels
-    held = blank(zero, block * out_w * several if stride == 0 else 1)
+    blocks, pixels, lines = -(-outer // several), out_d * out_h * out_w, -(-out_h // jump_h)
+    shares, line = -(-lines // block), width * channels
+    held = blank(zero, block * jump_h * out_w * several)
     span = height - (out_h - 1) * step_h
     room = blank(zero, ((block - 1) * step_h + span) * line + SLACK if from_h else 1)
     room[:] = 0
-    left, right = max(low_w, 0), min(low_w + from_w, width)
     for item in range(begin, end):
-        n, d, h0 = item // (parts * out_d), item // parts % out_d, item % parts * block
-        h1 = min(h0 + block, out_h)
-        from_x = x.ctypes.data
+        n, d, h0 = item // (shares * out_d), item // shares % out_d, item % shares * block
+        h1, from_x, first = min(h0 + block, lines), x.ctypes.data, h0 * jump_h
         if from_h:
             from_x = room.ctypes.data
-            for i in range((h1 - h0 - 1) * step_h + span):
-                h = h0 * step_h + i - low_h
-                if not (0 <= h < from_h and left < right):
-                    room[i * line : (i + 1) * line] = 0
-                    continue
-                room[i * line : i * line + left * channels] = 0
-                room[i * line + right * channels : (i + 1) * line] = 0
-                a = x.ctypes.data + size * ((n * channels * from_h + h) * from_w + left - low_w)
-                b = from_x + size * (i * line + left * channels)
-                for v in range(0, right - left, lanes):
-                    for k in range(0, channels, lanes):
-                        turn(
-                            zero, a + size * (k * from_h * from_w + v), from_h * from_w, min(lanes, channels - k),
-                            min(lanes, right - left - v), b + size * (v * channels + k), channels,
-                        )  # fmt: skip
+            count = (h1 - h0 - 1) * step_h + span
+            lines_entered(
+                x, room, n * channels * from_h * from_w, h0 * step_h - low_h, count, moved, width, channels, lanes
+            )
         for gb in range(groups * blocks):
             g, k = gb // blocks, gb % blocks * several
             wide = 1 if outer - k <= lanes else vectors
-            for h in range(h0, h1):
-                a = (h - h0) * step_h * width if from_h else ((n * depth + d * step_d) * height + h * step_h) * width
-                for part in range(row_count):
-                    w0, w1 = part * out_w // row_count, (part + 1) * out_w // row_count
-                    if stride == 0:
-                        c, ldc = held.ctypes.data + size * (((h - h0) * out_w + w0) * several), several
-                    else:
-                        c = ((n * into_d + first_d + d * jump_d) * into_h + first_h + h * jump_h) * into_w
-                        c = y.ctypes.data + size * ((c + first_w + w0 * jump_w) * stride + g * outer + k)
-                        ldc = jump_w * stride
-                    at = from_x + size * ((a + w0 * step_w) * channels + g * inner)
-                    b = w.ctypes.data + size * gb * panel
-                    tile(
-                        zero, w1 - w0, wide, at, step_w * channels, 1, places.ctypes.data,
-                        b, several, starts.ctypes.data, len(places), deep, c, ldc, 0,
-                    )  # fmt: skip
-            if stride == 0:
-                count, to = (h1 - h0) * out_w, ((n * groups + g) * outer + k) * pixels + (d * out_h + h0) * out_w
-                for p in range(0, count, lanes):
-                    for j in range(0, min(several, outer - k), lanes):
-                        a = held.ctypes.data + size * (p * several + j)
-                        b = y.ctypes.data + size * (to + j * pixels + p)
-                        turn(zero, a, several, min(lanes, count - p), min(lanes, outer - k - j), b, pixels)
+            for part in range(len(parts) // COLUMNS):
+                of = part * COLUMNS
+                t0, taps, deep, weights = parts[of], parts[of + 1], parts[of + 2], parts[of + 3]
+                first_d, first_h, first_w, count_w = parts[of + 4], parts[of + 5], parts[of + 6], parts[of + 7]
+                row_count, b = -(-count_w // ROWS), w.ctypes.data + size * (weights + gb * taps * deep * several)
+                for h in range(h0, h1 if first_d == d % jump_d else h0):
+                    into = h * jump_h + first_h - first
+                    if first + into >= out_h:
+                        continue
+                    to = into * out_w + first_w
+                    for v in range(count_w if taps == 0 else 0):
+                        held[(to + v * jump_w) * several : (to + v * jump_w + 1) * several] = 0
+                    a = ((n * depth + d // jump_d * step_d) * height + h * step_h) * width
+                    a = (h - h0) * step_h * width if from_h else a
+                    for piece in range(row_count if taps else 0):
+                        w0, w1 = piece * count_w // row_count, (piece + 1) * count_w // row_count
+                        at = from_x + size * ((a + w0 * step_w) * channels + g * inner)
+                        tile(
+                            zero, w1 - w0, wide, at, step_w * channels, 1, places.ctypes.data + 8 * t0, b, several,
+                            starts.ctypes.data + 8 * t0, taps, deep,
+                            held.ctypes.data + size * (to + w0 * jump_w) * several, jump_w * several, 0,
+                        )  # fmt: skip
+            count = (min(h1 * jump_h, out_h) - first) * out_w
+            to = ((n * groups + g) * outer + k) * pixels + (d * out_h + first) * out_w
+            for p in range(0, count, lanes):
+                for j in range(0, min(several, outer - k), lanes):
+                    a = held.ctypes.data + size * (p * several + j)
+                    b = y.ctypes.data + size * (to + j * pixels + p)
+                    turn(zero, a, several, min(lanes, count - p), min(lanes, outer - k - j), b, pixels)
 
 
 @kernel(chunks=True, written=True, glue=True)
@@ -128,35 +143,32 @@ def correlate_rows(x, w, parts: list[Correlation], s: Shape, steps: tuple, shape
     lanes = lanes_of(x.dtype)
     inner, outer = x.shape[1] // s.groups, shape[1] // s.groups
     vectors = 2 if outer > lanes else 1
-    several, whole = vectors * lanes, len(parts) > 1 or not all(a.taps for a in parts[0].axes)
     low, size = bounds(tuple(parts))
-    lines = not whole and by_lines(parts[0], size, x.shape[1] * x.itemsize)
+    lines = len(parts) == x.shape[2] == 1 and by_lines(parts[0], size, x.shape[1] * x.itemsize)
     source = x.reshape(-1) if lines else channels_last(x, low, size)
     moved = (*x.shape[3:], *low[1:]) if lines else (0, 0, 0, 0)
-    stride = (s.groups - 1) * outer + -(-outer // several) * several if whole else 0
-    y = empty((shape[0] * math.prod(shape[2:]) * stride,) if whole else shape, x.dtype)
-    for part in parts:
-        t = table(part, low, size, s.kernel, (inner, x.shape[1]), several)
-        out = tuple(a.count for a in part.axes)
-        if not len(t.places):
-            put_zeros(y, shape, stride, part, s.stride)
-            continue
-        weights = packed(w, t.weights, (inner, outer, several), steps, s.groups)
-        block = rows_of_block(part.axes)
-        items = shape[0] * out[0] * -(-out[1] // block)
-        per_item = 2 * block * out[2] * t.depth * len(t.places) * s.groups * -(-outer // several) * several
-        rows_correlated(
-            items, grain(items, per_item / 150), source, weights, y.reshape(-1), t.places, t.starts,
-            (*size, x.shape[1], *(a.step for a in part.axes)), (*out, block),
-            (*shape[2:], stride, *part.first, *(s.stride if whole else (1, 1, 1))),
-            (s.groups, inner, outer, t.depth, vectors, lanes), moved,
-        )  # fmt: skip
-    return channels_first(y, shape, stride) if whole else y
+    jumps, y = tuple(n + 1 for n in parts[-1].first), empty(shape, x.dtype)
+    tables = [table(part, low, size, s.kernel, (inner, x.shape[1]), vectors * lanes) for part in parts]
+    weights = [packed(w, t.weights, (inner, outer, vectors * lanes), steps, s.groups) for t in tables]
+    rows, taps, entries = [], 0, 0
+    for part, t, of_part in zip(parts, tables, weights):
+        rows += [taps, len(t.places), t.depth, entries, *part.first, part.axes[2].count]
+        taps, entries = taps + len(t.places), entries + len(of_part)
+    block = rows_of_block(parts[0].axes, jumps)
+    items = shape[0] * shape[2] * -(-parts[0].axes[1].count // block)
+    joined = lambda arrays: arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    rows_correlated(
+        items, grain(items, s.flops / items / 150), source, joined(weights), y.reshape(-1),
+        joined([t.places for t in tables]), joined([t.starts for t in tables]), np.array(rows, np.int64),
+        (*size, x.shape[1], *(a.step for a in parts[0].axes)), (*shape[2:], block), jumps,
+        (s.groups, inner, outer, vectors, lanes), moved,
+    )  # fmt: skip
+    return y
 
 
-def rows_of_block(axes: tuple) -> int:
-    """How many rows are computed before they are put in their place."""
-    return max(1, min(axes[1].count, BLOCK // axes[2].count))
+def rows_of_block(axes: tuple, jumps: tuple = (1, 1, 1)) -> int:
+    """How many rows, for each place within a jump, are computed before they are put in their place."""
+    return max(1, min(axes[1].count, BLOCK // (axes[2].count * jumps[1] * jumps[2])))
 
 
 def by_lines(part: Correlation, size: tuple, pixel: int) -> bool:
@@ -164,12 +176,6 @@ def by_lines(part: Correlation, size: tuple, pixel: int) -> bool:
     axis, block = part.axes[1], rows_of_block(part.axes)
     common = size[1] - axis.count * axis.step
     return size[0] == 1 and size[2] * pixel <= LINE and (block == axis.count or 4 * common <= block * axis.step)
-
-
-def put_zeros(y, shape, stride, part, jumps):
-    """Nothing reaches these places."""
-    image = y.reshape(shape[0], *shape[2:], stride)
-    image[:, part.first[0] :: jumps[0], part.first[1] :: jumps[1], part.first[2] :: jumps[2]] = 0
 
 
 def correlate_pixels(x, w, part: Correlation, shape: tuple) -> np.ndarray:

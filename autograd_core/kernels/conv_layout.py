@@ -50,21 +50,6 @@ def rows_to_last(begin, end, x, y, sizes, out, low, lanes):
 
 
 @kernel(chunks=True, written=True)
-def images_to_first(begin, end, x, y, sizes, stride, lanes):
-    """Blocks of pixels of y (N, C, P) from x (N, P, C'), C' = stride >= C."""
-    channels, pixels, block = sizes
-    size, parts = x.itemsize, -(-pixels // block)
-    for item in range(begin, end):
-        n, first = item // parts, item % parts * block
-        for p in range(first, min(first + block, pixels), lanes):
-            for c in range(0, channels, lanes):
-                high, wide = min(lanes, pixels - p, first + block - p), min(lanes, channels - c)
-                a = x.ctypes.data + size * ((n * pixels + p) * stride + c)
-                b = y.ctypes.data + size * ((n * channels + c) * pixels + p)
-                turn(x.dtype.type(0), a, stride, high, wide, b, pixels)
-
-
-@kernel(chunks=True, written=True)
 def rows_padded(begin, end, x, y, sizes, out, low, block):
     """Blocks of rows of y (N * C, D', H', W') from x (N * C, D, H, W), moved by `low` and zero where x is not."""
     depth, height, width = sizes
@@ -160,18 +145,6 @@ def channels_last(x: np.ndarray, low: tuple, out: tuple) -> np.ndarray:
     if rows * length:
         lanes = lanes_of(x.dtype)
         rows_to_last(rows, grain(rows, length * 0.3), x.reshape(-1), y, (channels, *sizes), out, low, lanes)
-    return y
-
-
-def channels_first(x: np.ndarray, shape: tuple, stride: int) -> np.ndarray:
-    """(N, C, *sizes) from a flat (N, *sizes, stride)."""
-    y = empty(shape, x.dtype)
-    n, channels, pixels = shape[0], shape[1], y[0, 0].size if y.size else 0
-    if y.size:
-        block = 256
-        count = n * -(-pixels // block)
-        sizes, cost = (channels, pixels, block), block * channels * 0.4
-        images_to_first(count, grain(count, cost), x, y.reshape(-1), sizes, stride, lanes_of(x.dtype))
     return y
 
 

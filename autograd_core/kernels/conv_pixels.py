@@ -238,20 +238,19 @@ def _few_output(s: Shape, dtype: np.dtype) -> bool:
 
 
 def _few_input(s: Shape, dtype: np.dtype) -> bool:
-    """Whether the gradient by the input has few channels, and there are few taps for each place or many."""
+    """Whether the gradient by the input has few channels; over strides, few taps for each place too."""
     image, taps = 4 * math.prod(s.y[1:]), math.prod(s.kernel)
     if s.stride != (1, 1, 1):
         return taps <= 25 and s.inputs * taps <= BACK and s.size[2] >= 24 and image < 2 * ROOM
-    many = taps >= 16 and s.outputs * taps <= 2 * FEW
-    return s.inputs <= 8 and many and image < ROOM and s.size[2] > lanes_of(dtype) // 2
+    return s.inputs <= 8 and image < ROOM and s.size[2] > lanes_of(dtype) // 2
 
 
 def _fuller(s: Shape, dtype: np.dtype, of: str) -> bool:
     """Whether pixels fill vectors so much better than channels do that transformed tiles, which fit, take longer."""
     if s.stride != (1, 1, 1) or 4 * math.prod(s.x[1:]) >= ROOM or not conv_tiling.fits(s, dtype, of):
         return False
-    width = (s.size if of == "input" else s.out)[2]
-    return s.flops / 2 / LANES / full(width, LANES) < BESIDE * conv_tiling.cycles(s, of)
+    _, height, width = s.size if of == "input" else s.out
+    return height > 1 and s.flops / 2 / LANES / full(width, LANES) < BESIDE * conv_tiling.cycles(s, of)
 
 
 def correlate(x, w, y, s: Shape, back: bool) -> np.ndarray:

@@ -20,6 +20,26 @@ NEAR = 200_000  # bytes of x that are
 START = np.zeros(1, np.int64)
 
 
+@kernel(written=True)
+def pixels_entered(x, room, at, channels, here, columns, length, source, out, jumps):
+    """Put some pixels of an image, which starts at x[at], to room, whose lines are so long; they are so many jumps apart."""
+    (depth, height, width), (_, out_h, out_w), (jump_d, jump_h, jump_w) = source, out, jumps
+    size, zero = x.itemsize, x.dtype.type(0)
+    for row in range(here // out_w, -(-(here + columns) // out_w)):
+        low, high = max(here - row * out_w, 0), min(here + columns - row * out_w, out_w)
+        line = (row // out_h * jump_d * height + row % out_h * jump_h) * width + low * jump_w
+        for c in range(channels):
+            first, to = at + c * depth * height * width + line, c * length + row * out_w + low - here
+            a, b = x.ctypes.data + size * first, room.ctypes.data + size * to
+            if jump_w == 1:
+                copy_line(zero, a, b, high - low)
+            elif jump_w == 2:
+                even_line(zero, a, b, high - low)
+            else:
+                for i in range(high - low):
+                    room[to + i] = x[first + i * jump_w]
+
+
 @kernel(chunks=True, written=True, glue=True)
 def images_multiplied(begin, end, w, x, y, start, sizes, steps, lanes, source, out, jumps):
     """Columns of y (N, G, K, P) = w (K, C) x (N, G, C, P); w lies at `steps` for (group, K, C).
@@ -28,7 +48,7 @@ def images_multiplied(begin, end, w, x, y, start, sizes, steps, lanes, source, o
     """
     groups, inner, outer, pixels, length = sizes
     group_step, outer_step, inner_step = steps
-    (depth, height, width), (_, out_h, out_w), (jump_d, jump_h, jump_w) = source, out, jumps
+    depth, height, width = source
     size, zero, several = x.itemsize, x.dtype.type(0), 2 * lanes
     room, held = blank(zero, inner * length), blank(zero, ROWS * several)
     parts, shares = -(-outer // ROWS), -(-pixels // length)
@@ -37,19 +57,8 @@ def images_multiplied(begin, end, w, x, y, start, sizes, steps, lanes, source, o
         columns = min(length, pixels - here)
         for c in range(inner if columns % several else 0):  # what is there may be slow to compute with
             room[c * length + columns : c * length + columns + several - columns % several] = 0
-        for row in range(here // out_w, -(-(here + columns) // out_w)):
-            low, high = max(here - row * out_w, 0), min(here + columns - row * out_w, out_w)
-            line = (row // out_h * jump_d * height + row % out_h * jump_h) * width + low * jump_w
-            for c in range(inner):
-                first, to = (image * inner + c) * depth * height * width + line, c * length + row * out_w + low - here
-                a, b = x.ctypes.data + size * first, room.ctypes.data + size * to
-                if jump_w == 1:
-                    copy_line(zero, a, b, high - low)
-                elif jump_w == 2:
-                    even_line(zero, a, b, high - low)
-                else:
-                    for i in range(high - low):
-                        room[to + i] = x[first + i * jump_w]
+        first = image * inner * depth * height * width
+        pixels_entered(x, room, first, inner, here, columns, length, source, out, jumps)
         for part in range(parts):  # lines of y grow together: memory is quicker to follow a few
             k0, k1 = part * outer // parts, (part + 1) * outer // parts
             a = w.ctypes.data + size * (image % groups * group_step + k0 * outer_step)
@@ -67,12 +76,17 @@ def images_multiplied(begin, end, w, x, y, start, sizes, steps, lanes, source, o
 
 
 @kernel(chunks=True, written=True, glue=True)
-def images_summed(begin, end, g, x, u, start, sizes, lanes):
-    """Partial sums u (parts, G, K, C') of g (N, G, K, P) times x (N, G, C, P) transposed, C' whole vectors."""
+def images_summed(begin, end, g, x, u, start, sizes, lanes, source, out, jumps):
+    """Partial sums u (parts, G, K, C') of g (N, G, K, P) times x (N, G, C, P) transposed, C' whole vectors.
+
+    Pixels of g are some of those of x, so many jumps apart; source and out say how these lie.
+    """
     images, groups, inner, outer, pixels, parts, vectors = sizes
     size, zero, several = x.itemsize, x.dtype.type(0), vectors * lanes
     panels, pieces = -(-inner // several), -(-outer // ROWS)
-    held = blank(zero, panels * LONG * several)
+    depth, height, width = source
+    held, apart = blank(zero, panels * LONG * several), jumps[0] * jumps[1] * jumps[2] > 1
+    plane, gathered = depth * height * width, blank(zero, lanes * LONG if apart else 1)
     blocks = -(-pixels // LONG)
     for item in range(begin, end):
         part, group = item // groups, item % groups
@@ -82,10 +96,15 @@ def images_summed(begin, end, g, x, u, start, sizes, lanes):
             image, p0 = index // blocks * groups + group, index % blocks * LONG
             many = min(LONG, pixels - p0)
             for c in range(0, inner, lanes):
+                lines, of_channel = x.ctypes.data + size * ((image * inner + c) * plane + p0), plane
+                if apart:
+                    lines, of_channel, high = gathered.ctypes.data, LONG, min(lanes, inner - c)
+                    at = (image * inner + c) * plane
+                    pixels_entered(x, gathered, at, high, p0, many, LONG, source, out, jumps)
                 for p in range(0, many, lanes):
-                    a = x.ctypes.data + size * ((image * inner + c) * pixels + p0 + p)
+                    a = lines + size * p
                     b = held.ctypes.data + size * ((c // several * LONG + p) * several + c % several)
-                    turn(zero, a, pixels, min(lanes, inner - c), min(lanes, many - p), b, several)
+                    turn(zero, a, of_channel, min(lanes, inner - c), min(lanes, many - p), b, several)
             for piece in range(pieces):
                 k0, k1 = piece * outer // pieces, (piece + 1) * outer // pieces
                 for panel in range(panels):
@@ -95,22 +114,6 @@ def images_summed(begin, end, g, x, u, start, sizes, lanes):
                         start.ctypes.data, 1, many, total + size * (k0 * panels + panel) * several, panels * several,
                         int(index > first),
                     )  # fmt: skip
-
-
-@kernel(chunks=True, written=True, glue=True)
-def planes_sampled(begin, end, x, y, sizes, out, steps):
-    """Planes of y (images, D', H', W'): entries of x (images, D, H, W) that are so many steps apart."""
-    (depth, height, width), (out_d, out_h, out_w), (step_d, step_h, step_w) = sizes, out, steps
-    size, zero = x.itemsize, x.dtype.type(0)
-    for plane in range(begin, end):
-        first = (plane // out_d * depth + plane % out_d * step_d) * height * width
-        for h in range(out_h):
-            line, source = (plane * out_h + h) * out_w, first + h * step_h * width
-            if step_w == 2:
-                even_line(zero, x.ctypes.data + size * source, y.ctypes.data + size * line, out_w)
-            else:
-                for v in range(out_w):
-                    y[line + v] = x[source + v * step_w]
 
 
 @kernel(chunks=True, written=True, glue=True)
@@ -142,19 +145,6 @@ def fits(s: Shape) -> bool:
 def sampled(s: Shape) -> Shape:
     """The same convolution of just those pixels that it reads."""
     return shape_of((s.n, s.inputs, *s.out), s.w, (1, 1, 1), ((0, 0),) * 3, (1, 1, 1), s.groups)
-
-
-def _sampled(x, s: Shape) -> np.ndarray:
-    """Those pixels of x."""
-    if s.stride == (1, 1, 1):
-        return x
-    y, planes, cost = (
-        empty((s.n, s.inputs, *s.out), x.dtype),
-        s.n * s.inputs * s.out[0],
-        s.out[1] * (5 + s.out[2] * 0.4),
-    )
-    planes_sampled(planes, grain(planes, cost), x.reshape(-1), y.reshape(-1), s.size, s.out, s.stride)
-    return y
 
 
 def _pointwise(x, w, s: Shape, inner: int, outer: int, steps: tuple, shape: tuple) -> np.ndarray:
@@ -192,15 +182,15 @@ def pointwise_input(g, w, s: Shape) -> np.ndarray:
 
 def pointwise_weight(g, x, s: Shape) -> np.ndarray:
     """The gradient by w of <g, y>."""
-    of_w, x, s = s.w, _sampled(x, s), sampled(s)
-    inner, outer, lanes = s.inputs // s.groups, s.outputs // s.groups, lanes_of(x.dtype)
+    inner, outer, lanes, pixels = s.inputs // s.groups, s.outputs // s.groups, lanes_of(x.dtype), math.prod(s.out)
     vectors = 2 if inner > lanes else 1
     wide = -(-inner // (vectors * lanes)) * vectors * lanes
-    parts = int(max(1, min(16, s.n * -(-s.out[2] // LONG), s.flops // 4_000_000)))
+    parts = int(max(1, min(16, s.n * -(-pixels // LONG), s.flops // 4_000_000)))
     u = empty((parts, s.groups, outer, wide), x.dtype)
     items = parts * s.groups
-    sizes = (s.n, s.groups, inner, outer, s.out[2], parts, vectors)
+    sizes = (s.n, s.groups, inner, outer, pixels, parts, vectors)
     images_summed(
-        items, grain(items, s.flops / items / 150), g.reshape(-1), x.reshape(-1), u.reshape(-1), START, sizes, lanes
-    )
-    return np.add.reduce(u, axis=0)[..., :inner].reshape(of_w)
+        items, grain(items, s.flops / items / 150), g.reshape(-1), x.reshape(-1), u.reshape(-1), START, sizes, lanes,
+        s.size, s.out, s.stride,
+    )  # fmt: skip
+    return np.add.reduce(u, axis=0)[..., :inner].reshape(s.w)

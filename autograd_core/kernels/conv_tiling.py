@@ -95,8 +95,8 @@ def fits(s: Shape, dtype: np.dtype, of: str) -> bool:
         return False
     short = inner if of == "input" else outer
     direct = s.flops / 2 / LANES * min(-(-short // LANES) * LANES / short, 2)  # cycles of vectors that are not full
-    if of == "input" and strided:
-        if inner * t.split[1] > LANES and inner * t.split[1] % LANES:
-            return False
-        direct *= 1.5
+    if of == "input" and strided and inner * t.split[1] > LANES and inner * t.split[1] % LANES:
+        return False
+    if strided and of != "weight":
+        direct *= 1.1 if of == "input" else 0.7
     return tiles >= LANES and cycles(s, of) < (0.48 if of == "weight" else 0.87) * direct
