@@ -25,8 +25,8 @@ DEPTH, MOST_DEPTH = 512, 640  # of a panel: about, and at most; c is read and wr
 PANEL = MOST_DEPTH * 128  # bytes of a panel
 BLOCK = 576 << 10  # bytes of a that a cell reads, at most: with a panel, they fit the second cache
 LOW = 4 * 14  # rows of a cell, at least, if there are so many
+STRIP, PIECES = 64, 8  # rows of b that are copied at a time, and panels: near in memory, so that pages are found
 CELLS = 16  # of c, at least, so that threads are done at about the same time
-GAP = 16  # entries between copied rows: with a power of two from one to the next, all would share a few lines of the cache
 GRAIN = 1 << 17  # products that a thread takes at a time, at least; parts of tiles count as if they were whole
 START = 8  # products for each entry of a tile that take as long as it takes to begin with it
 ALONE = 640_000  # products below which a second thread does not pay
@@ -62,23 +62,22 @@ def cells(begin, end, code, sizes, left, right, result, finish, depths, copied, 
             c = result[0] + offset(records[2], records[2], item)
         for d in range(start, stop, most):
             depth = min(most, stop - d, k - d)  # 0 if k is: then all that is left to do is to finish
-            panel, panel_row, last = b + (d * b_row + j * b_col) * size, b_row, d + depth >= k
+            panel, panel_row, last, packed = b + (d * b_row + j * b_col) * size, b_row, d + depth >= k, w == width
             if b_copy:
-                panel, panel_row = b_copy + j * depth * size, width
+                panel, panel_row, packed = b_copy + j * depth * size, width, True
             elif b_col != 1 or (m > 2 * ROWS and w < n):
                 pack_at(pack, panel, b_row, b_col, stack, width, depth, w)
-                panel, panel_row = stack, width
+                panel, panel_row, packed = stack, width, True
             for i in range(top, bottom, ROWS):
                 h = min(ROWS, bottom - i)
                 rows, row, col = a + (i * a_row + d * a_col) * size, a_row, a_col
                 if a_copy:
-                    rows, row, col = a_copy + i * (depth + GAP) * size, depth + GAP, 1
-                    if a_col != 1:
-                        row, col = 1, h
+                    rows, row, col = a_copy + i * depth * size, 1, h
                 mode = (1 if d else 0) + (activation if last else 0)
                 row_of_bias = bias + j * size if bias and last else 0
                 to = c + (i * c_row + j) * size
-                tile_at(tile, size, rows, row, col, panel, panel_row, to, c_row, depth, w, mode, row_of_bias, h)
+                way = 1 if packed and row == 1 else 0
+                tile_at(tile, size, rows, row, col, panel, panel_row, to, c_row, depth, w, mode, row_of_bias, h, way)
 
 
 @kernel(written=True)
@@ -87,16 +86,18 @@ def copies(begin, end, code, sizes, left, right, d, depth, copied):
     (size, _, pack), (m, n, _), (a_copy, b_copy) = code, sizes, copied
     (a, a_row, a_col), (b, b_row, b_col), width = left, right, WIDTH // size
     panels = (n + width - 1) // width if b_copy else 0
-    for piece in range(begin, end):
-        j, i = piece * width, (piece - panels) * ROWS
-        h, source, to = min(ROWS, m - i), a + (i * a_row + d * a_col) * size, a_copy + i * (depth + GAP) * size
-        if piece < panels:
-            source = b + (d * b_row + j * b_col) * size
-            pack_at(pack, source, b_row, b_col, b_copy + j * depth * size, width, depth, min(width, n - j))
-        elif a_col == 1:
-            pack_at(pack, source, a_row, 1, to, depth + GAP, h, depth)
-        else:
-            pack_at(pack, source, a_col, a_row, to, h, depth, h)
+    for k in range(d, d + depth, STRIP):
+        length = min(STRIP, d + depth - k)
+        for piece in range(begin, end):
+            if piece < panels:
+                j = piece * width
+                source, to = b + (k * b_row + j * b_col) * size, b_copy + (j * depth + (k - d) * width) * size
+                pack_at(pack, source, b_row, b_col, to, width, length, min(width, n - j))
+            else:
+                i = (piece - panels) * ROWS
+                h = min(ROWS, m - i)
+                source, to = a + (i * a_row + k * a_col) * size, a_copy + (i * depth + (k - d) * h) * size
+                pack_at(pack, source, a_col, a_row, to, h, length, h)
 
 
 @kernel(written=True)
@@ -143,10 +144,10 @@ def large(pool, table, a, b, c, bias, activation, room):
     most, tall, count, grain = blocks(m, n, k, 1, size)
     sizes, left, right, result = (m, n, k), (at_a, a_row, a_col), (at_b, b_row, b_col), (at_c, c_row)
     finish = word(bias, HEAD) if bias else 0, activation
-    copied = at if n >= 4 * width else 0, at + (most + GAP) * (m + ROWS) * size if m > tall else 0
+    copied = at if n >= 4 * width else 0, at + most * (m + ROWS) * size if m > tall else 0
     pieces = ((n + width - 1) // width if copied[1] else 0) + ((m + ROWS - 1) // ROWS if copied[0] else 0)
     for d in range(0, k, most):
-        for_chunks(pool, copies, pieces, 4, (code, sizes, left, right, d, min(most, k - d), copied))
+        for_chunks(pool, copies, pieces, PIECES, (code, sizes, left, right, d, min(most, k - d), copied))
         depths = d, min(d + most, k), most, tall
         for_chunks(pool, cells, count, grain, (code, sizes, left, right, result, finish, depths, copied, (a, b, c)))
     return True

@@ -45,6 +45,7 @@ from ._shared import (
 )  # fmt: skip
 
 START, ADD, RELU = 0, 1, 2
+PACKED = (ROWS + 1) * VECTORS  # forms before those for packed factors
 LATENCY = 8  # sums that must be under way at once to keep the multipliers busy
 AHEAD = 8  # rows of b that are asked for before they are needed
 
@@ -58,10 +59,11 @@ NAMES = "a a_row a_depth b b_row c c_row depth columns mode bias".split()
 
 
 class _Tile:
-    """Writes the code of one tile: so many rows, so many vectors in each."""
+    """Writes the code of one tile: so many rows, so many vectors in each; of packed ones, whole vectors of b are there."""
 
-    def __init__(self, builder: ir.IRBuilder, char: str, rows: int, vectors: int, values: dict, masks: bool):
-        self.builder, self.rows, self.vectors, self.values = builder, rows, vectors, values
+    def __init__(self, builder: ir.IRBuilder, char: str, rows: int, vectors: int, values: dict, masks: bool, packed: bool):
+        self.builder, self.rows, self.vectors, self.packed = builder, rows, vectors, packed
+        self.values = values | {"a_row": I64(1)} if packed else values
         self.real, self.lanes, self.size = REALS[char], LANES[char], 4 if char == "f" else 8
         self.vector = ir.VectorType(self.real, self.lanes)
         self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
@@ -103,11 +105,11 @@ class _Tile:
     def _kind(self) -> str:
         return f"v{self.lanes}f{8 * self.size}"
 
-    def load(self, row, j: int):
+    def load(self, row, j: int, all_there: bool = False):
         """Vector j of a row."""
         builder, pointer = self.builder, self.at(row, I64(BYTES_OF_VECTOR * j))
         pointer = builder.bitcast(pointer, self.vector.as_pointer())
-        if self.mask is None or j < self.vectors - 1:
+        if self.mask is None or j < self.vectors - 1 or all_there:
             return builder.load(pointer, align=self.size)
         kinds = [pointer.type, I32, self.all, self.vector]
         function = self.function(f"llvm.masked.load.{self._kind()}.p0", self.vector, kinds)
@@ -200,7 +202,7 @@ class _Tile:
         """sums + the products of one k."""
         builder = self.builder
         fma = self.function(f"llvm.fmuladd.{self._kind()}", self.vector, [self.vector] * 3)
-        right = [self.load(row_of_b, j) for j in range(self.vectors)]
+        right = [self.load(row_of_b, j, self.packed) for j in range(self.vectors)]
         new = []
         for i in range(self.rows):
             pointer = self.at(rows_of_a[i // 4], steps[i % 4]) if i % 4 else rows_of_a[i // 4]
@@ -241,27 +243,28 @@ class _Tile:
         return [self._join(old, before, value, body) for old, value in zip(values, new)]
 
 
-def _write(builder, char: str, rows: int, vectors: int, values: dict) -> None:
+def _write(builder, char: str, rows: int, vectors: int, values: dict, packed: bool = False) -> None:
     """The code of a tile at this place; where parts of vectors are costly, twice: for whole vectors and for parts."""
     if MASKS:
-        _Tile(builder, char, rows, vectors, values, True).write()
+        _Tile(builder, char, rows, vectors, values, True, packed).write()
         return
     whole = builder.icmp_signed("==", values["columns"], I64(vectors * LANES[char]))
     with builder.if_else(whole) as (then, otherwise):
         with then:
-            _Tile(builder, char, rows, vectors, values, False).write()
+            _Tile(builder, char, rows, vectors, values, False, packed).write()
         with otherwise:
-            _Tile(builder, char, rows, vectors, values, True).write()
+            _Tile(builder, char, rows, vectors, values, True, packed).write()
 
 
 # --- the code that kernels share -------------------------------------------------------------------------------------
 
 
 def write_tile(function: ir.Function, char: str, form: int) -> None:
-    """A function for so many rows and vectors."""
+    """A function for so many rows and vectors; the second half of them for packed factors."""
     builder = ir.IRBuilder(function.append_basic_block("entry"))
+    packed, form = divmod(form, PACKED)
     rows, vectors = divmod(form, VECTORS)
-    _write(builder, char, rows, vectors + 1, dict(zip(NAMES, function.args)))
+    _write(builder, char, rows, vectors + 1, dict(zip(NAMES, function.args)), bool(packed))
     builder.ret_void()
 
 
@@ -286,15 +289,16 @@ def multiply(typingctx, like, a, a_row, a_depth, b, b_row, c, c_row, depth, rows
 
 
 @intrinsic
-def multiply_at(typingctx, code, size, a, a_row, a_depth, b, b_row, c, c_row, depth, columns, mode, bias, rows):
-    """The same by the address of the code, for entries of so many bytes."""
+def multiply_at(typingctx, code, size, a, a_row, a_depth, b, b_row, c, c_row, depth, columns, mode, bias, rows, packed):
+    """The same by the address of the code, for entries of so many bytes; packed is 1 or 0, see above."""
 
     def generate(context, builder, sig, args):
-        form = form_of(builder, args[-1], args[10], args[1])
-        call_at(builder, "tile", args[0], [*args[2:-1], form])
+        *values, rows, packed = args[2:]
+        form = builder.add(form_of(builder, rows, values[8], args[1]), builder.mul(packed, I64(PACKED)))
+        call_at(builder, "tile", args[0], [*values, form])
         return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 14), generate
+    return types.void(*[types.intp] * 15), generate
 
 
 @intrinsic(prefer_literal=True)
