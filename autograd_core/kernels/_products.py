@@ -144,10 +144,19 @@ def large(pool, table, a, b, c, bias, activation, room):
     most, tall, count, grain = blocks(m, n, k, 1, size)
     sizes, left, right, result = (m, n, k), (at_a, a_row, a_col), (at_b, b_row, b_col), (at_c, c_row)
     finish = word(bias, HEAD) if bias else 0, activation
-    copied = at if n >= 4 * width else 0, at + most * (m + ROWS) * size if m > tall else 0
-    pieces = ((n + width - 1) // width if copied[1] else 0) + ((m + ROWS - 1) // ROWS if copied[0] else 0)
+    height = tall if n >= 4 * width else m
+    a_copy, b_copy = at if n >= 4 * width else 0, at + most * (height + ROWS) * size if m > tall else 0
+    tiles, panels = (height + ROWS - 1) // ROWS, (n + width - 1) // width
     for d in range(0, k, most):
-        for_chunks(pool, copies, pieces, PIECES, (code, sizes, left, right, d, min(most, k - d), copied))
-        depths = d, min(d + most, k), most, tall
-        for_chunks(pool, cells, count, grain, (code, sizes, left, right, result, finish, depths, copied, (a, b, c)))
+        depth = min(most, k - d)
+        if b_copy:
+            for_chunks(pool, copies, panels, PIECES, (code, sizes, left, right, d, depth, (0, b_copy)))
+        for top in range(0, m, height):
+            some, rows = (min(height, m - top), n, k), (at_a + top * a_row * size, a_row, a_col)
+            if a_copy:
+                pieces = (some[0] + ROWS - 1) // ROWS
+                for_chunks(pool, copies, pieces, PIECES, (code, some, rows, right, d, depth, (a_copy, 0)))
+            depths, to = (d, d + depth, most, tall), (at_c + top * c_row * size, c_row)
+            count = panels * ((some[0] + tall - 1) // tall)
+            for_chunks(pool, cells, count, grain, (code, some, rows, right, to, finish, depths, (a_copy, b_copy), (a, b, c)))
     return True
