@@ -144,9 +144,9 @@ def large(pool, table, a, b, c, bias, activation, room):
     most, tall, count, grain = blocks(m, n, k, 1, size)
     sizes, left, right, result = (m, n, k), (at_a, a_row, a_col), (at_b, b_row, b_col), (at_c, c_row)
     finish = word(bias, HEAD) if bias else 0, activation
-    height = tall if n >= 4 * width else m
-    a_copy, b_copy = at if n >= 4 * width else 0, at + most * (height + ROWS) * size if m > tall else 0
-    tiles, panels = (height + ROWS - 1) // ROWS, (n + width - 1) // width
+    panels, height = (n + width - 1) // width, tall if n >= 4 * width else m
+    b_copy = at if m > tall else 0  # where lines of the cache begin
+    a_copy = at + panels * most * WIDTH if n >= 4 * width else 0
     for d in range(0, k, most):
         depth = min(most, k - d)
         if b_copy:

@@ -47,7 +47,7 @@ from ._shared import (
 START, ADD, RELU = 0, 1, 2
 PACKED = (ROWS + 1) * VECTORS  # forms before those for packed factors
 LATENCY = 8  # sums that must be under way at once to keep the multipliers busy
-AHEAD = 8  # rows of b that are asked for before they are needed
+AHEAD = 16  # rows of b that are asked for before they are needed
 
 
 def shape_of(dtype: np.dtype) -> tuple[int, int]:
