@@ -2,7 +2,7 @@
 
 c is cut into *cells* of some hundred rows and the columns of one tile.  The rows of b that a cell needs, some hundred at a
 time, lie in the nearest cache, side by side: a *panel*.  Tiles go down the cell with the panel as their right factor.  The
-left factor is read where it is, or, if a is large, from a copy in the order of reading.
+left factor is read where it is, or, if a is large, from a copy of some hundred rows in the order of reading.
 
 Which numbers are added in which order follows from the sizes alone, and so do the cells; threads take them as they come.
 
@@ -18,14 +18,14 @@ from ._jit import Late, kernel
 tile_at, pack_at = Late("_tile", "multiply_at"), Late("_pack", "pack_at")
 matrices, word, on_stack = Late("_pack", "matrices"), Late("_pack", "word"), Late("_pack", "on_stack")
 whole = Late("_pack", "whole")
-ROWS, WIDTH = Late("_shared", "ROWS"), Late("_shared", "WIDTH")
+ROWS, WIDTH, BYTES_OF_VECTOR = Late("_shared", "ROWS"), Late("_shared", "WIDTH"), Late("_shared", "BYTES_OF_VECTOR")
 for_chunks = Late("_native", "for_chunks")
 
 DEPTH, MOST_DEPTH = 512, 640  # of a panel: about, and at most; c is read and written once for each, panels stay near
 PANEL = MOST_DEPTH * 128  # bytes of a panel
 BLOCK = 576 << 10  # bytes of a that a cell reads, at most: with a panel, they fit the second cache
 LOW = 4 * 14  # rows of a cell, at least, if there are so many
-STRIP, PIECES = 64, 8  # rows of b that are copied at a time, and panels: near in memory, so that pages are found
+PIECES = 4  # panels, or rows of tiles, that a thread copies at a time
 CELLS = 16  # of c, at least, so that threads are done at about the same time
 GRAIN = 1 << 17  # products that a thread takes at a time, at least; parts of tiles count as if they were whole
 START = 8  # products for each entry of a tile that take as long as it takes to begin with it
@@ -62,12 +62,12 @@ def cells(begin, end, code, sizes, left, right, result, finish, depths, copied, 
             c = result[0] + offset(records[2], records[2], item)
         for d in range(start, stop, most):
             depth = min(most, stop - d, k - d)  # 0 if k is: then all that is left to do is to finish
-            panel, panel_row, last, packed = b + (d * b_row + j * b_col) * size, b_row, d + depth >= k, w == width
+            panel, panel_row, last = b + (d * b_row + j * b_col) * size, b_row, d + depth >= k
             if b_copy:
-                panel, panel_row, packed = b_copy + j * depth * size, width, True
+                panel, panel_row = b_copy + j * depth * size, width
             elif b_col != 1 or (m > 2 * ROWS and w < n):
                 pack_at(pack, panel, b_row, b_col, stack, width, depth, w)
-                panel, panel_row, packed = stack, width, True
+                panel, panel_row = stack, width
             for i in range(top, bottom, ROWS):
                 h = min(ROWS, bottom - i)
                 rows, row, col = a + (i * a_row + d * a_col) * size, a_row, a_col
@@ -76,28 +76,23 @@ def cells(begin, end, code, sizes, left, right, result, finish, depths, copied, 
                 mode = (1 if d else 0) + (activation if last else 0)
                 row_of_bias = bias + j * size if bias and last else 0
                 to = c + (i * c_row + j) * size
-                way = 1 if packed and row == 1 else 0
-                tile_at(tile, size, rows, row, col, panel, panel_row, to, c_row, depth, w, mode, row_of_bias, h, way)
+                packed = 1 if row == 1 and w * size % BYTES_OF_VECTOR == 0 else 0
+                tile_at(tile, size, rows, row, col, panel, panel_row, to, c_row, depth, w, mode, row_of_bias, h, packed)
 
 
 @kernel(written=True)
 def copies(begin, end, code, sizes, left, right, d, depth, copied):
-    """Copy some panels of b, and then rows of a as tiles read them."""
+    """Copy some panels of b, or tiles' rows of a so that those of one column are side by side."""
     (size, _, pack), (m, n, _), (a_copy, b_copy) = code, sizes, copied
     (a, a_row, a_col), (b, b_row, b_col), width = left, right, WIDTH // size
-    panels = (n + width - 1) // width if b_copy else 0
-    for k in range(d, d + depth, STRIP):
-        length = min(STRIP, d + depth - k)
-        for piece in range(begin, end):
-            if piece < panels:
-                j = piece * width
-                source, to = b + (k * b_row + j * b_col) * size, b_copy + (j * depth + (k - d) * width) * size
-                pack_at(pack, source, b_row, b_col, to, width, length, min(width, n - j))
-            else:
-                i = (piece - panels) * ROWS
-                h = min(ROWS, m - i)
-                source, to = a + (i * a_row + k * a_col) * size, a_copy + (i * depth + (k - d) * h) * size
-                pack_at(pack, source, a_col, a_row, to, h, length, h)
+    for piece in range(begin, end):
+        j, i = piece * width, piece * ROWS
+        if b_copy:
+            source = b + (d * b_row + j * b_col) * size
+            pack_at(pack, source, b_row, b_col, b_copy + j * depth * size, width, depth, min(width, n - j))
+        else:
+            source, h = a + (i * a_row + d * a_col) * size, min(ROWS, m - i)
+            pack_at(pack, source, a_col, a_row, a_copy + i * depth * size, h, depth, h)
 
 
 @kernel(written=True)
@@ -142,7 +137,7 @@ def large(pool, table, a, b, c, bias, activation, room):
     if not (whole(a, size) and whole(b, size)):
         return False
     most, tall, count, grain = blocks(m, n, k, 1, size)
-    sizes, left, right, result = (m, n, k), (at_a, a_row, a_col), (at_b, b_row, b_col), (at_c, c_row)
+    sizes, left, right = (m, n, k), (at_a, a_row, a_col), (at_b, b_row, b_col)
     finish = word(bias, HEAD) if bias else 0, activation
     panels, height = (n + width - 1) // width, tall if n >= 4 * width else m
     b_copy = at if m > tall else 0  # where lines of the cache begin
@@ -158,5 +153,7 @@ def large(pool, table, a, b, c, bias, activation, room):
                 for_chunks(pool, copies, pieces, PIECES, (code, some, rows, right, d, depth, (a_copy, 0)))
             depths, to = (d, d + depth, most, tall), (at_c + top * c_row * size, c_row)
             count = panels * ((some[0] + tall - 1) // tall)
-            for_chunks(pool, cells, count, grain, (code, some, rows, right, to, finish, depths, (a_copy, b_copy), (a, b, c)))
+            for_chunks(
+                pool, cells, count, grain, (code, some, rows, right, to, finish, depths, (a_copy, b_copy), (a, b, c))
+            )
     return True
