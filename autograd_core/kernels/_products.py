@@ -2,7 +2,7 @@
 
 c is cut into *cells* of some hundred rows and the columns of one tile.  The rows of b that a cell needs, some hundred at a
 time, lie in the nearest cache, side by side: a *panel*.  Tiles go down the cell with the panel as their right factor.  The
-left factor is read where it is, or, if a is large, from a copy of some hundred rows in the order of reading.
+left factor is read where it is, or, if a is large, from a copy in the order of reading.
 
 Which numbers are added in which order follows from the sizes alone, and so do the cells; threads take them as they come.
 
@@ -82,12 +82,13 @@ def cells(begin, end, code, sizes, left, right, result, finish, depths, copied, 
 
 @kernel(written=True)
 def copies(begin, end, code, sizes, left, right, d, depth, copied):
-    """Copy some panels of b, or tiles' rows of a so that those of one column are side by side."""
+    """Copy some panels of b, and then tiles' rows of a so that those of one column are side by side."""
     (size, _, pack), (m, n, _), (a_copy, b_copy) = code, sizes, copied
     (a, a_row, a_col), (b, b_row, b_col), width = left, right, WIDTH // size
+    panels = (n + width - 1) // width if b_copy else 0
     for piece in range(begin, end):
-        j, i = piece * width, piece * ROWS
-        if b_copy:
+        j, i = piece * width, (piece - panels) * ROWS
+        if piece < panels:
             source = b + (d * b_row + j * b_col) * size
             pack_at(pack, source, b_row, b_col, b_copy + j * depth * size, width, depth, min(width, n - j))
         else:
@@ -137,23 +138,13 @@ def large(pool, table, a, b, c, bias, activation, room):
     if not (whole(a, size) and whole(b, size)):
         return False
     most, tall, count, grain = blocks(m, n, k, 1, size)
-    sizes, left, right = (m, n, k), (at_a, a_row, a_col), (at_b, b_row, b_col)
-    finish = word(bias, HEAD) if bias else 0, activation
-    panels, height = (n + width - 1) // width, tall if n >= 4 * width else m
-    b_copy = at if m > tall else 0  # where lines of the cache begin
-    a_copy = at + panels * most * WIDTH if n >= 4 * width else 0
+    sizes, left, right, result = (m, n, k), (at_a, a_row, a_col), (at_b, b_row, b_col), (at_c, c_row)
+    finish, panels = (word(bias, HEAD) if bias else 0, activation), (n + width - 1) // width
+    b_copy = at if m > tall else 0  # where lines of the cache begin, whatever the depth
+    copied = at + panels * most * WIDTH if n >= 4 * width else 0, b_copy
+    pieces = (panels if b_copy else 0) + ((m + ROWS - 1) // ROWS if copied[0] else 0)
     for d in range(0, k, most):
-        depth = min(most, k - d)
-        if b_copy:
-            for_chunks(pool, copies, panels, PIECES, (code, sizes, left, right, d, depth, (0, b_copy)))
-        for top in range(0, m, height):
-            some, rows = (min(height, m - top), n, k), (at_a + top * a_row * size, a_row, a_col)
-            if a_copy:
-                pieces = (some[0] + ROWS - 1) // ROWS
-                for_chunks(pool, copies, pieces, PIECES, (code, some, rows, right, d, depth, (a_copy, 0)))
-            depths, to = (d, d + depth, most, tall), (at_c + top * c_row * size, c_row)
-            count = panels * ((some[0] + tall - 1) // tall)
-            for_chunks(
-                pool, cells, count, grain, (code, some, rows, right, to, finish, depths, (a_copy, b_copy), (a, b, c))
-            )
+        for_chunks(pool, copies, pieces, PIECES, (code, sizes, left, right, d, min(most, k - d), copied))
+        depths = d, min(d + most, k), most, tall
+        for_chunks(pool, cells, count, grain, (code, sizes, left, right, result, finish, depths, copied, (a, b, c)))
     return True
