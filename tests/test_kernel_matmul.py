@@ -110,6 +110,17 @@ def test_one_matrix_for_many_columns_or_few_rows_each(a_shape, b_shape, layouts,
 
 
 @compiled
+@pytest.mark.parametrize("char", "fd")
+@pytest.mark.parametrize("layout", ["rows", "columns", "turned part"])
+def test_every_number_of_rows_beside_whole_vectors(layout, char):
+    """Where the left factor is stored by columns and columns fill vectors, tiles have code of their own."""
+    rng = np.random.default_rng(5)
+    for m in range(4, 30):
+        for n in (8, 16, 24, 32, 48, 80):
+            check(stored(rng, (m, 19), char, layout), stored(rng, (19, n), char, "rows"), rng.standard_normal(n), m % 2)
+
+
+@compiled
 def test_what_is_not_a_number_goes_through():
     rng = np.random.default_rng(0)
     for value in (np.nan, np.inf, -np.inf):

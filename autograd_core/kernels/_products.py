@@ -18,15 +18,15 @@ from ._jit import Late, kernel
 tile_at, pack_at = Late("_tile", "multiply_at"), Late("_pack", "pack_at")
 matrices, word, on_stack = Late("_pack", "matrices"), Late("_pack", "word"), Late("_pack", "on_stack")
 whole = Late("_pack", "whole")
-ROWS, WIDTH = Late("_shared", "ROWS"), Late("_shared", "WIDTH")
+ROWS, WIDTH, BYTES_OF_VECTOR = Late("_shared", "ROWS"), Late("_shared", "WIDTH"), Late("_shared", "BYTES_OF_VECTOR")
 for_chunks = Late("_native", "for_chunks")
 
 DEPTH, MOST_DEPTH = 512, 640  # of a panel: about, and at most; c is read and written once for each, panels stay near
 PANEL = MOST_DEPTH * 128  # bytes of a panel
 BLOCK = 576 << 10  # bytes of a that a cell reads, at most: with a panel, they fit the second cache
 LOW = 4 * 14  # rows of a cell, at least, if there are so many
+PIECES = 4  # panels, or rows of tiles, that a thread copies at a time
 CELLS = 16  # of c, at least, so that threads are done at about the same time
-GAP = 16  # entries between copied rows: with a power of two from one to the next, all would share a few lines of the cache
 GRAIN = 1 << 17  # products that a thread takes at a time, at least; parts of tiles count as if they were whole
 START = 8  # products for each entry of a tile that take as long as it takes to begin with it
 ALONE = 640_000  # products below which a second thread does not pay
@@ -72,31 +72,28 @@ def cells(begin, end, code, sizes, left, right, result, finish, depths, copied, 
                 h = min(ROWS, bottom - i)
                 rows, row, col = a + (i * a_row + d * a_col) * size, a_row, a_col
                 if a_copy:
-                    rows, row, col = a_copy + i * (depth + GAP) * size, depth + GAP, 1
-                    if a_col != 1:
-                        row, col = 1, h
+                    rows, row, col = a_copy + i * depth * size, 1, h
                 mode = (1 if d else 0) + (activation if last else 0)
                 row_of_bias = bias + j * size if bias and last else 0
                 to = c + (i * c_row + j) * size
-                tile_at(tile, size, rows, row, col, panel, panel_row, to, c_row, depth, w, mode, row_of_bias, h)
+                packed = 1 if row == 1 and w * size % BYTES_OF_VECTOR == 0 else 0
+                tile_at(tile, size, rows, row, col, panel, panel_row, to, c_row, depth, w, mode, row_of_bias, h, packed)
 
 
 @kernel(written=True)
 def copies(begin, end, code, sizes, left, right, d, depth, copied):
-    """Copy some panels of b, and then rows of a as tiles read them."""
+    """Copy some panels of b, and then tiles' rows of a so that those of one column are side by side."""
     (size, _, pack), (m, n, _), (a_copy, b_copy) = code, sizes, copied
     (a, a_row, a_col), (b, b_row, b_col), width = left, right, WIDTH // size
     panels = (n + width - 1) // width if b_copy else 0
     for piece in range(begin, end):
         j, i = piece * width, (piece - panels) * ROWS
-        h, source, to = min(ROWS, m - i), a + (i * a_row + d * a_col) * size, a_copy + i * (depth + GAP) * size
         if piece < panels:
             source = b + (d * b_row + j * b_col) * size
             pack_at(pack, source, b_row, b_col, b_copy + j * depth * size, width, depth, min(width, n - j))
-        elif a_col == 1:
-            pack_at(pack, source, a_row, 1, to, depth + GAP, h, depth)
         else:
-            pack_at(pack, source, a_col, a_row, to, h, depth, h)
+            source, h = a + (i * a_row + d * a_col) * size, min(ROWS, m - i)
+            pack_at(pack, source, a_col, a_row, a_copy + i * depth * size, h, depth, h)
 
 
 @kernel(written=True)
@@ -142,11 +139,12 @@ def large(pool, table, a, b, c, bias, activation, room):
         return False
     most, tall, count, grain = blocks(m, n, k, 1, size)
     sizes, left, right, result = (m, n, k), (at_a, a_row, a_col), (at_b, b_row, b_col), (at_c, c_row)
-    finish = word(bias, HEAD) if bias else 0, activation
-    copied = at if n >= 4 * width else 0, at + (most + GAP) * (m + ROWS) * size if m > tall else 0
-    pieces = ((n + width - 1) // width if copied[1] else 0) + ((m + ROWS - 1) // ROWS if copied[0] else 0)
+    finish, panels = (word(bias, HEAD) if bias else 0, activation), (n + width - 1) // width
+    b_copy = at if m > tall else 0  # where lines of the cache begin, whatever the depth
+    copied = at + panels * most * WIDTH if n >= 4 * width else 0, b_copy
+    pieces = (panels if b_copy else 0) + ((m + ROWS - 1) // ROWS if copied[0] else 0)
     for d in range(0, k, most):
-        for_chunks(pool, copies, pieces, 4, (code, sizes, left, right, d, min(most, k - d), copied))
+        for_chunks(pool, copies, pieces, PIECES, (code, sizes, left, right, d, min(most, k - d), copied))
         depths = d, min(d + most, k), most, tall
         for_chunks(pool, cells, count, grain, (code, sizes, left, right, result, finish, depths, copied, (a, b, c)))
     return True

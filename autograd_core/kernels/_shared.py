@@ -67,7 +67,7 @@ LANES = {char: BYTES_OF_VECTOR // size for char, size in SIZES.items()}
 
 
 PARTS = {
-    "tile": Part("_tile", 12, (ROWS + 1) * VECTORS),
+    "tile": Part("_tile", 12, 2 * (ROWS + 1) * VECTORS),
     "pack": Part("_pack", 7),
     "dots": Part("_dots", 7),
     "blend": Part("_dots", 7),

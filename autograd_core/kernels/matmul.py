@@ -7,7 +7,7 @@ import numpy as np
 from ._jit import COMPILED, choice
 from ._memory import LEAST as MEMORY
 from ._memory import empty
-from ._products import GAP, MOST_DEPTH, PACKED, large, product
+from ._products import MOST_DEPTH, PACKED, large, product
 from ._sizes import LEAST
 from ._threads import ADDRESS as POOL
 from .skinny import PIECE, skinny
@@ -93,7 +93,7 @@ def matmul(a, b, bias=None, relu=False):
     if m * n * k < PACKED or lead:
         done = product(POOL, code, id(a), id(b), id(c), *finish)
     else:
-        room = empty(((MOST_DEPTH + GAP) * (m + n + 128),), dtype)
+        room = empty((MOST_DEPTH * (m + n + 128),), dtype)
         done = large(POOL, code, id(a), id(b), id(c), *finish, id(room))
     return c if done else matmul(a.copy(), b.copy(), bias, relu)
 
