@@ -803,3 +803,14 @@ def test_programs_of_any_kind(data):
                 if a is not None:
                     np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-4)
     assert f.cache_info().replays or f.cache_info().eager
+
+
+@pytest.mark.parametrize("calls", [1, 2, 3, 4, 5, 6, 9])
+def test_several_calls_before_each_walk_back(calls):
+    w = ag.ones(2, requires_grad=True)
+    f = ag.compile(lambda x: (x * w).exp().sum())
+    for _ in range(12):
+        w.grad = None
+        sum(f(ag.ones(2) * k) for k in range(calls)).backward()
+        assert w.grad.tolist() == pytest.approx([sum(k * np.exp(k) for k in range(calls))] * 2)
+    assert f.cache_info().replays >= 10 * calls - 2, "the run that is walked back first is the one that is kept"

@@ -64,7 +64,7 @@ class Back:
         self.lock = threading.Lock()
         LOCKED.add(self)
         self.walked: Walked | None = None
-        self.lessons, self.settle = Lessons(), lambda: None
+        self.lessons, self.settle = Lessons(), lambda: False
         self.halves: Halves | None = None
         self.forward = capture.program(results.arrays)
         self.agreed = self.stale = self.hopeless = False
@@ -113,9 +113,9 @@ class Back:
         elif self.differs(last):
             lessons.last, lessons.tries = self, lessons.tries + 1
             self.hopeless = lessons.tries >= TRIES
-        elif self.agreed:
+        elif self.agreed or last.agreed:
             lessons.last, lessons.done = None, True
-            self.settle()
+            any(back.agreed and back.settle() for back in (last, self))  # of several calls the last is walked back first
 
     def differs(self, last: Back) -> bool:
         """Whether the run before was walked back otherwise."""

@@ -300,13 +300,14 @@ def in_order(v: np.ndarray) -> np.ndarray:
     return v if v.flags.c_contiguous and v.flags.aligned else np.array(v, order="C")
 
 
-def weakly(method: Callable) -> Callable[[], None]:
-    """A call of a method while its object is there."""
+def weakly(method: Callable) -> Callable[[], bool]:
+    """A call of a method while its object is there; whether it is."""
     reference = weakref.WeakMethod(method)
 
-    def call() -> None:
+    def call() -> bool:
         if (found := reference()) is not None:
             found()
+        return found is not None
 
     return call
 
