@@ -70,7 +70,7 @@ def windows_multiplied(
 ):
     """Partial sums u (parts, G, tiles) of products of g (N, G, K, D', H', W') with windows of x (N, G, C, D, H, W).
 
-    rooms: memory of each thread for copies of x; taken: which are in use.  places: where each channel's taps read there;
+    rooms: memory of each thread for copies of x and g; taken: which are in use.  places: where each channel's taps read there;
     starts: where pairs of planes start in the copies of g and x.  room: images, planes, lines and columns of a copy, planes
     within a step, and how far planes, images and channels are apart.  blocks: of channels of g, of places.
     """
@@ -84,7 +84,8 @@ def windows_multiplied(
     mine = 0
     while not swap(taken.ctypes.data, mine, 0, 1):
         mine = (mine + 1) % len(taken)
-    held, slopes = rooms[mine], blank(zero, 4 * of_g + lanes)
+    cut = rooms.shape[1] - 4 * of_g - lanes
+    held, slopes = rooms[mine][:cut], rooms[mine][cut:]
     aligned = -slopes.ctypes.data // size % lanes  # vectors that lie in two lines of the cache are read twice
     held[:] = 0
     slopes[:] = 0
@@ -216,7 +217,8 @@ def plan(s: Shape, lanes: int) -> Plan:
     parts = max(1, min(chunks, -(-ITEMS // s.groups), s.n * math.prod(s.out) // 1024))
     split = max(1, min(blocks[0] // 4, ITEMS // (2 * parts * s.groups)))
     flat = lambda v: np.array(v, np.int64)
-    return Plan(flat(places), flat(starts), r, blocks, (parts, split, chunks, across), inner * r.of_channel + SLACK)
+    length = inner * r.of_channel + SLACK + ROWS * len(of_x) * r.deep * lanes + lanes
+    return Plan(flat(places), flat(starts), r, blocks, (parts, split, chunks, across), length)
 
 
 @functools.lru_cache(2048)
