@@ -1,10 +1,16 @@
 """What a compiled function reads besides tensors, does besides computing, and is given besides arrays: right, or refused."""
 
+import array
 import collections
+import contextlib
+import contextvars
 import copy
 import cProfile
+import functools
+import itertools
 import pickle
 import random
+import threading
 import time
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -348,3 +354,203 @@ def test_cond_of_functions_that_do_more_than_compute(f):
         compile(lambda x: ag.cond(x.sum() > 0, f, lambda v: v * 1, x))(ag.ones(2))
     with pytest.raises(ValueError, match="both functions must return trees of one form"):
         compile(lambda x: ag.cond(x.sum() > 0, lambda v: v, lambda v: v[:1], x))(ag.ones(2))
+
+
+# --- what called functions do ----------------------------------------------------------------------------------------
+
+
+def refused(f, *args, match="^compile: "):
+    """A compiled function does what the function does, until it says that it cannot."""
+    run = compile(f)
+    with pytest.raises(CaptureError, match=match):
+        for _ in range(5):
+            run(*(args or (ONE,)))
+
+
+def counting():
+    n = 0
+
+    def scale():
+        nonlocal n
+        n += 1
+        return 1.0 if n < 5 else 3.0
+
+    return lambda x: x * scale()
+
+
+def logging(make):
+    def made():
+        rows, net, w = [], nn.Linear(1, 1), nn.Parameter(ag.ones(1))
+
+        def log(*values):
+            rows.append(values[-1])
+
+        @contextlib.contextmanager
+        def scope():
+            rows.append(1)
+            yield
+
+        def numbers():
+            rows.append(1)
+            yield 1.0
+
+        return make(SimpleNamespace(rows=rows, net=net, w=w, log=log, scope=scope, numbers=numbers))
+
+    return made
+
+
+def with_scope(s):
+    scope = s.scope
+
+    def f(x):
+        with scope():
+            return x * 2
+
+    return f
+
+
+def with_numbers(s):
+    numbers = s.numbers
+    return lambda x: x * sum(numbers())
+
+
+def with_hook(s):
+    net = s.net
+    net.register_forward_hook(lambda m, i, o: s.log(o.detach()))
+    return lambda x: net(x)
+
+
+def with_gradient_hook(s):
+    w, log = s.w, s.log
+
+    def f(x):
+        w.grad = None
+        (x * w).sum().backward()
+        return w.grad * 1
+
+    w.register_hook(lambda g: log(g.clone()))
+    return f
+
+
+def with_hook_in_the_way_back(s):
+    net, log = s.net, s.log
+
+    def f(x):
+        net.zero_grad()
+        y = net(x)
+        y.register_hook(lambda g: log(1))
+        y.sum().backward()
+        return y.detach()
+
+    return f
+
+
+def with_helper(s):
+    log = s.log
+
+    def f(x):
+        log(1)
+        return x * 2
+
+    return f
+
+
+CLOSURES = {
+    "counter": counting,
+    **{f.__name__: logging(f) for f in (with_scope, with_numbers, with_hook, with_gradient_hook, with_helper)},
+    "hook in the way back": logging(with_hook_in_the_way_back),
+}
+
+
+@pytest.mark.parametrize("name", CLOSURES)
+def test_a_called_function_that_changes_what_it_closes_over(name):
+    refused(CLOSURES[name](), match="(n|rows)")
+
+
+def test_what_a_function_makes_itself_it_may_change():
+    class Sum:
+        def __init__(self):
+            self.total, self.rows = 0, []
+
+        def add(self, v):
+            self.total += v
+            self.rows.append(v)
+
+    def f(x):
+        rows, total, sums = [], 0, Sum()
+
+        def walk(n):
+            nonlocal total
+            total += n
+            rows.append(n)
+            sums.add(n)
+            if n:
+                walk(n - 1)
+
+        def steps():
+            for n in range(3):
+                rows.append(n)
+                yield n
+
+        walk(3)
+        return x * (total + sum(steps()) + len(rows) + sums.total)
+
+    run = compile(f)
+    for _ in range(6):
+        assert value(run(ONE)) == value(f(ONE))
+    assert run.cache_info().replays >= 3
+
+
+def test_a_setting_that_a_called_function_closes_over():
+    def made():
+        k = 2.0
+
+        def scale():
+            return k
+
+        def change():
+            nonlocal k
+            k = 3.0
+
+        return lambda x: x * scale(), change
+
+    follows(*made(), ONE)
+
+
+LOG, TABLE, STEPS, PULL = [], {}, itertools.count(), [iter(range(99))]
+APPEND, UPDATE, STEP, TELL = LOG.append, TABLE.update, STEPS.__next__, functools.partial(LOG.append, 1)
+CALLBACKS, DRAWN, CYCLE = [LOG.append], functools.partial(RNG.random), {"a": itertools.cycle([1.0, 2.0])}
+VARIABLE, LOCAL, BYTES, WORDS = contextvars.ContextVar("v"), threading.local(), bytearray(2), array.array("d", [1.0])
+USERS, CHAIN, HOLDER = collections.UserList([1]), collections.ChainMap({}), SimpleNamespace(last=0)
+
+
+def recorded(o, v):
+    o.__dict__.update(last=v)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda: APPEND(1),
+        lambda: UPDATE(a=len(TABLE), b=UPDATE.__self__.setdefault("n", []).append(1)),
+        lambda: STEP(),
+        lambda: TELL(),
+        lambda: [tell(1) for tell in CALLBACKS],
+        lambda: DRAWN() > 2,
+        lambda: next(PULL[0]),
+        lambda: next(CYCLE["a"]),
+        lambda: LOCAL.__dict__.update(n=getattr(LOCAL, "n", 0) + 1),
+        lambda: VARIABLE.set(VARIABLE.get(0) + 1),
+        lambda: BYTES.append(1),
+        lambda: WORDS.append(1.0),
+        lambda: USERS.append(1),
+        lambda: CHAIN.update(n=CHAIN.get("n", 0) + 1),
+        lambda: recorded(HOLDER, HOLDER.last + 1),
+    ],
+)
+def test_methods_and_objects_of_python_that_are_written_through(act):
+    def f(x):
+        act()
+        return x * 2
+
+    refused(f)
