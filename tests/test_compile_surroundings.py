@@ -1,17 +1,28 @@
 """What a compiled function reads besides tensors, does besides computing, and is given besides arrays: right, or refused."""
 
+import argparse
 import array
 import collections
+import configparser
 import contextlib
 import contextvars
 import copy
 import cProfile
+import datetime
 import functools
 import itertools
+import operator
+import os
+import pathlib
 import pickle
 import random
+import secrets
+import sys
 import threading
 import time
+import types
+import uuid
+import weakref
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -177,7 +188,7 @@ def test_an_array_of_numpys_cannot_count_calls():
 # --- what is something else each time --------------------------------------------------------------------------------
 
 RNG, STREAM, ITEMS = np.random.default_rng(0), random.Random(0), iter(range(99))
-DRAW = RNG.random
+DRAW, SYSTEM = RNG.random, random.SystemRandom()
 
 
 @pytest.mark.parametrize(
@@ -195,6 +206,16 @@ DRAW = RNG.random
         lambda: time.time(),
         lambda: time.perf_counter(),
         lambda: next(ITEMS),
+        lambda: SYSTEM.random(),
+        lambda: datetime.datetime.now().second,
+        lambda: datetime.date.today().day,
+        lambda: time.gmtime().tm_sec,
+        lambda: uuid.uuid4().int % 7,
+        lambda: uuid.uuid1().int % 7,
+        lambda: secrets.randbelow(3),
+        lambda: np.random.default_rng().random(),
+        lambda: len(open(__file__).readline()),
+        lambda: len(pathlib.Path(__file__).read_text()),
     ],
 )
 def test_draws_clocks_and_iterators_are_refused(draw):
@@ -532,7 +553,7 @@ def recorded(o, v):
     "act",
     [
         lambda: APPEND(1),
-        lambda: UPDATE(a=len(TABLE), b=UPDATE.__self__.setdefault("n", []).append(1)),
+        lambda: UPDATE({object(): 1}),
         lambda: STEP(),
         lambda: TELL(),
         lambda: [tell(1) for tell in CALLBACKS],
@@ -545,7 +566,7 @@ def recorded(o, v):
         lambda: WORDS.append(1.0),
         lambda: USERS.append(1),
         lambda: CHAIN.update(n=CHAIN.get("n", 0) + 1),
-        lambda: recorded(HOLDER, HOLDER.last + 1),
+        lambda: recorded(HOLDER, object()),
     ],
 )
 def test_methods_and_objects_of_python_that_are_written_through(act):
@@ -554,3 +575,148 @@ def test_methods_and_objects_of_python_that_are_written_through(act):
         return x * 2
 
     refused(f)
+
+
+def nest(depth, inner):
+    """Objects in lists in objects."""
+    return inner if not depth else SimpleNamespace(next=[nest(depth - 1, inner)])
+
+
+def chain(length, last):
+    """Objects in objects."""
+    return last if not length else SimpleNamespace(next=chain(length - 1, last))
+
+
+def deep(rows):
+    for _ in range(10):
+        rows = rows[0]
+    return rows
+
+
+def with_import():
+    import surroundings.settings as s
+
+    return s.k
+
+
+class Lists(list):
+    """A list with a setting."""
+
+    k = 2.0
+
+
+LEAF, LAST, PARAMETER, HOUSE = SimpleNamespace(k=2.0), SimpleNamespace(k=2.0), nn.Parameter(ag.ones(1)), nn.Linear(1, 1)
+NEST, LINKED, ROWS, INNER = nest(4, LEAF), chain(12, LAST), [2.0], [2.0]
+for _ in range(9):
+    ROWS = [ROWS]
+PARTIAL, BOTH, VIEWED = functools.partial(lambda x, k: x * k, k=2.0), collections.ChainMap({}, {"k": 2.0}), {"k": 2.0}
+VIEW, ORDER, TEXTS = types.MappingProxyType(VIEWED), collections.OrderedDict(a=2.0, b=3.0), configparser.ConfigParser()
+USER, POINTED, FIELD = collections.UserDict(k=2.0), argparse.Namespace(k=2.0), operator.attrgetter("p.k")
+FIELDS, SETTINGS, OWN = SimpleNamespace(p=SimpleNamespace(k=2.0)), types.ModuleType("surroundings.settings"), Lists()
+REFERENCE, PROXY, MEMORY = weakref.ref(POINTED), weakref.proxy(POINTED), np.full(2, 2.0)
+VARIABLE_K, LOCAL_K, TWO, VIEWED_ARRAY = (
+    contextvars.ContextVar("k"),
+    threading.local(),
+    bytearray(b"2"),
+    memoryview(MEMORY),
+)
+TEXTS["s"] = {"k": "2.0"}
+
+
+@functools.lru_cache
+def remembered():
+    return INNER[0]
+
+
+def reach(start):
+    while hasattr(start, "next"):
+        start = start.next[0] if isinstance(start.next, list) else start.next
+    return start.k
+
+
+def put(place, k):
+    """Another setting, in whatever holds it."""
+    if isinstance(place, contextvars.ContextVar):
+        place.set(k)
+    elif isinstance(
+        place, (SimpleNamespace, argparse.Namespace, threading.local, types.ModuleType, nn.Parameter, Lists)
+    ):
+        place.k = k
+    elif isinstance(place, (dict, collections.UserDict)):
+        place["k"] = k
+    else:
+        place[0] = k
+
+
+SETTINGS_OF = {
+    "parameter": (lambda: PARAMETER.k, PARAMETER),
+    "parameter of a module": (lambda: HOUSE.weight.k, HOUSE.weight),
+    "parameters of a module": (lambda: sum(p.k for p in HOUSE.parameters() if hasattr(p, "k")), HOUSE.weight),
+    "nests": (lambda: reach(NEST), LEAF),
+    "chain": (lambda: reach(LINKED), LAST),
+    "lists": (lambda: deep(ROWS), deep([ROWS])),
+    "partial": (lambda: PARTIAL(1.0), PARTIAL.keywords),
+    "environment": (lambda: float(os.environ["K"]), None),
+    "environment by a call": (lambda: float(os.getenv("K")), None),
+    "mapping of the user": (lambda: USER["k"], USER),
+    "chained mapping": (lambda: BOTH["k"], BOTH.maps[1]),
+    "view of a mapping": (lambda: VIEW["k"], VIEWED),
+    "configuration": (lambda: TEXTS.getfloat("s", "k"), None),
+    "remembered": (lambda: remembered(), INNER),
+    "local of a thread": (lambda: LOCAL_K.k, LOCAL_K),
+    "variable of a context": (lambda: VARIABLE_K.get(), VARIABLE_K),
+    "reference": (lambda: REFERENCE().k, POINTED),
+    "proxy": (lambda: PROXY.k, POINTED),
+    "getter of a field": (lambda: FIELD(FIELDS), FIELDS.p),
+    "imported inside": (with_import, SETTINGS),
+    "bytes": (lambda: TWO[0], TWO),
+    "view of memory": (lambda: VIEWED_ARRAY[0], MEMORY),
+    "list with attributes": (lambda: OWN.k, OWN),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS_OF)
+def test_a_setting_is_seen_wherever_it_is_held(name, monkeypatch):
+    get, place = SETTINGS_OF[name]
+    SETTINGS.__file__ = __file__
+    monkeypatch.setitem(sys.modules, "surroundings", types.ModuleType("surroundings"))
+    monkeypatch.setitem(sys.modules, "surroundings.settings", SETTINGS)
+    sys.modules["surroundings"].settings = SETTINGS
+
+    def change(k):
+        monkeypatch.setenv("K", str(k))
+        TEXTS["s"]["k"] = str(k)
+        remembered.cache_clear()
+        if place is not None:
+            put(place, int(k) if place is TWO else k)
+
+    change(2.0)
+    follows(lambda x: x * get(), lambda: change(3.0), ONE)
+    change(2.0)
+
+
+def test_the_order_of_a_mapping_that_has_its_own():
+    follows(lambda x: x * next(iter(ORDER.values())), lambda: ORDER.move_to_end("a"), ONE)
+
+
+def test_hooks_whose_bookkeeping_is_the_librarys():
+    net, told = nn.Linear(2, 2), nn.Linear(2, 2)
+    told.load_state_dict(net.state_dict())
+    told.register_full_backward_hook(lambda m, given, left: (given[0] * 2,))
+
+    def step(model):
+        def f(x):
+            model.zero_grad()
+            y = model(x)
+            (y * y).sum().backward()
+            return y.detach(), x.grad * 1
+
+        return f
+
+    run = compile(step(told))
+    for k in range(5):
+        x, z = (ag.tensor([[1.0, k]], requires_grad=True) for _ in range(2))
+        (y, g), (expected, h) = run(x), step(net)(z)
+        np.testing.assert_allclose(y.numpy(), expected.numpy(), rtol=1e-6)
+        np.testing.assert_allclose(g.numpy(), 2 * h.numpy(), rtol=1e-6)
+    assert run.cache_info().replays >= 2

@@ -22,6 +22,7 @@ from ..tape import refuse_capture
 from ..tensor import Tensor
 from .kept import kept
 from .places import (
+    CONTAINERS,
     DEEP,
     MISSING,
     OF_FUNCTIONS,
@@ -47,7 +48,16 @@ MANY = 2000  # entries of a container that are looked into
 LASTING = (types.FunctionType, types.BuiltinFunctionType, type, types.ModuleType)  # in modules of our own
 DRAWS = ("random", "_random", "numpy.random", "numpy.random.mtrand", "numpy.random._generator", "secrets")
 CLOCKS = {
-    *("time", "time_ns", "perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns", "process_time", "clock_gettime"),
+    *(
+        "time",
+        "time_ns",
+        "perf_counter",
+        "perf_counter_ns",
+        "monotonic",
+        "monotonic_ns",
+        "process_time",
+        "clock_gettime",
+    ),
     *("now", "today", "utcnow", "gmtime", "localtime", "ctime", "strftime"),
 }
 ENTROPY = {("posix", "urandom"), ("nt", "urandom"), ("_uuid", "generate_time_safe")}
@@ -78,7 +88,9 @@ class Readings:
         self.seen: set[tuple] = set()
         self.roots: list[Any] = []  # what functions were given, and found
         self.names: set[str] = set()  # that any of them reads
-        self.known = {} if known is None else known  # code that closes over something, which runs before this have called
+        self.known = (
+            {} if known is None else known
+        )  # code that closes over something, which runs before this have called
         self.codes: dict[int, Any] = {}  # the same, of this run
         self.states = [state_of(g) for g in SHARED]
         self.own = fn.__code__ if isinstance(fn, types.FunctionType) else None
@@ -147,7 +159,8 @@ class Readings:
                 self.note(place, name)
                 self.found(place[name], names)
             for module in (name, f"{place.get('__package__')}.{name}".rstrip(".")):
-                if module in sys.modules and of_user(getattr(sys.modules[module], "__file__", None) or "<"):
+                file = getattr(sys.modules.get(module), "__file__", None) or "<"
+                if of_user(file) and not ours(file):
                     self.found(sys.modules[module], names)
 
     def unrun(self, fn: Any) -> None:
@@ -208,6 +221,8 @@ class Readings:
             return
         for v in entries(value)[:MANY]:
             self.inside(v, names, depth - 1)
+        if isinstance(value, CONTAINERS) and not hasattr(value, "__dict__"):
+            return
         if isinstance(value, types.ModuleType) and not of_user(getattr(value, "__file__", None) or "<"):
             return
         attributes = getattr(value, "__dict__", None)
@@ -286,7 +301,9 @@ class Readings:
     def guard(self, live: set[tuple[int, Any]]) -> Guard:
         """What says whether all is as it is now; `live` numbers may change."""
         new = {key: code for key, code in self.codes.items() if key not in self.known}
-        self.closures(new)  # those of codes that were known have been found before the run, so what it made itself is left out
+        self.closures(
+            new
+        )  # those of codes that were known have been found before the run, so what it made itself is left out
         self.known.update(new)
         self.reached()
         return Guard(self.looks(live), self.checks(live))
