@@ -15,6 +15,7 @@ import operator
 import os
 import pathlib
 import pickle
+import queue
 import random
 import secrets
 import sys
@@ -216,6 +217,9 @@ DRAW, SYSTEM = RNG.random, random.SystemRandom()
         lambda: np.random.default_rng().random(),
         lambda: len(open(__file__).readline()),
         lambda: len(pathlib.Path(__file__).read_text()),
+        lambda: os.path.exists(__file__),
+        lambda: pathlib.Path(__file__).exists(),
+        lambda: len(os.listdir()),
     ],
 )
 def test_draws_clocks_and_iterators_are_refused(draw):
@@ -544,6 +548,8 @@ CALLBACKS, DRAWN, CYCLE = [LOG.append], functools.partial(RNG.random), {"a": ite
 VARIABLE, LOCAL, BYTES, WORDS = contextvars.ContextVar("v"), threading.local(), bytearray(2), array.array("d", [1.0])
 USERS, CHAIN, HOLDER = collections.UserList([1]), collections.ChainMap({}), SimpleNamespace(last=0)
 
+QUEUES = queue.Queue(), queue.SimpleQueue()
+
 
 def recorded(o, v):
     o.__dict__.update(last=v)
@@ -565,6 +571,8 @@ def recorded(o, v):
         lambda: BYTES.append(1),
         lambda: WORDS.append(1.0),
         lambda: USERS.append(1),
+        lambda: QUEUES[0].put(1),
+        lambda: QUEUES[1].put(1),
         lambda: CHAIN.update(n=CHAIN.get("n", 0) + 1),
         lambda: recorded(HOLDER, object()),
     ],
@@ -720,3 +728,34 @@ def test_hooks_whose_bookkeeping_is_the_librarys():
         np.testing.assert_allclose(y.numpy(), expected.numpy(), rtol=1e-6)
         np.testing.assert_allclose(g.numpy(), 2 * h.numpy(), rtol=1e-6)
     assert run.cache_info().replays >= 2
+
+
+@pytest.mark.parametrize("which", ["hook of a value", "hook of a module", "hook that scales"])
+def test_hooks_on_the_way_back_that_count(which):
+    def made():
+        net, rows = nn.Linear(2, 2), []
+        net.weight.data.fill_(1.0)
+
+        def scale(g):
+            rows.append(1)
+            return g * len(rows)
+
+        def f(x):
+            if which == "hook of a module":
+                return net(x)
+            y = x * 2
+            y.register_hook(scale if which == "hook that scales" else lambda g: rows.append(1))
+            return y * 3
+
+        net.register_full_backward_hook(lambda *told: rows.append(1))
+        return f, rows
+
+    (f, rows), (g, expected) = made(), made()
+    run = compile(f)
+    for _ in range(10):
+        x, z = (ag.tensor([[1.0, 2.0]], requires_grad=True) for _ in range(2))
+        run(x).sum().backward()
+        g(z).sum().backward()
+        if which == "hook that scales":
+            assert value(x.grad) == value(z.grad)
+    assert len(rows) == len(expected)

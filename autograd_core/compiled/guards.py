@@ -61,7 +61,9 @@ CLOCKS = {
     *("now", "today", "utcnow", "gmtime", "localtime", "ctime", "strftime"),
 }
 ENTROPY = {("posix", "urandom"), ("nt", "urandom"), ("_uuid", "generate_time_safe")}
-FAR = {"open", *(name for _, name in ENTROPY)}  # which Python's own library calls for the user
+FILES = {"open", "stat", "listdir", "scandir"}
+PATHS = ("pathlib", "genericpath", "posixpath", "ntpath")
+FAR = FILES | {name for _, name in ENTROPY}  # which Python's own library calls for the user
 GETTERS = (operator.attrgetter, operator.methodcaller)
 
 
@@ -140,9 +142,8 @@ class Readings:
             refuse_capture(f"{told} gives something else each time, and a replay what it gave in this run")
         elif user and home in DRAWS:
             refuse_capture(f"{told} draws random numbers that no replay would draw again")
-        elif told == "open" and home in ("io", "_io") and (user or "pathlib" in frame.f_code.co_filename):
-            if by_user(frame):
-                refuse_capture("a file is opened, which no replay would read or write again: do that outside")
+        elif told in FILES and home in ("io", "_io", "posix", "nt") and asks(past_paths(frame)):
+            refuse_capture(f"{told} reads or writes files, which no replay would do again: do that outside")
 
     def making(self, value: Any) -> None:
         """An object that the run makes, which may change it; what it is given from outside is found all the same."""
@@ -346,6 +347,13 @@ class Readings:
 def asks(frame: Any) -> bool:
     """Whether a call is made in code of the user's."""
     return of_user(frame.f_code.co_filename)
+
+
+def past_paths(frame: Any) -> Any:
+    """Who calls, if not what Python itself has to read of paths."""
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in PATHS:
+        frame = frame.f_back
+    return frame
 
 
 def by_user(frame: Any) -> bool:

@@ -8,6 +8,7 @@ import contextvars
 import ctypes
 import functools
 import gc
+import queue
 import random
 import threading
 import types
@@ -30,7 +31,7 @@ SHARED = random._inst, np.random.mtrand._rand  # type: ignore[attr-defined]
 OF_FUNCTIONS = "__code__", "__defaults__", "__kwdefaults__"
 BUFFERS = (bytearray, array.array, memoryview, ctypes.Array)
 REFERENCES = (weakref.ProxyType, weakref.CallableProxyType, weakref.ReferenceType)
-VARYING = (contextvars.ContextVar, threading.local, *REFERENCES)  # hold now one object, now another
+VARYING = (contextvars.ContextVar, threading.local, queue.SimpleQueue, *REFERENCES)  # hold now one object, now another
 
 
 class Slots:
@@ -116,6 +117,8 @@ WITHIN: dict[type, Callable[[Any], list]] = {
     weakref.ProxyType: target_of,
     weakref.CallableProxyType: target_of,
     threading.local: attributes_of,
+    queue.Queue: attributes_of,
+    queue.SimpleQueue: lambda q: [q.qsize()],
     collections.abc.Mapping: attributes_of,  # of Python's own library, or written after its manner
     collections.abc.Sequence: attributes_of,
 }
