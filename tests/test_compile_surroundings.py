@@ -736,6 +736,9 @@ def test_hooks_on_the_way_back_that_count(which):
         net, rows = nn.Linear(2, 2), []
         net.weight.data.fill_(1.0)
 
+        def note(g):
+            rows.append(1)
+
         def scale(g):
             rows.append(1)
             return g * len(rows)
@@ -744,10 +747,10 @@ def test_hooks_on_the_way_back_that_count(which):
             if which == "hook of a module":
                 return net(x)
             y = x * 2
-            y.register_hook(scale if which == "hook that scales" else lambda g: rows.append(1))
+            y.register_hook(scale if which == "hook that scales" else note)
             return y * 3
 
-        net.register_full_backward_hook(lambda *told: rows.append(1))
+        net.register_full_backward_hook(lambda m, given, left: note(left))
         return f, rows
 
     (f, rows), (g, expected) = made(), made()
@@ -759,3 +762,21 @@ def test_hooks_on_the_way_back_that_count(which):
         if which == "hook that scales":
             assert value(x.grad) == value(z.grad)
     assert len(rows) == len(expected)
+
+
+def test_iterators_that_functions_close_over():
+    def over(rows, helper):
+        step = lambda: next(rows)
+        return (lambda x: x * step()) if helper else lambda x: x * next(rows)
+
+    def own(x):
+        rows = iter([x, x + 1])
+        take = lambda tree: [take(v) for v in tree] if isinstance(tree, list) else next(rows) * tree
+        return sum(take([1, [2]])[1], x)
+
+    refused(over(iter(range(9)), False), match="rows is an iterator")
+    refused(over(iter([1.0] * 9), True), match="rows is an iterator")
+    run = compile(own)
+    for _ in range(6):
+        assert value(run(ONE)) == value(own(ONE))
+    assert run.cache_info().replays >= 3

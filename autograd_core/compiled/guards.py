@@ -97,6 +97,7 @@ class Readings:
         self.states = [state_of(g) for g in SHARED]
         self.own = fn.__code__ if isinstance(fn, types.FunctionType) else None
         self.made: dict[int, Any] = {}  # objects that are made in the run
+        self.going: set[int] = set()  # iterators that functions close over, from before the run
         self.remembered: list[Any] = []  # functions whose results are
         self.times = 0  # that the code of the function itself was called
         self.fn = fn
@@ -108,8 +109,8 @@ class Readings:
         elif isinstance(self.fn, functools.partial):
             self.note({"partial": self.fn}, "partial")
         self.closures(self.known)
-        for cell, name in self.cells.values():
-            refuse_iterator(cell.cell_contents, name)
+        found = [cell.cell_contents for cell, _ in self.cells.values()]
+        self.going = {id(v) for v in found if runs_on(v)}
 
     def __call__(self, frame: Any, event: str, argument: Any) -> None:
         """What Python tells of every call."""
@@ -125,6 +126,9 @@ class Readings:
         if code.co_name == "__init__":
             self.making(known.get(code.co_varnames[0]) if code.co_argcount else None)
         given = [known.get(name) for name in (*parameters(code), *code.co_freevars)]
+        for name in code.co_freevars if self.going else ():
+            if id(known.get(name)) in self.going:
+                refuse_iterator(known[name], name)
         if (code, *map(id, given)) in self.seen:
             return
         self.seen.add((code, *map(id, given)))
