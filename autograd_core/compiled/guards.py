@@ -3,7 +3,8 @@
 While a run is captured, every Python function of the user's that is called is noted, and of it the names that it reads:
 in its globals, in the variables it closes over, and as attributes of what it is given, of what these hold and so on.
 Their values at the end of the run are what a replay needs.  A place whose value is another at the end than when it was
-first read is one that the function writes, and a replay would not write it again.
+first read is one that the function writes, and a replay would not write it again.  What the functions that it calls close
+over is found from their code, which is remembered from one run to the next, and read before the next begins.
 """
 
 from __future__ import annotations
@@ -183,7 +184,8 @@ class Readings:
         self.roots.append(value)
         self.inside(value, names)
         if isinstance(value, GETTERS):
-            self.names.update(n for text in value.__reduce__()[1] for n in str(text).split("."))  # type: ignore[index]
+            texts = [text for text in value.__reduce__()[1] if isinstance(text, str)]  # type: ignore[index]
+            self.names.update(n for text in texts for n in text.split("."))
         if isinstance(value, functools._lru_cache_wrapper):
             self.unrun(value.__wrapped__)
 
