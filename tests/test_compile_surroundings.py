@@ -1,11 +1,29 @@
 """What a compiled function reads besides tensors, does besides computing, and is given besides arrays: right, or refused."""
 
+import argparse
+import array
 import collections
+import configparser
+import contextlib
+import contextvars
 import copy
 import cProfile
+import datetime
+import functools
+import itertools
+import operator
+import os
+import pathlib
 import pickle
+import queue
 import random
+import secrets
+import sys
+import threading
 import time
+import types
+import uuid
+import weakref
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -171,7 +189,7 @@ def test_an_array_of_numpys_cannot_count_calls():
 # --- what is something else each time --------------------------------------------------------------------------------
 
 RNG, STREAM, ITEMS = np.random.default_rng(0), random.Random(0), iter(range(99))
-DRAW = RNG.random
+DRAW, SYSTEM = RNG.random, random.SystemRandom()
 
 
 @pytest.mark.parametrize(
@@ -189,6 +207,19 @@ DRAW = RNG.random
         lambda: time.time(),
         lambda: time.perf_counter(),
         lambda: next(ITEMS),
+        lambda: SYSTEM.random(),
+        lambda: datetime.datetime.now().second,
+        lambda: datetime.date.today().day,
+        lambda: time.gmtime().tm_sec,
+        lambda: uuid.uuid4().int % 7,
+        lambda: uuid.uuid1().int % 7,
+        lambda: secrets.randbelow(3),
+        lambda: np.random.default_rng().random(),
+        lambda: len(open(__file__).readline()),
+        lambda: len(pathlib.Path(__file__).read_text()),
+        lambda: os.path.exists(__file__),
+        lambda: pathlib.Path(__file__).exists(),
+        lambda: len(os.listdir()),
     ],
 )
 def test_draws_clocks_and_iterators_are_refused(draw):
@@ -348,3 +379,404 @@ def test_cond_of_functions_that_do_more_than_compute(f):
         compile(lambda x: ag.cond(x.sum() > 0, f, lambda v: v * 1, x))(ag.ones(2))
     with pytest.raises(ValueError, match="both functions must return trees of one form"):
         compile(lambda x: ag.cond(x.sum() > 0, lambda v: v, lambda v: v[:1], x))(ag.ones(2))
+
+
+# --- what called functions do ----------------------------------------------------------------------------------------
+
+
+def refused(f, *args, match="^compile: "):
+    """A compiled function does what the function does, until it says that it cannot."""
+    run = compile(f)
+    with pytest.raises(CaptureError, match=match):
+        for _ in range(5):
+            run(*(args or (ONE,)))
+
+
+def counting():
+    n = 0
+
+    def scale():
+        nonlocal n
+        n += 1
+        return 1.0 if n < 5 else 3.0
+
+    return lambda x: x * scale()
+
+
+def logging(make):
+    def made():
+        rows, net, w = [], nn.Linear(1, 1), nn.Parameter(ag.ones(1))
+
+        def log(*values):
+            rows.append(values[-1])
+
+        @contextlib.contextmanager
+        def scope():
+            rows.append(1)
+            yield
+
+        def numbers():
+            rows.append(1)
+            yield 1.0
+
+        return make(SimpleNamespace(rows=rows, net=net, w=w, log=log, scope=scope, numbers=numbers))
+
+    return made
+
+
+def with_scope(s):
+    scope = s.scope
+
+    def f(x):
+        with scope():
+            return x * 2
+
+    return f
+
+
+def with_numbers(s):
+    numbers = s.numbers
+    return lambda x: x * sum(numbers())
+
+
+def with_hook(s):
+    net = s.net
+    net.register_forward_hook(lambda m, i, o: s.log(o.detach()))
+    return lambda x: net(x)
+
+
+def with_gradient_hook(s):
+    w, log = s.w, s.log
+
+    def f(x):
+        w.grad = None
+        (x * w).sum().backward()
+        return w.grad * 1
+
+    w.register_hook(lambda g: log(g.clone()))
+    return f
+
+
+def with_hook_in_the_way_back(s):
+    net, log = s.net, s.log
+
+    def f(x):
+        net.zero_grad()
+        y = net(x)
+        y.register_hook(lambda g: log(1))
+        y.sum().backward()
+        return y.detach()
+
+    return f
+
+
+def with_helper(s):
+    log = s.log
+
+    def f(x):
+        log(1)
+        return x * 2
+
+    return f
+
+
+CLOSURES = {
+    "counter": counting,
+    **{f.__name__: logging(f) for f in (with_scope, with_numbers, with_hook, with_gradient_hook, with_helper)},
+    "hook in the way back": logging(with_hook_in_the_way_back),
+}
+
+
+@pytest.mark.parametrize("name", CLOSURES)
+def test_a_called_function_that_changes_what_it_closes_over(name):
+    refused(CLOSURES[name](), match="(n|rows)")
+
+
+def test_what_a_function_makes_itself_it_may_change():
+    class Sum:
+        def __init__(self):
+            self.total, self.rows = 0, []
+
+        def add(self, v):
+            self.total += v
+            self.rows.append(v)
+
+    def f(x):
+        rows, total, sums = [], 0, Sum()
+
+        def walk(n):
+            nonlocal total
+            total += n
+            rows.append(n)
+            sums.add(n)
+            if n:
+                walk(n - 1)
+
+        def steps():
+            for n in range(3):
+                rows.append(n)
+                yield n
+
+        walk(3)
+        return x * (total + sum(steps()) + len(rows) + sums.total)
+
+    run = compile(f)
+    for _ in range(6):
+        assert value(run(ONE)) == value(f(ONE))
+    assert run.cache_info().replays >= 3
+
+
+def test_a_setting_that_a_called_function_closes_over():
+    def made():
+        k = 2.0
+
+        def scale():
+            return k
+
+        def change():
+            nonlocal k
+            k = 3.0
+
+        return lambda x: x * scale(), change
+
+    follows(*made(), ONE)
+
+
+LOG, TABLE, STEPS, PULL = [], {}, itertools.count(), [iter(range(99))]
+APPEND, UPDATE, STEP, TELL = LOG.append, TABLE.update, STEPS.__next__, functools.partial(LOG.append, 1)
+CALLBACKS, DRAWN, CYCLE = [LOG.append], functools.partial(RNG.random), {"a": itertools.cycle([1.0, 2.0])}
+VARIABLE, LOCAL, BYTES, WORDS = contextvars.ContextVar("v"), threading.local(), bytearray(2), array.array("d", [1.0])
+USERS, CHAIN, HOLDER = collections.UserList([1]), collections.ChainMap({}), SimpleNamespace(last=0)
+
+QUEUES = queue.Queue(), queue.SimpleQueue()
+
+
+def recorded(o, v):
+    o.__dict__.update(last=v)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda: APPEND(1),
+        lambda: UPDATE({object(): 1}),
+        lambda: STEP(),
+        lambda: TELL(),
+        lambda: [tell(1) for tell in CALLBACKS],
+        lambda: DRAWN() > 2,
+        lambda: next(PULL[0]),
+        lambda: next(CYCLE["a"]),
+        lambda: LOCAL.__dict__.update(n=getattr(LOCAL, "n", 0) + 1),
+        lambda: VARIABLE.set(VARIABLE.get(0) + 1),
+        lambda: BYTES.append(1),
+        lambda: WORDS.append(1.0),
+        lambda: USERS.append(1),
+        lambda: QUEUES[0].put(1),
+        lambda: QUEUES[1].put(1),
+        lambda: CHAIN.update(n=CHAIN.get("n", 0) + 1),
+        lambda: recorded(HOLDER, object()),
+    ],
+)
+def test_methods_and_objects_of_python_that_are_written_through(act):
+    def f(x):
+        act()
+        return x * 2
+
+    refused(f)
+
+
+def nest(depth, inner):
+    """Objects in lists in objects."""
+    return inner if not depth else SimpleNamespace(next=[nest(depth - 1, inner)])
+
+
+def chain(length, last):
+    """Objects in objects."""
+    return last if not length else SimpleNamespace(next=chain(length - 1, last))
+
+
+def deep(rows):
+    for _ in range(10):
+        rows = rows[0]
+    return rows
+
+
+def with_import():
+    import surroundings.settings as s
+
+    return s.k
+
+
+class Lists(list):
+    """A list with a setting."""
+
+    k = 2.0
+
+
+LEAF, LAST, PARAMETER, HOUSE = SimpleNamespace(k=2.0), SimpleNamespace(k=2.0), nn.Parameter(ag.ones(1)), nn.Linear(1, 1)
+NEST, LINKED, ROWS, INNER = nest(4, LEAF), chain(12, LAST), [2.0], [2.0]
+for _ in range(9):
+    ROWS = [ROWS]
+PARTIAL, BOTH, VIEWED = functools.partial(lambda x, k: x * k, k=2.0), collections.ChainMap({}, {"k": 2.0}), {"k": 2.0}
+VIEW, ORDER, TEXTS = types.MappingProxyType(VIEWED), collections.OrderedDict(a=2.0, b=3.0), configparser.ConfigParser()
+USER, POINTED, FIELD = collections.UserDict(k=2.0), argparse.Namespace(k=2.0), operator.attrgetter("p.k")
+FIELDS, SETTINGS, OWN = SimpleNamespace(p=SimpleNamespace(k=2.0)), types.ModuleType("surroundings.settings"), Lists()
+REFERENCE, PROXY, MEMORY = weakref.ref(POINTED), weakref.proxy(POINTED), np.full(2, 2.0)
+VARIABLE_K, LOCAL_K, TWO, VIEWED_ARRAY = (
+    contextvars.ContextVar("k"),
+    threading.local(),
+    bytearray(b"2"),
+    memoryview(MEMORY),
+)
+TEXTS["s"] = {"k": "2.0"}
+
+
+@functools.lru_cache
+def remembered():
+    return INNER[0]
+
+
+def reach(start):
+    while hasattr(start, "next"):
+        start = start.next[0] if isinstance(start.next, list) else start.next
+    return start.k
+
+
+def put(place, k):
+    """Another setting, in whatever holds it."""
+    if isinstance(place, contextvars.ContextVar):
+        place.set(k)
+    elif isinstance(
+        place, (SimpleNamespace, argparse.Namespace, threading.local, types.ModuleType, nn.Parameter, Lists)
+    ):
+        place.k = k
+    elif isinstance(place, (dict, collections.UserDict)):
+        place["k"] = k
+    else:
+        place[0] = k
+
+
+SETTINGS_OF = {
+    "parameter": (lambda: PARAMETER.k, PARAMETER),
+    "parameter of a module": (lambda: HOUSE.weight.k, HOUSE.weight),
+    "parameters of a module": (lambda: sum(p.k for p in HOUSE.parameters() if hasattr(p, "k")), HOUSE.weight),
+    "nests": (lambda: reach(NEST), LEAF),
+    "chain": (lambda: reach(LINKED), LAST),
+    "lists": (lambda: deep(ROWS), deep([ROWS])),
+    "partial": (lambda: PARTIAL(1.0), PARTIAL.keywords),
+    "environment": (lambda: float(os.environ["K"]), None),
+    "environment by a call": (lambda: float(os.getenv("K")), None),
+    "mapping of the user": (lambda: USER["k"], USER),
+    "chained mapping": (lambda: BOTH["k"], BOTH.maps[1]),
+    "view of a mapping": (lambda: VIEW["k"], VIEWED),
+    "configuration": (lambda: TEXTS.getfloat("s", "k"), None),
+    "remembered": (lambda: remembered(), INNER),
+    "local of a thread": (lambda: LOCAL_K.k, LOCAL_K),
+    "variable of a context": (lambda: VARIABLE_K.get(), VARIABLE_K),
+    "reference": (lambda: REFERENCE().k, POINTED),
+    "proxy": (lambda: PROXY.k, POINTED),
+    "getter of a field": (lambda: FIELD(FIELDS), FIELDS.p),
+    "imported inside": (with_import, SETTINGS),
+    "bytes": (lambda: TWO[0], TWO),
+    "view of memory": (lambda: VIEWED_ARRAY[0], MEMORY),
+    "list with attributes": (lambda: OWN.k, OWN),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS_OF)
+def test_a_setting_is_seen_wherever_it_is_held(name, monkeypatch):
+    get, place = SETTINGS_OF[name]
+    SETTINGS.__file__ = __file__
+    monkeypatch.setitem(sys.modules, "surroundings", types.ModuleType("surroundings"))
+    monkeypatch.setitem(sys.modules, "surroundings.settings", SETTINGS)
+    sys.modules["surroundings"].settings = SETTINGS
+
+    def change(k):
+        monkeypatch.setenv("K", str(k))
+        TEXTS["s"]["k"] = str(k)
+        remembered.cache_clear()
+        if place is not None:
+            put(place, int(k) if place is TWO else k)
+
+    change(2.0)
+    follows(lambda x: x * get(), lambda: change(3.0), ONE)
+    change(2.0)
+
+
+def test_the_order_of_a_mapping_that_has_its_own():
+    follows(lambda x: x * next(iter(ORDER.values())), lambda: ORDER.move_to_end("a"), ONE)
+
+
+def test_hooks_whose_bookkeeping_is_the_librarys():
+    net, told = nn.Linear(2, 2), nn.Linear(2, 2)
+    told.load_state_dict(net.state_dict())
+    told.register_full_backward_hook(lambda m, given, left: (given[0] * 2,))
+
+    def step(model):
+        def f(x):
+            model.zero_grad()
+            y = model(x)
+            (y * y).sum().backward()
+            return y.detach(), x.grad * 1
+
+        return f
+
+    run = compile(step(told))
+    for k in range(5):
+        x, z = (ag.tensor([[1.0, k]], requires_grad=True) for _ in range(2))
+        (y, g), (expected, h) = run(x), step(net)(z)
+        np.testing.assert_allclose(y.numpy(), expected.numpy(), rtol=1e-6)
+        np.testing.assert_allclose(g.numpy(), 2 * h.numpy(), rtol=1e-6)
+    assert run.cache_info().replays >= 2
+
+
+@pytest.mark.parametrize("which", ["hook of a value", "hook of a module", "hook that scales"])
+def test_hooks_on_the_way_back_that_count(which):
+    def made():
+        net, rows = nn.Linear(2, 2), []
+        net.weight.data.fill_(1.0)
+
+        def note(g):
+            rows.append(1)
+
+        def scale(g):
+            rows.append(1)
+            return g * len(rows)
+
+        def f(x):
+            if which == "hook of a module":
+                return net(x)
+            y = x * 2
+            y.register_hook(scale if which == "hook that scales" else note)
+            return y * 3
+
+        net.register_full_backward_hook(lambda m, given, left: note(left))
+        return f, rows
+
+    (f, rows), (g, expected) = made(), made()
+    run = compile(f)
+    for _ in range(10):
+        x, z = (ag.tensor([[1.0, 2.0]], requires_grad=True) for _ in range(2))
+        run(x).sum().backward()
+        g(z).sum().backward()
+        if which == "hook that scales":
+            assert value(x.grad) == value(z.grad)
+    assert len(rows) == len(expected)
+
+
+def test_iterators_that_functions_close_over():
+    def over(rows, helper):
+        step = lambda: next(rows)
+        return (lambda x: x * step()) if helper else lambda x: x * next(rows)
+
+    def own(x):
+        rows = iter([x, x + 1])
+        take = lambda tree: [take(v) for v in tree] if isinstance(tree, list) else next(rows) * tree
+        return sum(take([1, [2]])[1], x)
+
+    refused(over(iter(range(9)), False), match="rows is an iterator")
+    refused(over(iter([1.0] * 9), True), match="rows is an iterator")
+    run = compile(own)
+    for _ in range(6):
+        assert value(run(ONE)) == value(own(ONE))
+    assert run.cache_info().replays >= 3

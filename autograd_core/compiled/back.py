@@ -52,6 +52,7 @@ class Lessons:
         self.wanted, self.relearnt = wanted, relearnt  # which cotangents have been asked for, and how often anew
         self.last: Back | None = None  # the run that was walked back last
         self.tries, self.done = 1, False
+        self.closures: dict = {}  # code that the walks have called
 
 
 class Back:
@@ -87,7 +88,7 @@ class Back:
         """Walk the graph of the run, watched; once two walks did the same, the next is a replay."""
         if self.lessons.done or self.hopeless:
             return graph.pull(cotangents, keep)
-        capture, readings = self.capture, Readings()
+        capture, readings = self.capture, Readings(known=self.lessons.closures)
         cut, live, leaves = len(capture.calls), len(capture.live), len(capture.leaves)
         every = tuple(a or b for a, b in zip(keep, self.lessons.wanted or keep))
         given = [None if g is None else at(np.array(g)) for g in cotangents]
@@ -101,7 +102,7 @@ class Back:
         arrived, there = tuple(g is not None for g in cotangents), tuple(v is not None for v in found)
         self.walked = Walked(program, arrived, every, there, readings.guard(capture.places))
         calm = len(capture.leaves) == leaves and harmless(self.forward, program)
-        self.hopeless = bool(capture.refused) or not calm
+        self.hopeless = bool(capture.refused) or not calm or readings.written(capture.places) is not None
         self.learn()
         return found
 

@@ -42,6 +42,7 @@ class Compiled:
         self.fn, self.options = fn, options
         self.entries = Entries(options["cache_size"])
         self.counts: Counter = Counter()
+        self.closures: dict[int, Any] = {}  # code that runs have called
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if watched():
@@ -88,7 +89,7 @@ class Compiled:
     def captured(self, form: tuple, leaves: list, call: Callable, kinds: tuple) -> Any:
         """Run the function, watched; what it does is replayed once two runs did the same."""
         self.counts["captures"] += 1
-        capture, readings = Capture(self.options["fallback"]), Readings(self.fn)
+        capture, readings = Capture(self.options["fallback"]), Readings(self.fn, self.closures)
         given = [capture.standing_for(v, k) for k, v in enumerate(leaves)]
         had = [k for k, v in enumerate(leaves) if isinstance(v, Tensor) and v.leaf and v.leaf.grad is not None]
         try:

@@ -3,21 +3,21 @@
 While a run is captured, every Python function of the user's that is called is noted, and of it the names that it reads:
 in its globals, in the variables it closes over, and as attributes of what it is given, of what these hold and so on.
 Their values at the end of the run are what a replay needs.  A place whose value is another at the end than when it was
-first read is one that the function writes, and a replay would not write it again.
+first read is one that the function writes, and a replay would not write it again.  What the functions that it calls close
+over is found from their code, which is remembered from one run to the next, and read before the next begins.
 """
 
 from __future__ import annotations
 
-import collections
 import functools
 import gc
+import operator
+import os
 import sys
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from ..tape import refuse_capture
 from ..tensor import Tensor
@@ -33,19 +33,39 @@ from .places import (
     as_before,
     contents,
     draws,
+    entries,
     equals,
     filled,
     held_in,
+    looked_into,
+    runs_on,
     snapshot,
     state_of,
 )  # fmt: skip
 from .unchanged import Looks, Unchanged, attributes
-from .users import followed, named_in, of_ours, of_user, ours, parameters
+from .users import EVERY, HERE, followed, named_in, of_ours, of_user, ours, parameters
 
 MANY = 2000  # entries of a container that are looked into
 LASTING = (types.FunctionType, types.BuiltinFunctionType, type, types.ModuleType)  # in modules of our own
 DRAWS = ("random", "_random", "numpy.random", "numpy.random.mtrand", "numpy.random._generator", "secrets")
-CLOCKS = {"time", "time_ns", "perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns", "urandom"}
+CLOCKS = {
+    *(
+        "time",
+        "time_ns",
+        "perf_counter",
+        "perf_counter_ns",
+        "monotonic",
+        "monotonic_ns",
+        "process_time",
+        "clock_gettime",
+    ),
+    *("now", "today", "utcnow", "gmtime", "localtime", "ctime", "strftime"),
+}
+ENTROPY = {("posix", "urandom"), ("nt", "urandom"), ("_uuid", "generate_time_safe")}
+FILES = {"open", "stat", "listdir", "scandir"}
+PATHS = ("pathlib", "genericpath", "posixpath", "ntpath")
+FAR = FILES | {name for _, name in ENTROPY}  # which Python's own library calls for the user
+GETTERS = (operator.attrgetter, operator.methodcaller)
 
 
 class Guard(NamedTuple):
@@ -61,7 +81,7 @@ class Guard(NamedTuple):
 class Readings:
     """What was read: places, which are a dict and a name in it."""
 
-    def __init__(self, fn: Any = None) -> None:
+    def __init__(self, fn: Any = None, known: dict[int, Any] | None = None) -> None:
         self.places: dict[tuple[int, str], tuple[Any, str]] = {}
         self.first: dict[tuple[int, str], Any] = {}  # what was there when it was first read
         self.values: dict[tuple[int, str], Any] = {}
@@ -71,61 +91,116 @@ class Readings:
         self.seen: set[tuple] = set()
         self.roots: list[Any] = []  # what functions were given, and found
         self.names: set[str] = set()  # that any of them reads
-        self.codes: set = set()  # of functions that close over something
+        self.known = (
+            {} if known is None else known
+        )  # code that closes over something, which runs before this have called
+        self.codes: dict[int, Any] = {}  # the same, of this run
         self.states = [state_of(g) for g in SHARED]
         self.own = fn.__code__ if isinstance(fn, types.FunctionType) else None
+        self.made: dict[int, Any] = {}  # objects that are made in the run
+        self.going: set[int] = set()  # iterators that functions close over, from before the run
+        self.remembered: list[Any] = []  # functions whose results are
         self.times = 0  # that the code of the function itself was called
+        self.fn = fn
+
+    def begin(self) -> None:
+        """What is there before the run: what the function closes over, and what those that it has called before do."""
         if self.own:
-            self.function(fn, named_in(self.own))
+            self.function(self.fn, named_in(self.own))
+        elif isinstance(self.fn, functools.partial):
+            self.note({"partial": self.fn}, "partial")
+        self.closures(self.known)
+        found = [cell.cell_contents for cell, _ in self.cells.values()]
+        self.going = {id(v) for v in found if runs_on(v)}
 
     def __call__(self, frame: Any, event: str, argument: Any) -> None:
         """What Python tells of every call."""
         code = frame.f_code
-        if event == "c_call" and of_user(code.co_filename):
-            home = getattr(argument, "__module__", None) or type(getattr(argument, "__self__", None)).__module__
-            told = getattr(argument, "__name__", home)
-            if home in DRAWS:
-                refuse_capture(f"{told} draws random numbers that no replay would draw again")
-            elif home in ("time", "posix", "nt") and told in CLOCKS:
-                refuse_capture(f"{told} gives something else each time, and a replay what it gave in this run")
+        if event == "c_call" and (of_user(code.co_filename) or argument.__name__ in FAR):
+            self.native(frame, argument)
         if event != "call" or not of_user(code.co_filename):
             return
         if code.co_filename == "<string>" and code.co_name.startswith("__"):  # what Python makes of classes of records
             return
         self.times += code is self.own
         known, names = frame.f_locals, named_in(code)
+        if code.co_name == "__init__":
+            self.making(known.get(code.co_varnames[0]) if code.co_argcount else None)
         given = [known.get(name) for name in (*parameters(code), *code.co_freevars)]
+        for name in code.co_freevars if self.going else ():
+            if id(known.get(name)) in self.going:
+                refuse_iterator(known[name], name)
         if (code, *map(id, given)) in self.seen:
             return
         self.seen.add((code, *map(id, given)))
-        self.names.update(names)
-        for name in names:
-            if name in frame.f_globals:
-                self.note(frame.f_globals, name)
-                self.found(frame.f_globals[name], names)
-        if code.co_freevars and (code is not self.own or self.times > 1):
-            self.codes.add(code)
+        self.globals(frame.f_globals, names)
+        if set(code.co_freevars) - {"__class__"} and (code is not self.own or self.times > 1):
+            self.codes[id(code)] = code
         for value in given:
             self.found(value, names)
+
+    def native(self, frame: Any, called: Any) -> None:
+        """A call of a function that is compiled from C: some give something else to each run."""
+        owner, told, user = getattr(called, "__self__", None), getattr(called, "__name__", ""), asks(frame)
+        home = getattr(called, "__module__", None) or (owner if isinstance(owner, type) else type(owner)).__module__
+        if (home, told) in ENTROPY and by_user(frame) or user and home in ("time", "datetime") and told in CLOCKS:
+            refuse_capture(f"{told} gives something else each time, and a replay what it gave in this run")
+        elif user and home in DRAWS:
+            refuse_capture(f"{told} draws random numbers that no replay would draw again")
+        elif told in FILES and home in ("io", "_io", "posix", "nt") and asks(past_paths(frame)):
+            refuse_capture(f"{told} reads or writes files, which no replay would do again: do that outside")
+
+    def making(self, value: Any) -> None:
+        """An object that the run makes, which may change it; what it is given from outside is found all the same."""
+        if value is not None and not getattr(value, "__dict__", None) and not isinstance(value, type):
+            self.made[id(value)] = value
+
+    def globals(self, place: dict, names: tuple[str, ...]) -> None:
+        """What a piece of code reads of its module, of those it imports, and of the environment."""
+        self.names.update(names)
+        if not {"environ", "environb", "getenv", "getenvb"}.isdisjoint(names):
+            self.note(vars(os), "environ")
+        for name in names:
+            if name in place:
+                self.note(place, name)
+                self.found(place[name], names)
+            for module in (name, f"{place.get('__package__')}.{name}".rstrip(".")):
+                file = getattr(sys.modules.get(module), "__file__", None) or "<"
+                if of_user(file) and not ours(file):
+                    self.found(sys.modules[module], names)
+
+    def unrun(self, fn: Any) -> None:
+        """A function that need not be called for its result, since that is remembered."""
+        if isinstance(fn, types.FunctionType) and fn not in self.remembered and of_user(fn.__code__.co_filename):
+            self.remembered.append(fn)
+            names = named_in(fn.__code__)
+            self.globals(fn.__globals__, names)
+            self.function(fn, names)
+            for name in names:
+                self.unrun(fn.__globals__.get(name))
 
     def found(self, value: Any, names: tuple[str, ...]) -> None:
         """Something that a function can reach: what it reads of it is noted now, what others read of it at the end."""
         self.roots.append(value)
         self.inside(value, names)
+        if isinstance(value, GETTERS):
+            texts = [text for text in value.__reduce__()[1] if isinstance(text, str)]  # type: ignore[index]
+            self.names.update(n for text in texts for n in text.split("."))
+        if isinstance(value, functools._lru_cache_wrapper):
+            self.unrun(value.__wrapped__)
 
     def reached(self) -> None:
         """What one function reads of what another has found: of objects that are returned, or properties."""
-        names = tuple(sorted(self.names))
+        names = tuple(sorted(self.names - {EVERY}))
         for value in self.roots:
             self.inside(value, names)
         self.roots = []
 
-    def closures(self) -> None:
-        """The variables that functions close over which were called on the way: found in one look at all objects."""
-        for fn in gc.get_referrers(*self.codes) if self.codes else ():
+    def closures(self, codes: dict[int, Any]) -> None:
+        """The variables that functions of some codes close over: found in one look at all objects."""
+        for fn in gc.get_referrers(*codes.values()) if codes else ():
             if isinstance(fn, types.FunctionType):
                 self.function(fn, named_in(fn.__code__))
-        self.codes = set()
 
     def function(self, fn: Any, names: tuple[str, ...]) -> None:
         """What a function closes over, and its defaults."""
@@ -143,18 +218,19 @@ class Readings:
 
     def inside(self, value: Any, names: tuple[str, ...], depth: int = DEEP) -> None:
         """The attributes of a value that have one of these names, and theirs."""
-        if not depth or isinstance(value, (Tensor, *PLAIN)) or (id(value), names) in self.seen:
+        if not depth or isinstance(value, PLAIN) or (id(value), names) in self.seen:
             return
         self.seen.add((id(value), names))
-        if isinstance(value, (list, tuple, dict)):
-            for v in list(value.values() if isinstance(value, dict) else value)[:MANY]:
-                self.inside(v, names, depth - 1)
+        if isinstance(value, Tensor):
+            for name in [n for n in getattr(value, "__dict__", None) or () if n in names or "vars" in names]:
+                self.note(vars(value), name)
+                self.inside(vars(value)[name], names, depth - 1)
+            return
+        for v in entries(value)[:MANY]:
+            self.inside(v, names, depth - 1)
+        if isinstance(value, CONTAINERS) and not hasattr(value, "__dict__"):
             return
         if isinstance(value, types.ModuleType) and not of_user(getattr(value, "__file__", None) or "<"):
-            return
-        if isinstance(value, functools.partial):
-            for v in (value.func, value.args, value.keywords):
-                self.inside(v, names, depth - 1)
             return
         attributes = getattr(value, "__dict__", None)
         if attributes is None and hasattr(type(value), "__slots__"):
@@ -168,10 +244,16 @@ class Readings:
                 self.note(self.slots_of(value), name)
         if not isinstance(attributes, (dict, types.MappingProxyType, Slots)):
             return
+        if id(value) in self.made:
+            for name in names:
+                self.inside(attributes.get(name), names, depth - 1)
+            return
+        if EVERY in names:
+            names = (*names, *(n for n in attributes if isinstance(n, str)))
         if "vars" in names or "__dict__" in names or callable(getattr(value, "named_modules", None)):
             self.whole[id(attributes)] = attributes  # type: ignore[assignment]
             for v in list(attributes.values())[:MANY]:
-                if callable(getattr(v, "named_modules", None)):
+                if callable(getattr(v, "named_modules", None)) or isinstance(v, Tensor):
                     self.inside(v, names, depth - 1)
         for name in names:
             if name in attributes:
@@ -198,11 +280,7 @@ class Readings:
         if key not in self.places and not (ours(place.get("__file__") or "") and isinstance(place.get(name), LASTING)):
             self.places[key] = place, name
             self.values[key] = value = place.get(name, MISSING)
-            if isinstance(value, collections.abc.Iterator) and not isinstance(value, Tensor):
-                refuse_capture(
-                    f"{name} is an iterator, of which each run takes what comes next: take that outside, and give it as an "
-                    "argument"
-                )
+            refuse_iterator(value, name)
             self.first[key] = snapshot(value, set())
 
     def kept(self) -> list:
@@ -229,7 +307,11 @@ class Readings:
 
     def guard(self, live: set[tuple[int, Any]]) -> Guard:
         """What says whether all is as it is now; `live` numbers may change."""
-        self.closures()
+        new = {key: code for key, code in self.codes.items() if key not in self.known}
+        self.closures(
+            new
+        )  # those of codes that were known have been found before the run, so what it made itself is left out
+        self.known.update(new)
         self.reached()
         return Guard(self.looks(live), self.checks(live))
 
@@ -255,7 +337,7 @@ class Readings:
             value = place.get(name, MISSING)
             if (id(place), name) in live:
                 continue
-            if isinstance(value, (*CONTAINERS, np.ndarray)):
+            if looked_into(value):
                 found.append(as_before(lambda place=place, name=name: place.get(name, MISSING), live))
             elif isinstance(value, PLAIN):
                 equal.append((place, name, value))
@@ -268,9 +350,38 @@ class Readings:
         return [*found, lambda: all(held_in(d, skip) == held for d, skip, held in keys)]
 
 
+def asks(frame: Any) -> bool:
+    """Whether a call is made in code of the user's."""
+    return of_user(frame.f_code.co_filename)
+
+
+def past_paths(frame: Any) -> Any:
+    """Who calls, if not what Python itself has to read of paths."""
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in PATHS:
+        frame = frame.f_back
+    return frame
+
+
+def by_user(frame: Any) -> bool:
+    """Whether a call is made for code of the user's, by what it calls of Python's own library."""
+    while frame is not None and not asks(frame) and not frame.f_code.co_filename.startswith(HERE):
+        frame = frame.f_back
+    return frame is not None and asks(frame)
+
+
+def refuse_iterator(value: Any, name: str) -> None:
+    """Say that what stands under a name gives something else to each run."""
+    if runs_on(value):
+        refuse_capture(
+            f"{name} is an iterator, or holds one, of which each run takes what comes next: take that outside, and give it "
+            "as an argument"
+        )
+
+
 @contextmanager
 def reading(readings: Readings) -> Iterator[None]:
     """Note what Python functions of the user's read."""
+    readings.begin()
     before = sys.getprofile()
     sys.setprofile(readings)
     try:

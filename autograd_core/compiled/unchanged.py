@@ -5,7 +5,8 @@ A no is no answer yet: another object may be as good, and whoever asks looks clo
 
 from __future__ import annotations
 
-from collections import deque
+import operator
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from ..kernels._jit import COMPILED
 from ..kernels.objects import ATTRIBUTE, DICT, ENTRY, ITEM, LIST, NAME, held
-from .places import LOOKED_INTO, MISSING, Slots
+from .places import BUFFERS, CONTAINERS, LOOKED_INTO, MISSING, VARYING, Slots, bytes_of, entries, within
 
 ANY = object()
 
@@ -121,7 +122,10 @@ class Looks:
             self.whole.add(id(value))
             form = value.shape, value.strides, value.tobytes()
             self.others.append(lambda: (value.shape, value.strides, value.tobytes()) == form)
-        if not depth or not isinstance(value, (dict, list, tuple, set, deque)) or id(value) in self.whole:
+        if isinstance(value, BUFFERS) and (form := bytes_of(value)) is not None and id(value) not in self.whole:
+            self.whole.add(id(value))
+            self.others.append(lambda: bytes_of(value) == form)
+        if not depth or id(value) in self.whole or not (isinstance(value, CONTAINERS) or within(value)):
             return
         if isinstance(value, dict):
             self.all_of(value)
@@ -129,6 +133,12 @@ class Looks:
             self.found.append(Look(LIST, value, None, list(value)))
         elif isinstance(value, (set, deque)):
             self.others.append(Look(LIST, value, None, list(value)).holds)
+        elif isinstance(value, VARYING):
+            held = within(value)
+            self.others.append(lambda: len(now := within(value)) == len(held) and all(map(operator.is_, now, held)))
+        if isinstance(value, OrderedDict):  # its order is not that of the dict inside it
+            names = list(value)
+            self.others.append(lambda: list(value) == names)
         self.whole.add(id(value))
-        for v in list(value.values() if isinstance(value, dict) else value):
+        for v in entries(value):
             self.inside(v, depth - 1)

@@ -12,6 +12,8 @@ from typing import Any
 HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 STANDARD = os.path.dirname(os.__file__) + os.sep
 OURS = ("nn", "optim")  # packages beside this one, whose classes and functions stay as they are
+EVERY = "*"  # stands for all names that an object has
+COMPUTED = {"getattr": "vars", "setattr": EVERY, "__dict__": EVERY, "vars": EVERY}  # what names of any kind
 HOLDERS = ("types", "argparse", "collections", "builtins", "functools", "enum", "configparser")
 
 
@@ -20,7 +22,7 @@ def named_in(code: Any) -> tuple[str, ...]:
     """The names that a piece of code may read as globals or attributes: those it names, and texts that could be names."""
     texts = [c for c in code.co_consts if isinstance(c, str) and c.isidentifier() and len(c) < 60]
     inner = [n for c in code.co_consts if isinstance(c, types.CodeType) for n in named_in(c)]
-    computed = ["vars"] if "getattr" in code.co_names and not ours(code.co_filename) else []  # by names of any kind
+    computed = [] if ours(code.co_filename) else [n for how, n in COMPUTED.items() if how in code.co_names]
     return tuple(dict.fromkeys([*code.co_names, *texts, *inner, *computed]))
 
 
