@@ -14,6 +14,7 @@ from ..errors import CaptureError
 from ..op import REGISTRY, Op, Traced
 from ..tape import Leaf, Node, clock, current, enable_grad, memory, user_line, using
 from ..tensor import DETACH, LEAVE, Tensor, at, node_of
+from .picked import Picks
 from .program import INPUT, OUTER, TEMPORARY, Array, Block, Call, Live, Program, address
 
 UNSEEN = object()
@@ -48,6 +49,7 @@ class Capture:
         self.deciding: dict[Array, bytes] = {}  # what the run's course depends on: where it lies, and what it was
         self.copied: dict[int, Any] = {}  # what owns the memory of arguments of which the run has copies
         self.decisive = True  # whether there can be more of that
+        self.picks = Picks()
         self.since = next(clock)
         self.nodes: dict[int, Any] = {}  # those of arguments, by position
         self.outward = False  # whether a walk inside the run has gone on into the history of an argument
@@ -83,6 +85,8 @@ class Capture:
             made = tuple(self.made(r.value if isinstance(r, Tensor) else r) for r in results)
             if not written and all(m.block in [a.block for a in given if isinstance(a, Array)] for m in made):
                 return  # another look at the same memory: nothing to do
+        if self.picks.sources and (wrong := self.picks.wrong(given, written)):
+            self.refuse(wrong)
         for a in written:
             self.pending = {k: v for k, v in self.pending.items() if self.blocks.get(k) is not a.block}
         self.settled()
@@ -157,6 +161,18 @@ class Capture:
         first = zero(value)
         self.guards.append(lambda: zero(place[name]) == first)
         return value
+
+    # --- values that say where ---
+
+    def picked(self, y: Traced, x: Traced, index: tuple) -> None:
+        """y is a copy of what is a view of x where nobody captures, since a tensor says which part it is."""
+        if x.__class__ is not Given:  # NumPy copies
+            self.picks.add(self.array(memory(y)).block, self.array(memory(x)).block, index)
+
+    def put_back(self, y: Any, x: Traced, index: tuple) -> None:
+        """y is about to be assigned to that part of x."""
+        if self.picks.owed and isinstance(y, Traced):
+            self.picks.put_back(self.array(memory(y)).block, self.array(memory(x)).block, index)
 
     # --- values that decide ---
 
@@ -299,6 +315,8 @@ class Capture:
 
     def program(self, outputs: list[Array]) -> Program:
         """What was seen, as data."""
+        if wrong := self.picks.left(outputs):
+            self.refuse(wrong)
         return Program(list(self.calls), list(self.inputs), outputs, list(self.live))
 
 

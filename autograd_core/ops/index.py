@@ -22,7 +22,7 @@ from ..kernels import gather as reading
 from ..kernels import scatter as kernels
 from ..op import Traced, op
 from ..samples import shapes
-from ..tape import observe, state
+from ..tape import current, observe, state
 from ..tensor import LEAVE
 from ..views import View, as_array
 from . import math
@@ -358,7 +358,12 @@ def getitem(x, index):
     try:
         spot = located(x, items, "getitem")
         part = x if spot.basic is None else view_at(x, index=spot.basic)
-        return part if spot.index is None else take_entries(part, spot.index, axes=spot.axes, after=spot.after)
+        if spot.index is None:
+            return part
+        y = take_entries(part, spot.index, axes=spot.axes, after=spot.after)
+        if _says_where(spot.index):
+            current().capture.picked(y, x, items)
+        return y
     except IndexError as error:
         raise misplaced(error, "getitem", x) from None
 
@@ -373,6 +378,8 @@ def assign(x, index, value):
             if not _is_same_view(part, value):
                 part.write(suited(value, part.shape, x.dtype, "setitem"), "setitem")
             return
+        if _says_where(spot.index):
+            current().capture.put_back(value, x, items)
         value = suited(value, region(part, spot.index, spot.axes, spot.after), x.dtype, "setitem")
         changed = put_entries(part, value, spot.index, axes=spot.axes, after=spot.after)
     except IndexError as error:
@@ -515,7 +522,7 @@ def _token(i: Any, x: Any, name: str) -> Any:
     if isinstance(i, (Traced, np.ndarray, np.generic)):
         if i.dtype.kind not in "biu":
             raise IndexError(f"{name}: an array of {i.dtype} is no index; use integers or a mask (t.long(), t > 0)")
-        if i.ndim or differs(i):
+        if i.ndim or differs(i) or i.dtype.kind != "b" and _says_where(i):
             return i
         return bool(i) if i.dtype.kind == "b" else operator.index(i)
     try:
@@ -523,6 +530,11 @@ def _token(i: Any, x: Any, name: str) -> Any:
     except TypeError:
         kinds = "integers, slices, None, ..., masks and integer arrays"
         raise IndexError(f"{name}: {i!r:.60} is no index; a tensor of shape {tuple(x.shape)} takes {kinds}") from None
+
+
+def _says_where(i: Any) -> bool:
+    """Whether an index is a number that code which is captured reads anew in each replay."""
+    return isinstance(i, Traced) and not i.ndim and current().capture is not None and not differs(i)
 
 
 def _listed(i: Any, name: str) -> Any:
