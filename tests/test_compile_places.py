@@ -23,7 +23,13 @@ def both(f, given, replays, within=0.0):
             y = g(*own)
             asked = [a for a in own if getattr(a, "requires_grad", False)]
             slopes = ag.gradient((y * y).sum(), asked) if asked else []
-            found.append([y.detach().numpy(), *[np.asarray(a.detach()) for a in own], *[s.numpy() for s in slopes]])
+            found.append(
+                [
+                    y.detach().numpy(),
+                    *[a.detach().numpy() for a in own if isinstance(a, ag.Tensor)],
+                    *[s.numpy() for s in slopes],
+                ]
+            )
         for a, b in zip(*found, strict=True):
             np.testing.assert_allclose(b, a, rtol=within, atol=within, strict=True)
     assert compiled.cache_info().replays >= replays, compiled.cache_info()
@@ -194,3 +200,115 @@ def test_rows_that_are_kept_while_the_table_changes():
 def test_inside_vmap():
     f = lambda x, t: ag.vmap(lambda row: row[t] * 2)(x) + ag.vmap(lambda row, k: row[k])(x, ag.arange(3))
     both(f, [(draw(3, 3), ag.tensor(k)) for k in (0, 1, 2, -1, 0)], 3)
+
+
+# --- a mask ----------------------------------------------------------------------------------------------------------
+
+FILLED = {  # index, shape of the value (None: a Python number), of x of shape (3, 4, 5)
+    "all": (lambda x: x > 0, None),
+    "all, a tensor": (lambda x: x > 0, ()),
+    "all, of one entry": (lambda x: x > 0, (1,)),
+    "rows": (lambda x: x[:, 0, 0] > 0, None),
+    "rows, each the same row": (lambda x: x[:, 0, 0] > 0, (4, 5)),
+    "rows, a part of a row": (lambda x: x[:, 0, 0] > 0, (1, 4, 1)),
+    "two axes": (lambda x: x[:, :, 0] > 0, (5,)),
+    "in the middle": (lambda x: (slice(None), x[0, :, 0] > 0), (3, 1, 5)),
+    "at the end": (lambda x: (..., x[0, 0] > 0), (4, 1)),
+    "beside numbers": (lambda x: (1, ..., x[0, 0] > 0), None),
+    "numbers apart from it": (lambda x: (0, slice(1, 3), x[0, 0] > 0), ()),
+    "a new axis": (lambda x: (None, slice(1, 3), x[0, :, 0] > 0), (1, 2, 1, 5)),
+    "none": (lambda x: x > 9, ()),
+    "none and a row": (lambda x: x[:, 0, 0] > 9, (5,)),
+}
+
+
+@pytest.mark.parametrize("rows", [3, 300])
+@pytest.mark.parametrize("grad", [False, True])
+@pytest.mark.parametrize("name", FILLED)
+def test_one_value_for_all_that_a_mask_picks(name, grad, rows):
+    index, shape = FILLED[name]
+
+    def f(x, v):
+        y = x * 2
+        y[index(x)] = v
+        return y
+
+    given = []
+    for _ in range(5):
+        v = 0.5 if shape is None else draw(*[rows if n == 3 else n for n in shape]).requires_grad_(grad)
+        given.append((draw(rows, 4, 5).requires_grad_(grad), v))
+    for x, v in given:
+        bare, own = x.detach().numpy(), x.detach().numpy() * 2
+        own[index(bare)] = v if shape is None else v.detach().numpy()
+        np.testing.assert_array_equal(f(x, v).detach().numpy(), own)
+    both(f, given, 3, 2e-5 if grad else 0.0)
+
+
+def test_gradients_of_what_a_mask_fills():
+    x, v = ag.randn(4, 3, dtype=ag.float64).requires_grad_(), ag.randn(3, dtype=ag.float64).requires_grad_()
+
+    def f(x, v):
+        y = x * x
+        y[x[:, 0].detach() > 0] = v
+        y[y.detach() > 1] = v[1]
+        return y**2
+
+    assert ag.gradcheck(f, (x, v))
+
+
+def test_what_is_picked_out_for_each_entry_is_refused_and_the_fix_is_named():
+    def scaled(y):
+        y = y * 1
+        y[y > 0] *= 2
+        return y
+
+    def scattered(y, v):
+        y = y * 1
+        y[y > 0] = v[: int((y > 0).sum())]
+        return y
+
+    for f, given in ((scaled, (draw(9),)), (lambda y: y[y > 0], (draw(9),))):
+        with pytest.raises(CaptureError, match=r"y = where\(mask, y \* 2, y\)"):
+            ag.compile(f)(*given)
+    with pytest.raises(CaptureError):
+        ag.compile(scattered)(draw(9), draw(9))
+
+
+@pytest.mark.parametrize("name", ["unique", "unique_consecutive", "nonzero", "argwhere", "bincount"])
+def test_shapes_that_depend_on_data_are_refused_and_the_fix_is_named(name):
+    with pytest.raises(CaptureError, match="depends on data; (call|use|add) "):
+        ag.compile(getattr(ag, name))(ag.tensor([1, 1, 2]))
+
+
+def test_a_mask_that_has_more_for_each_entry_is_as_it_was():
+    x, mask = ag.zeros(4), ag.tensor([True, False, True, True])
+    x[mask] = ag.tensor([1.0, 2.0, 3.0])
+    assert x.tolist() == [1, 0, 2, 3]
+    x[mask] = ag.ones(1, 1)
+    assert x.tolist() == [1, 0, 1, 1]
+    with pytest.raises(ValueError, match="setitem: a value of shape"):
+        x[mask] = ag.tensor([1.0, 2.0])
+    with pytest.raises(IndexError, match="mask of shape"):
+        x[ag.tensor([True, False])] = 1.0
+    with pytest.raises(RuntimeError, match="leaf that requires gradients"):
+        ag.zeros(4, requires_grad=True)[mask] = 1.0
+    flags = ag.tensor([True, False, True])
+    flags[flags] = False
+    assert not flags.any()
+
+
+def test_a_mask_that_is_part_of_what_it_fills():
+    flags = ag.tensor([[True, False, True, False]])
+    flags[:, 1:][flags[:, :3]] = False
+    own = np.array([[True, False, True, False]])
+    own[:, 1:][own[:, :3].copy()] = False
+    np.testing.assert_array_equal(flags.numpy(), own)
+
+
+def test_what_was_kept_for_the_way_back_is_kept_apart_from_a_fill():
+    x = draw(5).requires_grad_()
+    y = x.exp()
+    z = y.detach()
+    z[z > 1] = 0.0
+    with pytest.raises(RuntimeError, match="in place"):
+        y.sum().backward()

@@ -18,7 +18,13 @@ from .picked import Picks
 from .program import INPUT, OUTER, TEMPORARY, Array, Block, Call, Live, Program, address
 
 UNSEEN = object()
-SHAPED_BY_DATA = {"argwhere", "bincount", "mask_places", "nonzero", "masked_select", "unique"}
+SHAPED_BY_DATA = {
+    "argwhere": ("argwhere or nonzero returns", "use a mask, and where(mask, a, b)"),
+    "bincount": ("bincount returns", "add up in a size that is known: zeros(n).index_add(0, x, ones)"),
+    "mask_places": ("a mask picks", "keep all entries: y = where(mask, y * 2, y) for y[mask] *= 2"),
+    "unique": ("unique returns", "call it before"),
+    "unique_consecutive": ("unique_consecutive returns", "call it before"),
+}
 
 
 class Given(Tensor):
@@ -73,7 +79,8 @@ class Capture:
             )
             return
         if op.name in SHAPED_BY_DATA:
-            self.refuse(f"the shape of what {op.name} returns depends on data; use where() or a mask")
+            what, fix = SHAPED_BY_DATA[op.name]
+            self.refuse(f"the shape of what {what} depends on data; {fix}")
         if result is not None:
             self.as_given(op, args, result)
         given = tuple(map(self.argument, args))
