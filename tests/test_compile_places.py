@@ -217,6 +217,7 @@ FILLED = {  # index, shape of the value (None: a Python number), of x of shape (
     "beside numbers": (lambda x: (1, ..., x[0, 0] > 0), None),
     "numbers apart from it": (lambda x: (0, slice(1, 3), x[0, 0] > 0), ()),
     "a new axis": (lambda x: (None, slice(1, 3), x[0, :, 0] > 0), (1, 2, 1, 5)),
+    "few": (lambda x: x > 2.5, ()),
     "none": (lambda x: x > 9, ()),
     "none and a row": (lambda x: x[:, 0, 0] > 9, (5,)),
 }

@@ -347,7 +347,7 @@ def argwhere(x):
 
 _BASIC = frozenset({int, type(None), type(Ellipsis)})
 _LIMITS = frozenset({int, type(None)})
-_SMALL, _RUN = 4096, 32  # entries
+_SMALL, _RUN, _SELDOM = 4096, 32, 0.05  # entries, and their share: beyond, a branch for each takes longer than `where`
 _VALUES = (Traced, np.ndarray, np.generic, bool, int, float, complex)
 _ALL = slice(None)
 
@@ -424,23 +424,25 @@ def _fills(x: Any, items: tuple, value: Any) -> bool:
     if v is None:
         return False
     where = reshape_to(mask, shape=(*mask.shape, *(1,) * len(after))) if after else mask
-    jumpy = (
-        prod(part.shape) > _SMALL and prod(after) < _RUN
-    )  # then it is quicker to look at each entry without a branch
-    if jumpy or not _filled_at_once(part, where, v):
+    if not _filled_at_once(part, where, v, prod(after)):
         part.write(math.where(where, v, part), "setitem")
     return True
 
 
-def _filled_at_once(part: Any, where: Any, v: Any) -> bool:
-    """Fill the part itself, if it has no history and nobody watches."""
+def _filled_at_once(part: Any, where: Any, v: Any, run: int) -> bool:
+    """Fill the part itself, if it has no history and nobody watches, and the mask, for runs of entries, changes seldom."""
     plain = lambda a: isinstance(a, np.ndarray) or not a.level and node_of(a) is None
     if (state.mode is not None and state.mode is not NO_GRAD) or not all(map(plain, (part, where, v))):
         return False
+    mask, size = bare(where), prod(where.shape)
+    if size > _SMALL and run < _RUN:
+        count = np.count_nonzero(mask)
+        if min(count, size - count) > size * _SELDOM:
+            return False
     if memory(where) is memory(part):
         return False
     require_writable(part, "setitem")
-    np.copyto(part.value, bare(v), where=bare(where))
+    np.copyto(part.value, bare(v), where=mask)
     mark_written(part.value)
     return True
 
