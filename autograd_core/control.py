@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from .errors import require_callable
 from .functional import as_tensor
 from .op import Traced
 from .ops import PUBLIC
-from .random import get_rng_state, set_rng_state
+from .random import default_generator
 from .tape import current, enable_grad, state, using
 from .tensor import Tensor, at
 from .tree import flatten, tree_map
@@ -106,7 +107,7 @@ class Recomputed:
     def __init__(self, f: Callable, args: tuple, options: dict, preserve_rng_state: bool):
         self.f, self.args, self.options = f, args, options
         self.forms: list[tuple] = []  # the shape and type of every array that is to be kept
-        self.random = get_rng_state() if preserve_rng_state else None
+        self.random = default_generator.mark() if preserve_rng_state else None
         self.live: list[np.ndarray] | None = []  # the arrays themselves, while the function runs: it may differentiate
         self.kept: list[np.ndarray] | None = None
 
@@ -117,7 +118,7 @@ class Recomputed:
                 return self.f(*self.args, **self.options)
         finally:
             self.live = None
-            if self.random is not None and np.array_equal(self.random, get_rng_state()):
+            if self.random is not None and not default_generator.moved_on(self.random):
                 self.random = None  # nothing was drawn, so nothing need be drawn again
 
     def _number(self, t: Tensor) -> int:
@@ -134,22 +135,19 @@ class Recomputed:
 
     def _again(self) -> None:
         kept: list[np.ndarray] = []
-        now, before = get_rng_state(), state.again
-        if self.random is not None:
-            set_rng_state(self.random)
+        before = state.again
 
         def keep(t: Tensor) -> Tensor:
             kept.append(t.value)
             return t
 
+        drawing = nullcontext() if self.random is None else default_generator.drawing_again(self.random)
         try:
             state.again = True
-            with enable_grad(), using(pack=(keep, lambda t: t)):
+            with drawing, enable_grad(), using(pack=(keep, lambda t: t)):
                 self.f(*self.args, **self.options)
         finally:
             state.again = before
-            if self.random is not None:
-                set_rng_state(now)
         if [(v.shape, v.dtype) for v in kept] != self.forms:
             several = f"{len(self.forms)} arrays at first and {len(kept)}"
             other = several if len(kept) != len(self.forms) else "arrays of one shape or type at first and of another"

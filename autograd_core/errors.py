@@ -6,12 +6,15 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
 MISUSES = (np.linalg.LinAlgError, IndexError, ValueError, TypeError, MemoryError)
-_HERE = os.path.dirname(__file__)
+_HERE, _STANDARD = os.path.dirname(__file__), os.path.dirname(os.__file__)
+_LIBRARY = re.compile("|".join(map(re.escape, (_HERE, os.path.dirname(np.__file__), "<string>", "<frozen"))))
+_NOT_THE_USERS = re.compile(rf"{_LIBRARY.pattern}|{re.escape(_STANDARD + os.sep)}(?!site-packages|dist-packages)")
 _ACCEPTED = {"i": "integers", "bi": "booleans and integers", **dict.fromkeys(("f", "fi", "bfi"), "real numbers")}
 
 
@@ -45,6 +48,19 @@ def explained(op: Any, args: tuple, error: Exception) -> Exception:
     better = kind(f"{name}: {reason}" if named else f"{name}: {reason} ({', '.join(given)})")
     better.explained = reason  # type: ignore[attr-defined]
     return better
+
+
+def users_frame() -> FrameType:
+    """The innermost frame outside this package; one in the standard library only if nobody has called that."""
+    first = _outside(_LIBRARY, sys._getframe(1)) or sys._getframe(1)
+    return _outside(_NOT_THE_USERS, first) or first
+
+
+def _outside(inside: re.Pattern, frame: FrameType | None) -> FrameType | None:
+    """The first frame, from one outward, of which the file is elsewhere."""
+    while frame is not None and inside.match(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
 
 
 def module_path() -> str:

@@ -32,10 +32,10 @@ from .errors import called
 from .kernels import random as kernel
 from .op import Traced, op
 from .ops.axes import spelled
-from .ops.base import broadcast_to
+from .ops.base import broadcast_to, clone
 from .ops.create import CPU, as_device, as_size, ask_gradients, float_type, number, require_differentiable
 from .ops.math import cos, exp, sin, view_as_complex
-from .tape import observe, refuse_capture
+from .tape import current, observe, refuse_capture
 from .tape import state as thread
 from .tensor import PLAIN, Tensor, at
 from .views import require_writable
@@ -45,6 +45,8 @@ __all__ = [
     "initial_seed", "manual_seed", "multinomial", "normal", "poisson", "rand", "rand_like", "randint", "randint_like",
     "randn", "randn_like", "randperm", "seed", "set_rng_state",
 ]  # fmt: skip
+
+_FORK = "with fork_rng() leaves it as it was, and so does a Generator that is handed to the draws"
 
 
 class Generator:
@@ -67,12 +69,16 @@ class Generator:
             raise TypeError(f"manual_seed: the seed must be an integer, got {seed!r:.40}") from None
         if not -(1 << 63) <= seed < 1 << 64:
             raise ValueError(f"manual_seed: the seed must be an integer of 64 bits, got {seed}")
-        refuse_capture("random numbers are started over from a seed")
-        self.state[:] = seed & kernel.WORD, 0, 0
+        words = np.array([seed & kernel.WORD, 0, 0], np.uint64)
+        if current().capture is None:
+            self.state[:] = words
+        else:
+            at(self.state).write(words)
         return self
 
     def seed(self) -> int:
         """Start over from an unpredictable seed, and return that."""
+        refuse_capture("random numbers are started over from an unpredictable seed: do that before the call")
         self.manual_seed(int.from_bytes(os.urandom(8), "little"))
         return self.initial_seed()
 
@@ -82,6 +88,7 @@ class Generator:
 
     def get_state(self) -> np.ndarray:
         """A copy of the state."""
+        refuse_capture(f"the state of random numbers leaves the tensors: {_FORK}")
         return self.state.copy()
 
     def set_state(self, state: Any) -> Generator:
@@ -89,12 +96,55 @@ class Generator:
         new = np.asarray(state.value if isinstance(state, Tensor) else state)
         if new.shape != (3,) or new.dtype != np.uint64:
             raise ValueError(f"set_state: expected three uint64 words from get_state, got {new.shape} {new.dtype}")
-        refuse_capture("random numbers are started over from a state (as a checkpoint does)")
+        refuse_capture(f"random numbers are started over from a state: {_FORK}")
         self.state[:] = new
         return self
 
+    def mark(self) -> Any:
+        """The state, to go back to: a copy, or in code that is captured a tensor, the state at this point of each run."""
+        return self.state.copy() if current().capture is None else clone(at(self.state))
+
+    def moved_on(self, mark: Any) -> bool:
+        """Whether something was drawn since a mark."""
+        return not np.array_equal(self.state, _words(mark))
+
+    def back_to(self, mark: Any) -> None:
+        """Go on from a mark."""
+        if current().capture is None:
+            self.state[:] = _words(mark)
+        else:
+            at(self.state).write(self._captured(mark))
+
+    @contextmanager
+    def drawing_again(self, mark: Any) -> Iterator[None]:
+        """A block that draws what was drawn after a mark, and leaves the state as it was.
+
+        What is captured draws on a copy: the way back may be a program of its own, which must change nothing.
+        """
+        own, captured = self.state, current().capture is not None
+        now = own.copy()
+        if captured:
+            self.state = clone(self._captured(mark)).value
+        else:
+            own[:] = _words(mark)
+        try:
+            yield
+        finally:
+            self.state = own
+            if not captured:
+                own[:] = now
+
+    def _captured(self, mark: Any) -> Any:
+        if not isinstance(mark, Tensor):
+            refuse_capture(f"random numbers are started over from a state of before: {_FORK}")
+        return mark
+
     def __repr__(self):
         return f"Generator(seed={self.initial_seed()}, block={int(self.state[2])})"
+
+
+def _words(mark: Any) -> np.ndarray:
+    return mark.value if isinstance(mark, Tensor) else mark
 
 
 default_generator = Generator()
@@ -129,12 +179,12 @@ def set_rng_state(new_state: Any) -> None:
 @contextmanager
 def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
     """A block after which the default generator goes on as if the block had drawn nothing."""
-    before = get_rng_state()
+    before = default_generator.mark()
     try:
         yield
     finally:
         if enabled:
-            set_rng_state(before)
+            default_generator.back_to(before)
 
 
 @contextmanager

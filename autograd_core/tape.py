@@ -9,8 +9,6 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-import os
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import module_path, require_callable
+from .errors import module_path, require_callable, users_frame
 from .op import Op, Plan, Traced
 
 clock = itertools.count(1)
@@ -372,13 +370,7 @@ def version(value: Any) -> int:
     return entry[2] if entry else 0
 
 
-_HERE, _NUMPY = os.path.dirname(__file__), os.path.dirname(np.__file__)
-
-
 def user_line() -> str:
-    """The file, line and function outside this package from which the current call came."""
-    frame = sys._getframe(1)
-    while frame.f_back and (frame.f_code.co_filename.startswith((_HERE, _NUMPY, "<string>", "<frozen"))):
-        frame = frame.f_back
-    inside = module_path() if current().anomaly else ""
+    """The user's file, line and function from which the current call came."""
+    frame, inside = users_frame(), module_path() if current().anomaly else ""
     return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}{inside}"

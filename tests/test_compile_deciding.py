@@ -1,6 +1,8 @@
 """Values that decide what is computed, as lengths and masks do: calls are told apart by them, and each is right."""
 
+import copy
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -171,3 +173,19 @@ def test_how_many_classes_there_are():
             x = ag.tensor(classes)
             close(run(x), nn.functional.one_hot(x).float() * 2)
     assert run.cache_info().replays >= 4
+
+
+def copied(x):
+    return copy.deepcopy(x) * 2
+
+
+def test_refusals_name_the_line_of_the_user_not_of_the_standard_library():
+    with pytest.raises(CaptureError, match=f", at {__file__}:{copied.__code__.co_firstlineno + 1} in copied;"):
+        ag.compile(copied)(ag.ones(3))
+
+
+def test_refusals_name_a_line_of_the_standard_library_if_there_is_no_other():
+    with ThreadPoolExecutor(1) as pool:
+        error = pool.submit(ag.compile(copy.deepcopy), ag.ones(3)).exception()
+    assert isinstance(error, CaptureError)
+    assert f", at {copy.__file__}:" in str(error)

@@ -14,10 +14,17 @@ from ..errors import CaptureError
 from ..op import REGISTRY, Op, Traced
 from ..tape import Leaf, Node, clock, current, enable_grad, memory, user_line, using
 from ..tensor import DETACH, LEAVE, Tensor, at, node_of
+from .picked import Picks
 from .program import INPUT, OUTER, TEMPORARY, Array, Block, Call, Live, Program, address
 
 UNSEEN = object()
-SHAPED_BY_DATA = {"argwhere", "bincount", "mask_places", "nonzero", "masked_select", "unique"}
+SHAPED_BY_DATA = {
+    "argwhere": ("argwhere or nonzero returns", "use a mask, and where(mask, a, b)"),
+    "bincount": ("bincount returns", "add up in a size that is known: zeros(n).index_add(0, x, ones)"),
+    "mask_places": ("a mask picks", "keep all entries: y = where(mask, y * 2, y) for y[mask] *= 2"),
+    "unique": ("unique returns", "call it before"),
+    "unique_consecutive": ("unique_consecutive returns", "call it before"),
+}
 
 
 class Given(Tensor):
@@ -48,6 +55,7 @@ class Capture:
         self.deciding: dict[Array, bytes] = {}  # what the run's course depends on: where it lies, and what it was
         self.copied: dict[int, Any] = {}  # what owns the memory of arguments of which the run has copies
         self.decisive = True  # whether there can be more of that
+        self.picks = Picks()
         self.since = next(clock)
         self.nodes: dict[int, Any] = {}  # those of arguments, by position
         self.outward = False  # whether a walk inside the run has gone on into the history of an argument
@@ -71,7 +79,8 @@ class Capture:
             )
             return
         if op.name in SHAPED_BY_DATA:
-            self.refuse(f"the shape of what {op.name} returns depends on data; use where() or a mask")
+            what, fix = SHAPED_BY_DATA[op.name]
+            self.refuse(f"the shape of what {what} depends on data; {fix}")
         if result is not None:
             self.as_given(op, args, result)
         given = tuple(map(self.argument, args))
@@ -83,6 +92,8 @@ class Capture:
             made = tuple(self.made(r.value if isinstance(r, Tensor) else r) for r in results)
             if not written and all(m.block in [a.block for a in given if isinstance(a, Array)] for m in made):
                 return  # another look at the same memory: nothing to do
+        if self.picks.sources and (wrong := self.picks.wrong(given, written)):
+            self.refuse(wrong)
         for a in written:
             self.pending = {k: v for k, v in self.pending.items() if self.blocks.get(k) is not a.block}
         self.settled()
@@ -158,6 +169,18 @@ class Capture:
         first = zero(value)
         self.guards.append(lambda: zero(place[name]) == first)
         return value
+
+    # --- values that say where ---
+
+    def picked(self, y: Traced, x: Traced, index: tuple) -> None:
+        """y is a copy of what is a view of x where nobody captures, since a tensor says which part it is."""
+        if x.__class__ is not Given:  # NumPy copies
+            self.picks.add(self.array(memory(y)).block, self.array(memory(x)).block, index)
+
+    def put_back(self, y: Any, x: Traced, index: tuple) -> None:
+        """y is about to be assigned to that part of x."""
+        if self.picks.owed and isinstance(y, Traced):
+            self.picks.put_back(self.array(memory(y)).block, self.array(memory(x)).block, index)
 
     # --- values that decide ---
 
@@ -300,6 +323,8 @@ class Capture:
 
     def program(self, outputs: list[Array]) -> Program:
         """What was seen, as data."""
+        if wrong := self.picks.left(outputs):
+            self.refuse(wrong)
         return Program(list(self.calls), list(self.inputs), outputs, list(self.live))
 
 

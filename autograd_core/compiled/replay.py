@@ -12,7 +12,7 @@ import numpy as np
 
 from ..kernels._memory import trim
 from ..reach import ancestors
-from ..tape import Leaf, mark_all, mark_written, memory, writes_of
+from ..tape import Leaf, Packed, mark_all, mark_written, memory, writes_of
 from ..tensor import Tensor, at, node_of
 from . import lines, moves, steps  # noqa: F401 - declare how calls are written
 from .back import Back, Lessons
@@ -328,7 +328,8 @@ def outside(seen: list[tuple], before: list[tuple]) -> Unchanged:
 
 def finished(y: Tensor) -> bool:
     """Whether a backward has been through the graph behind a tensor, so that no other can."""
-    return any(getattr(node, "env", ()) is None for node in ancestors([y.grad_fn or y.node]))
+    kept = lambda node: node.packed if isinstance(node, Packed) else getattr(node, "env", ())  # and nothing is unpacked
+    return any(kept(node) is None for node in ancestors([y.grad_fn or y.node]))
 
 
 def write_back(capture: Capture, given: list, leaves: list) -> None:

@@ -299,10 +299,15 @@ def ones(*sizes, size=None, dtype=None, requires_grad=False, device=None):
     return made(np.ones(as_size(sizes, size, dtype, "ones"), dtype), requires_grad, device, "ones")
 
 
+def unwritten(shape: tuple, dtype: np.dtype) -> np.ndarray:
+    """Memory as it is found; zeros for who watches, since two runs are to find the same."""
+    return (np.empty if state.mode is None or not state.mode.observers else np.zeros)(shape, dtype)
+
+
 def empty(*sizes, size=None, dtype=None, requires_grad=False, device=None):
     """Memory as it is found, for who is going to write all of it."""
     dtype = get_default_dtype() if dtype is None else as_dtype(dtype)
-    return made(np.empty(as_size(sizes, size, dtype, "empty"), dtype), requires_grad, device, "empty")
+    return made(unwritten(as_size(sizes, size, dtype, "empty"), dtype), requires_grad, device, "empty")
 
 
 def full(size, fill_value, *, dtype=None, requires_grad=False, device=None):
@@ -345,7 +350,7 @@ def ones_like(input, *, dtype=None, requires_grad=False, device=None):
 
 def empty_like(input, *, dtype=None, requires_grad=False, device=None):
     """Unwritten memory of the shape and type of another."""
-    return _like(input, np.empty, dtype, requires_grad, device, "empty_like")
+    return _like(input, unwritten, dtype, requires_grad, device, "empty_like")
 
 
 def full_like(input, fill_value, *, dtype=None, requires_grad=False, device=None):
@@ -369,7 +374,7 @@ def new_ones(x, *sizes, size=None, dtype=None, requires_grad=False, device=None)
 def new_empty(x, *sizes, size=None, dtype=None, requires_grad=False, device=None):
     """Unwritten memory of a size, in the type of the tensor."""
     dtype = x.dtype if dtype is None else as_dtype(dtype)
-    return made(np.empty(as_size(sizes, size, dtype, "new_empty"), dtype), requires_grad, device, "new_empty")
+    return made(unwritten(as_size(sizes, size, dtype, "new_empty"), dtype), requires_grad, device, "new_empty")
 
 
 def new_full(x, size, fill_value, *, dtype=None, requires_grad=False, device=None):

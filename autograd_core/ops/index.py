@@ -22,9 +22,9 @@ from ..kernels import gather as reading
 from ..kernels import scatter as kernels
 from ..op import Traced, op
 from ..samples import shapes
-from ..tape import observe, state
-from ..tensor import LEAVE
-from ..views import View, as_array
+from ..tape import NO_GRAD, current, mark_written, memory, observe, state
+from ..tensor import LEAVE, node_of
+from ..views import View, as_array, require_writable
 from . import math
 from .axes import one_axis
 from .base import broadcast_to as spread_to
@@ -348,6 +348,8 @@ def argwhere(x):
 
 _BASIC = frozenset({int, type(None), type(Ellipsis)})
 _LIMITS = frozenset({int, type(None)})
+_SMALL, _RUN, _SELDOM = 4096, 32, 0.05  # entries, and their share: beyond, a branch for each takes longer than `where`
+_VALUES = (Traced, np.ndarray, np.generic, bool, int, float, complex)
 _ALL = slice(None)
 
 
@@ -359,7 +361,12 @@ def getitem(x, index):
     try:
         spot = located(x, items, "getitem")
         part = x if spot.basic is None else view_at(x, index=spot.basic)
-        return part if spot.index is None else take_entries(part, spot.index, axes=spot.axes, after=spot.after)
+        if spot.index is None:
+            return part
+        y = take_entries(part, spot.index, axes=spot.axes, after=spot.after)
+        if _says_where(spot.index):
+            current().capture.picked(y, x, items)
+        return y
     except IndexError as error:
         raise misplaced(error, "getitem", x) from None
 
@@ -368,12 +375,16 @@ def assign(x, index, value):
     """x[index] = value, in place and recorded."""
     items = index if index.__class__ is tuple else (index,)
     try:
-        spot = Spot(items) if _plain(items) else located(x, items, "setitem")
+        if not (plain := _plain(items)) and _fills(x, items, value):
+            return
+        spot = Spot(items) if plain else located(x, items, "setitem")
         part = x if spot.basic is None else view_at(x, index=spot.basic)
         if spot.index is None:
             if not _is_same_view(part, value):
                 part.write(suited(value, part.shape, x.dtype, "setitem"), "setitem")
             return
+        if _says_where(spot.index):
+            current().capture.put_back(value, x, items)
         value = suited(value, region(part.shape, spot.index.shape, spot.axes, spot.after), x.dtype, "setitem")
         changed = put_entries(part, value, spot.index, axes=spot.axes, after=spot.after)
     except IndexError as error:
@@ -391,6 +402,64 @@ def _plain(items: tuple) -> bool:
         elif kind not in _BASIC:
             return False
     return True
+
+
+def _fills(x: Any, items: tuple, value: Any) -> bool:
+    """Do `x[..., mask, ...] = value` if the value is the same for all entries of the mask.
+
+    How many these are need not be known then: captured code can do it again, and it is quicker.
+    """
+    masks = [i for i in items if isinstance(i, (Traced, np.ndarray)) and i.dtype.kind == "b"]
+    if len(masks) != 1 or not isinstance(value, _VALUES) or not _plain(tuple([i for i in items if i is not masks[0]])):
+        return False
+    tokens, mask = completed_index(x, list(items), "setitem"), masks[0]
+    k = next(k for k, i in enumerate(tokens) if i is mask)
+    used = len([i for i in tokens[:k] if i is not None and i is not Ellipsis])
+    if tuple(mask.shape) != tuple(x.shape[used : used + mask.ndim]):
+        return False
+    basic = (*tokens[:k], *[_ALL] * mask.ndim, *tokens[k + 1 :])
+    part = x if all(i is _ALL for i in basic) else view_at(x, index=basic)
+    before = len([i for i in tokens[:k] if i.__class__ is not int and i is not Ellipsis])
+    before, after = tuple(part.shape[:before]), tuple(part.shape[before + mask.ndim :])
+    v = _for_all(value, (before, (1,) * mask.ndim, after), int in map(type, tokens), x.dtype)
+    if v is None:
+        return False
+    where = reshape_to(mask, shape=(*mask.shape, *(1,) * len(after))) if after else mask
+    if not _filled_at_once(part, where, v, prod(after)):
+        part.write(math.where(where, v, part), "setitem")
+    return True
+
+
+def _filled_at_once(part: Any, where: Any, v: Any, run: int) -> bool:
+    """Fill the part itself, if it has no history and nobody watches, and the mask, for runs of entries, changes seldom."""
+    plain = lambda a: isinstance(a, np.ndarray) or not a.level and node_of(a) is None
+    if (state.mode is not None and state.mode is not NO_GRAD) or not all(map(plain, (part, where, v))):
+        return False
+    mask, size = bare(where), prod(where.shape)
+    if size > _SMALL and run < _RUN:
+        count = np.count_nonzero(mask)
+        if min(count, size - count) > size * _SELDOM:
+            return False
+    if memory(where) is memory(part):
+        return False
+    require_writable(part, "setitem")
+    np.copyto(part.value, bare(v), where=mask)
+    mark_written(part.value)
+    return True
+
+
+def _for_all(value: Any, place: tuple, moved: bool, dtype: np.dtype) -> Any:
+    """A value that is to go to each entry of a mask, on the axes of the whole; None if it has something for each.
+
+    Axes of integers beside the mask may have moved its axis: then only what is one number is taken.
+    """
+    shape, (before, ones, after) = np.shape(value), place
+    form = (*before, 1, *after)
+    if prod(shape) == 1:
+        return suited(value, (), dtype, "setitem")
+    if moved or len(shape) > len(form) or any(m not in (1, n) for m, n in zip(shape[::-1], form[::-1])):
+        return None
+    return reshape_to(suited(value, form, dtype, "setitem"), shape=(*before, *ones, *after))
 
 
 def _is_same_view(part: Any, value: Any) -> bool:
@@ -516,7 +585,7 @@ def _token(i: Any, x: Any, name: str) -> Any:
     if isinstance(i, (Traced, np.ndarray, np.generic)):
         if i.dtype.kind not in "biu":
             raise IndexError(f"{name}: an array of {i.dtype} is no index; use integers or a mask (t.long(), t > 0)")
-        if i.ndim or differs(i):
+        if i.ndim or differs(i) or i.dtype.kind != "b" and _says_where(i):
             return i
         return bool(i) if i.dtype.kind == "b" else operator.index(i)
     try:
@@ -524,6 +593,11 @@ def _token(i: Any, x: Any, name: str) -> Any:
     except TypeError:
         kinds = "integers, slices, None, ..., masks and integer arrays"
         raise IndexError(f"{name}: {i!r:.60} is no index; a tensor of shape {tuple(x.shape)} takes {kinds}") from None
+
+
+def _says_where(i: Any) -> bool:
+    """Whether an index is a number that code which is captured reads anew in each replay."""
+    return isinstance(i, Traced) and not i.ndim and current().capture is not None and not differs(i)
 
 
 def _listed(i: Any, name: str) -> Any:
