@@ -128,6 +128,28 @@ def test_ops_give_what_numpy_gives_for_any_layout(data):
 
 
 @compiled
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["exp", "log", "tanh", "gelu", "sin", "erfc"])
+def test_an_entry_gives_the_same_bits_wherever_it_is_in_a_loop(name, dtype):
+    """By two vectors at a time, or among what is left over."""
+    x = numbers(100, dtype)
+    calculate = loops.whole(loops.program(name, (True,)), np.dtype(dtype))
+    alone = [loops.run(calculate, x[k : k + 1], [x[k : k + 1]])[0].tobytes() for k in range(100)]
+    for n in range(1, 100):
+        (y,) = loops.run(calculate, x[:n], [x[:n]])
+        assert y.tobytes() == b"".join(alone[:n])
+
+
+def test_loops_go_by_two_vectors_at_a_time_where_that_is_quicker():
+    by = {
+        name: loops.turns(loops.program(name, (True,)).steps) for name in ("exp", "gelu", "gelu_slope", "sqrt", "rsqrt")
+    }
+    assert by == {"exp": "paired", "gelu": "paired", "gelu_slope": "range", "sqrt": "range", "rsqrt": "range"}
+    assert loops.turns(["t0 = x0 * x1", "t1 = t0 + silu(x0)"]) == "paired"
+    assert loops.turns(["t0 = gelu(x0)", "t1 = gelu_slope(x0)"]) == "range"
+
+
+@compiled
 def test_any_number_of_threads_gives_the_same_bits():
     x = numbers(5 * loops.MOST + 777, np.float32)
     x[loops.MOST + 3] = 1e9  # sines of large numbers take another way, in one chunk
@@ -171,7 +193,7 @@ def step_by_step(program, *operands):
     functions = {n: REGISTRY[n].forward for n in loops.STEPS if n in loops.SCOPE and n in REGISTRY}
     functions = {n: getattr(f, "small", f) for n, f in functions.items()} | {"sqrt": np.sqrt, "pow": np.power}
     functions |= {"softplus": lambda x: np.logaddexp(0, x), "inf": math.inf, "nan": math.nan}
-    scope = functions | {"like": lambda x, v: type(x)(v), "near_sin": np.sin, "near_cos": np.cos}
+    scope = functions | {"paired": range, "like": lambda x, v: type(x)(v), "near_sin": np.sin, "near_cos": np.cos}
     exec(program.source(), scope)
     outs = [np.empty_like(operands[0]) for _ in program.results]
     scope["loop"](0, len(outs[0]), *operands, *outs)

@@ -4,6 +4,7 @@ import gc
 import importlib
 import math
 import pkgutil
+import re
 
 import numpy as np
 import pytest
@@ -175,6 +176,51 @@ def with_room(x, n, often):
         for i in range(n):
             total += room[i]
     return total
+
+
+paired = range
+
+
+@declared
+def squared_in_pairs(x, out):
+    total = 0
+    for i in paired(len(x)):
+        out[i] = x[i] * x[i] + x[i]
+    for i in paired(2, len(x), 3):
+        total += i
+    return total
+
+
+@pytest.mark.parametrize("n", [0, 1, 15, 16, 17, 31, 32, 33, 48, 63, 100, 1000])
+def test_loops_by_two_vectors_at_a_time_do_what_others_do(n):
+    x = np.linspace(-3, 3, n, dtype=np.float32)
+    out = np.full(n + 1, 7, np.float32)
+    assert squared_in_pairs(x, out[:n]) == sum(range(2, n, 3))
+    wanted = x.astype(np.float64) ** 2 + x
+    assert np.allclose(out[:n], wanted, rtol=1e-6, atol=1e-6) and out[n] == 7
+
+
+@compiled
+def test_each_loop_that_asks_for_two_vectors_at_a_time_has_a_name_of_its_own_for_llvm():
+    from llvmlite import binding, ir
+
+    from autograd_core.kernels._writer import in_pairs
+
+    module = ir.Module()
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [ir.IntType(1)]), "loops")
+    builder = ir.IRBuilder(function.append_basic_block())
+    for _ in range(2):
+        block, after = function.append_basic_block(), function.append_basic_block()
+        builder.branch(block)
+        builder.position_at_end(block)
+        in_pairs(builder.cbranch(function.args[0], block, after))
+        builder.position_at_end(after)
+    builder.ret_void()
+    understood = str(binding.parse_assembly(str(module)))
+    names = re.findall(r"(!\d+) = distinct !\{\1, (!\d+)\}", understood)
+    assert len({name for name, _ in names}) == 2
+    (count,) = {count for _, count in names}
+    assert f'{count} = !{{!"llvm.loop.interleave.count", i32 2}}' in understood
 
 
 @compiled

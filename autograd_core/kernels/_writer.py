@@ -40,6 +40,18 @@ def changed(node: ast.For | ast.While) -> set[str]:
     return {n.id for part in node.body for n in ast.walk(part) if isinstance(n, ast.Name) and not reads(n)}
 
 
+def in_pairs(again: ir.Branch) -> None:
+    """Ask LLVM to work on two vectors at a time in the loop that an instruction closes.
+
+    What names a loop is a list that begins with itself, so that no two are alike.
+    """
+    module = again.parent.module
+    count = module.add_metadata([ir.MetaDataString(module, "llvm.loop.interleave.count"), ir.IntType(32)(2)])
+    name = module.add_metadata([ir.IntType(32)(len(module.metadata)), count])
+    name.operands = (name, count)
+    again.set_metadata("llvm.loop", name)
+
+
 class Loop:
     """A loop that is being written: where the names are that it goes on with, and where it goes on."""
 
@@ -157,7 +169,8 @@ class Writer(Arrays):
                     if not self.branch(node, names):
                         return False
                 case (
-                    ast.For(target=ast.Name(), iter=ast.Call(func=ast.Name("range")), orelse=[]) | ast.While(orelse=[])
+                    ast.For(target=ast.Name(), iter=ast.Call(func=ast.Name("range" | "paired")), orelse=[])
+                    | ast.While(orelse=[])
                 ):
                     self.loop(node, names)
                 case ast.Continue() | ast.Break():
@@ -237,7 +250,9 @@ class Writer(Arrays):
         builder.position_at_end(loop.next)
         if counted:
             i.add_incoming(builder.add(i, step, flags=() if kind == types.uint64 else ("nsw",)), loop.next)
-        builder.branch(head)
+        again = builder.branch(head)
+        if counted and node.iter.func.id == "paired":
+            in_pairs(again)
         builder.position_at_end(loop.after)
         loop.load(self, names)
 

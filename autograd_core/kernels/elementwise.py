@@ -10,13 +10,14 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import vector_math, vector_trig
-from ._jit import COMPILED, EXACT, Late, generated, kernel, plain
+from ._jit import COMPILED, EXACT, Kernel, Late, generated, kernel, plain
 from ._memory import empty
 from ._sizes import LEAST
 from ._threads import ADDRESS as POOL
@@ -59,8 +60,16 @@ WAVES = {"sin": "near_sin", "cos": "near_cos"}  # what does as well for argument
 SCOPE = {n: getattr(vector_math, n) for n in dir(vector_math) if n in STEPS or n == "like"}
 SCOPE |= {"sqrt": math.sqrt, "near_sin": vector_trig.near_sin, "near_cos": vector_trig.near_cos, "__name__": __name__}
 SCOPE |= {n: getattr(vector_math, n) for n in ("expm1", "pow", "softplus")}
-SCOPE |= {"inf": math.inf, "nan": math.nan, "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc}
+SCOPE |= {"paired": range, "inf": math.inf, "nan": math.nan, "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc}
+SLOW = {n for n, f in SCOPE.items() if isinstance(f, Kernel)} - {"rsqrt"}  # each operation waits for those before it
+WIDE = {"gelu_slope"}  # what holds more values than there are registers for two vectors of
 CONSTANTS = {"zero": 0, "one": 1, "three": 3, "near": vector_trig.NEAR}
+
+
+def turns(steps: Sequence[str]) -> str:
+    """What the loop of some steps goes through: one that waits for what it works out itself, by two vectors at a time."""
+    words = {word for step in steps for word in re.findall(r"\w+", step)}
+    return "paired" if words & SLOW and not words & WIDE else "range"
 
 
 class Program(NamedTuple):
@@ -80,14 +89,14 @@ class Program(NamedTuple):
         lines += [f"    {n}s = {n}s[begin:end]" for n in cut]
         lines += [f"    {n} = like({first}s[0], {n}s)" for n, array in zip(names, self.arrays) if not array]
         lines += [f"    {n} = like({first}s[0], {v})" for n, v in CONSTANTS.items()]
-        loop = [f"for i in range(len({first}s)):"]
+        loop = [f"for i in {turns(self.steps)}(len({first}s)):"]
         loop += [f"    {n} = {n}s[i]" for n, array in zip(names, self.arrays) if array]
         body = (
             loop + [f"    {step}" for step in self.steps] + [f"    {y}s[i] = {t}" for y, t in zip(outs, self.results)]
         )
         waves = self.waves(names)
         if waves:
-            lines += ["    far = 0", f"    {loop[0]}"]
+            lines += ["    far = 0", f"    for i in range(len({first}s)):"]
             lines += [f"        far += 0 if abs({n}s[i]) <= near else 1" for n in sorted(waves)]
             near = [self.nearer(line, waves) for line in body]
             lines += ["    if far == 0:", *[f"        {line}" for line in near], "        return"]

@@ -19,7 +19,7 @@ import numpy as np
 
 from ._jit import Late, generated, kernel
 from .channels import affine
-from .elementwise import CONSTANTS, MOST, SCOPE
+from .elementwise import CONSTANTS, MOST, SCOPE, turns
 
 blank, entries, recorded = Late("_values", "blank"), Late("_borrowed", "entries"), Late("_borrowed", "recorded")
 for_chunks = Late("_native", "for_chunks")
@@ -51,6 +51,7 @@ class Nest(NamedTuple):
         lines += [f"    {n} = number({v})" for n, v in CONSTANTS.items()]
         of_kind = lambda *kinds: [n for n, (kind, _) in zip(names, self.operands) if kind in kinds]
         lines += [f"    {n} = number({n}s)" for n in of_kind(NUMBER)] + [f"    {n} = {n}s[0]" for n in of_kind(ONE)]
+        through = turns(self.steps)
         lines += [f"    s{k}, b{k} = zero, blank(number(0), {'columns' if self.by_rows else RUN})" for k in sums]
         full = of_kind(FULL) + outs
         if self.by_rows:
@@ -66,10 +67,10 @@ class Nest(NamedTuple):
         elif sums:
             lines += [f"    for low in range(begin, end, {RUN}):", f"        columns = min({RUN}, end - low)"]
             lines += [f"        {n}r = {n}s[low:low + columns]" for n in full]
-            lines += ["        for i in range(columns):"]
+            lines += [f"        for i in {through}(columns):"]
         else:
             lines += [f"    {n}r = {n}s[begin:end]" for n in full]
-            lines += [f"    for i in range(len({full[0]}r)):"]
+            lines += [f"    for i in {through}(len({full[0]}r)):"]
         indent = "            " if self.by_rows or sums else "        "
         lines += [f"{indent}{n} = {n}r[i]" for n in of_kind(FULL, ROW, GROUP)]
         lines += [f"{indent}{step}" for step in self.steps]
