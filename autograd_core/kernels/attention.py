@@ -268,7 +268,7 @@ def attend_back(begin, end, g, q, k, v, mask, place, step_query, step_key, start
 @kernel(chunks=True)
 def mask_back(begin, end, g, q, k, v, mask, members, step_query, step_key, starts, row, least, grow, out, lse, scale,
               causal, width, share, dm):  # fmt: skip
-    """What arrives at the mask, added to dm: (parts or 1, masks, s or 1, l or 1); members: (masks, heads of each).
+    """What arrives at the mask, added to dm: (parts or 1, masks, l or 1, s or 1); members: (masks, heads of each).
 
     A chunk has `share` blocks of queries of all heads of one mask.
     """
@@ -316,18 +316,23 @@ def mask_back(begin, end, g, q, k, v, mask, members, step_query, step_key, start
 
 @kernel
 def add_slopes(ds, count, step_query, step_key, q0, k0, queries, to):
-    """Add what arrives at a block of scores where the mask has them."""
+    """Add what arrives at a block of scores where the mask, one for each query and key or one for several, has them."""
+    if step_query and step_key:
+        for i in range(queries):
+            slope, row = ds[i:], to[q0 + i, k0 : k0 + count]
+            for k in range(len(row)):
+                row[k] += slope[k * LANES]
+        return
     for k in range(count):
-        slope, row = ds[k * LANES : k * LANES + queries], to[k0 + k if step_key else 0]
-        if step_query:
-            row = row[q0 : q0 + queries]
-            for i in range(len(slope)):
-                row[i] += slope[i]
-        else:
-            total = ds.dtype.type(0)
-            for i in range(len(slope)):
+        slope, column = ds[k * LANES : k * LANES + queries], k0 + k if step_key else 0
+        total = ds.dtype.type(0)
+        for i in range(len(slope)):
+            if step_query:
+                to[q0 + i, column] += slope[i]
+            else:
                 total += slope[i]
-            row[0] += total
+        if not step_query:
+            to[0, column] += total
 
 
 @kernel
@@ -551,11 +556,10 @@ def mask_pull(g, out, lse, q, k, v, mask, scale, causal, place=None, p=0.0):
     masks = math.prod(mask.shape[:-2])
     members = np.argsort(first, kind="stable").reshape(masks, -1)
     share, parts = shared_blocks(blocks, masks)
-    dm = np.zeros((1 if step_query else parts, masks, mask.shape[-1], mask.shape[-2]), q.dtype)
+    dm = np.zeros((1 if step_query else parts, masks, *mask.shape[-2:]), q.dtype)
     mask_back(
         masks * parts, 1, heads(g), heads(q), heads(k), heads(v), flat, members, step_query, step_key,
         *dropout_of(place, lead, p, q.dtype), heads(out), plain(lse).reshape(-1, length), q.dtype.type(scale), causal,
         width_of(q.dtype), share, dm,
     )  # fmt: skip
-    found = dm[0] if len(dm) == 1 else added_up(dm)
-    return np.ascontiguousarray(np.swapaxes(found, -1, -2)).reshape(mask.shape)
+    return (added_up(dm) if len(dm) > 1 else dm).reshape(mask.shape)
