@@ -1,6 +1,7 @@
 """Scaled dot-product attention: against PyTorch, and what must hold on its own."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -102,6 +103,123 @@ def test_dropout_is_reproducible_and_right_in_the_mean():
     assert not np.allclose(a, b)
     mean = np.mean([attention(q, k, v, dropout_p=0.2) for _ in range(400)], axis=0)
     np.testing.assert_allclose(mean, attention(q, k, v), atol=0.15)
+
+
+@pytest.mark.parametrize("lead, length, keys", [((2, 3), 5, 7), ((), 150, 200), ((2,), 64, 130)])
+@pytest.mark.parametrize("causal", [False, True])
+def test_what_dropout_keeps(lead, length, keys, causal):
+    q, k = RNG.standard_normal((*lead, length, 4)), RNG.standard_normal((*lead, keys, 4))
+    v = np.broadcast_to(np.eye(keys), (*lead, keys, keys))  # so that the result is the weights
+    for p in (0.1, 0.5):
+        ag.manual_seed(5)
+        before = ag.get_rng_state()
+        all_of_them, left = attention(q, k, v, is_causal=causal), attention(q, k, v, None, p, causal)
+        kept = left != 0
+        np.testing.assert_allclose(left, np.where(kept, all_of_them / (1 - p), 0), rtol=1e-12)
+        count = (all_of_them != 0).sum()
+        assert abs(kept.sum() / count - (1 - p)) < 4 * math.sqrt(p * (1 - p) / count)
+        words = 4 * int(ag.get_rng_state()[2] - before[2])
+        assert words * 2 >= math.prod(lead) * length * keys
+        assert (attention(q, k, v, None, p, causal) != left).any()
+    assert not attention(q, k, v, dropout_p=1.0).any()
+
+
+def test_heads_and_blocks_drop_on_their_own():
+    x = np.zeros((4, 128, 3))
+    kept = attention(x, x, np.broadcast_to(np.eye(128), (4, 128, 128)), dropout_p=0.5) != 0
+    parts = [h[i : i + 64, k : k + 64].ravel() for h in kept for i in (0, 64) for k in (0, 64)]
+    agreement = np.corrcoef(np.array(parts)) - np.eye(len(parts))
+    assert abs(agreement).max() < 5 / 64
+
+
+@pytest.mark.parametrize("shape", [(2, 70, 140), (70, 140), (2, 1, 140), (140,), (70, 1), (1, 1)])
+@pytest.mark.parametrize("p", [0.0, 0.4])
+@pytest.mark.parametrize("causal", [False, True])
+def test_gradients_equal_differences_with_dropout_and_of_masks(shape, p, causal):
+    rng = np.random.default_rng(1)
+    arrays = [rng.standard_normal((2, n, 3)) for n in (70, 140, 140)] + [rng.standard_normal(shape)]
+    arrays = arrays[:3] if causal else arrays
+    seed = rng.standard_normal((2, 70, 3))
+
+    def run(*xs):
+        ag.manual_seed(2)
+        return (attention(*xs, dropout_p=p, is_causal=causal) * seed).sum()
+
+    leaves = [ag.tensor(a, requires_grad=True) for a in arrays]
+    run(*leaves).backward()
+    for i, leaf in enumerate(leaves):
+        step = 1e-6 * rng.standard_normal(leaf.shape)
+        one, two = ([a + sign * step if j == i else a for j, a in enumerate(arrays)] for sign in (1, -1))
+        assert leaf.grad.shape == leaf.shape
+        np.testing.assert_allclose((leaf.grad.numpy() * step).sum(), (run(*one) - run(*two)) / 2, rtol=1e-6, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", ["dropout", "mask", "keys"])
+def test_long_sequences_take_no_matrix_of_all_scores(kind):
+    length = 2048
+    x = ag.tensor(RNG.standard_normal((1, length, 8)).astype("f"), requires_grad=True)
+    shape = {"dropout": (0,), "mask": (length, length), "keys": (1, length)}[kind]
+    mask = None if kind == "dropout" else ag.tensor(RNG.standard_normal(shape).astype("f"), requires_grad=True)
+
+    def run():
+        x.grad = None
+        if mask is not None:
+            mask.grad = None
+        attention(x, x, x, mask, 0.1).sum().backward()
+
+    run()
+    x.grad = None
+    if mask is not None:
+        mask.grad = None
+    matrix = 4 * length * length
+    tracemalloc.start()
+    try:
+        run()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # A mask of that size is turned around once, and its gradient has its size.
+    assert peak < (2.5 if kind == "mask" else 0.25) * matrix
+
+
+def test_dropout_under_transforms():
+    q, m, u = RNG.standard_normal((3, 5, 4)), RNG.standard_normal((5, 5)), RNG.standard_normal((5, 4))
+
+    def run(q, mask=None):
+        ag.manual_seed(3)
+        return (attention(q, q * 0.5, q + 1, mask, 0.4) ** 2).sum()
+
+    for f in (lambda t: run(q[0] + t * u), lambda t: run(q[0], t * m)):
+        slope, second = ag.grad(f), ag.grad(ag.grad(f))
+        difference = lambda f: (f(0.3 + 1e-6) - f(0.3 - 1e-6)) / 2e-6
+        np.testing.assert_allclose(ag.jvp(f, (0.3,), (1.0,))[1], difference(f), rtol=1e-7)
+        np.testing.assert_allclose([slope(0.3), second(0.3)], [difference(f), difference(slope)], rtol=1e-7)
+    drop = lambda q: attention(q, q, q, dropout_p=0.4)
+    thrice = np.stack([q, q, q])
+    same, different = (ag.vmap(drop, randomness=r)(thrice) for r in ("same", "different"))
+    np.testing.assert_array_equal(same[1:], same[:2])
+    assert (different[1:] != different[:2]).any((1, 2, 3)).all()
+    with pytest.raises(RuntimeError, match="random draw inside vmap"):
+        ag.vmap(drop)(thrice)
+
+
+def test_compiled_dropout_is_drawn_anew_and_follows_the_seed():
+    x = ag.tensor(RNG.standard_normal((2, 70, 8)).astype("f"))
+
+    def step(x):
+        w = x.detach().requires_grad_()
+        loss = (attention(w, w * 0.5, w * 2, dropout_p=0.3) ** 2).sum()
+        return loss, ag.gradient(loss, [w])[0]
+
+    compiled, found = ag.compile(step), []
+    for run in (step, compiled):
+        ag.manual_seed(4)
+        found.append([[y.detach().numpy().copy() for y in run(x)] for _ in range(5)])
+    assert compiled.replays()
+    assert len({float(loss) for loss, _ in found[0]}) == 5
+    for eager, replayed in zip(*found, strict=True):
+        for a, b in zip(eager, replayed, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
 def test_transforms():

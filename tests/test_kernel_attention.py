@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd_core.kernels import attention as kernel
+from autograd_core.kernels import attention_dropout
 from autograd_core.kernels._jit import COMPILED
 from autograd_core.kernels._threads import get_num_threads, set_num_threads
 
@@ -44,15 +45,19 @@ def arguments(seed, lead, length, keys, e, d, dtype, kind):
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 99), LEAD, LENGTHS, LENGTHS, SIZES, SIZES, st.sampled_from("fd"), st.booleans(),
-    st.sampled_from(["no", "one", "keys", "all", "queries"]),
+    st.sampled_from(["no", "one", "keys", "all", "queries"]), st.sampled_from([0.0, 0.3]),
 )  # fmt: skip
-def test_kernels_equal_their_references(seed, lead, length, keys, e, d, dtype, causal, kind):
+def test_kernels_equal_their_references(seed, lead, length, keys, e, d, dtype, causal, kind, p):
     q, k, v, g, mask = arguments(seed, lead, length, keys, e, d, dtype, kind)
     tolerance = 5e-5 if dtype == "f" else 1e-12
-    y, lse = kernel.attention.compiled(q, k, v, mask, 0.3, causal)
-    expected = kernel.attention.reference(q, k, v, mask, 0.3, causal)
-    pulled = kernel.attention_pull.compiled(g, y, lse, q, k, v, mask, 0.3, causal)
-    others = kernel.attention_pull.reference(g, *expected, q, k, v, mask, 0.3, causal)
+    given = q, k, v, mask, 0.3, causal, attention_dropout.draw(np.array([seed, 0, 9], "u8"), lead, length, keys), p
+    y, lse = kernel.attention.compiled(*given)
+    expected = kernel.attention.reference(*given)
+    pulled = [*kernel.attention_pull.compiled(g, y, lse, *given)]
+    others = [*kernel.attention_pull.reference(g, *expected, *given)]
+    if mask.size:
+        pulled.append(kernel.mask_pull.compiled(g, y, lse, *given))
+        others.append(kernel.mask_pull.reference(g, *expected, *given))
     for a, b in zip((y, lse, *pulled), (*expected, *others), strict=True):
         assert a.dtype == b.dtype == dtype and a.shape == b.shape
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
@@ -72,15 +77,20 @@ def test_what_is_not_finite_spoils_its_queries_only(dtype, value):
     assert np.isfinite(y[0]).all(0).tolist() == [j != 2 or value == 1e30 for j in range(8)]
 
 
-@pytest.mark.parametrize("lead, causal", [((), False), ((3,), True), ((16,), False)])
-def test_the_number_of_threads_changes_no_bit(lead, causal):
-    q, k, v, g, mask = arguments(2, lead, 300, 260, 16, 24, "f", "one")
+@pytest.mark.parametrize("kind", ["one", "queries", "keys"])
+@pytest.mark.parametrize(
+    "lead, causal, p", [((), False, 0.2), ((3,), True, 0.0), ((3,), True, 0.3), ((16,), False, 0.0)]
+)
+def test_the_number_of_threads_changes_no_bit(lead, causal, p, kind):
+    q, k, v, g, mask = arguments(2, lead, 300, 260, 16, 24, "f", kind)
+    given = q, k, v, mask, 0.3, causal, attention_dropout.draw(np.array([1, 0, 9], "u8"), lead, 300, 260), p
     usual, found = get_num_threads(), []
     try:
         for threads in (1, 2, 3):
             set_num_threads(threads)
-            y, lse = kernel.attention.compiled(q, k, v, mask, 0.3, causal)
-            found.append([y, lse, *kernel.attention_pull.compiled(g, y, lse, q, k, v, mask, 0.3, causal)])
+            y, lse = kernel.attention.compiled(*given)
+            pulled = [*kernel.attention_pull.compiled(g, y, lse, *given), kernel.mask_pull.compiled(g, y, lse, *given)]
+            found.append([y, lse, *pulled])
     finally:
         set_num_threads(usual)
     for results in found[1:]:

@@ -64,7 +64,7 @@ def test_every_sample_of_an_op_can_be_drawn(name: str) -> None:
 def test_every_differentiable_op_says_what_to_test_it_on() -> None:
     engine = {"put_view", "filled"}  # tested through views in test_views.py: its path holds ops, not numbers
     # what these are given is a result of another op and means nothing without it: they are that op's second order
-    halves = {"attend_pull", "sequence_pull", "shares", "ties"}
+    halves = {"attend_mask_pull", "attend_pull", "sequence_pull", "shares", "ties"}
     silent = [n for n, op in REGISTRY.items() if op.differentiable and not op.samples and n not in engine | halves]
     assert not silent, f"no samples: {silent}"
 

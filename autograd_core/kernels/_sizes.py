@@ -15,6 +15,7 @@ LEAST = {
     "embedding.add_rows": 64,
     "attention.attention_pull": 64,
     "attention.attention": 64,
+    "attention.mask_pull": 64,
     "scan.cumprod": 64,
     "scan.cumsum": 64,
     "scan.extreme_places": 64,

@@ -3,6 +3,7 @@
 Everything is turned around: a block of scores has a row for each key, so that what is done to each query (largest
 score, sum, scale) is done to vectors of queries, and all products take their matrices as they lie in memory.  The
 forward run keeps the logarithm of the sum of exponentials of each query; the run back makes the weights anew from it.
+Which weights are dropped follows from where a head's random words begin (`attention_dropout`), so both runs draw the same.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from . import _memory
 from ._jit import Late, choice, inline, kernel, plain
 from ._scalars import like, pick, raised
 from ._steps import add_first
+from .attention_dropout import KEYS, LANES, dropped, kept, mask_of
+from .dropout import least_half
 from .vector_exp import EXP, log, reduced
 
 multiply, ROWS = Late("_tile", "multiply"), Late("_tile", "ROWS")
 pack, borrowed = Late("_pack", "pack"), Late("_borrowed", "borrowed")
 
-LANES = 64  # queries of a block
-KEYS = 128  # keys of a block, at most
 SHARES = 8  # at least so many pieces of work, if there are so many blocks of queries
 
 
@@ -129,7 +130,8 @@ def weights(s, count, shift, total):
 
 
 @kernel(chunks=True)
-def attend(begin, end, q, k, v, mask, place, step_query, step_key, scale, causal, width, out, lse):
+def attend(begin, end, q, k, v, mask, place, step_query, step_key, starts, row, least, grow, scale, causal, width,
+           out, lse):  # fmt: skip
     """Blocks of queries, the heads one after the other; q: (n, l, e), k: (n, s, e), v: (n, s, d), lse: (n, l)."""
     size, blocks = q.itemsize, (q.shape[1] + LANES - 1) // LANES
     q, k, v, mask, out, lse = borrowed(q), borrowed(k), borrowed(v), borrowed(mask), borrowed(out), borrowed(lse)
@@ -138,6 +140,8 @@ def attend(begin, end, q, k, v, mask, place, step_query, step_key, scale, causal
     parts = borrowed(space)
     s, qt, sums = parts[:KEYS].reshape(-1), parts[KEYS : KEYS + e], parts[KEYS + e : KEYS + e + d]
     top, shift, total = parts[KEYS + e + d], parts[KEYS + e + d + 1], parts[KEYS + e + d + 2]
+    drawn = np.empty((KEYS * 8 if len(starts) else 0, 8), np.bool_)
+    keep = borrowed(drawn)
     for item in range(begin, end):
         n, q0 = item // blocks, item % blocks * LANES
         queries = min(LANES, q.shape[1] - q0)
@@ -155,11 +159,16 @@ def attend(begin, end, q, k, v, mask, place, step_query, step_key, scale, causal
                 mask_scores(s, mask, place[n], step_query, step_key, count, q0, k0, queries, causal)
             rescale(s, count, top, shift, total, sums, k0 > 0)
             weights(s, count, shift, total)
+            if len(starts):
+                kept(starts, row[n], q0 // LANES * keys + k0, count, least, keep)
+                dropped(s, count, keep)
             block_product(q, v.ctypes.data + (n * keys + k0) * d * size, 1, d, s.ctypes.data, LANES, sums.ctypes.data,
                           LANES, count, d, LANES, width, 1)  # fmt: skip
-        finish(sums, shift, total, lse[n, q0 : q0 + queries])
+        finish(sums, shift, total, grow, lse[n, q0 : q0 + queries])
         returned(sums, out[n, q0 : q0 + queries])
     space[0, 0] = 0  # which keeps it until here
+    if len(drawn):
+        drawn[0, 0] = False
 
 
 @kernel
@@ -189,13 +198,13 @@ def rescale(s, count, top, shift, total, sums, again):
 
 
 @kernel
-def finish(sums, shift, total, lse):
-    """Divide by the sums of weights; a query that may look at nothing gets 0, and weights of 0 later."""
-    zero, one, infinite = sums.dtype.type(0), sums.dtype.type(1), sums.dtype.type(np.inf)
+def finish(sums, shift, total, grow, lse):
+    """Divide by the sums of weights, and multiply by grow; a query that may look at nothing gets 0, and weights of 0 later."""
+    zero, infinite = sums.dtype.type(0), sums.dtype.type(np.inf)
     for i in range(len(lse)):
         lse[i] = shift[i] + log(total[i]) if total[i] != zero else infinite
     for i in range(LANES):
-        total[i] = one / total[i] if total[i] != zero else zero
+        total[i] = grow / total[i] if total[i] != zero else zero
     for j in range(sums.shape[0]):
         row = sums[j]
         for i in range(LANES):
@@ -203,8 +212,8 @@ def finish(sums, shift, total, lse):
 
 
 @kernel(chunks=True)
-def attend_back(begin, end, g, q, k, v, mask, place, step_query, step_key, out, lse, scale, causal, width, share,
-                dq, dk, dv):  # fmt: skip
+def attend_back(begin, end, g, q, k, v, mask, place, step_query, step_key, starts, row, least, grow, out, lse, scale,
+                causal, width, share, dq, dk, dv):  # fmt: skip
     """What arrives at q, k, v; a chunk has `share` blocks of queries of one head, and dk and dv: (parts, n, s, .)."""
     size, blocks = q.itemsize, (q.shape[1] + LANES - 1) // LANES
     q, k, v, mask, out, lse = borrowed(q), borrowed(k), borrowed(v), borrowed(mask), borrowed(out), borrowed(lse)
@@ -214,7 +223,8 @@ def attend_back(begin, end, g, q, k, v, mask, place, step_query, step_key, out, 
     rest = borrowed(space)
     s, ds, rest = rest[:KEYS].reshape(-1), rest[KEYS : 2 * KEYS].reshape(-1), rest[2 * KEYS :]
     qt, dqt, gt, inner, shift = rest[:e], rest[e : 2 * e], rest[2 * e : -2], rest[-2], rest[-1]
-    one = q.dtype.type(1)
+    drawn = np.empty((KEYS * 8 if len(starts) else 0, 8), np.bool_)
+    keep, one = borrowed(drawn), q.dtype.type(1)
     for item in range(begin, end):
         n, part = item // parts, item % parts
         dk_n, dv_n = dk[part, n], dv[part, n]
@@ -237,7 +247,11 @@ def attend_back(begin, end, g, q, k, v, mask, place, step_query, step_key, out, 
                     mask_scores(s, mask, place[n], step_query, step_key, count, q0, k0, queries, causal)
                 block_product(q, v.ctypes.data + at_v, d, 1, gt.ctypes.data, LANES, ds.ctypes.data, LANES, d, count,
                               LANES, width, 0)  # fmt: skip
-                slopes(s, ds, count, shift, inner, scale)
+                if len(starts):
+                    kept(starts, row[n], q0 // LANES * keys + k0, count, least, keep)
+                    slopes_of_kept(s, ds, count, shift, inner, scale, keep, grow)
+                else:
+                    slopes(s, ds, count, shift, inner, scale)
                 rows = (n * q.shape[1] + q0) * size
                 block_product(q, s.ctypes.data, LANES, 1, g.ctypes.data + rows * d, d, dv_n.ctypes.data + k0 * d * size,
                               d, queries, count, d, width, 1)  # fmt: skip
@@ -247,6 +261,78 @@ def attend_back(begin, end, g, q, k, v, mask, place, step_query, step_key, out, 
                               LANES, width, 1)  # fmt: skip
             returned(dqt, dq[n, q0 : q0 + queries])
     space[0, 0] = 0  # which keeps it until here
+    if len(drawn):
+        drawn[0, 0] = False
+
+
+@kernel(chunks=True)
+def mask_back(begin, end, g, q, k, v, mask, members, step_query, step_key, starts, row, least, grow, out, lse, scale,
+              causal, width, share, dm):  # fmt: skip
+    """What arrives at the mask, added to dm: (parts or 1, masks, l or 1, s or 1); members: (masks, heads of each).
+
+    A chunk has `share` blocks of queries of all heads of one mask.
+    """
+    size, blocks = q.itemsize, (q.shape[1] + LANES - 1) // LANES
+    q, k, v, mask, out, lse = borrowed(q), borrowed(k), borrowed(v), borrowed(mask), borrowed(out), borrowed(lse)
+    g, dm = borrowed(g), borrowed(dm)
+    e, d, keys, parts = q.shape[2], v.shape[2], k.shape[1], (blocks + share - 1) // share
+    space = np.empty((2 * KEYS + e + d + 2, LANES), q.dtype)
+    rest = borrowed(space)
+    s, ds, rest = rest[:KEYS].reshape(-1), rest[KEYS : 2 * KEYS].reshape(-1), rest[2 * KEYS :]
+    qt, gt, inner, shift = rest[:e], rest[e:-2], rest[-2], rest[-1]
+    drawn = np.empty((KEYS * 8 if len(starts) else 0, 8), np.bool_)
+    keep, one = borrowed(drawn), q.dtype.type(1)
+    for item in range(begin, end):
+        m, part = item // parts, item % parts
+        to = dm[0 if step_query else part, m]
+        first = m * dm.shape[2] * dm.shape[3]
+        for h in range(members.shape[1]):
+            n = members[m, h]
+            for q0 in range(part * share * LANES, min((part + 1) * share, blocks) * LANES, LANES):
+                queries = min(LANES, q.shape[1] - q0)
+                turned(q[n, q0 : q0 + queries], scale, qt)
+                turned(g[n, q0 : q0 + queries], one, gt)
+                prepare(g[n, q0 : q0 + queries], out[n, q0 : q0 + queries], lse[n, q0 : q0 + queries], inner, shift)
+                last = min(keys, q0 + queries) if causal else keys
+                step = even(last)
+                for k0 in range(0, last, step):
+                    count = min(step, last - k0)
+                    at_k, at_v = (n * keys + k0) * e * size, (n * keys + k0) * d * size
+                    block_product(q, k.ctypes.data + at_k, e, 1, qt.ctypes.data, LANES, s.ctypes.data, LANES, e, count,
+                                  LANES, width, 0)  # fmt: skip
+                    mask_scores(s, mask, first, step_query, step_key, count, q0, k0, queries, causal)
+                    block_product(q, v.ctypes.data + at_v, d, 1, gt.ctypes.data, LANES, ds.ctypes.data, LANES, d, count,
+                                  LANES, width, 0)  # fmt: skip
+                    if len(starts):
+                        kept(starts, row[n], q0 // LANES * keys + k0, count, least, keep)
+                        slopes_of_kept(s, ds, count, shift, inner, one, keep, grow)
+                    else:
+                        slopes(s, ds, count, shift, inner, one)
+                    add_slopes(ds, count, step_query, step_key, q0, k0, queries, to)
+    space[0, 0] = 0  # which keeps it until here
+    if len(drawn):
+        drawn[0, 0] = False
+
+
+@kernel
+def add_slopes(ds, count, step_query, step_key, q0, k0, queries, to):
+    """Add what arrives at a block of scores where the mask, one for each query and key or one for several, has them."""
+    if step_query and step_key:
+        for i in range(queries):
+            slope, row = ds[i:], to[q0 + i, k0 : k0 + count]
+            for k in range(len(row)):
+                row[k] += slope[k * LANES]
+        return
+    for k in range(count):
+        slope, column = ds[k * LANES : k * LANES + queries], k0 + k if step_key else 0
+        total = ds.dtype.type(0)
+        for i in range(len(slope)):
+            if step_query:
+                to[q0 + i, column] += slope[i]
+            else:
+                total += slope[i]
+        if not step_query:
+            to[0, column] += total
 
 
 @kernel
@@ -272,6 +358,19 @@ def slopes(s, ds, count, shift, inner, scale):
             slope[i] = a * (slope[i] - inner[i]) * scale
 
 
+@kernel
+def slopes_of_kept(s, ds, count, shift, inner, scale, keep, grow):
+    """The same where some weights are dropped and the others grow."""
+    zero, keep = s.dtype.type(0), keep.reshape(keep.size)
+    for k in range(count):
+        row, slope = s[k * LANES : (k + 1) * LANES], ds[k * LANES : (k + 1) * LANES]
+        stays = keep[k * LANES : (k + 1) * LANES]
+        for i in range(LANES):
+            a, b, c = weight(row[i] - shift[i]), slope[i] * grow, stays[i]
+            row[i] = a * grow if c else zero
+            slope[i] = a * ((b if c else zero) - inner[i]) * scale
+
+
 # --- references ------------------------------------------------------------------------------------------------------
 
 
@@ -283,25 +382,48 @@ def scores(q, k, mask, scale, causal):
     return np.where(np.tri(*s.shape[-2:], dtype=bool), s, -np.inf).astype(q.dtype) if causal else s
 
 
-def attention_reference(q, k, v, mask, scale, causal):
+def share_kept(place, p, q, k):
+    """What weights are multiplied by: 1 without dropout, else 0 or 1 / (1 - p)."""
+    if not p:
+        return q.dtype.type(1)
+    keep = mask_of(place, q.shape[:-2], q.shape[-2], k.shape[-2], p)
+    return np.where(keep, grown(p, q.dtype), q.dtype.type(0))
+
+
+def attention_reference(q, k, v, mask, scale, causal, place=None, p=0.0):
     """With all scores at once."""
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         s = scores(q, k, mask, scale, causal)
         top = s.max(-1, keepdims=True, initial=-np.inf)
         top = np.where(top == -np.inf, 0, top).astype(q.dtype)
-        p = np.exp(s - top)
-        total = p.sum(-1, keepdims=True)
+        e = np.exp(s - top)
+        total = e.sum(-1, keepdims=True)
         lse = np.where(total == 0, np.inf, top + np.log(total)).astype(q.dtype)
-        return (p / np.where(total == 0, 1, total)).astype(q.dtype) @ v, lse[..., 0]
+        weights = e / np.where(total == 0, 1, total) * share_kept(place, p, q, k)
+        return weights.astype(q.dtype) @ v, lse[..., 0]
 
 
-def attention_pull_reference(g, out, lse, q, k, v, mask, scale, causal):
+def slopes_reference(g, out, lse, q, k, v, mask, scale, causal, place, p):
+    """What weights are after dropout, and what arrives at the scores."""
+    weights = np.exp(scores(q, k, mask, scale, causal) - lse[..., None]).astype(q.dtype)
+    share = share_kept(place, p, q, k)
+    ds = weights * (g @ np.swapaxes(v, -1, -2) * share - (g * out).sum(-1, keepdims=True))
+    return weights * share, ds.astype(q.dtype)
+
+
+def attention_pull_reference(g, out, lse, q, k, v, mask, scale, causal, place=None, p=0.0):
     """With all scores at once."""
     with np.errstate(invalid="ignore", over="ignore"):
-        p = np.exp(scores(q, k, mask, scale, causal) - lse[..., None]).astype(q.dtype)
-        ds = p * (g @ np.swapaxes(v, -1, -2) - (g * out).sum(-1, keepdims=True)) * scale
-        ds = ds.astype(q.dtype)
-        return ds @ k, np.swapaxes(ds, -1, -2) @ q, np.swapaxes(p, -1, -2) @ g
+        weights, ds = slopes_reference(g, out, lse, q, k, v, mask, scale, causal, place, p)
+        ds = (ds * scale).astype(q.dtype)
+        return ds @ k, np.swapaxes(ds, -1, -2) @ q, np.swapaxes(weights, -1, -2) @ g
+
+
+def mask_pull_reference(g, out, lse, q, k, v, mask, scale, causal, place=None, p=0.0):
+    """With all scores at once."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        _, ds = slopes_reference(g, out, lse, q, k, v, mask, scale, causal, place, p)
+        return ds.sum(tuple(i for i, n in enumerate(mask.shape) if n == 1), keepdims=True, dtype=q.dtype)
 
 
 # --- choices ---------------------------------------------------------------------------------------------------------
@@ -316,6 +438,21 @@ def laid_out(mask: np.ndarray, lead: tuple) -> tuple:
     numbers = np.arange(mask.size // count).reshape(mask.shape[:-2])
     place = np.ascontiguousarray(np.broadcast_to(numbers, lead)).reshape(-1) * count
     return mask.reshape(-1), place, int(mask.shape[-1] > 1), mask.shape[-1] if mask.shape[-2] > 1 else 0
+
+
+def grown(p: float, dtype: np.dtype) -> np.number:
+    """What those that are kept are multiplied by."""
+    return dtype.type(1 / (1 - p) if p < 1 else 0)
+
+
+def dropout_of(place: np.ndarray | None, lead: tuple, p: float, dtype: np.dtype) -> tuple:
+    """Where words begin, which of these are each head's, the first half that is kept, and what that is multiplied by."""
+    if not p:
+        return np.empty((0, 3), np.int64), np.zeros(0, np.int64), 0, dtype.type(1)
+    assert place is not None
+    starts = plain(place).reshape(-1, 3).view(np.int64)
+    row = np.broadcast_to(np.arange(len(starts)).reshape(place.shape[:-2]), lead)
+    return starts, np.ascontiguousarray(row).reshape(-1), least_half(p), grown(p, dtype)
 
 
 def heads(x: np.ndarray) -> np.ndarray:
@@ -347,16 +484,20 @@ def fits(q, k, v) -> bool:
 
 
 @choice(attention_reference, sample=_sample, size=pairs)
-def attention(q, k, v, mask, scale, causal):
-    """softmax(q k.T * scale + mask) v, and the logarithms of sums; q: (..., l, e), k: (..., s, e), v: (..., s, d)."""
+def attention(q, k, v, mask, scale, causal, place=None, p=0.0):
+    """softmax(q k.T * scale + mask) v, and the logarithms of sums; q: (..., l, e), k: (..., s, e), v: (..., s, d).
+
+    Weights are dropped with probability p, by random words from a place for each head on: (..., 1, 3).
+    """
     if not fits(q, k, v):
-        return attention_reference(q, k, v, mask, scale, causal)
+        return attention_reference(q, k, v, mask, scale, causal, place, p)
     lead, length, d = q.shape[:-2], q.shape[-2], v.shape[-1]
     out, lse = _memory.empty((*lead, length, d), q.dtype), np.empty((*lead, length), q.dtype)
     flat = out.reshape(-1, length, d)
     attend(
         len(flat) * -(-length // LANES), 1, heads(q), heads(k), heads(v), *laid_out(mask, lead),
-        q.dtype.type(scale), causal, width_of(q.dtype), flat, lse.reshape(-1, length),
+        *dropout_of(place, lead, p, q.dtype), q.dtype.type(scale), causal, width_of(q.dtype), flat,
+        lse.reshape(-1, length),
     )  # fmt: skip
     return out, lse
 
@@ -374,20 +515,51 @@ def _pull_sample(rng, n, dtype):
     return rng.standard_normal(out.shape).astype(dtype), out, lse, q, k, v, *rest
 
 
+def shared_blocks(blocks: int, n: int) -> tuple[int, int]:
+    """How many blocks of queries a chunk has, and how many chunks there are of each of n."""
+    share = -(-blocks // min(-(-SHARES // n), blocks))
+    return share, -(-blocks // share)
+
+
 @choice(attention_pull_reference, sample=_pull_sample, size=lambda g, out, lse, q, k, *rest: pairs(q, k))
-def attention_pull(g, out, lse, q, k, v, mask, scale, causal):
+def attention_pull(g, out, lse, q, k, v, mask, scale, causal, place=None, p=0.0):
     """What arrives at q, k and v."""
     if not fits(q, k, v):
-        return attention_pull_reference(g, out, lse, q, k, v, mask, scale, causal)
+        return attention_pull_reference(g, out, lse, q, k, v, mask, scale, causal, place, p)
     lead, length, blocks = q.shape[:-2], q.shape[-2], -(-q.shape[-2] // LANES)
     q, k, v, g, out = heads(q), heads(k), heads(v), heads(g), heads(out)
     n = len(q)
-    share = -(-blocks // min(-(-SHARES // n), blocks))
-    parts = -(-blocks // share)
+    share, parts = shared_blocks(blocks, n)
     many = (parts,) if parts > 1 else ()
     dq, dk, dv = (_memory.empty((*m, *lead, *x.shape[1:]), x.dtype) for m, x in (((), q), (many, k), (many, v)))
     attend_back(
-        n * parts, 1, g, q, k, v, *laid_out(mask, lead), out, plain(lse).reshape(n, length), q.dtype.type(scale),
-        causal, width_of(q.dtype), share, dq.reshape(q.shape), dk.reshape(parts, *k.shape), dv.reshape(parts, *v.shape),
+        n * parts, 1, g, q, k, v, *laid_out(mask, lead), *dropout_of(place, lead, p, q.dtype), out,
+        plain(lse).reshape(n, length), q.dtype.type(scale), causal, width_of(q.dtype), share,
+        dq.reshape(q.shape), dk.reshape(parts, *k.shape), dv.reshape(parts, *v.shape),
     )  # fmt: skip
     return (dq, *(added_up(x) if many else x for x in (dk, dv)))
+
+
+def _mask_sample(rng, n, dtype):
+    g, out, lse, q, k, v, _, *rest = _pull_sample(rng, n, dtype)
+    mask = rng.standard_normal((1, q.shape[-2], k.shape[-2])).astype(dtype)
+    return g, *attention_reference(q, k, v, mask, *rest), q, k, v, mask, *rest
+
+
+@choice(mask_pull_reference, sample=_mask_sample, size=lambda g, out, lse, q, k, *rest: pairs(q, k))
+def mask_pull(g, out, lse, q, k, v, mask, scale, causal, place=None, p=0.0):
+    """What arrives at the mask, which has entries: the scores anew, added up where heads, queries or keys share it."""
+    if not fits(q, k, v):
+        return mask_pull_reference(g, out, lse, q, k, v, mask, scale, causal, place, p)
+    lead, length, blocks = q.shape[:-2], q.shape[-2], -(-q.shape[-2] // LANES)
+    flat, first, step_query, step_key = laid_out(mask, lead)
+    masks = math.prod(mask.shape[:-2])
+    members = np.argsort(first, kind="stable").reshape(masks, -1)
+    share, parts = shared_blocks(blocks, masks)
+    dm = np.zeros((1 if step_query else parts, masks, *mask.shape[-2:]), q.dtype)
+    mask_back(
+        masks * parts, 1, heads(g), heads(q), heads(k), heads(v), flat, members, step_query, step_key,
+        *dropout_of(place, lead, p, q.dtype), heads(out), plain(lse).reshape(-1, length), q.dtype.type(scale), causal,
+        width_of(q.dtype), share, dm,
+    )  # fmt: skip
+    return (added_up(dm) if len(dm) > 1 else dm).reshape(mask.shape)

@@ -63,7 +63,7 @@ def _signed(word: int) -> int:
     return word - (word >> 63 << 64)
 
 
-def _least(p: float) -> int:
+def least_half(p: float) -> int:
     """The first half that is kept, of 2**32."""
     return min(round(p * 2**32), 2**32)
 
@@ -71,7 +71,7 @@ def _least(p: float) -> int:
 def keep_reference(place: tuple, count: int, p: float) -> np.ndarray:
     """Which of the next `count` entries from a place on are kept."""
     w = random.words(place, -(-count // PER_BLOCK) * random.WORDS)
-    return w.astype("<u8", copy=False).view("<u4")[:count] >= _least(p)
+    return w.astype("<u8", copy=False).view("<u4")[:count] >= least_half(p)
 
 
 def _place(rng, n, dtype):
@@ -85,7 +85,7 @@ def keep(place: tuple, count: int, p: float) -> np.ndarray:
     if place[2] + blocks >= random.WORD:
         return keep_reference(place, count, p)
     out = empty((blocks, PER_BLOCK), BOOL)
-    philox_above(blocks, CHUNK // PER_BLOCK // 2, *map(_signed, place), _least(p), out)
+    philox_above(blocks, CHUNK // PER_BLOCK // 2, *map(_signed, place), least_half(p), out)
     return out.reshape(-1)[:count]
 
 
@@ -95,7 +95,7 @@ def keep_into(state: np.ndarray, p: float, out: np.ndarray) -> None:
     if place[2] + len(out) >= random.WORD:
         out.reshape(-1)[:] = keep_reference(place, out.size, p)
     else:
-        philox_above(len(out), CHUNK // PER_BLOCK // 2, *map(_signed, place), _least(p), out)
+        philox_above(len(out), CHUNK // PER_BLOCK // 2, *map(_signed, place), least_half(p), out)
 
 
 def dropped_reference(x: np.ndarray, mask: np.ndarray, scale: float) -> np.ndarray:
@@ -137,7 +137,7 @@ def drop(place: tuple, x: np.ndarray, p: float, scale: float) -> tuple[np.ndarra
         return drop_reference(place, x, p, scale)
     x, kept = plain(x), empty((blocks, PER_BLOCK), BOOL)
     out = empty(x.shape, x.dtype)
-    words = *map(_signed, place), _least(p)
+    words = *map(_signed, place), least_half(p)
     drop_blocks(blocks, CHUNK // PER_BLOCK // 2, *words, x.ravel(), scale, kept, out.ravel())
     return out, kept.ravel()[:count].reshape(x.shape)
 

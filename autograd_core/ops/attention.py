@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..kernels import attention as kernel
+from ..kernels import attention_dropout as dropout
 from ..op import Traced, op
+from ..tensor import Tensor
 from .base import broadcast_to
-from .composed import arrived, pulled_back
-from .dropout import dropout
+from .composed import OnDemand, arrived, pulled_back
+from .dropout import checked, dropped
 from .index import repeated
 from .math import exp, where
 from .products import product
@@ -44,49 +46,97 @@ def weights_of(q, k, mask, scale, causal):
     return e / (total + (total == 0).astype(e.dtype))
 
 
-def composed(q, k, v, mask, scale, causal, dropout_p=0.0):
-    """Attention by way of all scores; for second derivatives, dropout, and gradients of the mask."""
-    p = weights_of(q, k, mask, scale, causal)
-    return product(dropout(p, dropout_p) if dropout_p else p, v)
+def composed(q, k, v, mask, place, scale, causal, p):
+    """Attention by way of all scores, for second derivatives."""
+    w = weights_of(q, k, mask, scale, causal)
+    if p:
+        w = dropped(w, kept_weights(place, w, p=p), scale=1 / (1 - p) if p < 1 else 0.0)
+    return product(w, v)
+
+
+# --- dropout ---------------------------------------------------------------------------------------------------------
+
+
+@op(mutates=("state",), samples=(), name="attention_dropout")
+def draw_places(state, *, shape, length, keys):
+    """Where the random words of each head begin."""
+    return dropout.draw(state, shape, length, keys)
+
+
+def _places(query: Any, key: Any, p: float, traced: bool) -> Any:
+    """Where the random words of each head begin: an array where nobody watches, unless members of a vmap differ."""
+    from ..random import drawn
+
+    place = drawn(draw_places, None, shape=tuple(query.shape[:-2]), length=query.shape[-2], keys=key.shape[-2])
+    return place.value if isinstance(place, Tensor) and not traced else place
+
+
+@op(differentiable=False, trailing=True)
+def kept_weights(place, w, *, p):
+    """Which weights are kept, of the shape of w."""
+    return dropout.mask_of(place, w.shape[:-2], *w.shape[-2:], p)
 
 
 # --- primitives ------------------------------------------------------------------------------------------------------
 
 
-def _rule(g, y, q, k, v, mask, scale, causal):
-    return (*attend_pull(arrived(g[0], y[0]), *y, q, k, v, mask, scale=scale, causal=causal), None)
+def _rule(g, y, q, k, v, mask, place, scale, causal, p):
+    given = (arrived(g[0], y[0]), *y, q, k, v, mask, place)
+    of_mask = lambda: attend_mask_pull(*given, scale=scale, causal=causal, p=p)
+    return OnDemand(*attend_pull(*given, scale=scale, causal=causal, p=p), of_mask, None)
 
 
-def _rule_of_pull(g, go, q, k, v, mask, scale, causal):
-    """By differentiating the composition twice."""
-    run = lambda q, k, v: (composed(q, k, v, mask, scale, causal),)
-    found = pulled_back(lambda go, q, k, v: pulled_back(run, (q, k, v), (go,)), (go, q, k, v), g)
-    return found[0], None, None, *found[1:], None
+def _rule_of_pull(g, go, q, k, v, mask, place, scale, causal, p):
+    return _pulled_twice(g, slice(0, 3), go, q, k, v, mask, place, scale, causal, p)
+
+
+def _rule_of_mask_pull(g, go, q, k, v, mask, place, scale, causal, p):
+    return _pulled_twice((g,), slice(3, 4), go, q, k, v, mask, place, scale, causal, p)
+
+
+def _pulled_twice(g, part, go, q, k, v, mask, place, scale, causal, p):
+    """What arrives at the inputs of a pull, which gives a part of what arrives at q, k, v and mask."""
+    given = (q, k, v, mask) if mask.size else (q, k, v)
+    run = lambda q, k, v, mask=mask: (composed(q, k, v, mask, place, scale, causal, p),)
+    found = pulled_back(lambda go, *xs: pulled_back(run, xs, (go,))[part], (go, *given), g)
+    return found[0], None, None, *found[1:], *[None] * (5 - len(given))
 
 
 def _sample(rng):
-    """Without masks: nobody differentiates by those."""
+    """With and without masks and dropout."""
     length, keys, e, d = rng.integers(1, 4, 4)
     lead = tuple(rng.integers(1, 3, rng.integers(3)))
     q, k, v = (rng.uniform(-1, 1, (*lead, *s)) for s in ((length, e), (keys, e), (keys, d)))
-    mask = np.zeros((1,) * len(lead) + (0, 0), bool)
-    return [q, k, v, mask], {"scale": 0.7, "causal": bool(rng.integers(2))}
+    nothing = np.zeros((1,) * len(lead) + (0, 0))
+    some = [(*lead, length, keys), (*nothing.shape[:-2], 1, keys), (*lead, length, 1)]
+    mask = rng.uniform(-1, 1, some[rng.integers(3)]) if rng.integers(2) else nothing
+    place = rng.integers(0, 2**60, (*lead, 1, 3)).astype(np.uint64)
+    p = float(rng.integers(2) / 2)
+    return [q, k, v, mask, place if p else nothing], {"scale": 0.7, "causal": bool(rng.integers(2)), "p": p}
 
 
 @op(together=_rule, trailing=True, samples=_sample)
-def attend(q, k, v, mask, *, scale, causal):
+def attend(q, k, v, mask, place, *, scale, causal, p):
     """The result, and words in which the pull finds the logarithms of sums; mask is added, and has no entries if none.
 
-    q: (..., l, e), k: (..., s, e), v: (..., s, d), mask: (..., l or 1, s or 1), with as many axes.
+    q: (..., l, e), k: (..., s, e), v: (..., s, d), mask: (..., l or 1, s or 1), place: (..., 1, 3), with as many axes.
     """
-    y, lse = kernel.attention(q, k, v, mask, scale, causal)
+    y, lse = kernel.attention(q, k, v, mask, scale, causal, place, p)
     return y, lse.view(WORDS[lse.itemsize])
 
 
 @op(together=_rule_of_pull, trailing=True)
-def attend_pull(go, out, words, q, k, v, mask, *, scale, causal):
+def attend_pull(go, out, words, q, k, v, mask, place, *, scale, causal, p):
     """What arrives at q, k and v."""
-    return kernel.attention_pull(go, out, words.view(q.dtype), q, k, v, mask, scale, causal)
+    return kernel.attention_pull(go, out, words.view(q.dtype), q, k, v, mask, scale, causal, place, p)
+
+
+@op(together=_rule_of_mask_pull, trailing=True)
+def attend_mask_pull(go, out, words, q, k, v, mask, place, *, scale, causal, p):
+    """What arrives at the mask."""
+    if not mask.size:
+        return np.zeros(mask.shape, q.dtype)
+    return kernel.mask_pull(go, out, words.view(q.dtype), q, k, v, mask, scale, causal, place, p)
 
 
 # --- the function ----------------------------------------------------------------------------------------------------
@@ -104,11 +154,12 @@ def scaled_dot_product_attention(
     if attn_mask is not None and is_causal:
         raise ValueError("scaled_dot_product_attention: give attn_mask or is_causal=True, not both")
     mask = _mask(attn_mask, query, key)
-    if dropout_p or attn_mask is not None and _differentiable(attn_mask):
-        return composed(query, key, value, mask, scale, bool(is_causal), dropout_p)
-    if mask is None:
-        mask = np.zeros((1,) * (query.ndim - 2) + (0, 0), query.dtype)
-    return attend(query, key, value, mask, scale=scale, causal=bool(is_causal))[0]
+    p = checked(dropout_p, "scaled_dot_product_attention(dropout_p)")
+    nothing = np.zeros((1,) * (query.ndim - 2) + (0, 0), query.dtype)
+    mask = nothing if mask is None else mask
+    traced = any(isinstance(x, Traced) for x in (query, key, value, mask))
+    place = _places(query, key, p, traced) if p else nothing
+    return attend(query, key, value, mask, place, scale=scale, causal=bool(is_causal), p=p)[0]
 
 
 def _checked(query: Any, key: Any, value: Any, groups: bool) -> tuple:
@@ -156,8 +207,3 @@ def _mask(mask: Any, query: Any, key: Any) -> Any:
     mask = mask if mask.dtype == query.dtype else mask.astype(query.dtype)
     missing = len(wanted) - mask.ndim
     return expand_dims(mask, axis=tuple(range(-len(wanted), -mask.ndim))) if missing else mask
-
-
-def _differentiable(mask: Any) -> bool:
-    """Whether a derivative with respect to the mask may be asked for."""
-    return mask.dtype.kind == "f" and isinstance(mask, Traced) and bool(mask.requires_grad or mask.level)

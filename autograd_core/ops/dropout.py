@@ -52,7 +52,7 @@ def _mask(x: Any, shape: tuple, p: float) -> Any:
     return mask.value if isinstance(mask, Tensor) and not isinstance(x, Traced) else mask
 
 
-def _checked(p: Any, name: str) -> float:
+def checked(p: Any, name: str) -> float:
     """The probability, if it is one."""
     if not isinstance(p, (int, float, np.number)) or not 0 <= p <= 1:
         raise ValueError(f"{name}: p is the probability to drop an entry, from 0 to 1, but got {p!r:.40}")
@@ -70,7 +70,7 @@ def _at_once(x: Any, value: np.ndarray, p: float) -> Any:
 
 def _drop(x: Any, p: Any, training: bool, inplace: bool, name: str, shape: tuple | None = None, alpha=False) -> Any:
     """x with entries (or whatever has the shape given) dropped."""
-    p = _checked(p, name)
+    p = checked(p, name)
     if x.dtype.kind not in "fc":
         raise TypeError(f"{name}: expected floating-point numbers, got {x.dtype}; use input.float()")
     if not training or p == 0 or not math.prod(x.shape):
