@@ -216,8 +216,8 @@ def measured(options: argparse.Namespace) -> None:
             lost += write(options, run)
         for line in [*text.summary(run), *lost]:
             print(line)
-        if lost:
-            sys.exit(1)
+        if lost or run["interrupted"]:
+            sys.exit(130 if run["interrupted"] else 1)
 
 
 def written(arguments: list[str]) -> None:

@@ -1,5 +1,7 @@
 """The worst errors of our elementary functions, in units in the last place: `python -m benchmarks.accuracy`.
 
+With --small, of what small arrays are given to instead: NumPy's, and ours in NumPy.
+
 float32 is compared with float64 arithmetic of more digits than it needs: with NumPy's and SciPy's way of computing, on
 samples, or with --exhaustive with our own, on every number there is.  float64 is compared with mpmath, on samples.
 """
@@ -39,6 +41,27 @@ def ours(name: str, *arguments: np.ndarray) -> np.ndarray:
     out = np.empty_like(arguments[0])
     loop(name)(*arguments, out)
     return out
+
+
+def in_numpy(name: str, *arguments: np.ndarray) -> np.ndarray:
+    """What the same function makes of them as arrays too small for a loop."""
+    from autograd_core.ops import activations, math, special
+
+    op = OPS.get(name, name)
+    function = next(getattr(m, op) for m in (activations, special, math) if hasattr(m, op))
+    forward = getattr(function.op.forward, "small", function.op.forward)
+    with np.errstate(all="ignore"):
+        return forward(*arguments, **({"beta": 1.0, "threshold": np.inf} if name == "softplus" else {}))
+
+
+OPS = {
+    "silu": "swish",
+    "softplus": "soft",
+    "mish": "mish_of",
+    "gelu": "normal_part",
+    "gelu_tanh": "tanh_part",
+    "pow": "pow_of",
+}
 
 
 # --- float32: against float64 ----------------------------------------------------------------------------------------
@@ -96,7 +119,7 @@ def errors(y: np.ndarray, exact: np.ndarray) -> np.ndarray:
     )
 
 
-def single(name: str, numbers: np.ndarray) -> tuple[float, float]:
+def single(name: str, numbers: np.ndarray, ours: Callable = ours) -> tuple[float, float]:
     """The worst error over these float32 numbers, and where."""
     wide = WIDE.get(name) or getattr(np, name)
     with np.errstate(all="ignore"):
@@ -134,10 +157,11 @@ def against_double(name: str) -> Callable:
     return kernel(scope["run"], fastmath=EXACT, name=f"exhaustive_{name}")
 
 
-def worst_single(name: str, exhaustive: bool) -> tuple[float, float]:
+def worst_single(name: str, exhaustive: bool, ours: Callable = ours) -> tuple[float, float]:
     """The worst error of float32 numbers."""
-    if not exhaustive:
-        return max((single(name, block) for block in every(4099)), key=lambda found: found[0])
+    if not exhaustive or ours is in_numpy:
+        step = 257 if exhaustive else 4099
+        return max((single(name, block, ours) for block in every(step)), key=lambda found: found[0])
     worst, e = (0.0, 0.0), np.empty(1 << 22)
     for block in every(1):
         against_double(name)(block, e)
@@ -170,6 +194,9 @@ def precise(name: str) -> Callable:
     return own.get(name) or getattr(mp, name)
 
 
+TAILS = {  # where results are about to become 0
+    "exp": (-745, -700), "sigmoid": (-745, -700), "silu": (-752, -700), "softplus": (-745, -700), "gelu": (-38.6, -36)
+}  # fmt: skip
 POSITIVE = {"log", "log2", "log10", "rsqrt"}
 
 
@@ -182,12 +209,15 @@ def samples(name: str, count: int, rng: np.random.Generator) -> np.ndarray:
         x = np.concatenate([x, turns, 2.0 ** rng.uniform(0, 1023, count), [6381956970095103 * 2.0**797]])
     if name in POSITIVE:
         x = np.concatenate([np.abs(x), 2.0 ** rng.uniform(-1074, 1023, count), 1 + rng.standard_normal(count) * 1e-6])
+    if name in TAILS:
+        x = np.concatenate([x, rng.uniform(*TAILS[name], count)])
+        return x[np.abs(x) < 760]
     return (
         np.maximum(x, -0.999) if name == "log1p" else x[np.abs(x) < 700] if name not in ("sin", "cos", *POSITIVE) else x
     )
 
 
-def worst_double(name: str, count: int, seed: int = 0) -> tuple[float, float]:
+def worst_double(name: str, count: int, seed: int = 0, ours: Callable = ours) -> tuple[float, float]:
     """The worst error of float64 numbers found on samples."""
     import mpmath as mp
 
@@ -207,7 +237,7 @@ def _distance(y: float, exact) -> float:
     return float(abs(y - exact) / float(np.spacing(abs(rounded)))) if np.isfinite(y) else np.inf
 
 
-def worst_power(dtype: type, count: int, seed: int = 0) -> tuple[float, str]:
+def worst_power(dtype: type, count: int, seed: int = 0, ours: Callable = ours) -> tuple[float, str]:
     """The worst error of pow found on samples whose results are of every size."""
     import mpmath as mp
 
@@ -234,15 +264,17 @@ def worst_power(dtype: type, count: int, seed: int = 0) -> tuple[float, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--exhaustive", action="store_true", help="every float32 number: half a minute a function")
+    parser.add_argument("--small", action="store_true", help="what small arrays are given to, on samples")
     parser.add_argument("--samples", type=int, default=300, help="float64 arguments of each size (default 300)")
     parser.add_argument("names", nargs="*", default=[*NAMES, "pow"])
     options = parser.parse_args()
+    way = in_numpy if options.small else ours
     print("| function | float32 | at | float64 | at |\n| --- | --- | --- | --- | --- |")
     for name in options.names:
         if name == "pow":
-            a, b = worst_power(np.float32, 10 * options.samples), worst_power(np.float64, 10 * options.samples)
+            a, b = (worst_power(t, 10 * options.samples, ours=way) for t in (np.float32, np.float64))
         else:
-            a, b = worst_single(name, options.exhaustive), worst_double(name, options.samples)
+            a, b = worst_single(name, options.exhaustive, way), worst_double(name, options.samples, ours=way)
         at = [f"{v:.9g}" if isinstance(v, float) else v for v in (a[1], b[1])]
         print(f"| {name} | {a[0]:.2f} | {at[0]} | {b[0]:.2f} | {at[1]} |", flush=True)
 

@@ -185,7 +185,7 @@ def test_an_interrupted_run_writes_what_is_done(tmp_path):
         time.sleep(0.2)
         os.killpg(run.pid, signal.SIGINT)  # as a terminal does, to all processes of the run
         said, _ = run.communicate(timeout=60)
-        assert run.returncode == 0, said
+        assert run.returncode == 130, said
     assert "interrupted" in said
     stored = results.load(path)
     assert stored["interrupted"] and [row["name"] for row in stored["rows"]] == ["fine"]

@@ -175,6 +175,18 @@ def test_beta_zero_does_not_look_at_what_is_added_to():
     assert np.isfinite(y).all()
 
 
+@pytest.mark.parametrize("name, sizes", [
+    ("addmm", [(2, 3), (3, 2)]), ("addmv", [(2, 2), (2,)]), ("addr", [(2,), (2,)]), ("addbmm", [(4, 2, 3), (4, 3, 2)]),
+    ("baddbmm", [(2, 2, 3), (2, 3, 2)]),
+])  # fmt: skip
+def test_alpha_zero_leaves_the_product_out(name, sizes):
+    product = [np.full(size, np.nan) for size in sizes]
+    x = np.arange(2.0)
+    np.testing.assert_array_equal(getattr(ag, name)(x, *product, alpha=0)[..., 0], 0)
+    np.testing.assert_array_equal(getattr(ag, name)(x, *product, alpha=0, beta=2)[..., 1], 2)
+    assert not np.any(getattr(ag, name)(x * np.nan, *product, alpha=0, beta=0))
+
+
 EINSUM = [
     ("ij,jk->ik", [(2, 3), (3, 4)]),
     ("ij,jk", [(2, 3), (3, 4)]),

@@ -129,6 +129,29 @@ def test_grid_sample_of_corners_and_nan():
     np.testing.assert_array_equal(F.grid_sampler(x, grid, 0, 0, True), y)
 
 
+@pytest.mark.parametrize("far", [np.inf, -np.inf, 1e10, -1e10, 1e30])
+@pytest.mark.parametrize(
+    "sizes, mode", [((3, 3), "bilinear"), ((3, 3), "nearest"), ((3, 3), "bicubic"), ((3,) * 3, "bilinear")]
+)
+def test_points_far_out_are_reflected_to_the_same_entry_on_every_size(sizes, mode, far):
+    """As in PyTorch to a number, and the gradient too."""
+    found = []
+    for count in (3, 200):
+        grid = np.zeros((1, *(1,) * (len(sizes) - 1), count, len(sizes)), np.float32)
+        grid[..., 0] = far
+        x = ag.tensor(np.arange(3.0 ** len(sizes)).reshape(1, 1, *sizes).astype("f"), requires_grad=True)
+        points = ag.tensor(grid, requires_grad=True)
+        y = F.grid_sample(x, points, mode, "reflection", False)
+        y.sum().backward()
+        slopes = [
+            points.grad.numpy().reshape(count, -1)[0].tolist(),
+            (x.grad.numpy() / count).ravel().round(5).tolist(),
+        ]
+        assert np.isfinite(y.detach().numpy()).all() and len(set(y.detach().numpy().ravel().tolist())) == 1
+        found.append((y.detach().numpy().ravel()[0], *slopes))
+    assert found[0] == found[1]
+
+
 def test_the_grid_of_the_identity_changes_nothing():
     x = RNG.standard_normal((2, 3, 4, 5))
     for align in (False, True):

@@ -196,7 +196,7 @@ def test_impossible_numbers_of_threads(count):
         ag.set_num_threads(count)
 
 
-@pytest.mark.parametrize("count", [1.5, "2", None])
+@pytest.mark.parametrize("count", [1.5, "2", None, True, np.True_])
 def test_what_is_no_number_of_threads(count):
     with pytest.raises(TypeError, match="set_num_threads: expected a number of threads, got"):
         ag.set_num_threads(count)

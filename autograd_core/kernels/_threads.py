@@ -78,7 +78,7 @@ def get_num_threads() -> int:
 def set_num_threads(count: int) -> None:
     """Let kernels use so many threads; what they compute does not depend on it."""
     try:
-        wanted = operator.index(count)
+        wanted = operator.index(None if isinstance(count, bool) else count)
     except TypeError:
         raise TypeError(f"set_num_threads: expected a number of threads, got {count!r}") from None
     if not 1 <= wanted <= MOST + 1:

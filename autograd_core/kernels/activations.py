@@ -7,7 +7,8 @@ import math
 
 import numpy as np
 
-from .special import erfc
+from .precise import NARROW, damped, expm1, in_double, sigmoid
+from .special import normal_centre, normal_tail
 
 SLOPE = 2 * math.sqrt(2 / math.pi)  # of what the tangent form of gelu takes the sigmoid of, and its cubic term
 CUBIC = SLOPE * 0.044715
@@ -24,80 +25,96 @@ def quiet(function):
     return call
 
 
-def _sigmoid(x):
-    e = np.exp(-np.abs(x))
-    return np.where(x < 0, e, 1) / (1 + e)
-
-
 def _times(x, part):
     """x * part, and 0 where part is, though x be infinite."""
     return np.where(part == 0, x * 0 if x.size == 0 else np.copysign(0, x), x * part).astype(x.dtype)
 
 
+@in_double
+def _gelu(x):
+    x = np.maximum(x, -40.0)
+    tail, density = normal_tail(np.minimum(np.abs(x), 40.0))
+    return np.where(x < 0, x * tail * density, x * (1 - tail * density))
+
+
 @quiet
 def gelu(x):
     """x times the probability that a normal number is below it."""
-    return _times(x, 0.5 * erfc(x * -math.sqrt(0.5)))
+    if x.dtype in NARROW:
+        return _gelu(x)
+    return np.where(np.abs(x) < 0.7, x * normal_centre(np.clip(x, -1, 1)), _gelu(x))
 
 
 @quiet
+@in_double
 def gelu_slope(x):
     """The derivative of gelu: the probability that a normal number is below x, and x times its density."""
-    part, x = 0.5 * erfc(x * -math.sqrt(0.5)), np.clip(x, -40, 40)
-    return (part + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)).astype(x.dtype)
+    x = np.clip(x, -40.0, 40.0)
+    tail, density = normal_tail(np.abs(x))
+    return np.where(x < 0, tail * density, 1 - tail * density) + x * density / math.sqrt(2 * math.pi)
 
 
 @quiet
+@in_double
 def gelu_tanh(x):
     """x * sigmoid(SLOPE * x + CUBIC * x**3)"""
-    return _times(x, _sigmoid(x * (SLOPE + CUBIC * x * x)))
+    x = np.maximum(x, -1000.0)
+    return damped(x, x * (SLOPE + CUBIC * x * x))
 
 
 @quiet
+@in_double
 def silu(x):
     """x * sigmoid(x)"""
-    return _times(x, _sigmoid(x))
+    x = np.maximum(x, -1000.0)  # where it is 0 already, as it is not of an infinite factor
+    return damped(x, x)
 
 
 @quiet
+@in_double
 def silu_slope(x):
     """The derivative of silu: s (1 + x (1 - s)), s being sigmoid(x)"""
-    part = _sigmoid(x)
-    return (part * (1 + x * (1 - part))).astype(x.dtype)
+    part = damped(1, x)
+    return part * (1 + np.maximum(x, -1000.0) * (1 - part))
 
 
 @quiet
+@in_double
 def mish(x):
     """x * tanh(log(1 + exp(x)))"""
     e = np.exp(np.minimum(x, 20))
     return _times(x, np.where(x > 20, 1, e * (e + 2) / (e * (e + 2) + 2)))
 
 
+@in_double
+def _log_sigmoid(x):
+    return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+
+
 @quiet
 def softplus(x, *, beta, threshold):
     """log(1 + exp(beta * x)) / beta, and x itself where beta * x is above the threshold."""
     z = x * beta
-    y = (np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))) / beta
-    return np.where(z > threshold, x, y).astype(x.dtype)
+    return np.where(z > threshold, x, -_log_sigmoid(-z) / beta).astype(x.dtype)
 
 
 @quiet
 def softplus_slope(x, *, beta, threshold):
     """The derivative of softplus: sigmoid(beta * x), and 1 where beta * x is above the threshold."""
     z = x * beta
-    return np.where(z > threshold, 1, _sigmoid(z)).astype(x.dtype)
+    return np.where(z > threshold, 1, sigmoid(z)).astype(x.dtype)
 
 
 @quiet
 def log_sigmoid(x):
     """log(sigmoid(x))"""
-    return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+    return _log_sigmoid(x)
 
 
 @quiet
 def expand(x, *, alpha, rate, scale):
     """scale * x where x is positive, scale * alpha * (exp(rate * x) - 1) elsewhere."""
-    return np.where(x > 0, scale * x, scale * alpha * np.expm1(x * rate)).astype(x.dtype)
+    return np.where(x > 0, scale * x, scale * alpha * expm1(x * rate)).astype(x.dtype)
 
 
 def leak(x, *, slope):

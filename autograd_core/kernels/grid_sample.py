@@ -44,13 +44,20 @@ def clipped(u, most):
 
 
 @inline
+def within(v, one):
+    """v, or 0 where it is so far out that there are no numbers between whole ones."""
+    return v if abs(v) + one != abs(v) else one - one
+
+
+@inline
 def inside_image(x, n, padding, align, one, half):
     """A coordinate from -1 to 1 as a place along an axis of n; padding is 0 for none, 1 at the border, 2 by mirrors."""
     u = (x + one) * ((n - one) * half) if align else ((x + one) * n - one) * half
     u = u if u == u else -one
     if padding == 2:
         low, span = (one - one, n - one) if align else (-half, n)
-        rest = u - low - np.floor((u - low) / (span + span)) * (span + span)
+        v = within(u - low, one)
+        rest = v - np.floor(v / (span + span)) * (span + span)
         rest = span + span - rest if rest > span else rest
         u = rest + low if span > 0 else one - one
     return clipped(u, n - one) if padding else u
@@ -65,9 +72,10 @@ def steepness(x, n, padding, align, one, half):
     u = (x + one) * ((n - one) * half) if align else ((x + one) * n - one) * half
     if padding == 2:
         low, span = (zero, n - one) if align else (-half, n)
-        turns = np.floor((u - low) / max(span, one))
+        v = within(u - low, one)
+        turns = np.floor(v / max(span, one))
         rate = rate if turns * half == np.floor(turns * half) else -rate
-        rest = u - low - np.floor((u - low) / (span + span)) * (span + span)
+        rest = v - np.floor(v / (span + span)) * (span + span)
         u = (span + span - rest if rest > span else rest) + low if span > zero else zero
     return rate if (u > zero) & (u < n - one) else zero
 
@@ -350,14 +358,20 @@ def correlate(g, x, places):
     return y
 
 
+def _folded(v: np.ndarray, span: float) -> np.ndarray:
+    """Distances from one of two mirrors, between them; 0 where v is so far out that there are only whole numbers."""
+    v = np.where(np.abs(v) + 1 == np.abs(v), 0, v)
+    rest = v % (2 * span) if span else v * 0
+    return np.where(rest > span, 2 * span - rest, rest)
+
+
 def _coordinates(x: np.ndarray, n: int, padding: int, align: bool) -> np.ndarray:
     """Coordinates from -1 to 1 as places along an axis."""
     u = (x + 1) * ((n - 1) / 2) if align else ((x + 1) * n - 1) * 0.5
     u = np.where(u == u, u, -1).astype(x.dtype)
     if padding == 2:
         low, span = (0, n - 1) if align else (-0.5, n)
-        rest = (u - low) % (2 * span) if span else u * 0
-        u = np.where(rest > span, 2 * span - rest, rest) + low if span else rest
+        u = _folded(u - low, span) + (low if span else 0)
     return np.clip(u, 0, n - 1) if padding else u
 
 
@@ -406,9 +420,10 @@ def corner_slopes_reference(grid, d, sizes, padding, align):
         if padding:
             at = (x + 1) * ((n - 1) / 2) if align else ((x + 1) * n - 1) * 0.5
             low, span = (0, n - 1) if align else (-0.5, n)
-            rate = np.where(np.floor((at - low) / max(span, 1)) % 2 == 1, -rate, rate) if padding == 2 else rate
-            rest = (at - low) % (2 * span) if span else at * 0
-            at = (np.where(rest > span, 2 * span - rest, rest) + low if span else rest) if padding == 2 else at
+            if padding == 2:
+                v = np.where(np.abs(at - low) + 1 == np.abs(at - low), 0, at - low)
+                rate = np.where(np.floor(v / max(span, 1)) % 2 == 1, -rate, rate)
+                at = _folded(v, span) + (low if span else 0)
             rate = np.where((at > 0) & (at < n - 1), rate, 0)
         axes.append((np.where(first, 1 - (u - base), 0), np.where(second, u - base, 0), first, second, rate))
     (v0, v1, top, bottom, by_y), (u0, u1, left, right, by_x) = axes

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..kernels import precise
 from ..op import Rule, elementwise, op, predicate
 from ..samples import elementwise_samples, shapes
 from .base import conj, imag, masked, real
@@ -295,11 +296,6 @@ def ldexp(x, other):
 # --- exponentials, logarithms, circular and hyperbolic functions -----------------------------------------------------
 
 
-def _sigmoid(x):
-    with np.errstate(over="ignore"):  # an exponential that is too large makes 0, as it should
-        return 1 / (1 + np.exp(0.0 - x))  # which truth values allow, as -x does not
-
-
 def _xlogy(a, b):
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(np.equal(a, 0) & ~np.isnan(b), 0, a * np.log(b))
@@ -324,26 +320,26 @@ def _sinc(x, *, order):
 
 
 # fmt: off
-exp        = analytic(np.exp, lambda y: y)
-exp2       = analytic(np.exp2, lambda y: y * math.log(2))
-expm1      = analytic(np.expm1, lambda y: y + 1)
-log        = analytic(np.log, lambda x: 1 / x, domain="positive")
-log2       = analytic(np.log2, lambda x: 1 / (x * math.log(2)), domain="positive")
-log10      = analytic(np.log10, lambda x: 1 / (x * math.log(10)), domain="positive")
-log1p      = analytic(np.log1p, lambda x: 1 / (x + 1), domain="positive")
+exp        = analytic(precise.exp, lambda y: y, inputs=("x",))
+exp2       = analytic(precise.exp2, lambda y: y * math.log(2), inputs=("x",))
+expm1      = analytic(precise.expm1, lambda y: y + 1, inputs=("x",))
+log        = analytic(precise.log, lambda x: 1 / x, domain="positive", inputs=("x",))
+log2       = analytic(precise.log2, lambda x: 1 / (x * math.log(2)), domain="positive", inputs=("x",))
+log10      = analytic(precise.log10, lambda x: 1 / (x * math.log(10)), domain="positive", inputs=("x",))
+log1p      = analytic(precise.log1p, lambda x: 1 / (x + 1), domain="positive", inputs=("x",))
 sin        = analytic(np.sin, lambda x: cos(x))
 cos        = analytic(np.cos, lambda x: -sin(x))
 tan        = analytic(np.tan, lambda y: 1 + y * y, domain="unit")
 asin       = analytic(np.arcsin, lambda x: rsqrt(1 - x * x), name="asin", domain="probability")
 acos       = analytic(np.arccos, lambda x: -rsqrt(1 - x * x), name="acos", domain="probability")
 atan       = analytic(np.arctan, lambda x: 1 / (1 + x * x), name="atan")
-sinh       = analytic(np.sinh, lambda x: cosh(x))
-cosh       = analytic(np.cosh, lambda x: sinh(x))
+sinh       = analytic(precise.sinh, lambda x: cosh(x), inputs=("x",))
+cosh       = analytic(precise.cosh, lambda x: sinh(x), inputs=("x",))
 tanh       = analytic(np.tanh, lambda y: 1 - y * y)
 asinh      = analytic(np.arcsinh, lambda x: rsqrt(1 + x * x), name="asinh")
 acosh      = analytic(np.arccosh, lambda x: _acosh_slope(x), name="acosh", domain="above1")
 atanh      = analytic(np.arctanh, lambda x: 1 / (1 - x * x), name="atanh", domain="probability")
-sigmoid    = analytic(_sigmoid, lambda y: y * (1 - y), name="sigmoid")
+sigmoid    = analytic(precise.sigmoid, lambda y: y * (1 - y), inputs=("x",))
 log_odds   = analytic(lambda x: np.log(x) - np.log1p(0.0 - x), lambda x: 1 / (x * (1 - x)), name="logit", inputs=("x",),
                       domain="probability")
 sinc_slope = elementwise(_sinc, lambda x, order: sinc_slope(x, order=order + 1), name="sinc", promotes="inexact",

@@ -17,7 +17,7 @@ from ..tape import state
 from ..tensor import Tensor
 from ..vmap import aligned
 from .axes import one_axis, spelled
-from .base import conj
+from .base import conj, masked
 from .index import index_select
 from .reduce import reduce_norm, reduce_sum
 from .shape import afford, expand_dims, reshape_to
@@ -225,12 +225,12 @@ def baddbmm(x, batch1, batch2, *, beta=1, alpha=1):
 
 
 def _added(name: str, x: Any, y: Any, beta: Any, alpha: Any) -> Any:
-    """beta x + alpha y, in the shape of y."""
+    """beta x + alpha y, in the shape of y; what has the factor 0 is left out, infinite or NaN."""
     lead = (1,) * (len(y.shape) - len(x.shape))
     if len(x.shape) > len(y.shape) or any(n not in (1, m) for n, m in zip((*lead, *x.shape), y.shape)):
         raise ValueError(f"{name}: x of shape {tuple(x.shape)} cannot be added to a product of shape {tuple(y.shape)}")
     whole = x.dtype if x.dtype.kind in "biu" and y.dtype.kind in "biu" else None  # which it stays, as in PyTorch
-    y = y if alpha == 1 else _scaled(y, alpha, whole)
+    y = y if alpha == 1 else masked(y, 0) if alpha == 0 else _scaled(y, alpha, whole)
     y = y if beta == 0 else (x if beta == 1 else _scaled(x, beta, whole)) + y
     return y if whole is None else y.astype(whole)
 

@@ -279,12 +279,16 @@ PADDINGS = ("zeros", "border", "reflection")
 
 def reflected(u: Any, low: float, high: float) -> Any:
     """Coordinates folded back into a stretch at whose ends there are mirrors."""
-    span = high - low
+    v, span = within(u - low), high - low
     if span == 0:
-        return u * 0
-    turns = floor((u - low) / (2 * span))
-    rest = u - low - turns * (2 * span)
+        return v * 0
+    rest = v - floor(v / (2 * span)) * (2 * span)
     return where(rest > span, 2 * span - rest, rest) + low
+
+
+def within(v: Any) -> Any:
+    """v, or 0 where it is so far out, infinitely perhaps, that there are no numbers between whole ones."""
+    return where(abs(v) + 1 == abs(v), 0, v)
 
 
 def padded(u: Any, n: int, padding: str, align: bool) -> Any:
@@ -297,6 +301,7 @@ def padded(u: Any, n: int, padding: str, align: bool) -> Any:
 def taps_of(u: Any, n: int, mode: str, padding: str, align: bool) -> list:
     """Pairs of a weight and a coordinate, a whole number, along one axis."""
     if mode == "bicubic":
+        u = within(u) if padding == "reflection" else u
         base = floor(u)
         t, taps = u - base, []
         for k in (-1, 0, 1, 2):
@@ -341,7 +346,7 @@ def slope(x: Any, n: int, padding: str, align: bool) -> Any:
     u = (x + 1) * ((n - 1) / 2) if align else ((x + 1) * n - 1) * 0.5
     sign = rate
     if padding == "reflection":
-        back = floor((u - low) / max(span, 1)) % 2 == 1
+        back = floor(within(u - low) / max(span, 1)) % 2 == 1
         sign, u = where(back, -rate, rate), reflected(u, low, low + span)
     return where((u > 0) & (u < n - 1), sign, 0.0)
 
