@@ -254,7 +254,7 @@ class Tensor(Traced):
     def cos_(self) -> Self:
         """`cos` in place; returns the tensor."""
     def cosh(self) -> Tensor:
-        """cosh, elementwise."""
+        """cosh(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
     def cosh_(self) -> Self:
         """`cosh` in place; returns the tensor."""
     def count_nonzero(self, dim: Any = None, *, axis: Axes = ...) -> Tensor:
@@ -354,9 +354,9 @@ class Tensor(Traced):
     def erfinv_(self) -> Self:
         """`erfinv` in place; returns the tensor."""
     def exp(self) -> Tensor:
-        """exp, elementwise."""
+        """exp(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
     def exp2(self) -> Tensor:
-        """exp2, elementwise."""
+        """exp2(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
     def exp2_(self) -> Self:
         """`exp2` in place; returns the tensor."""
     def exp_(self) -> Self:
@@ -597,9 +597,9 @@ class Tensor(Traced):
     def lgamma_(self) -> Self:
         """`lgamma` in place; returns the tensor."""
     def log(self) -> Tensor:
-        """log, elementwise."""
+        """log(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
     def log10(self) -> Tensor:
-        """log10, elementwise."""
+        """log10(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
     def log10_(self) -> Self:
         """`log10` in place; returns the tensor."""
     def log1p(self) -> Tensor:
@@ -607,7 +607,7 @@ class Tensor(Traced):
     def log1p_(self) -> Self:
         """`log1p` in place; returns the tensor."""
     def log2(self) -> Tensor:
-        """log2, elementwise."""
+        """log2(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
     def log2_(self) -> Self:
         """`log2` in place; returns the tensor."""
     def log_(self) -> Self:
@@ -921,7 +921,7 @@ class Tensor(Traced):
     def sinc_(self) -> Self:
         """`sinc` in place; returns the tensor."""
     def sinh(self) -> Tensor:
-        """sinh, elementwise."""
+        """sinh(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
     def sinh_(self) -> Self:
         """`sinh` in place; returns the tensor."""
     def size(self, dim: builtins.int | None = None) -> Any:

@@ -8,7 +8,6 @@ import numpy as np
 
 from .program import OUTER, Array, Block, Call, Live, Program
 
-
 Pairs = dict[Block, tuple[Block, int]]  # the block that plays the part of one, and how much further in it all lies
 
 

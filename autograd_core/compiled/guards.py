@@ -134,7 +134,8 @@ class Readings:
             return
         self.seen.add((code, *map(id, given)))
         self.globals(frame.f_globals, names)
-        if set(code.co_freevars) - {"__class__"} and (code is not self.own or self.times > 1):
+        free = set(code.co_freevars) - {"__class__"} and not ours(code.co_filename)
+        if free and (code is not self.own or self.times > 1):
             self.codes[id(code)] = code
         for value in given:
             self.found(value, names)

@@ -140,20 +140,14 @@ def products(g, i, x, j, size, places, k, n, y, o):
 @kernel(pipeline_class=apart)
 def products4(g, i, x, j, size, places, k, far, n, y):
     """The same for four places each."""
-    g, x, u = g[i : i + n], x[j : j + size], k + far
-    p, q, r, s = (
-        places[k : k + n],
-        places[u : u + n],
-        places[u + far : u + far + n],
-        places[u + 2 * far : u + 2 * far + n],
-    )
-    a, b, c, d = y[k : k + n], y[u : u + n], y[u + far : u + far + n], y[u + 2 * far : u + 2 * far + n]
+    g, x, u, v, w = g[i : i + n], x[j : j + size], k + far, k + 2 * far, k + 3 * far
+    p, q, r, s = places[k : k + n], places[u : u + n], places[v : v + n], places[w : w + n]
+    a, b, c, d = y[k : k + n], y[u : u + n], y[v : v + n], y[w : w + n]
     for t in range(n):
-        v = g[t]
-        a[t] += v * x[np.uint64(p[t])]
-        b[t] += v * x[np.uint64(q[t])]
-        c[t] += v * x[np.uint64(r[t])]
-        d[t] += v * x[np.uint64(s[t])]
+        a[t] += g[t] * x[np.uint64(p[t])]
+        b[t] += g[t] * x[np.uint64(q[t])]
+        c[t] += g[t] * x[np.uint64(r[t])]
+        d[t] += g[t] * x[np.uint64(s[t])]
 
 
 @kernel(chunks=True)
