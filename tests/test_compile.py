@@ -337,7 +337,7 @@ def test_threads_and_forks():
     threads = [threading.Thread(target=run, args=(out,)) for out in got]
     [t.start() for t in threads], [t.join() for t in threads]
     for out in got:
-        np.testing.assert_allclose(out, expected, rtol=1e-5)
+        np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-4)  # sums of 400 numbers up to 1 that cancel
     child = os.fork()
     if not child:
         good = all(abs(step(x).item() - e) < 1e-4 * max(1, abs(e)) for x, e in zip(data, expected))
