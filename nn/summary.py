@@ -53,7 +53,7 @@ def _sequence(x: Any, v: Any, bias: Any, bias_h: Any, h0: Any, c0: Any, w: Any, 
     return x.shape[0] * math.prod(v.shape) + x.shape[0] * math.prod(w.shape)
 
 
-def _attention(q: Any, k: Any, v: Any, mask: Any, **how: Any) -> int:
+def _attention(q: Any, k: Any, v: Any, mask: Any, place: Any, **how: Any) -> int:
     return math.prod(q.shape[:-1]) * k.shape[-2] * (q.shape[-1] + v.shape[-1])
 
 

@@ -42,7 +42,10 @@ def damped(y: Any, x: Any) -> Any:
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x))"""
     dtype = getattr(x, "dtype", None)
-    with np.errstate(over="ignore"):  # an exponential that is too large makes 0, as it should
-        if dtype in NARROW:
-            return (1 / (1 + np.exp(-x.astype(DOUBLE)))).astype(dtype)
-        return 1 / (1 + np.exp(0.0 - x)) if np.iscomplexobj(x) else damped(1, x)
+    if dtype in NARROW:
+        return (1 / (1 + np.exp(np.minimum(-x.astype(DOUBLE), FAR)))).astype(dtype)
+    if np.iscomplexobj(x):
+        with np.errstate(over="ignore"):  # an exponential that is too large makes 0, as it should
+            return 1 / (1 + np.exp(-x))
+    e = np.exp(-np.abs(0.0 - x))  # of truth values too
+    return np.where(np.less(x, 0), e, 1.0) / (1 + e)
