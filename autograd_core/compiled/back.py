@@ -116,9 +116,9 @@ class Back:
             self.hopeless = lessons.tries >= TRIES
         elif self.agreed or last.agreed:
             lessons.last, lessons.done = None, True
-            any(
-                back.agreed and back.settle() for back in (last, self)
-            )  # of several calls the last is walked back first
+            for back in (last, self):  # of several calls the last is walked back first, and is the one that is kept
+                if back.agreed and back.settle():
+                    break
 
     def differs(self, last: Back) -> bool:
         """Whether the run before was walked back otherwise."""

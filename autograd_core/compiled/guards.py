@@ -49,18 +49,9 @@ MANY = 2000  # entries of a container that are looked into
 LASTING = (types.FunctionType, types.BuiltinFunctionType, type, types.ModuleType)  # in modules of our own
 DRAWS = ("random", "_random", "numpy.random", "numpy.random.mtrand", "numpy.random._generator", "secrets")
 CLOCKS = {
-    *(
-        "time",
-        "time_ns",
-        "perf_counter",
-        "perf_counter_ns",
-        "monotonic",
-        "monotonic_ns",
-        "process_time",
-        "clock_gettime",
-    ),
-    *("now", "today", "utcnow", "gmtime", "localtime", "ctime", "strftime"),
-}
+    "time", "time_ns", "perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns", "process_time", "clock_gettime",
+    "now", "today", "utcnow", "gmtime", "localtime", "ctime", "strftime",
+}  # fmt: skip
 ENTROPY = {("posix", "urandom"), ("nt", "urandom"), ("_uuid", "generate_time_safe")}
 FILES = {"open", "stat", "listdir", "scandir"}
 PATHS = ("pathlib", "genericpath", "posixpath", "ntpath")
@@ -91,9 +82,8 @@ class Readings:
         self.seen: set[tuple] = set()
         self.roots: list[Any] = []  # what functions were given, and found
         self.names: set[str] = set()  # that any of them reads
-        self.known = (
-            {} if known is None else known
-        )  # code that closes over something, which runs before this have called
+        # code that closes over something, which runs before this have called
+        self.known = {} if known is None else known
         self.codes: dict[int, Any] = {}  # the same, of this run
         self.states = [state_of(g) for g in SHARED]
         self.own = fn.__code__ if isinstance(fn, types.FunctionType) else None
