@@ -19,7 +19,9 @@ import numpy as np
 FASTER, SLOWER, SAME = "faster", "slower", "no difference"
 SETTLE = 0.005  # seconds of a turn that do not count, in which threads wake up and caches fill
 PART = 1 << 16  # entries that are compared at a time: what fits in a cache
-PAUSE = 0.015  # seconds before a turn: the threads of OpenMP look for work for 10 milliseconds after it is done
+PAUSE = (
+    0.04  # seconds before a turn: idle threads look for work, OpenMP's for 10 milliseconds, OpenBLAS's for 2**26 ticks
+)
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:

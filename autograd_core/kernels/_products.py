@@ -29,7 +29,7 @@ PIECES = 4  # panels, or rows of tiles, that a thread copies at a time
 CELLS = 16  # of c, at least, so that threads are done at about the same time
 GRAIN = 1 << 17  # products that a thread takes at a time, at least; parts of tiles count as if they were whole
 START = 8  # products for each entry of a tile that take as long as it takes to begin with it
-ALONE = 640_000  # products below which a second thread does not pay
+ALONE = 1_300_000  # products below which a second thread does not pay
 PACKED = 1 << 26  # products from which a is copied
 HEAD = object.__basicsize__ // 8  # words of a Python object before what NumPy has in an array's record
 
