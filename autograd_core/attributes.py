@@ -318,6 +318,7 @@ class TensorAttributes:
         return self
 
     def __repr__(self) -> str:
+        leaving(self, "text")
         return _printed(self)
 
     __str__ = __repr__

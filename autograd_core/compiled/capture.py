@@ -74,8 +74,8 @@ class Capture:
             if "decides" in params and self.decides(args[0].value):
                 return
             self.refuse(
-                "a value leaves the tensors (item, tolist, numpy, bool or a branch on data), and the replay would use that "
-                "of this run for ever: keep to tensors, use where() or cond(), return the tensor"
+                "a value leaves the tensors (item, tolist, numpy, text, bool or a branch on data), and the replay would use "
+                "that of this run for ever: keep to tensors, use where() or cond(), return or print the tensor outside"
             )
             return
         if op.name in SHAPED_BY_DATA:
