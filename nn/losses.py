@@ -468,7 +468,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             )
         if target.dtype.kind not in "iu":
             raise TypeError(f"AdaptiveLogSoftmaxWithLoss: classes must be integers, got {target.dtype}")
-        labels = np.atleast_1d(innermost_of(target))
+        labels = np.atleast_1d(innermost_of(target, "AdaptiveLogSoftmaxWithLoss: classes"))
         if labels.size and not 0 <= labels.min() <= labels.max() < self.n_classes:
             raise ValueError(
                 f"AdaptiveLogSoftmaxWithLoss: classes must be from 0 to {self.n_classes - 1}, "

@@ -11,6 +11,7 @@ import pytest
 import autograd_core as ag
 from autograd_core import tape
 from autograd_core.op import REGISTRY
+from nn import functional as F
 
 V, T, I, R, L, M, A = (
     ValueError,
@@ -704,6 +705,14 @@ TRANSFORMS = [
     (lambda s: ag.vmap(lambda x: x if x > 0 else -x)(s.v), R,
      r"bool: inside vmap the value differs over the batch; use where\(\) or cond\(\)"),
     (lambda s: ag.vmap(lambda x: x.numpy())(s.w), R, r"numpy: inside vmap the value differs over the batch"),
+    (lambda s: ag.vmap(lambda n: ag.repeat_interleave(ag.ones(3), n))(ag.ones((2, 3), dtype=ag.int64)), R,
+     r"^repeat_interleave: repeats decide what is computed, and inside vmap they"),
+    (lambda s: ag.vmap(lambda b: F.roi_align(ag.ones((1, 1, 4, 4)), [b], 2))(ag.ones((2, 1, 4))), R,
+     r"^roi_align: boxes decide what is computed, and inside vmap they"),
+    (lambda s: ag.vmap(lambda o: F.embedding_bag(ag.tensor([0, 1]), ag.ones((2, 2)), o))(ag.zeros((3, 2), dtype=ag.int64)), R,
+     r"^embedding_bag: offsets decide what is computed, and inside vmap they"),
+    (lambda s: ag.vmap(lambda n: F.ctc_loss(ag.ones((4, 2, 3)), ag.tensor([1, 1]), n, (1, 1)))(ag.full((3, 2), 4)), R,
+     r"^ctc_loss: input_lengths decide what is computed, and inside vmap they"),
     (lambda s: ag.vmap(lambda x: x[x > 2])(s.w), R,
      r"getitem: a mask whose entries differ over the batch of vmap selects different numbers.*use where"),
     (lambda s: ag.vmap(lambda x: "a")(s.w), T, r"vmap: the function returned str 'a'"),

@@ -296,6 +296,23 @@ def test_ctc_of_what_cannot_be():
     assert y.item() == 0 and not g.numpy().any()
 
 
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("joined", [False, True])
+def test_ctc_of_a_batch_of_batches(joined, reduction):
+    """Labels of their own for each member, and further derivatives."""
+    logs, labels = ag.tensor(normal((3, 6, 2, 5))), ag.tensor(RNG.integers(1, 5, (3, 5) if joined else (3, 2, 3)))
+    lengths = (2, 3) if joined or reduction == "none" else (3, 1)
+    f = lambda x, t: ctc.ctc_loss(ag.log_softmax(x, -1), t, (6, 5), lengths, reduction=reduction)
+    loss = lambda x, t: f(x, t).sum()
+    tangent = ag.tensor(normal((6, 2, 5)))
+    for g in (f, ag.grad(loss), lambda x, t: ag.jvp(lambda x: ag.grad(loss)(x, t), (x,), (tangent,))[1]):
+        for axes in ((0, 0), (None, 0), (0, None)):
+            given = [a if axis == 0 else a[0] for a, axis in zip((logs, labels), axes)]
+            one = lambda k: g(*(a[k] if axis == 0 else a for a, axis in zip(given, axes)))  # noqa: B023
+            wanted = np.stack([one(k).detach().numpy() for k in range(3)])
+            np.testing.assert_allclose(ag.vmap(g, in_dims=axes)(*given).detach().numpy(), wanted, rtol=1e-9, atol=1e-12)
+
+
 # --- errors ----------------------------------------------------------------------------------------------------------
 
 X23, ROW = ag.tensor(normal((2, 3))), ag.tensor([0, 1])

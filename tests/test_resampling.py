@@ -129,6 +129,30 @@ def test_grid_sample_of_corners_and_nan():
     np.testing.assert_array_equal(F.grid_sampler(x, grid, 0, 0, True), y)
 
 
+@pytest.mark.parametrize("mode, padding, align", GRIDS)
+def test_slopes_at_the_entries_themselves(mode, padding, align):
+    """Where weights have a kink: as in PyTorch, in two and in three dimensions."""
+    torch = pytest.importorskip("torch")
+    for d in (2, 3) if mode != "bicubic" else (2,):
+        x = RNG.standard_normal((1, 1, *(3 if align else 4,) * d))  # coordinates of their entries are not rounded
+        grid = torch.nn.functional.affine_grid(torch.eye(d, d + 1).double()[None], x.shape, align).numpy()
+        ours = lambda x, g: F.grid_sample(x, g, mode, padding, align)
+        theirs = lambda x, g: torch.nn.functional.grid_sample(x, g, mode, padding, align)
+        compare(ours, theirs, x, grid, second=False)
+
+
+@pytest.mark.parametrize("mode, padding, align", GRIDS)
+def test_a_point_that_is_no_number_is_the_first_entry_or_outside(mode, padding, align):
+    for d in (2, 3) if mode != "bicubic" else (2,):
+        x = ag.tensor(RNG.standard_normal((1, 2, *(3,) * d)), requires_grad=True)
+        grid = ag.tensor(np.full((1, *(1,) * (d - 1), 40, d), np.nan), requires_grad=True)
+        y = F.grid_sample(x, grid, mode, padding, align)
+        first = x.detach()[0, :, *(0,) * d].numpy()[:, None] if padding != "zeros" else np.zeros((2, 1))
+        np.testing.assert_allclose(y.detach().numpy().reshape(2, -1), np.broadcast_to(first, (2, 40)), rtol=1e-12)
+        y.sum().backward()
+        assert not grid.grad.numpy().any()
+
+
 @pytest.mark.parametrize("far", [np.inf, -np.inf, 1e10, -1e10, 1e30])
 @pytest.mark.parametrize(
     "sizes, mode", [((3, 3), "bilinear"), ((3, 3), "nearest"), ((3, 3), "bicubic"), ((3,) * 3, "bilinear")]

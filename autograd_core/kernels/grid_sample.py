@@ -51,9 +51,12 @@ def within(v, one):
 
 @inline
 def inside_image(x, n, padding, align, one, half):
-    """A coordinate from -1 to 1 as a place along an axis of n; padding is 0 for none, 1 at the border, 2 by mirrors."""
+    """A coordinate from -1 to 1 as a place along an axis of n; padding is 0 for none, 1 at the border, 2 by mirrors.
+
+    NaN is the first entry; without padding, so far outside that nothing there has a slope.
+    """
     u = (x + one) * ((n - one) * half) if align else ((x + one) * n - one) * half
-    u = u if u == u else -one
+    u = u if u == u else (one - one if padding else -(one + one) / half)
     if padding == 2:
         low, span = (one - one, n - one) if align else (-half, n)
         v = within(u - low, one)
@@ -362,7 +365,7 @@ def _folded(v: np.ndarray, span: float) -> np.ndarray:
 def _coordinates(x: np.ndarray, n: int, padding: int, align: bool) -> np.ndarray:
     """Coordinates from -1 to 1 as places along an axis."""
     u = (x + 1) * ((n - 1) / 2) if align else ((x + 1) * n - 1) * 0.5
-    u = np.where(u == u, u, -1).astype(x.dtype)
+    u = np.where(u == u, u, 0 if padding else -4).astype(x.dtype)
     if padding == 2:
         low, span = (0, n - 1) if align else (-0.5, n)
         u = _folded(u - low, span) + (low if span else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from ..op import op
 from .composed import pulled_back
 from .index import innermost_of
 from .losses import _reduction
-from .math import exp, isinf, logaddexp, where
+from .math import isinf, logaddexp, where
 from .reduce import mean, sum
 from .shape import cat, expand_dims, reshape_to, stack
+from .special import softmax_along
 
 __all__: list[str] = []  # torch.ctc_loss has codes for reductions
 
@@ -58,30 +60,31 @@ def ctc_shares(logs, labels, times, lengths, *, blank):
 
 def _shares(logs: Any, labels: Any, times: Any, lengths: Any, blank: int) -> Any:
     """The same by ops, which have gradients."""
-    labels, times, lengths = innermost_of(labels), innermost_of(times), innermost_of(lengths)
+    times, lengths = innermost_of(times), innermost_of(lengths)
     time, members, classes = logs.shape
-    states = 2 * labels.shape[1] + 1
-    extended = np.full((members, states), blank)
-    extended[:, 1::2] = labels
-    place = np.arange(states)
+    extended = _woven(labels, blank)
+    place = np.arange(2 * labels.shape[1] + 1)
     used = (place < 2 * lengths[:, None] + 1).astype(logs.dtype)
     one_hot = (extended[..., None] == np.arange(classes)).astype(logs.dtype)
     emitted = sum(expand_dims(logs, axis=(-2,)) * one_hot, -1)  # (T, N, states)
-    skips = np.zeros((members, states), bool)
-    skips[:, 3::2] = labels[:, 1:] != labels[:, :-1]
+    skips = _woven(labels != cat((labels[:, :1], labels[:, :-1]), 1), False)
     forward = _ways(emitted, lambda t: (t == 0) & (place < 2), skips, range(time), 1)
     last = (place >= 2 * lengths[:, None] - 1) & (used > 0)
     ends = lambda t: (t == times - 1)[:, None] & last
-    leaps = np.zeros_like(skips)
-    leaps[:, :-2] = skips[:, 2:]
+    leaps = cat((skips, np.zeros((members, 2), bool)), 1)[:, 2:]
     backward = _ways(emitted, ends, leaps, range(time - 1, -1, -1), -1)[::-1]
     alive = (np.arange(time)[:, None] < times)[..., None] & (used > 0)
     both = stack([f + b for f, b in zip(forward, backward)], 0) - emitted
     both = where(alive, both, NEVER)
-    top = np.maximum.reduce(innermost_of(both), axis=-1, keepdims=True)
-    weights = exp(both - top)
-    weights = where(alive & (top > NEVER / 2), weights / sum(weights, -1, True), 0)
+    weights = where(both > NEVER / 2, softmax_along(both, axis=-1), 0)
     return sum(expand_dims(weights, axis=(-1,)) * one_hot, -2)
+
+
+def _woven(odd: Any, value: Any) -> Any:
+    """(N, 2 S + 1): what is given, with a value before, between and after."""
+    members, size = odd.shape
+    pairs = stack([np.full((members, size), value), odd], -1)
+    return cat((reshape_to(pairs, shape=(members, 2 * size)), np.full((members, 1), value)), 1)
 
 
 def _ways(emitted: Any, starts: Any, leaps: np.ndarray, order: range, step: int) -> list:
@@ -103,7 +106,7 @@ def _ways(emitted: Any, starts: Any, leaps: np.ndarray, order: range, step: int)
 
 def _lengths(value: Any, members: int, name: str) -> np.ndarray:
     """Lengths given as a tensor, a sequence, or one number."""
-    array = np.asarray(innermost_of(value))
+    array = np.asarray(innermost_of(value, f"ctc_loss: {name}"))
     if array.dtype.kind not in "iu" or array.size != members:
         raise ValueError(f"ctc_loss: {name} must be {members} whole numbers, got {array.dtype} {array.shape}")
     return array.reshape(members).astype(np.int64)
@@ -128,10 +131,11 @@ def ctc_loss(
         _lengths(input_lengths, members, "input_lengths"),
         _lengths(target_lengths, members, "target_lengths"),
     )
-    labels = _labels(innermost_of(targets), members, lengths)
+    labels = _labels(targets, members, lengths)
+    used = innermost_of(labels)
     if times.size and (times.min() < 0 or times.max() > time):
         raise ValueError(f"ctc_loss: input_lengths must be from 0 to {time}, the length of log_probs")
-    if labels.size and (labels.min() < 0 or labels.max() >= classes):
+    if used.size and (used.min() < 0 or used.max() >= classes):
         raise ValueError(f"ctc_loss: targets must be classes from 0 to {classes - 1}")
     loss = ctc_of(logs, labels, times, lengths, blank=int(blank))
     if zero_infinity:
@@ -141,19 +145,18 @@ def ctc_loss(
     return sum(loss) if how == "sum" else reshape_to(loss, shape=()) if alone else loss
 
 
-def _labels(targets: np.ndarray, members: int, lengths: np.ndarray) -> np.ndarray:
+def _labels(targets: Any, members: int, lengths: np.ndarray) -> Any:
     """Labels (N, S), with 0 where a target has ended."""
-    most = int(lengths.max(initial=0))
-    if targets.ndim == 1 and not (members == 1 and targets.size == most):
-        if targets.size != lengths.sum():
-            raise ValueError(f"ctc_loss: {targets.size} targets, but target_lengths add up to {lengths.sum()}")
-        ends = np.cumsum(lengths)
-        labels = np.zeros((members, most), np.int64)
-        for row, end, n in zip(labels, ends, lengths):
-            row[:n] = targets[end - n : end]
-        return labels
-    targets = targets.reshape(members, -1)
-    if targets.shape[1] < most:
-        raise ValueError(f"ctc_loss: targets are {targets.shape}, but target_lengths go up to {most}")
-    counted = np.arange(targets.shape[1]) < lengths[:, None]
-    return np.where(counted, targets, 0).astype(np.int64)[:, : max(most, 1) if targets.shape[1] else 0]
+    most, size = int(lengths.max(initial=0)), math.prod(targets.shape)
+    if targets.ndim == 1 and not (members == 1 and size == most):
+        if size != lengths.sum():
+            raise ValueError(f"ctc_loss: {size} targets, but target_lengths add up to {lengths.sum()}")
+        starts = np.cumsum(lengths) - lengths
+    else:
+        width = size // members if members else 0
+        if width < most or width * members != size:
+            raise ValueError(f"ctc_loss: targets are {tuple(targets.shape)}, but target_lengths go up to {most}")
+        starts, most = np.arange(members) * width, max(most, 1) if width else 0
+    counted = np.arange(most) < lengths[:, None]
+    places = np.where(counted, starts[:, None] + np.arange(most), 0)
+    return where(counted, targets.reshape(-1)[places], 0).astype(np.int64) if size else np.zeros(places.shape, np.int64)

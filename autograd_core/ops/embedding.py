@@ -205,7 +205,7 @@ def _bags(index: Any, offsets: Any, include_last: bool) -> tuple[np.ndarray, int
         given = f"input of shape {tuple(index.shape)}" + (" and offsets" if offsets is not None else " and no offsets")
         raise ValueError(f"embedding_bag: takes input (bags, n), or input (n) with offsets; got {given}")
     offsets = whole_numbers(offsets, "embedding_bag", "offsets")
-    offsets = innermost_of(offsets)
+    offsets = innermost_of(offsets, "embedding_bag: offsets")
     n, starts = index.shape[0], offsets[:-1] if include_last else offsets
     ends = offsets[1:] if include_last else np.append(offsets[1:], n)
     if offsets.ndim != 1 or len(offsets) < include_last or len(offsets) and (offsets[0] or (np.diff(offsets) < 0).any()

@@ -749,9 +749,17 @@ def bare(value: Any) -> Any:
     return value
 
 
-def innermost_of(index: Any) -> np.ndarray:
-    """The numbers of a value, by which is decided what to compute: whoever captures a run must know."""
+def innermost_of(index: Any, who: str = "") -> np.ndarray:
+    """The numbers of a value, by which is decided what to compute: whoever captures a run must know.
+
+    Where they decide on shapes, a batch of them cannot: its members would go different ways.
+    """
     while isinstance(index, Traced):
+        if who and type(index).__name__ == "Batched":
+            raise RuntimeError(
+                f"{who} decide what is computed, and inside vmap they differ over the batch; let all members share them "
+                "(in_dims None), or call the function in a loop"
+            )
         if state.mode is not None:
             observe(LEAVE, (index,), {"decides": True}, None)
         index = index.innermost()
@@ -892,7 +900,7 @@ def repeat_interleave(x, repeats, dim=None, *, output_size=None):
         x, dim = ravel(x), 0
     x = atleast_1d(x)
     axis, repeats = one_axis(x.ndim, dim, "repeat_interleave"), whole_numbers(repeats, "repeat_interleave", "repeats")
-    counts, n = np.asarray(innermost_of(repeats)).reshape(-1), x.shape[axis]
+    counts, n = np.asarray(innermost_of(repeats, "repeat_interleave: repeats")).reshape(-1), x.shape[axis]
     if differs(repeats) or counts.size not in (1, n) or (counts < 0).any():
         raise ValueError(f"repeat_interleave: repeats must be one number or {n}, none negative, got {repeats!r:.60}")
     if counts.size == 1:

@@ -257,7 +257,7 @@ def _whole(kind, input, hx, params, has_biases, num_layers, dropout, train, bidi
 def _packed(kind, data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional):
     """Sequences of several lengths: data has the rows of each step after those of the step before."""
     name, sizes = NAMES[kind], whole_numbers(batch_sizes, NAMES[kind], "batch_sizes")
-    sizes = tuple(innermost_of(sizes).tolist())
+    sizes = tuple(innermost_of(sizes, f"{name}: batch_sizes").tolist())
     falling = all(a >= b > 0 for a, b in zip((sizes[:1] + sizes)[:-1], sizes))
     if not sizes or not falling or data.ndim != 2 or data.shape[0] != sum(sizes):
         what = f"{sizes}"[:60]

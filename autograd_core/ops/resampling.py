@@ -295,7 +295,14 @@ def padded(u: Any, n: int, padding: str, align: bool) -> Any:
     """Coordinates as a way of padding takes them."""
     if padding == "reflection":
         u = reflected(u, 0, n - 1) if align else reflected(u, -0.5, n - 0.5)
-    return u if padding == "zeros" else clamp(u, 0, n - 1)
+    if padding == "zeros":
+        return u
+    return where(u > 0, where(u < n - 1, u, n - 1.0), 0.0)  # no slope at the ends, where clamp has one
+
+
+def known(u: Any, padding: str) -> Any:
+    """Coordinates without NaN: the first entry, or so far outside that nothing there has a slope."""
+    return where(u == u, u, -4.0 if padding == "zeros" else 0.0)
 
 
 def taps_of(u: Any, n: int, mode: str, padding: str, align: bool) -> list:
@@ -323,7 +330,7 @@ def lattice(grid: Any, sizes: tuple, mode: str, padding: str, align: bool) -> tu
     for axis, n in enumerate(sizes):
         x = view_at(grid, index=(..., d - 1 - axis))
         u = (x + 1) * ((n - 1) / 2) if align else ((x + 1) * n - 1) * 0.5
-        u = where(u == u, u, -1.0)  # NaN is the first corner
+        u = known(u, padding)
         along = []
         for w, at in taps_of(u, n, mode, padding, align):
             inside = (at >= 0) & (at <= n - 1)
@@ -359,7 +366,7 @@ def _corners_rule(g, grid, sizes, padding, align):
     for k, n in enumerate(sizes):
         x = view_at(grid, index=(..., 1 - k))
         u = (x + 1) * ((n - 1) / 2) if align else ((x + 1) * n - 1) * 0.5
-        u = padded(where(u == u, u, -1.0), n, padding, align)
+        u = padded(known(u, padding), n, padding, align)
         base = floor(u)
         part = u - base
         first, second = (((at >= 0) & (at <= n - 1)).astype(g.dtype) for at in (base, base + 1))

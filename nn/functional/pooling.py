@@ -68,7 +68,7 @@ def l2_pool3d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any 
 
 def _boxes(boxes: Any, images: int, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The image of each box, and (left, top, right, bottom)."""
-    raw = lambda b: np.asarray(innermost_of(b), np.float64)
+    raw = lambda b: np.asarray(innermost_of(b, f"{name}: boxes"), np.float64)
     if isinstance(boxes, (list, tuple)):
         parts = [raw(b).reshape(-1, 4) for b in boxes]
         table = np.concatenate([np.insert(b, 0, i, axis=1) for i, b in enumerate(parts)]) if parts else np.zeros((0, 5))

@@ -57,7 +57,7 @@ def _cut_products(a: Tensor, b: Tensor, offs: Any) -> Tensor:
 
 
 def _ranges(offs: Any, length: int, count: int | None) -> Iterator[slice]:
-    ends = innermost_of(offs).tolist()
+    ends = innermost_of(offs, "grouped_mm: offs").tolist()
     if count not in (None, len(ends)) or not ends or [0, *ends] != sorted([0, *ends]) or ends[-1] > length:
         groups = "" if count is None else f"{count} "
         raise ValueError(f"grouped_mm: offs must be {groups}ends that do not fall, up to {length}, got {ends}")

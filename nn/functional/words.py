@@ -219,7 +219,7 @@ def adaptive_log_softmax_with_loss(
 ) -> tuple[Tensor, Tensor]:
     """What `adaptive_log_softmax` gives the targets (N,), and its negative mean; a tail sees only the rows it is for."""
     head = ag.log_softmax(_head(input, head_weight, tails, cutoffs, head_bias), -1)
-    words = np.asarray(innermost_of(target))
+    words = np.asarray(innermost_of(target, "adaptive softmax: targets"))
     if words.shape != (len(input),) or words.size and not 0 <= words.min() <= words.max() < cutoffs[-1]:
         raise ValueError(
             f"adaptive softmax: needs a target from 0 to {cutoffs[-1] - 1} for each of {len(input)} rows, got shape "

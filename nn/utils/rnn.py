@@ -248,7 +248,7 @@ def _listed(sequences: Iterable[Tensor], name: str) -> list[Tensor]:
 
 def _whole(values: Any, name: str, what: str) -> np.ndarray:
     """A vector of whole numbers."""
-    array = np.asarray(innermost_of(values))
+    array = np.asarray(innermost_of(values, f"{name}: {what}"))
     if array.ndim != 1 or array.size and array.dtype.kind not in "iu":
         raise TypeError(f"{name}: {what} must be a vector of whole numbers, got shape {array.shape} {array.dtype}")
     return array.astype(np.int64)
