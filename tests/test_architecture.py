@@ -68,7 +68,7 @@ LINES = {
     "ops/linalg.py": 780,
     "ops/math.py": 415,
     "ops/products.py": 450,
-    "ops/resampling.py": 370,
+    "ops/resampling.py": 375,
     "ops/shape.py": 725,
     "random.py": 360,
     "tensor.py": 390,
