@@ -10,6 +10,7 @@ import pytest
 import autograd_core as ag
 import nn
 import optim
+from autograd_core.compiled.emit import writable
 
 ONE = ag.ones(2)
 RATE = 2.0
@@ -377,3 +378,33 @@ def test_large_arguments_that_are_changed():
         np.testing.assert_allclose(compiled(x).numpy(), f(y).numpy(), rtol=1e-4)
         np.testing.assert_array_equal(x.numpy(), y.numpy())
     assert compiled.cache_info().replays
+
+
+def test_many_looks_at_memory_that_the_function_changes():
+    """They are read anew in each replay, whoever was compiled before: what NumPy may not write to was once copied for good."""
+
+    def program():
+        w = nn.Parameter(ag.tensor(np.random.default_rng(0).standard_normal((4, 4))))
+
+        def step():
+            y = w.expand(2, 4, 4).sum(0)
+            with ag.no_grad():
+                w.mul_(0.9)
+            return y
+
+        return step
+
+    for _ in range(3):
+        eager, compiled = program(), ag.compile(program())
+        for _ in range(6):
+            np.testing.assert_array_equal(compiled().detach().numpy(), eager().detach().numpy())
+        assert compiled.cache_info().replays == 3
+
+
+def test_memory_that_may_not_be_written_to_is_the_same_memory_for_kernels():
+    x = np.arange(6.0)
+    for look in (np.broadcast_to(x, (2, 6)), np.broadcast_to(x[::-2], (2, 3)), x[1:].view()):
+        look.flags.writeable = False
+        given = writable(look)
+        assert given.flags.writeable and np.shares_memory(given, x) and given.strides == look.strides
+        np.testing.assert_array_equal(given, look)

@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import dtypes
 from ..kernels import _steps
-from ..kernels._jit import Kernel, plain
+from ..kernels._jit import Kernel, Writeable
 from ..op import REGISTRY
 from .launches import Launch, bound, entry, launches_of
 from .likeness import Shared
@@ -131,8 +131,8 @@ def called(launch: Launch) -> Line:
 
 
 def writable(a: np.ndarray) -> np.ndarray:
-    """An array as kernels are compiled for, of one that may not be written."""
-    return a if a.flags.writeable else plain(a)
+    """The same memory as kernels are compiled for, of an array that may not be written."""
+    return a if a.flags.writeable else np.asarray(Writeable(a))
 
 
 def general(call: Call) -> Line:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -36,6 +37,7 @@ NATIVE = {
 PARTS = {"affine", "batch_moments", "channel_scales"}  # of ops, which passes make
 SMALL = 1 << 16  # bytes of a table, at most
 PRIME = 8191
+STARTS = itertools.count(step=1009)  # in the numbers that ops are given
 NOTHING = np.empty(0, np.uint8)
 
 
@@ -58,17 +60,18 @@ def numbers(dtype: np.dtype, positive: bool) -> np.ndarray:
 class Given:
     """What an op is to be given: any floats, but of whole numbers and truths those that it was given, or these turned round.
 
-    With `other` no number is what it was.
+    With `other` no number is what it was.  Nor are they those of another time: what lies in memory since then, which an op
+    is given to be filled, must not look as if it had been there and nobody had written to it.
     """
 
-    def __init__(self, call: Call, other: bool = False, positive: bool = False):
-        self.positive = positive
+    def __init__(self, call: Call, other: bool = False, positive: bool = False, start: int | None = None):
+        self.positive, self.start = positive, next(STARTS) if start is None else start
         self.room: dict[Block, np.ndarray] = {}
         for a in call.reads:
             if a.block not in self.room:
                 self.room[a.block] = room = fresh(a.block.size)
                 if a.dtype.kind in "fc":
-                    fill(room, numbers(a.dtype, positive), 97 * len(self.room) + 1009 * other)
+                    fill(room, numbers(a.dtype, positive), self.start + 97 * len(self.room))
                 else:
                     room[:] = np.frombuffer((ctypes.c_char * a.block.size).from_address(a.block.address), np.uint8)
         self.arrays = {a: self.view(a) for a in dict.fromkeys(call.reads)}
@@ -81,7 +84,7 @@ class Given:
 
     def again(self, call: Call) -> dict[Block, np.ndarray]:
         """The memory as it was before something ran on it."""
-        return Given(call, positive=self.positive).room
+        return Given(call, positive=self.positive, start=self.start).room
 
     def view(self, a: Array) -> np.ndarray:
         """An array on the copy of its block."""

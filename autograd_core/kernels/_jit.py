@@ -316,13 +316,13 @@ def plain(x: np.ndarray) -> np.ndarray:
     if flags.carray and x.dtype.isnative:
         return x
     if flags.c_contiguous and flags.aligned and x.dtype.isnative:
-        return np.asarray(_Writeable(x))
+        return np.asarray(Writeable(x))
     y = np.empty(x.shape, x.dtype.newbyteorder("="))
     _steps.copy(x, y)
     return y
 
 
-class _Writeable:
+class Writeable:
     """The memory of an array, described as open to writing."""
 
     def __init__(self, x: np.ndarray):
