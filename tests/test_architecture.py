@@ -32,8 +32,8 @@ ORDER = """
     compiled.launches compiled.likeness compiled.rows compiled.emit compiled.lines compiled.moves compiled.steps
     compiled.passes.order compiled.passes.dead compiled.passes.tidy compiled.passes.copies compiled.passes.fuse
     compiled.passes.common compiled.passes.constants compiled.passes.split compiled.passes.normalize compiled.passes.join
-    compiled.passes.recompute compiled.passes compiled.halves compiled.results compiled.reverse compiled.back compiled.replay
-    compiled.explain compiled.function compiled.modules compiled numpy_functions numpy_linalg interop habits
+    compiled.passes.recompute compiled.passes compiled.halves compiled.results compiled.reverse compiled.back compiled.quick
+    compiled.replay compiled.explain compiled.function compiled.modules compiled numpy_functions numpy_linalg interop habits
     autograd.functional autograd symbolic.expression symbolic.normal symbolic.simplify symbolic.calculus
     symbolic.printing symbolic.swell symbolic source.read source.order source.structure source.kinds source.support source.pull
     source.functions source.assignments source.sweep source.program source.function source lab.table lab.steps

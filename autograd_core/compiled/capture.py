@@ -15,6 +15,7 @@ from ..op import REGISTRY, Op, Traced
 from ..tape import Leaf, Node, clock, current, enable_grad, memory, user_line, using
 from ..tensor import DETACH, LEAVE, Tensor, at, node_of
 from .picked import Picks
+from .places import Zeros
 from .program import INPUT, OUTER, TEMPORARY, Array, Block, Call, Live, Program, address
 
 UNSEEN = object()
@@ -165,9 +166,7 @@ class Capture:
         """A static parameter as it is at the time of each run; whether it is zero may decide what is done."""
         value = Live.of(place, name)
         self.places.add((id(place), name))
-        zero = lambda v: [not x for x in v] if isinstance(v, (tuple, list)) else not v
-        first = zero(value)
-        self.guards.append(lambda: zero(place[name]) == first)
+        self.guards.append(Zeros(place, name))
         return value
 
     # --- values that say where ---

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Callable, Iterator
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from .likeness import Shared
 from .memory import Memory
 from .place import in_place
 from .program import Array, Call, Live, Program
-from .rows import Line, Named, Placed, Record, Row, as_line, moved, zeroed
+from .rows import Line, Named, Placed, Record, Row, Tail, as_line, moved, zeroed
 
 EMITTERS: dict[str, Callable] = {}  # by the name of an op: what says how a call is written, or None
 SMALL = 1 << 16  # bytes of all arrays of a call of a kernel that is worth a row of its own making
@@ -83,11 +83,14 @@ def launched(call: Call, launches: list[Launch]) -> list:
         if launch.returned in (None, True):  # the latter says that it could be done
             found.append(row or called(launch))
             continue
-        run, instead = as_line(row) if row else called(launch), general(call)
-        rest = [as_line(item) if isinstance(item, Row) else item for item in launched(call, launches[k + 1 :])]
+        instead, rest = general(call), [as_line(item) for item in launched(call, launches[k + 1 :])]
         after = "\n".join(["else:", *(line.text for line in rest)]).replace("\n", "\n    ") if rest else "else: pass"
-        text = f"if {run.text} != {launch.returned}: {instead.text}\n{after}"
-        return [*found, Line(text, (*run.values, *instead.values, *(v for line in rest for v in line.values)))]
+        text = f" != {launch.returned}: {instead.text}\n{after}"
+        values = tuple(v for line in (instead, *rest) for v in line.values)
+        if row and type(launch.returned) in (int, bool):
+            return [*found, Tail(row, Line(f"if {{}}{text}", values))]
+        run = called(launch)
+        return [*found, Line(f"if {run.text}{text}", (*run.values, *values))]
     return found
 
 
@@ -208,28 +211,37 @@ class Source:
 
     def add(self, said: list) -> None:
         """What calls do, each with the line of the user's that it comes from."""
-        for rows, group in groupby(said, lambda item: isinstance(item[0], Row)):
-            if rows:
-                self.rows([*group])
-            else:
-                for line, place in group:
-                    first, *rest = line.text.format(*map(self.written, line.values)).split("\n")
-                    self.lines += [f"{first}  # {place}" if place else first, *rest]
+        tails = accumulate((isinstance(item, Tail) for item, _ in said), initial=0)
+        for (rows, _), group in groupby(zip(said, tails), lambda pair: (not isinstance(pair[0][0], Line), pair[1])):
+            items = [item for item, _ in group]
+            if rows and len(items) > 1:
+                self.rows(items)
+                continue
+            for item, place in items:
+                self.line(as_line(item), place)
+
+    def line(self, line: Line, place: str) -> None:
+        """A line of Python, which may go on in others."""
+        first, *rest = line.text.format(*map(self.written, line.values)).split("\n")
+        self.lines += [f"{first}  # {place}" if place else first, *rest]
 
     def rows(self, items: list) -> None:
-        """Calls of kernels that follow each other."""
-        if len(items) == 1:
-            self.add([(as_line(row), place) for row, place in items])
-            return
+        """Calls of kernels that follow each other; the answer of the last may be looked at."""
         from ..kernels._rows import Table
 
-        table = Table()
-        for row, place in items:
+        table, last = Table(), items[-1][0]
+        for item, its_place in items:
+            row = item.row if isinstance(item, Tail) else item
             args = [self.record(a) if c == "a" else a for a, c in zip(row.args, row.kernel.numbers)]
             table.add(row.kernel, tuple(args))
-            self.lines.append(f"# {row.kernel.name}({', '.join(map(str, args))})  # {place}")
+            self.lines.append(f"# {row.kernel.name}({', '.join(map(str, args))})  # {its_place}")
         run, given = table.ready()
-        self.lines.append(f"{self.name(run)}({', '.join(map(str, given))})  # {self.name(table, 'table')}: these")
+        text, these = f"{{}}({', '.join(map(str, given))})", f"{self.name(table, 'table')}: these"
+        if isinstance(last, Tail):
+            text = last.line.text.replace("{}", text, 1)
+            self.line(Line(text, (run, *last.line.values)), these)
+        else:
+            self.line(Line(text, (run,)), these)
 
     def function(self, name: str = "replay") -> Callable:
         """All lines as a function of no arguments."""

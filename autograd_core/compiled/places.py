@@ -55,6 +55,33 @@ class Slots:
         return [self.get(name) for name in self]
 
 
+class Zeros:
+    """Whether the numbers of a setting are zero that were, and no others: that may decide what is done."""
+
+    def __init__(self, place: dict, name: str):
+        self.place, self.name, self.seen = place, name, MISSING
+        self.first = self.zero(place[name])
+
+    @staticmethod
+    def zero(value: Any) -> Any:
+        """Which are."""
+        return [not x for x in value] if isinstance(value, (tuple, list)) else not value
+
+    def __call__(self) -> bool:
+        value = self.place[self.name]
+        if value is self.seen:
+            return True
+        same = bool(self.zero(value) == self.first)
+        if same and lasting(value):
+            self.seen = value
+        return same
+
+
+def lasting(value: Any) -> bool:
+    """Whether a setting stays what it is as long as it is the same object."""
+    return value.__class__ in (float, int, bool) or (value.__class__ is tuple and all(map(lasting, value)))
+
+
 def equals(now: Any, value: Any) -> bool:
     """Whether a number or text is that which was there."""
     return now is value or (type(now) is type(value) and repr(now) == repr(value))

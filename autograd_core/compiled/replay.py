@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter, gt, is_, sub
 from sys import getrefcount
 from typing import Any, NamedTuple
@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..kernels._memory import trim
-from ..reach import ancestors
-from ..tape import Leaf, Packed, mark_all, mark_written, memory, writes_of
+from ..tape import Leaf, mark_all, mark_written, memory, writes_of
 from ..tensor import Tensor, at, node_of
 from . import lines, moves, steps  # noqa: F401 - declare how calls are written
 from .back import Back, Lessons
@@ -25,9 +24,10 @@ from .kept import Slope
 from .memory import Memory
 from .passes import improved
 from .program import OUTER, Program
-from .results import Copies, Results
+from .quick import Quick, suits
+from .results import Copies, Results, finished
 from .signature import owners_of, sharing, value_of
-from .unchanged import Unchanged, attributes
+from .unchanged import attributes, outside
 
 GRADIENT = attrgetter("grad")
 HANDED = ("value", "node", "leaf", "origin")  # what a tensor of a gradient has while nobody has changed it
@@ -52,6 +52,7 @@ class Replay:
         self.kept = kept  # places where a run leaves tensors for the next
         self.ready, self.agreed, self.tries, self.guard = False, False, 1, guard
         self.settings = capture.guards
+        self.slow, self.quick = 0, None  # how often it was replayed the long way, and what looks for the short one
         self.uses = self.wasted = 0  # how often it was replayed, and how often others like it were prepared in vain
         self.capture, self.given = capture, given
         self.others = [v for v in given if not isinstance(v, Tensor)]  # held, since the key has the ids of some
@@ -225,6 +226,10 @@ class Replay:
         """Copy arguments into their places, and point to the large ones, which stay until there are others."""
         for k, place in self.inputs:
             np.copyto(place, value_of(values[k]))
+        self.point(values)
+
+    def point(self, values: Any) -> None:
+        """Point to large arguments."""
         self.looked_at = [in_order(value_of(values[k])) for k, _ in self.lent]
         for (_, table), v in zip(self.lent, self.looked_at):
             table(v)
@@ -236,14 +241,24 @@ class Replay:
     def valid(self) -> bool:
         """Whether all that the run took from outside is as it was."""
         same = self.same() or (self.outside() and self.guard())
-        return same and None not in map(GRADIENT, self.there) and all(setting() for setting in self.settings)
+        return same and self.has_gradients() and all(setting() for setting in self.settings)
+
+    def has_gradients(self) -> bool:
+        """Whether gradients are there of which the run only saw that they are."""
+        return None not in map(GRADIENT, self.there)
+
+    def quicken(self, leaves: list) -> None:
+        """Make what looks at the next call, if it is like this one; ever more rarely, where that is of no use."""
+        self.slow += 1
+        if self.quick is None and self.slow & (self.slow - 1) == 0 and suits(self, leaves):
+            self.quick = Quick(self, leaves)
 
     def hold(self) -> None:
         """Tensors of the gradients of parameters, to hand out until somebody has changed, or still holds, one."""
         leaves, values = map(list, zip(*self.slopes)) if self.slopes else ([], [])
         self.handed, self.leaves = [at(g) for g in values], leaves
         self.intact = attributes(*((n, self.handed, [getattr(t, n) for t in self.handed]) for n in HANDED))
-        self.holders, self.users = [*values, *(g.base for g in values)], None
+        self.holders, self.users, self.quick = [*values, *(g.base for g in values)], None, None
 
     def held(self) -> list[int]:
         """How many hold each gradient of a parameter, and what it lies in, apart from the parameter itself."""
@@ -251,8 +266,8 @@ class Replay:
         return [*map(getrefcount, self.holders), *map(sub, map(getrefcount, self.handed), ours)]
 
     def __call__(self, leaves: list, name: str) -> Any:
-        self.uses += 1
         if self.back.linked:
+            self.uses += 1
             run, places = self.back.run(self.valid, leaves, self.tensors)
             copied = self.copied(places, self.back.halves.memory)  # type: ignore[union-attr]
             made = self.back.tensors(run, name, copied)
@@ -266,6 +281,11 @@ class Replay:
         if self.users is None:
             self.users = self.held()
         self.take(leaves)
+        return self.again(leaves)
+
+    def again(self, leaves: Sequence) -> Any:
+        """Run on arguments that are where they are read."""
+        self.uses += 1
         for place, get in self.live:
             place[...] = get()
         self.run()
@@ -310,26 +330,6 @@ def weakly(method: Callable) -> Callable[[], bool]:
         return found is not None
 
     return call
-
-
-def outside(seen: list[tuple], before: list[tuple]) -> Unchanged:
-    """Whether tensors, with value and node, have these and their hooks, and leaves their gradients."""
-    tensors, values, nodes = map(list, zip(*seen)) if seen else ([], [], [])
-    hooked = [node for node in nodes if node is not None]
-    leaves = [node for node in hooked if isinstance(node, Leaf)]
-    return attributes(
-        ("value", tensors, values),
-        ("node", tensors, nodes),
-        ("hooks", hooked, [node.hooks for node in hooked]),
-        ("after", leaves, [leaf.after for leaf in leaves]),
-        ("grad", [leaf for leaf, _ in before], [g for _, g in before]),
-    )
-
-
-def finished(y: Tensor) -> bool:
-    """Whether a backward has been through the graph behind a tensor, so that no other can."""
-    kept = lambda node: node.packed if isinstance(node, Packed) else getattr(node, "env", ())  # and nothing is unpacked
-    return any(kept(node) is None for node in ancestors([y.grad_fn or y.node]))
 
 
 def write_back(capture: Capture, given: list, leaves: list) -> None:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..tape import Leaf
+from ..reach import ancestors
+from ..tape import Leaf, Packed
 from ..tensor import Tensor, at, node_of
 from ..tree import flatten
 from ..views import follow
@@ -131,6 +132,12 @@ class Results:
         """Let go of the tensors of the run."""
         self.found, self.given, self.places, self.arguments = [], [], {}, {}
         del self.capture
+
+
+def finished(y: Tensor) -> bool:
+    """Whether a backward has been through the graph behind a tensor, so that no other can."""
+    kept = lambda node: node.packed if isinstance(node, Packed) else getattr(node, "env", ())  # and nothing is unpacked
+    return any(kept(node) is None for node in ancestors([y.grad_fn or y.node]))
 
 
 def bare(y: Any) -> Any:

@@ -29,6 +29,13 @@ class Line(NamedTuple):
     values: tuple = ()
 
 
+class Tail(NamedTuple):
+    """A row whose answer is looked at, and a line of what is done then: the first {} is the answer."""
+
+    row: Row
+    line: Line
+
+
 class Named(NamedTuple):
     """A value under a name of its own, for whoever reads the source."""
 
@@ -48,10 +55,15 @@ class Record(NamedTuple):
     array: Any
 
 
-def as_line(row: Row) -> Line:
-    """A row as Python calls it."""
-    args = [Record(a) if c == "a" else a for a, c in zip(row.args, row.kernel.numbers)]
-    return Line(f"{{}}({', '.join(['{}'] * len(args))})", (Named(row.kernel.name, row.kernel.build().func), *args))
+def as_line(item: Row | Tail | Line) -> Line:
+    """What is done as Python does it."""
+    if isinstance(item, Line):
+        return item
+    if isinstance(item, Tail):
+        row, line = as_line(item.row), item.line
+        return Line(line.text.replace("{}", row.text, 1), (*row.values, *line.values))
+    args = [Record(a) if c == "a" else a for a, c in zip(item.args, item.kernel.numbers)]
+    return Line(f"{{}}({', '.join(['{}'] * len(args))})", (Named(item.kernel.name, item.kernel.build().func), *args))
 
 
 def zeroed(y: Array) -> Row | Line:

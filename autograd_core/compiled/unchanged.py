@@ -5,18 +5,56 @@ A no is no answer yet: another object may be as good, and whoever asks looks clo
 
 from __future__ import annotations
 
+import functools
 import operator
+import sys
+import types
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
+from ctypes import c_int64
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..kernels._jit import COMPILED
-from ..kernels.objects import ATTRIBUTE, DICT, ENTRY, ITEM, LIST, NAME, held
+from ..kernels.objects import ATTRIBUTE, DICT, ENTRY, ITEM, LIST, LOOKED, NAME, VERSION, WORD, held
+from ..tape import Leaf
 from .places import BUFFERS, CONTAINERS, LOOKED_INTO, MISSING, VARYING, Slots, bytes_of, entries, within
+from .users import of_ours
 
 ANY = object()
+
+
+def words_of(value: Any, count: int) -> list[int]:
+    """The first words of an object as it lies in memory."""
+    return list((c_int64 * count).from_address(id(value)))
+
+
+@functools.cache
+def slot_of(kind: type, name: str) -> int | None:
+    """Which word of objects of a class of ours holds an attribute; None if none does."""
+    slot = getattr(kind, name, None)
+    if not isinstance(slot, types.MemberDescriptorType) or not of_ours(home := slot.__objclass__):
+        return None
+    probe, mark = object.__new__(home), object()
+    slot.__set__(probe, mark)
+    found = [k for k, word in enumerate(words_of(probe, home.__basicsize__ // 8)) if word == id(mark)]
+    return found[0] if len(found) == 1 and kind.__getattribute__ is object.__getattribute__ else None
+
+
+def versioned() -> bool:
+    """Whether Python gives a dict another version after each change, as it does until 3.12."""
+    changing: dict = {}
+    versions = set()
+    for _ in range(3):
+        changing["a"] = object()
+        versions.add(words_of(changing, VERSION + 1)[VERSION])
+    del changing["a"]
+    versions.add(words_of(changing, VERSION + 1)[VERSION])
+    return sys.implementation.name == "cpython" and sys.version_info < (3, 13) and len(versions) == 4
+
+
+VERSIONED = COMPILED and versioned()
 
 
 class Look(NamedTuple):
@@ -27,15 +65,19 @@ class Look(NamedTuple):
     what: Any
     value: Any
 
-    def rows(self) -> Iterable[tuple[int, int, int, int]]:
-        """How it is told to `held`."""
+    def rows(self, before: int) -> Iterable[tuple[int, int, int, int]]:
+        """How it is told to `held`, after so many rows."""
         address = lambda v: 0 if v is ANY or v is MISSING else id(v)
+        if self.how == ATTRIBUTE and (slot := slot_of(type(self.place), self.what)) is not None:
+            yield WORD, id(self.place), slot, address(self.value)
+            return
         if self.how in (ATTRIBUTE, NAME):
             yield self.how, id(self.place), id(self.what), address(self.value)
             return
         yield self.how, id(self.place), len(self.value), 0
         if self.how == DICT:
             yield from ((ITEM, 0, id(n), address(v)) for n, v in zip(self.what, self.value))
+            yield from [(LOOKED, id(self.place), before, 0)] * VERSIONED
         else:
             yield from ((ENTRY, id(self.place), k, id(v)) for k, v in enumerate(self.value))
 
@@ -63,9 +105,8 @@ class Unchanged:
 
     def __init__(self, looks: Iterable[Look], others: Iterable[Callable[[], bool]] = ()):
         self.looks, self.others = list(looks), list(others)
-        rows = [row for look in self.looks for row in look.rows()] if COMPILED else []
-        self.table, self.room = np.array(rows, np.int64).reshape(-1, 4), np.empty(3, np.int64)
-        self.given = self.table.ctypes.data, len(rows), self.room.ctypes.data
+        self.table, self.room = table_of(self.looks if COMPILED else [])
+        self.given = self.table.ctypes.data, len(self.table), self.room.ctypes.data, 0
 
     def __call__(self) -> bool:
         found = held(*self.given) if COMPILED else all(look.holds() for look in self.looks)
@@ -75,9 +116,31 @@ class Unchanged:
         return Unchanged(self.looks + more.looks, self.others + more.others)
 
 
+def table_of(looks: Iterable[Look], more: Iterable[tuple[int, int, int, int]] = (), arguments: int = 0) -> tuple:
+    """What `held` goes through, and words for it to work in."""
+    rows: list[tuple[int, int, int, int]] = []
+    for look in looks:
+        rows += look.rows(len(rows))
+    return np.array([*rows, *more], np.int64).reshape(-1, 4), np.empty(3 + arguments, np.int64)
+
+
 def attributes(*rows: tuple[str, Iterable, Iterable]) -> Unchanged:
     """Of attributes: rows of a name, the objects that have it, and what it stands for in each."""
     return Unchanged(Look(ATTRIBUTE, o, name, v) for name, objects, values in rows for o, v in zip(objects, values))
+
+
+def outside(seen: list[tuple], before: list[tuple]) -> Unchanged:
+    """Whether tensors, with value and node, have these and their hooks, and leaves their gradients."""
+    tensors, values, nodes = map(list, zip(*seen)) if seen else ([], [], [])
+    hooked = [node for node in nodes if node is not None]
+    leaves = [node for node in hooked if isinstance(node, Leaf)]
+    return attributes(
+        ("value", tensors, values),
+        ("node", tensors, nodes),
+        ("hooks", hooked, [node.hooks for node in hooked]),
+        ("after", leaves, [leaf.after for leaf in leaves]),
+        ("grad", [leaf for leaf, _ in before], [g for _, g in before]),
+    )
 
 
 class Looks:

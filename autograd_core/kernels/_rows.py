@@ -23,29 +23,27 @@ word = Late("_pack", "word")
 I32, I64, REAL, BYTES = ir.IntType(32), ir.IntType(64), ir.DoubleType(), ir.IntType(8).as_pointer()
 
 
-def called(builder: ir.IRBuilder, address: ir.Value, values: list[ir.Value]) -> None:
+def called(builder: ir.IRBuilder, address: ir.Value, values: list[ir.Value]) -> ir.Value:
     """Call what Numba compiled, in its way: with places for a result and for an exception, of which there is none."""
     result, raised = (cgutils.alloca_once(builder, I64, size=2) for _ in range(2))
+    builder.store(I64(0), result)
     builder.store(I64(0), raised)
     kind = ir.FunctionType(I32, [BYTES, BYTES, *[v.type for v in values]])
     places = [builder.bitcast(place, BYTES) for place in (result, raised)]
     builder.call(builder.inttoptr(address, kind.as_pointer()), [*places, *values])
+    return builder.load(result)
 
 
 @intrinsic
 def call(typingctx, function, row):
-    """Call a function of one word."""
-
-    def generate(context, builder, sig, args):
-        called(builder, args[0], [args[1]])
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.intp), generate
+    """Call a function of one word; what it returns."""
+    generate = lambda context, builder, sig, args: called(builder, args[0], [args[1]])
+    return types.intp(types.intp, types.intp), generate
 
 
 @functools.cache
 def unpacking(letters: str) -> Kernel:
-    """A kernel that calls the function of a row with the words after it, which are as `letters` says."""
+    """A kernel that calls the function of a row with the words after it, which are as `letters` says; what that returns."""
 
     @intrinsic
     def unpack(typingctx, row):
@@ -53,13 +51,12 @@ def unpacking(letters: str) -> Kernel:
             row = builder.inttoptr(args[0], I64.as_pointer())
             words = [builder.load(builder.gep(row, [I64(k)])) for k in range(1, len(letters) + 2)]
             values = [builder.bitcast(w, REAL) if c == "d" else w for w, c in zip(words[1:], letters)]
-            called(builder, words[0], values)
-            return context.get_dummy_value()
+            return called(builder, words[0], values)
 
-        return types.void(types.intp), generate
+        return types.intp(types.intp), generate
 
     def unpacked(row):
-        unpack(row)
+        return unpack(row)
 
     unpacked.__module__ = __name__
     return kernel(unpacked, fastmath=EXACT, name=f"row_{letters}", numbers="i")
@@ -67,10 +64,12 @@ def unpacking(letters: str) -> Kernel:
 
 @kernel(fastmath=EXACT, numbers="iii", written=True)
 def run(rows, starts, count):
-    """Call each of some rows."""
+    """Call each of some rows; what the last returns, if it is a whole number or a truth."""
+    found = 0
     for k in range(count):
         row = rows + 8 * word(starts, k)
-        call(word(row, 0), row)
+        found = call(word(row, 0), row)
+    return found
 
 
 class Table:

@@ -360,8 +360,9 @@ def step(name: str, loop, reference, arrays: int, *scalars: float):
             usual = usual and (a.dtype is p.dtype or a.dtype == p.dtype) and a.flags.c_contiguous
         if not usual or p.size == 0:
             return whole(*args)
-        flat = args[:arrays] if p.ndim == 1 else [a.reshape(-1) for a in args[:arrays]]
-        loop(p.size, CHUNK, *flat, *args[arrays:])
+        from .together import alone  # which is needed for several anyway
+
+        alone(chosen, args[:arrays], args[arrays:])
         return args[:arrays]
 
     def whole(*args):

@@ -17,7 +17,8 @@ from ._products import HEAD
 from ._scalars import pick
 from ._sizes import CHUNK
 
-entries, fetch, word = Late("_borrowed", "entries"), Late("_borrowed", "fetch"), Late("_pack", "word")
+entries, fetch = Late("_borrowed", "entries"), Late("_borrowed", "fetch")
+word, set_word = Late("_pack", "word"), Late("_pack", "set_word")
 GRAIN = CHUNK // 4
 FAR = 1 << 17  # entries in all that do not stay in the caches of a core from step to step
 PIECE, AHEAD = 128, 512  # those that are then fetched at a time, and how long before they are wanted
@@ -104,7 +105,18 @@ def starts_of(sizes: Any) -> np.ndarray:
 
 def run(step: Any, char: str, starts: np.ndarray, records: np.ndarray, which: np.ndarray, numbers: np.ndarray) -> None:
     """Do a step for all parameters of a type."""
-    step.together(starts[-1], GRAIN, ZEROS[char], starts, records, which, numbers)
+    step.together(*given(char, starts, records, which, numbers))
+
+
+def given(char: str, starts: np.ndarray, records: np.ndarray, which: np.ndarray, numbers: np.ndarray) -> tuple:
+    """What `.together` is called with."""
+    return starts[-1], GRAIN, ZEROS[char], starts, records, which, numbers
+
+
+def alone(step: Any, arrays: tuple, numbers: tuple) -> None:
+    """Do a step for one parameter; the entries of all arrays lie in order."""
+    records, starts = np.array([list(map(id, arrays))]), np.array([0, arrays[0].size])
+    run(step, arrays[0].dtype.char, starts, records, np.zeros(1, np.int64), np.array([numbers], np.float64))
 
 
 @kernel(numbers="iii", written=True)
@@ -121,6 +133,22 @@ def fit(records, count, width):
             for lengths in range(HEAD + 2, HEAD + 4):
                 if word(word(p, lengths), i) != word(word(g, lengths), i):
                     return False
+    return True
+
+
+@kernel(numbers="iiii", written=True)
+def follow(table, kinds, count, before):
+    """Let counters move on as the first ones have, if all were where these were: whether that is so.
+
+    `table` has the addresses of numbers of 64 bits, rows of `count` for each kind; the first has been at `before`.
+    """
+    for kind in range(kinds):
+        for k in range(1, count):
+            if word(word(table, kind * count + k), 0) != word(before, kind):
+                return False
+    for kind in range(kinds):
+        for k in range(1, count):
+            set_word(word(table, kind * count + k), 0, word(word(table, kind * count), 0))
     return True
 
 
