@@ -4,6 +4,7 @@ import copy
 import os
 import pickle
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -814,3 +815,56 @@ def test_several_calls_before_each_walk_back(calls):
         sum(f(ag.ones(2) * k) for k in range(calls)).backward()
         assert w.grad.tolist() == pytest.approx([sum(k * np.exp(k) for k in range(calls))] * 2)
     assert f.cache_info().replays >= 10 * calls - 2, "the run that is walked back first is the one that is kept"
+
+
+def clipped_outside(compiling):
+    """Steps whose gradient is returned, or kept, and is changed outside before the optimizer sees it."""
+    w, v = nn.Parameter(ag.ones(3)), nn.Parameter(ag.ones(3))
+    optimizer, state = optim.SGD([w, v], lr=0.1), types.SimpleNamespace(last=None)
+
+    def step(x):
+        optimizer.zero_grad()
+        loss = (w * x).pow(2).sum() + (v * x).sum()
+        loss.backward()
+        state.last = v.grad
+        return loss, w.grad
+
+    run = compiling(step)
+    for k in range(8):
+        loss, g = run(ag.ones(3) * (k + 1))
+        assert g is w.grad and state.last is v.grad
+        g.clamp_(-0.1, 0.1)
+        state.last.mul_(0.5)
+        optimizer.step()
+        yield loss.item(), w.tolist(), v.tolist(), g.tolist()
+    assert run is step or run.cache_info().replays == 5
+
+
+def test_a_gradient_that_is_returned_is_that_of_the_parameter():
+    assert list(clipped_outside(ag.compile)) == list(clipped_outside(lambda f: f))
+
+
+def test_the_gradient_of_an_argument_that_is_returned_is_its_own():
+    def step(x):
+        (x * x).sum().backward()
+        return x.grad
+
+    run = ag.compile(step)
+    for _ in range(6):
+        x = ag.ones(3).requires_grad_()
+        assert run(x) is x.grad and x.grad.tolist() == [2, 2, 2]
+    assert run.cache_info().replays == 4
+
+
+def test_gradients_that_are_parts_of_one_array_stay_in_it():
+    def program():
+        w, v, flat = nn.Parameter(ag.ones(2)), nn.Parameter(ag.ones(2)), ag.zeros(4)
+        w.grad, v.grad = flat[:2], flat[2:]
+        return lambda x: ((w * x).sum() + (v * x * 2).sum()).backward(), w, v, flat
+
+    (eager, *wanted), (step, *found) = program(), program()
+    run = ag.compile(step)
+    for _ in range(6):
+        eager(ag.ones(2)), run(ag.ones(2))
+        for t, u in zip(wanted, found):
+            assert t.tolist() == u.tolist() and (t.grad is None or t.grad.tolist() == u.grad.tolist())

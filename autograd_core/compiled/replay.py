@@ -88,8 +88,8 @@ class Replay:
             return True
         if any(self.results.found[j].leaf.grad is not None for j in self.results.asking):
             return True
-        slopes = [id(leaf.grad) for leaf, _ in capture.leaves.values() if leaf.grad is not None]
-        if len(set(slopes)) < len(slopes):  # one tensor as the gradient of several
+        slopes = [id(memory(leaf.grad.value)) for leaf, _ in capture.leaves.values() if leaf.grad is not None]
+        if len(set(slopes)) < len(slopes):  # one tensor as the gradient of several, or parts of one
             return True
         owners = [a.block.owner for a in capture.inputs]
         written = any(map(capture.input_written, owners))
@@ -102,7 +102,7 @@ class Replay:
             return other
         if self.results.plain() != later.results.plain():
             return "a number or text that is returned"
-        how = lambda r: [(w.how, w.what if w.how in ("argument", "same") else None) for w in r.results.ways]
+        how = lambda r: [(w.how, w.what if w.how in ("argument", "same", "gradient") else None) for w in r.results.ways]
         edge = lambda r: (r.back.keys, r.back.linked, r.results.asking, [(id(k.place), *k[1::2]) for k in r.kept])
         return (
             None if how(self) == how(later) and edge(self) == edge(later) else "which results share memory or history"
@@ -212,7 +212,9 @@ class Replay:
         slopes = [(leaf, k, None if g is None else next(places)) for leaf, k, g in self.gradients]
         self.returned_slopes = [(k, g) for _, k, g in slopes if k is not None]
         self.emptied = [leaf for leaf, k, g in slopes if k is None and g is None]
-        self.slopes = [(leaf, g) for leaf, k, g in slopes if k is None and g is not None]
+        shown = {id(w.what) for w in self.results.ways if w.how == "gradient"}
+        self.slopes = [(leaf, g) for leaf, k, g in slopes if k is None and g is not None and id(leaf) not in shown]
+        self.shown_slopes = [(leaf, g) for leaf, k, g in slopes if k is None and id(leaf) in shown]
         self.hold()
         given = list(zip(self.tensors, program.inputs))
         self.inputs = [(k, self.memory[a]) for k, a in given if a.block not in lent]
@@ -293,6 +295,8 @@ class Replay:
             leaf.grad = t
         for leaf in self.emptied:
             leaf.grad = None
+        for leaf, g in self.shown_slopes:  # whoever is given it may keep it, and changes the leaf's with it
+            leaf.grad = at(g.copy())
         for k, g in self.returned_slopes:
             leaves[k].leaf.grad = None if g is None else at(g.copy())
         mark_all(self.written)

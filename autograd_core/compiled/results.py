@@ -38,6 +38,8 @@ class Results:
         self.unusual = False  # whether some are such that only the function itself can give the like
         self.places = {id(y): j for j, y in reversed(list(enumerate(self.found))) if isinstance(y, Tensor)}
         self.arguments = {id(t): k for k, t in enumerate(given) if isinstance(t, Tensor)}
+        slopes = [leaf for leaf, _ in capture.leaves.values() if leaf.grad is not None]
+        self.slopes = {id(leaf.grad): leaf for leaf in slopes}
         self.ways = [self.way(j, y) for j, y in enumerate(self.found)]
         last = {"view": 1, "same": 2}
         self.bare = {j for j, y in enumerate(self.found) if y.__class__ is Given}  # arrays outside of the run
@@ -74,6 +76,9 @@ class Results:
             return Way("argument", self.arguments[id(y)])
         if self.places[id(y)] < j:
             return Way("same", self.places[id(y)])
+        if id(y) in self.slopes:
+            leaf, of = self.slopes[id(y)], [k for k, t in enumerate(self.given) if getattr(t, "leaf", None)]
+            return Way("gradient", next((k for k in of if self.given[k].leaf is leaf), leaf))
         return self.seen_from(y) or self.by_memory(y)
 
     def seen_from(self, y: Tensor) -> Way | None:
@@ -122,6 +127,8 @@ class Results:
                 out[j] = follow(path, out[what.what] if base is None else base)
             elif how == "made":
                 out[j] = make(j)
+            elif how == "gradient":
+                out[j] = (leaves[what].leaf if type(what) is int else what).grad
             elif how == "bytes":
                 out[j] = inside(leaves[what[0]], what[1])
             else:
@@ -130,7 +137,7 @@ class Results:
 
     def forget(self) -> None:
         """Let go of the tensors of the run."""
-        self.found, self.given, self.places, self.arguments = [], [], {}, {}
+        self.found, self.given, self.places, self.arguments, self.slopes = [], [], {}, {}, {}
         del self.capture
 
 
