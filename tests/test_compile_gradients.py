@@ -868,3 +868,22 @@ def test_gradients_that_are_parts_of_one_array_stay_in_it():
         eager(ag.ones(2)), run(ag.ones(2))
         for t, u in zip(wanted, found):
             assert t.tolist() == u.tolist() and (t.grad is None or t.grad.tolist() == u.grad.tolist())
+
+
+def test_a_result_whose_graph_was_freed_stays_one():
+    """What is computed of it further has no gradient, and says so, as without compiling."""
+    w = nn.Parameter(ag.ones(3))
+
+    def step(x):
+        loss = (w * x).pow(2).sum()
+        loss.backward()
+        return loss
+
+    run = ag.compile(step)
+    for k in range(6):
+        loss = run(ag.ones(3))
+        assert loss.requires_grad and loss.item() == 3 and w.grad.tolist() == [2 * k + 2] * 3
+        for further in (loss, loss + w.sum()):
+            with pytest.raises(RuntimeError, match="has been freed by an earlier backward"):
+                further.backward()
+    assert run.cache_info().replays

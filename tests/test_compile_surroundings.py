@@ -780,3 +780,136 @@ def test_iterators_that_functions_close_over():
     for _ in range(6):
         assert value(run(ONE)) == value(own(ONE))
     assert run.cache_info().replays >= 3
+
+
+class Kind:
+    k = 1.0
+
+
+class Other:
+    k = 2.0
+
+
+class Rule(Kind):
+    """Whose base is replaced."""
+
+
+class Answers(dict):
+    """Answers to any name, as settings read from files do."""
+
+    __getattr__ = dict.__getitem__
+
+
+def absent_attribute():
+    c = types.SimpleNamespace()
+    return lambda x: x * (c.scale if hasattr(c, "scale") else 1.0), lambda: setattr(c, "scale", 5.0)
+
+
+def absent_attribute_of_the_class():
+    cls = type("Settings", (), {"__module__": __name__})
+    c = cls()
+    return lambda x: x * (c.scale if hasattr(c, "scale") else 1.0), lambda: setattr(cls, "scale", 5.0)
+
+
+def attribute_that_is_tried():
+    c = Kind()
+
+    def f(x):
+        try:
+            return x * c.scale
+        except AttributeError:
+            return x
+
+    return f, lambda: setattr(c, "scale", 5.0)
+
+
+def global_that_is_tried():
+    globals().pop("LATER", None)
+
+    def f(x):
+        try:
+            return x * LATER
+        except NameError:
+            return x
+
+    return f, lambda: globals().update(LATER=5.0)
+
+
+def global_that_is_asked_for():
+    globals().pop("FAR_LATER", None)
+    return lambda x: x * globals().get("FAR_LATER", 1.0), lambda: globals().update(FAR_LATER=5.0)
+
+
+def another_class():
+    c = Kind()
+    return lambda x: x * c.k, lambda: setattr(c, "__class__", Other)
+
+
+def other_attributes():
+    c = types.SimpleNamespace(k=1.0)
+    d = Kind()
+    d.k = 1.0
+    return lambda x: x * c.k * d.k, lambda: setattr(d, "__dict__", {"k": 2.0})
+
+
+def another_base():
+    Rule.__bases__ = (Kind,)
+    return lambda x: x * Rule().k, lambda: setattr(Rule, "__bases__", (Other,))
+
+
+def keys_of_a_dict():
+    key = Kind()
+    table = {key: 1}
+    return lambda x: sum(x * q.k for q in table), lambda: setattr(key, "k", 3.0)
+
+
+def members_of_a_frozen_set():
+    one = Kind()
+    some = frozenset([one])
+    return lambda x: sum(x * q.k for q in some), lambda: setattr(one, "k", 3.0)
+
+
+def objects_in_an_array():
+    held = np.empty(1, object)
+    held[0] = [1.0]
+    return lambda x: x * held[0][0], lambda: held[0].__setitem__(0, 2.0)
+
+
+def view_of_a_dict():
+    table = {"a": 1.0}
+    values = table.values()
+    return lambda x: x * sum(values), lambda: table.update(a=2.0)
+
+
+def another_kind_of_layer():
+    net = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
+    return lambda x: net(x[:, None] * ag.ones(1, 2)).sum(1), lambda: setattr(net[1], "__class__", nn.Sigmoid)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        absent_attribute, absent_attribute_of_the_class, attribute_that_is_tried, global_that_is_tried,
+        global_that_is_asked_for, another_class, other_attributes, another_base, keys_of_a_dict,
+        members_of_a_frozen_set, objects_in_an_array, view_of_a_dict, another_kind_of_layer,
+    ],
+)  # fmt: skip
+def test_what_an_object_is_and_what_it_has_not(program):
+    f, change = program()
+    run, x = ag.compile(f), ag.ones(3)
+    for _ in range(4):
+        assert run(x).tolist() == f(x).tolist()
+    replays = run.cache_info().replays
+    assert replays
+    change()
+    for _ in range(4):
+        assert run(x).tolist() == f(x).tolist()
+
+
+def test_objects_that_answer_to_any_name():
+    settings, nowhere = Answers(rate=2.0), types.ModuleType("nowhere")
+    nowhere.__getattr__ = {"rate": 3.0}.__getitem__
+    run = ag.compile(lambda x: x * settings.rate * nowhere.rate)
+    for _ in range(4):
+        assert run(ag.ones(1)).item() == 6
+    assert run.cache_info().replays == 2

@@ -9,6 +9,7 @@ over is found from their code, which is remembered from one run to the next, and
 
 from __future__ import annotations
 
+import builtins
 import functools
 import gc
 import operator
@@ -43,7 +44,7 @@ from .places import (
     state_of,
 )  # fmt: skip
 from .unchanged import Looks, Unchanged, attributes
-from .users import EVERY, HERE, followed, named_in, of_ours, of_user, ours, parameters
+from .users import ABSENT, EVERY, HERE, followed, named_in, of_ours, of_user, ours, parameters
 
 MANY = 2000  # entries of a container that are looked into
 LASTING = (types.FunctionType, types.BuiltinFunctionType, type, types.ModuleType)  # in modules of our own
@@ -88,6 +89,7 @@ class Readings:
         self.states = [state_of(g) for g in SHARED]
         self.own = fn.__code__ if isinstance(fn, types.FunctionType) else None
         self.made: dict[int, Any] = {}  # objects that are made in the run
+        self.kinds: dict[tuple, tuple] = {}  # objects whose class, attributes as a whole or line of classes must stay
         self.going: set[int] = set()  # iterators that functions close over, from before the run
         self.remembered: list[Any] = []  # functions whose results are
         self.times = 0  # that the code of the function itself was called
@@ -152,11 +154,12 @@ class Readings:
         if not {"environ", "environb", "getenv", "getenvb"}.isdisjoint(names):
             self.note(vars(os), "environ")
         for name in names:
-            if name in place:
+            if name in place or (ABSENT in names and not hasattr(builtins, name)):
                 self.note(place, name)
+            if name in place:
                 self.found(place[name], names)
             for module in (name, f"{place.get('__package__')}.{name}".rstrip(".")):
-                file = getattr(sys.modules.get(module), "__file__", None) or "<"
+                file = getattr(sys.modules.get(module), "__dict__", {}).get("__file__") or "<"
                 if of_user(file) and not ours(file):
                     self.found(sys.modules[module], names)
 
@@ -182,7 +185,7 @@ class Readings:
 
     def reached(self) -> None:
         """What one function reads of what another has found: of objects that are returned, or properties."""
-        names = tuple(sorted(self.names - {EVERY}))
+        names = tuple(sorted(self.names - {EVERY, ABSENT}))
         for value in self.roots:
             self.inside(value, names)
         self.roots = []
@@ -221,7 +224,7 @@ class Readings:
             self.inside(v, names, depth - 1)
         if isinstance(value, CONTAINERS) and not hasattr(value, "__dict__"):
             return
-        if isinstance(value, types.ModuleType) and not of_user(getattr(value, "__file__", None) or "<"):
+        if isinstance(value, types.ModuleType) and not of_user(vars(value).get("__file__") or "<"):
             return
         attributes = getattr(value, "__dict__", None)
         if attributes is None and hasattr(type(value), "__slots__"):
@@ -239,12 +242,13 @@ class Readings:
             for name in names:
                 self.inside(attributes.get(name), names, depth - 1)
             return
+        self.kind(value)
         if EVERY in names:
             names = (*names, *(n for n in attributes if isinstance(n, str)))
-        if "vars" in names or "__dict__" in names or callable(getattr(value, "named_modules", None)):
+        if "vars" in names or "__dict__" in names or is_module(value):
             self.whole[id(attributes)] = attributes  # type: ignore[assignment]
             for v in list(attributes.values())[:MANY]:
-                if callable(getattr(v, "named_modules", None)) or isinstance(v, Tensor):
+                if is_module(v) or isinstance(v, Tensor):
                     self.inside(v, names, depth - 1)
         for name in names:
             if name in attributes:
@@ -256,6 +260,15 @@ class Readings:
             elif not isinstance(value, types.ModuleType) and hasattr(type(value), name):
                 self.note(attributes, name)  # of the class, until the object has one of its own
                 self.of_class(type(value), name)
+            elif ABSENT in names:
+                self.note(attributes, name)
+                self.note(vars(type(value)), name)
+
+    def kind(self, value: Any) -> None:
+        """What an object is: its class, and which dict its attributes are; of a class, those that it is made of."""
+        for name in ("__mro__",) if isinstance(value, type) else ("__class__", "__dict__"):
+            if hasattr(value, name):
+                self.kinds[id(value), name] = value, name, getattr(value, name)
 
     def of_class(self, cls: type, name: str) -> None:
         """An attribute of a class of the user's."""
@@ -318,7 +331,8 @@ class Readings:
                 looks.inside(place.get(name), DEEP)
         for value in contents:
             looks.inside(value, DEEP)
-        return Unchanged(looks.found, looks.others) + attributes(("cell_contents", cells, contents))
+        kinds = attributes(*((name, [value], [now]) for value, name, now in self.kinds.values()))
+        return Unchanged(looks.found, looks.others) + attributes(("cell_contents", cells, contents)) + kinds
 
     def checks(self, live: set[tuple[int, Any]]) -> list[Callable[[], bool]]:
         """Whether everything is as good as what was there: the same objects, or equal numbers, texts and containers."""
@@ -338,7 +352,14 @@ class Readings:
         keys = [(d, skip := {n for n in d if (id(d), n) in live}, held_in(d, skip)) for d in self.whole.values()]
         found.append(lambda: all(place.get(name, MISSING) is value for place, name, value in same))
         found.append(lambda: all(equals(place.get(name, MISSING), value) for place, name, value in equal))
+        kinds = list(self.kinds.values())
+        found.append(lambda: all(getattr(value, name, None) is now for value, name, now in kinds))
         return [*found, lambda: all(held_in(d, skip) == held for d, skip, held in keys)]
+
+
+def is_module(value: Any) -> bool:
+    """Whether an object has layers; it is not asked itself, since it may answer to any name."""
+    return callable(getattr(type(value), "named_modules", None))
 
 
 def asks(frame: Any) -> bool:

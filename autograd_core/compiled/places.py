@@ -31,7 +31,13 @@ SHARED = random._inst, np.random.mtrand._rand  # type: ignore[attr-defined]
 OF_FUNCTIONS = "__code__", "__defaults__", "__kwdefaults__"
 BUFFERS = (bytearray, array.array, memoryview, ctypes.Array)
 REFERENCES = (weakref.ProxyType, weakref.CallableProxyType, weakref.ReferenceType)
-VARYING = (contextvars.ContextVar, threading.local, queue.SimpleQueue, *REFERENCES)  # hold now one object, now another
+VARYING = (
+    contextvars.ContextVar,
+    threading.local,
+    queue.SimpleQueue,
+    collections.abc.MappingView,
+    *REFERENCES,
+)  # hold now one object, now another
 
 
 class Slots:
@@ -138,6 +144,9 @@ WITHIN: dict[type, Callable[[Any], list]] = {
     types.BuiltinMethodType: owner_of,
     types.MethodWrapperType: owner_of,
     types.MethodType: owner_of,
+    frozenset: list,
+    np.ndarray: lambda a: list(a.flat) if a.dtype.hasobject else [],
+    collections.abc.MappingView: list,
     types.MappingProxyType: gc.get_referents,
     contextvars.ContextVar: lambda v: [v.get(None)],
     weakref.ReferenceType: lambda r: [r()],
@@ -172,7 +181,8 @@ def looked_into(value: Any) -> bool:
 def entries(value: Any) -> list:
     """What a container holds, or what counts of another object."""
     if isinstance(value, CONTAINERS):
-        return list(value.values() if isinstance(value, dict) else value)
+        keys = [k for k in value if not isinstance(k, PLAIN)] if isinstance(value, dict) else []
+        return [*(value.values() if isinstance(value, dict) else value), *keys]
     return within(value)
 
 
@@ -212,7 +222,7 @@ def snapshot(value: Any, live: set, depth: int = DEEP, seen: set[int] | None = N
         return {v if isinstance(v, PLAIN) else id(v) for v in value}
     if isinstance(value, (list, tuple, collections.deque)):
         return [snapshot(v, live, depth - 1, seen) for v in value]
-    if isinstance(value, np.ndarray) and value.nbytes <= LOOKED_INTO:
+    if isinstance(value, np.ndarray) and value.nbytes <= LOOKED_INTO and not value.dtype.hasobject:
         return id(value), value.shape, value.strides, value.dtype, value.tobytes()
     if isinstance(value, BUFFERS):
         return id(value), bytes_of(value)

@@ -65,6 +65,8 @@ class Replay:
         slopes = [g for *_, g in self.gradients if g is not None]
         self.program = capture.program(self.results.arrays + slopes)
         linked = [j for j in self.results.linked if not finished(self.results.found[j])]
+        ended = {j: node_of(self.results.found[j]) for j in self.results.linked}
+        self.ended = {j: node for j, node in ended.items() if j not in linked}  # histories of which nothing is left
         self.back = Back(capture, self.results, linked, call, kept)
         self.lost = self.loses()
         self.back.settle = weakly(self.prepare)
@@ -304,7 +306,9 @@ class Replay:
             np.copyto(value_of(leaves[k]), place)
             mark_written(value_of(leaves[k]))
         if self.results.lone:  # nothing but one new tensor, as the loss of a step
-            return at(self.ends[0].copy(order="K"))
+            t = at(self.ends[0].copy(order="K"))
+            t.node = self.ended.get(0)
+            return t
         copied = self.copied(self.ends, self.memory)
         return self.finish(self.results.given_back(lambda j: self.made(copied, j), leaves))
 
@@ -314,8 +318,9 @@ class Replay:
         return lambda j: copies.of(ways[j].what, places[j], lambda b: memory[whole(b)])
 
     def made(self, copied: Callable[[int], np.ndarray], j: int) -> Tensor:
-        """A result without a history."""
+        """A result without a history, or with one that has been gone through."""
         t = at(copied(j))
+        t.node = self.ended.get(j)
         return t.requires_grad_() if j in self.results.asking else t
 
 

@@ -182,7 +182,8 @@ class Looks:
     def inside(self, value: Any, depth: int) -> None:
         """What a container and those in it hold."""
         if isinstance(value, np.ndarray) and value.nbytes <= LOOKED_INTO and id(value) not in self.whole:
-            self.whole.add(id(value))
+            if not value.dtype.hasobject:
+                self.whole.add(id(value))
             form = value.shape, value.strides, value.tobytes()
             self.others.append(lambda: (value.shape, value.strides, value.tobytes()) == form)
         if isinstance(value, BUFFERS) and (form := bytes_of(value)) is not None and id(value) not in self.whole:

@@ -13,7 +13,11 @@ HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 STANDARD = os.path.dirname(os.__file__) + os.sep
 OURS = ("nn", "optim")  # packages beside this one, whose classes and functions stay as they are
 EVERY = "*"  # stands for all names that an object has
-COMPUTED = {"getattr": "vars", "setattr": EVERY, "__dict__": EVERY, "vars": EVERY}  # what names of any kind
+ABSENT = "?"  # stands for names that an object or a module has not, but may have the next time
+COMPUTED = {
+    "getattr": "vars", "setattr": EVERY, "__dict__": EVERY, "vars": EVERY, "dir": "vars",  # names of any kind
+    "hasattr": ABSENT, "AttributeError": ABSENT, "NameError": ABSENT, "globals": ABSENT, "Exception": ABSENT,
+}  # fmt: skip
 HOLDERS = ("types", "argparse", "collections", "builtins", "functools", "enum", "configparser")
 
 
@@ -51,7 +55,7 @@ def followed(module: str) -> bool:
     """Whether objects of a class from this module may hold settings of the user's."""
     if module in HOLDERS:
         return True
-    file = getattr(sys.modules.get(module), "__file__", None)
+    file = getattr(sys.modules.get(module), "__dict__", {}).get("__file__")
     return module == "__main__" or (file is not None and of_user(file))
 
 
