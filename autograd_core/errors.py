@@ -14,7 +14,10 @@ import numpy as np
 MISUSES = (np.linalg.LinAlgError, IndexError, ValueError, TypeError, MemoryError)
 _HERE, _STANDARD = os.path.dirname(__file__), os.path.dirname(os.__file__)
 _LIBRARY = re.compile("|".join(map(re.escape, (_HERE, os.path.dirname(np.__file__), "<string>", "<frozen"))))
-_NOT_THE_USERS = re.compile(rf"{_LIBRARY.pattern}|{re.escape(_STANDARD + os.sep)}(?!site-packages|dist-packages)")
+_BESIDE = "|".join(re.escape(os.path.join(os.path.dirname(_HERE), name, "")) for name in ("nn", "optim"))
+_NOT_THE_USERS = re.compile(
+    rf"{_LIBRARY.pattern}|{_BESIDE}|{re.escape(_STANDARD + os.sep)}(?!site-packages|dist-packages)"
+)
 _ACCEPTED = {"i": "integers", "bi": "booleans and integers", **dict.fromkeys(("f", "fi", "bfi"), "real numbers")}
 
 
@@ -51,7 +54,7 @@ def explained(op: Any, args: tuple, error: Exception) -> Exception:
 
 
 def users_frame() -> FrameType:
-    """The innermost frame outside this package; one in the standard library only if nobody has called that."""
+    """The innermost frame outside these packages; one in ours, or in the standard library, only if nobody called that."""
     first = _outside(_LIBRARY, sys._getframe(1)) or sys._getframe(1)
     return _outside(_NOT_THE_USERS, first) or first
 

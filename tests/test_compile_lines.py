@@ -458,3 +458,24 @@ print(run.cache_info().replays)
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, env=env)
     assert not done.returncode, done.stderr
     assert int(done.stdout) >= 3
+
+
+def test_lines_are_those_of_the_user_not_of_layers_and_optimizers(monkeypatch):
+    words = nn.Embedding(5, 3)
+    optimizer = optim.Adam(words.parameters())
+
+    @ag.compile
+    def step(index):
+        optimizer.zero_grad()
+        words(index).sum().backward()
+        optimizer.step()
+
+    for _ in range(4):
+        step(ag.tensor([0, 1]))
+    file = os.path.basename(__file__)
+    assert file in step.explain() and "embedding.py" not in step.explain() and "layout.py" not in step.explain()
+    monkeypatch.setenv("AG_DEBUG", "much")
+    step.cache_clear()
+    with pytest.raises(ValueError, match="AG_DEBUG=much: needs 1"):
+        for _ in range(4):
+            step(ag.tensor([0, 1]))

@@ -31,6 +31,10 @@ LOCKED: weakref.WeakSet[Back] = weakref.WeakSet()
 MISSES = 2  # walks of a kind that is not known, before the function is watched again
 
 
+class Undone(Exception):
+    """A replay has raised, and left nothing changed: the function itself is to run."""
+
+
 class Walked:
     """What was seen of a walk back."""
 
@@ -150,7 +154,11 @@ class Back:
         frame = forward.begin()
         for k, place in zip(inputs, forward.inputs):
             np.copyto(place, value_of(leaves[k]))
-        forward.run(frame)
+        try:
+            forward.run(frame)
+        except Exception as error:
+            put(self.changed, before)
+            raise Undone from error
         mark_all(self.written)
         return Run(self, valid, frame, leaves, before), dict(zip(self.results.made, forward.ends))
 

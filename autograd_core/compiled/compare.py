@@ -39,7 +39,10 @@ def of_calls(p: Call, q: Call, pairs: Pairs) -> str | None:
             return "a number in one run is an array in the next"
         if isinstance(x, Array):
             if not matches(x, y, pairs):
-                return "an array that is neither an argument, nor computed from tensors, and was another one"
+                return (
+                    "an array that is neither an argument, nor computed from tensors, and was another one; give it as an "
+                    "argument, or change it in place (copy_, sub_) and keep the tensor"
+                )
         elif not same(x, y):
             return f"a number was {x!r:.30} in one run and {y!r:.30} in the next"
     if p.params.keys() != q.params.keys() or not all(same(v, q.params[n]) for n, v in p.params.items()):

@@ -21,7 +21,7 @@ from .launches import Launch, bound, entry, launches_of
 from .likeness import Shared
 from .memory import Memory
 from .place import in_place
-from .program import Array, Call, Live, Program
+from .program import OUTER, Array, Block, Call, Live, Program
 from .rows import Line, Named, Placed, Record, Row, Tail, as_line, moved, zeroed
 
 EMITTERS: dict[str, Callable] = {}  # by the name of an op: what says how a call is written, or None
@@ -177,6 +177,7 @@ class Source:
 
     def __init__(self, memory: Memory):
         self.memory, self.lines, self.names, self.scope = memory, [], {}, {}  # type: ignore[var-annotated]
+        self.at_risk: set[Block] = set()
 
     def name(self, value: Any, prefix: str = "v") -> str:
         """How lines name a value."""
@@ -279,8 +280,22 @@ def emitted(
     memory = make(program, known, pointed)
     source = Source(memory)
     source.add([*sequence(program.calls, said)])
+    source.at_risk = at_risk(program.calls, said)
     memory.settle(program.outputs)
     return memory, source.function(name), source
+
+
+def at_risk(calls: list[Call], said: list) -> set[Block]:
+    """Memory from outside that is changed before a call that may raise, or by it."""
+    last = max((k for k, pair in enumerate(zip(calls, said)) if may_raise(*pair)), default=-1)
+    return {a.block for call in calls[: last + 1] for a in call.changes if a.block.kind == OUTER}
+
+
+def may_raise(call: Call, said: list | None) -> bool:
+    """Whether a call may raise: by its op itself, or where a kernel finds that it must answer otherwise."""
+    if not said:
+        return call.op is not REGISTRY["overwrite"]
+    return any(isinstance(item, Tail) for item in said)
 
 
 def sequence(calls: list[Call], said: list) -> Iterator[tuple]:

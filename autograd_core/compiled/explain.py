@@ -208,7 +208,10 @@ def place_of(line: str) -> str:
 
 def debugged(replay: Any, name: str) -> None:
     """Print as much of a replay as AG_DEBUG asks for: 1 the operations, 2 the memory, 3 the kernels, 4 the source."""
-    level = int(os.environ.get("AG_DEBUG") or 0)
+    asked = os.environ.get("AG_DEBUG") or "0"
+    if not asked.isdecimal():
+        raise ValueError(f"AG_DEBUG={asked}: needs 1 (operations), 2 (memory), 3 (kernels) or 4 (source)")
+    level = int(asked)
     if level < 1:
         return
     say = functools.partial(print, file=sys.stderr)

@@ -13,6 +13,7 @@ from ..errors import CaptureError
 from ..tape import Leaf, everywhere, memory, refuse_capture, state
 from ..tensor import Tensor
 from ..tree import flatten
+from .back import Undone
 from .capture import Capture, capturing
 from .entries import Entries
 from .explain import debugged, table
@@ -51,9 +52,12 @@ class Compiled:
         if last is not None and not kwargs and (lock := last.lock).acquire(blocking=False):
             try:
                 if (quick := last.quick) is not None and len(args) == quick.count and quick(args):
-                    self.counts["replays"] += 1
                     self.entries.vain = 0
-                    return last.again(args)
+                    result = last.again(args)
+                    self.counts["replays"] += 1
+                    return result
+            except Undone:
+                pass
             finally:
                 lock.release()
         return self.answered(args, kwargs)
@@ -78,7 +82,11 @@ class Compiled:
                     if not entry.takes(every, owners):
                         return self.as_it_is(args, kwargs)
                     flat = not kwargs and len(args) == len(leaves) and all(map(is_, args, leaves))
-                    return self.replayed(entry, every, flat and not self.entries.deciding)
+                    try:
+                        return self.replayed(entry, every, flat and not self.entries.deciding)
+                    except Undone:
+                        pass
+                    return self.as_it_is(args, kwargs)  # raises the same, unless the function handles it
         if not self.entries.worthwhile(key, self.__name__):
             return self.as_it_is(args, kwargs)
         call = functools.partial(called, self.fn, build, bool(kwargs))
@@ -91,8 +99,8 @@ class Compiled:
     def replayed(self, entry: Replay, leaves: list, usual: bool) -> Any:
         """A replay, whose lock this thread has; `usual` are calls on nothing but what is in a row, whose values do not matter."""
         try:
-            self.counts["replays"] += 1
             result = entry(leaves, self.__name__)
+            self.counts["replays"] += 1
             if usual:
                 entry.quicken(leaves)
             self.last = entry
@@ -149,7 +157,10 @@ class Compiled:
         elif written and not other:
             if others:  # as when a state begins anew, which is left to the function itself
                 return False
-            capture.refuse(f"{self.__name__} changes {written}, which a replay would not do again")
+            capture.refuse(
+                f"{self.__name__} changes {written}, which a replay would not do again; tensors that it leaves for the next "
+                "call, without history, in an attribute or a global of their own are followed"
+            )
         if before and not other and not entry.hopeless:
             entry.agrees(before)
         return True

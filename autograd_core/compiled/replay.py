@@ -14,7 +14,7 @@ from ..kernels._memory import trim
 from ..tape import Leaf, mark_all, mark_written, memory, writes_of
 from ..tensor import Tensor, at, node_of
 from . import lines, moves, steps  # noqa: F401 - declare how calls are written
-from .back import Back, Lessons
+from .back import Back, Lessons, Undone, put
 from .capture import UNSEEN, Capture
 from .compare import difference
 from .emit import Source, emitted, resolved
@@ -32,6 +32,7 @@ from .unchanged import attributes, outside
 GRADIENT = attrgetter("grad")
 HANDED = ("value", "node", "leaf", "origin")  # what a tensor of a gradient has while nobody has changed it
 LARGE = 1 << 14  # bytes of an argument that is not copied into the plan
+COPIED = 1 << 18  # bytes, at most, that are copied before a replay, lest it raises after it has changed them
 TRIES = 4  # runs that may differ from the one before, as the first does that sets up state
 
 
@@ -217,6 +218,8 @@ class Replay:
         shown = {id(w.what) for w in self.results.ways if w.how == "gradient"}
         self.slopes = [(leaf, g) for leaf, k, g in slopes if k is None and g is not None and id(leaf) not in shown]
         self.shown_slopes = [(leaf, g) for leaf, k, g in slopes if k is None and id(leaf) in shown]
+        risk = [b.owner for b in source.at_risk]
+        self.at_risk = risk if sum(owner.nbytes for owner in risk) <= COPIED else None
         self.hold()
         given = list(zip(self.tensors, program.inputs))
         self.inputs = [(k, self.memory[a]) for k, a in given if a.block not in lent]
@@ -292,7 +295,7 @@ class Replay:
         self.uses += 1
         for place, get in self.live:
             place[...] = get()
-        self.run()
+        self.attempt()
         for leaf, t in zip(self.leaves, self.handed):
             leaf.grad = t
         for leaf in self.emptied:
@@ -311,6 +314,17 @@ class Replay:
             return t
         copied = self.copied(self.ends, self.memory)
         return self.finish(self.results.given_back(lambda j: self.made(copied, j), leaves))
+
+    def attempt(self) -> None:
+        """Run; if that raises, what was there before is put back, so that the function itself can do it, and raise."""
+        before = self.at_risk and [owner.copy() for owner in self.at_risk]
+        try:
+            self.run()
+        except Exception as error:
+            if self.at_risk is None:
+                raise
+            put(self.at_risk, before or [])
+            raise Undone from error
 
     def copied(self, places: dict[int, np.ndarray], memory: Any) -> Callable[[int], np.ndarray]:
         """What copies results from where they were made, those that share memory together."""
