@@ -279,7 +279,8 @@ def push_through(f: Callable, primals: tuple, tangents: tuple, has_aux: bool, wh
             require_value(v, f"{who}: the function returned")
     mine = lambda v: isinstance(v, Dual) and v.level == level
     primal = lambda v: _outward(v.primal if mine(v) else v, form)
-    tangent = lambda v: _outward(v.tangent if mine(v) else np.zeros(np.shape(v), getattr(v, "dtype", float)), form)
+    none = lambda v: as_tensor(np.zeros(np.shape(v), getattr(v, "dtype", float)))
+    tangent = lambda v: _outward(v.tangent if mine(v) else none(v), form)
     result = tree_map(primal, y), tree_map(tangent, y)
     return (*result, tree_map(primal, aux)) if has_aux else result
 

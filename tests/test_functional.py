@@ -402,3 +402,10 @@ def test_one_way_alone_is_no_comparison():
     assert not ag.compare(lambda x: 1 / 0, 1.0)
     with pytest.raises(AssertionError, match="no gradient with something beside it"):
         ag.compare(lambda x: 1 / 0, 1.0).require()
+
+
+def test_jvp_of_a_result_that_does_not_depend_gives_a_tensor_of_zeros():
+    (_, constant), (_, none) = ag.jvp(lambda x: (x * 2, ag.ones(2)), (ag.tensor([1.0, 2.0]),), (ag.tensor([1.0, 1.0]),))
+    assert isinstance(none, ag.Tensor) and none.tolist() == [0, 0] and constant.tolist() == [1, 1]
+    (_, none) = ag.jvp(lambda x: np.ones(2), (np.array([1.0, 2.0]),), (np.array([1.0, 1.0]),))
+    assert type(none) is np.ndarray and none.tolist() == [0, 0]

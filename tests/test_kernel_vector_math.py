@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from autograd_core.kernels import _jit
+from autograd_core.kernels import _jit, activations
 
 if not _jit.COMPILED:
     pytest.skip("without compiling there is nothing to look at", allow_module_level=True)
@@ -149,3 +149,10 @@ def test_large_arguments_of_sine_and_cosine():
 def test_two_units_where_errors_were_largest(name, x):
     """Of all float32 numbers, as `python -m benchmarks.accuracy --exhaustive` found them."""
     assert accuracy.single(name, np.array([x, -x], "f"))[0] <= 2
+
+
+@pytest.mark.parametrize("count", [3, 300])
+def test_softplus_far_below_is_zero_without_a_sign(count):
+    for dtype in (np.float32, np.float64):
+        y = activations.softplus(np.full(count, -1e30, dtype), beta=1.0, threshold=20.0)
+        assert not y.any() and not np.signbit(y).any()

@@ -95,7 +95,7 @@ def _log_sigmoid(x):
 def softplus(x, *, beta, threshold):
     """log(1 + exp(beta * x)) / beta, and x itself where beta * x is above the threshold."""
     z = x * beta
-    return np.where(z > threshold, x, -_log_sigmoid(-z) / beta).astype(x.dtype)
+    return np.where(z > threshold, x, (0 - _log_sigmoid(-z)) / beta).astype(x.dtype)
 
 
 @quiet
