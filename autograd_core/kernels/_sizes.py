@@ -18,7 +18,7 @@ LEAST = {
     "attention.mask_pull": 64,
     "scan.cumprod": 64,
     "scan.cumsum": 64,
-    "scan.extreme_places": 64,
+    "scan.extremes": 64,
     "scan.logcumsumexp": 64,
     "scan.product_pull": 64,
     "scan.recurrence": 64,
