@@ -79,7 +79,7 @@ class Walk:
             if node.index < latest_write and plan.keeps:
                 refuse_overwritten(node, env)
             if node.dtype is None:
-                g = tuple(g.get(k) for k in range(node.shape))
+                g = tuple(map(g.get, range(node.shape)))
             if special:
                 parents, cotangents = self.watched(node, g, env, careful, found)
             else:

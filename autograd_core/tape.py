@@ -40,7 +40,7 @@ class Leaf:
 class Node:
     """A recorded call: its plan, the nodes its gradients go to, and what its rules will read."""
 
-    __slots__ = ("plan", "parents", "env", "shape", "dtype", "index", "hooks", "__weakref__")
+    __slots__ = ("plan", "parents", "env", "shape", "dtype", "index", "hooks", "picks", "__weakref__")
 
     def __init__(self, plan: Plan, parents: list, env: Sequence | None, shape: tuple | None, dtype: np.dtype | None):
         self.plan = plan
@@ -50,6 +50,7 @@ class Node:
         self.dtype = dtype
         self.index = next(clock)
         self.hooks = None
+        self.picks: dict[int, weakref.ref] | None = None  # of a node with several results, the pick of each
 
     @property
     def name(self) -> str:
@@ -103,9 +104,12 @@ class Pick:
     @classmethod
     def of(cls, node: Node, k: int, shape: tuple, dtype: np.dtype) -> Pick:
         """The one node of a result: all that flows to the result must meet there."""
-        pick = _picks.get((id(node), k))
+        picks = node.picks = node.picks or {}
+        known = picks.get(k)
+        pick = known and known()
         if pick is None:
-            pick = _picks[id(node), k] = cls(node, k, shape, dtype)
+            pick = cls(node, k, shape, dtype)
+            picks[k] = weakref.ref(pick)
         return pick
 
     name = property(lambda self: f"{self.parents[0].name}[{self.k}]")
@@ -113,7 +117,6 @@ class Pick:
     __repr__ = Node.__repr__
 
 
-_picks: weakref.WeakValueDictionary[tuple, Pick] = weakref.WeakValueDictionary()  # a pick outlives no node, nor its id
 places: weakref.WeakKeyDictionary[Node, str] = weakref.WeakKeyDictionary()  # the user's line, in anomaly mode
 
 

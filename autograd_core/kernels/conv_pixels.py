@@ -234,7 +234,8 @@ def _few_output(s: Shape, dtype: np.dtype) -> bool:
     """Whether there are few channels to sum over for the result, and pixels fill vectors as well as channels do."""
     lanes, image = lanes_of(dtype), 4 * math.prod(s.x[1:])
     few = s.inputs <= 16 and s.inputs * math.prod(s.kernel) <= FEW
-    return few and image < ROOM and full(s.out[2], lanes) >= 0.85 * full(s.outputs, lanes)
+    worth = 0.85 if s.outputs > lanes else 0.6  # a tile of one vector of channels reads as much as it multiplies
+    return few and image < ROOM and full(s.out[2], lanes) >= worth * full(s.outputs, lanes)
 
 
 def _few_input(s: Shape, dtype: np.dtype) -> bool:

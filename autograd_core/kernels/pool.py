@@ -10,16 +10,20 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from ._jit import Late, choice, inline, kernel, plain
-from ._memory import LEAST as LARGE
+from . import _memory
+from ._jit import Kernel, Late, choice, inline, kernel, plain
 from ._memory import empty
 from ._sizes import CHUNK
+from ._threads import ADDRESS as POOL
 from .boxes import LANES
+from .reduce import DOUBLE, SINGLE
 
 rows_compared, windows_compared = Late("_pool_lines", "rows_compared"), Late("_pool_lines", "windows_compared")
+entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
 
 
 class Windows:
@@ -136,6 +140,50 @@ def put_planes(begin, end, x, n, places, y, size):
                 out[k] += row[j]
 
 
+class Launchers(NamedTuple):
+    """The kernels for all rows of pools, and all planes, of floats of one type with places of one type."""
+
+    rows: Kernel
+    pairs: Kernel
+    take: Kernel
+    put: Kernel
+
+
+def launching(dtype: np.dtype, mark: np.dtype) -> Launchers:
+    """Those of a type, and of a type of places."""
+    zero, none, whole = dtype.type(0), mark.type(0), np.int64(0)
+    named = lambda name: {"name": f"{name}_{dtype.char}{8 * mark.itemsize}", "launcher": True}
+
+    @kernel(numbers="iaaaaiiiii", **named("rows"))
+    def rows(pool, x, ints, y, places, size, length, count, wide, grain):
+        given, made = (entries(zero, x, size), entries(whole, ints, length)), entries(zero, y, count * wide)
+        for_chunks(pool, pool_rows, count, grain, (*given, made, entries(none, places, count * wide)))
+
+    @kernel(numbers="iaaaiiiiiii", **named("pairs"))
+    def pairs(pool, x, y, places, size, height, width, high, wide, count, grain):
+        given, made = (entries(zero, x, size), height, width, high, wide), entries(zero, y, count * wide)
+        for_chunks(pool, pool_pairs, count, grain, (*given, made, entries(none, places, count * wide)))
+
+    @kernel(numbers="iaaaiiii", **named("take"))
+    def take(pool, x, places, y, count, size, n, grain):
+        given, made = (
+            (entries(zero, x, count * size), size, entries(none, places, count * n)),
+            entries(zero, y, count * n),
+        )
+        for_chunks(pool, take_planes, count, grain, (*given, n, made))
+
+    @kernel(numbers="iaaaiiii", **named("put"))
+    def put(pool, x, places, y, count, size, n, grain):
+        given, made = (entries(zero, x, count * n), n, entries(none, places, count * n)), entries(zero, y, count * size)
+        for_chunks(pool, put_planes, count, grain, (*given, made, size))
+
+    return Launchers(rows, pairs, take, put)
+
+
+MARKS = np.dtype(np.int32), np.dtype(np.int64)
+SINGLES, DOUBLES = ([launching(dtype, mark) for mark in MARKS] for dtype in (SINGLE, DOUBLE))
+
+
 @kernel(chunks=True)
 def average_rows(begin, end, x, share, y):
     """y (P) from the sums of rows of x (P, n), times a share."""
@@ -189,23 +237,36 @@ def _sample(rng, n, dtype):
     return rng.standard_normal((2, 2, side, side)).astype(dtype), (axis, axis)
 
 
+def launchers(x: np.ndarray, mark: np.dtype) -> Launchers | None:
+    """The kernels for x and such places."""
+    several = SINGLES if x.dtype is SINGLE else DOUBLES if x.dtype is DOUBLE else None
+    return several[mark.itemsize > 4] if several and mark.kind == "i" and mark.itemsize >= 4 else None
+
+
 @choice(reference=largest_reference, sample=_sample)
 def largest(x, windows):
     """The largest entry of each window, and its place in the plane."""
-    ends, wide, grain, ints, place, hollow, paired = packed(windows)
-    dtype = x.dtype
-    if dtype.char not in "fd" or not x.size or 0 in ends:
+    ends, wide, grain, ints, mark, hollow, paired = packed(windows)
+    kernels, seen = launchers(x, mark), _rows(x.shape, ends)
+    if not (kernels and seen):
         return largest_reference(x, windows)
-    shape = (*x.shape[: -len(ends)], *ends)
-    room = np.empty if x.nbytes < LARGE else empty
-    y, places = room(shape, dtype), room(shape, place)
+    shape, count, size, room = seen
+    x, y, places = x if x.flags.carray else plain(x), room(shape, x.dtype), room(shape, mark)
     if paired:
-        pool_pairs(y.size // wide, grain, plain(x).ravel(), *paired, y.ravel(), places.ravel())
+        kernels.pairs(POOL, id(x), id(y), id(places), size, *paired, count, grain)
         return y, places
-    pool_rows(y.size // wide, grain, plain(x).ravel(), ints, y.ravel(), places.ravel())
+    kernels.rows(POOL, id(x), id(ints), id(y), id(places), size, len(ints), count, wide, grain)
     if hollow:  # windows that lie in a margin have no entry
-        places[places == np.iinfo(place).max] = -1
+        places[places == np.iinfo(mark).max] = -1
     return y, places
+
+
+@functools.lru_cache(4096)
+def _rows(full: tuple, ends: tuple) -> tuple | None:
+    """The shape of results, their rows, how many entries they are made of, and what makes room; None without entries."""
+    shape, size = (*full[: len(full) - len(ends)], *ends), math.prod(full)
+    room = np.empty if 8 * max(math.prod(shape), size) < _memory.LEAST else empty
+    return (shape, math.prod(shape) // ends[-1], size, room) if math.prod(shape) * size else None
 
 
 @functools.lru_cache(1024)
@@ -255,30 +316,37 @@ def _places(rng, n, dtype):
     return rng.standard_normal((4, side, side)).astype(dtype), rng.integers(0, side * side, (4, side, side))
 
 
-def _usable(x: np.ndarray, places: np.ndarray) -> bool:
-    return x.dtype.char in "fd" and places.dtype.char in "ilq" and x.size > 0 and places.size > 0
+@functools.lru_cache(4096)
+def _planes(lead: tuple, sizes: tuple, places: tuple) -> tuple | None:
+    """How many planes there are, their entries and places, how many planes make a chunk, and what makes room for both."""
+    count, size, n = math.prod(lead), math.prod(sizes), math.prod(places)
+    room = np.empty if 8 * count * max(size, n) < _memory.LEAST else empty
+    return (count, size, n, max(1, CHUNK // max(size, n)), room) if count * size * n else None
 
 
 @choice(reference=take_reference, sample=lambda *a: (*_places(*a), 2))
 def take(x, places, axes):
     """The entries of x at places in its planes, which have so many axes."""
-    if not _usable(x, places):
+    kernels, axis = launchers(x, places.dtype), x.ndim - axes
+    seen = kernels and _planes(x.shape[:axis], x.shape[axis:], places.shape[axis:])
+    if not seen:
         return take_reference(x, places, axes)
-    y, rows, at = empty(places.shape, x.dtype), planes(plain(x), axes), planes(plain(places), axes)
-    (count, size), n = rows.shape, at.shape[1]
-    take_planes(count, max(1, CHUNK // max(n, 1)), rows.reshape(-1), size, at.reshape(-1), n, y.reshape(-1))
+    count, size, n, grain, room = seen
+    x, places, y = plain(x), plain(places), room(places.shape, x.dtype)
+    kernels.take(POOL, id(x), id(places), id(y), count, size, n, grain)
     return y
 
 
 @choice(reference=put_reference, sample=lambda *a: (*(v := _places(*a)), v[0].shape[1:]))
 def put(x, places, shape):
     """Planes of a shape, zero but for the entries of x at their places; those of one place add up."""
-    if not _usable(x, places) or 0 in shape:
+    kernels, axis = launchers(x, places.dtype), x.ndim - len(shape)
+    seen = kernels and _planes(x.shape[:axis], shape, x.shape[axis:])
+    if not seen:
         return put_reference(x, places, shape)
-    lead, size = x.shape[: x.ndim - len(shape)], math.prod(shape)
-    y, count = empty((*lead, *shape), x.dtype), math.prod(lead)
-    n = x.size // count
-    put_planes(count, max(1, CHUNK // max(size, n)), plain(x).ravel(), n, plain(places).ravel(), y.ravel(), size)
+    count, size, n, grain, room = seen
+    x, places, y = plain(x), plain(places), room((*x.shape[:axis], *shape), x.dtype)
+    kernels.put(POOL, id(x), id(places), id(y), count, size, n, grain)
     return y
 
 

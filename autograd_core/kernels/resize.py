@@ -16,6 +16,8 @@ from . import boxes as windows
 from ._jit import Late, choice, inline, kernel, plain
 from ._memory import empty
 from ._sizes import CHUNK
+from ._threads import ADDRESS as POOL
+from .reduce import DOUBLE, SINGLE
 
 borrowed = Late("_borrowed", "borrowed")
 NARROW, WIDE, LAST, FIRST, TOTAL, NOTHING, BOXES = range(7)  # ways to go about it
@@ -347,20 +349,23 @@ def _sample(rng, n, dtype):
 @choice(reference=resize_reference, sample=_sample)
 def resize(x, tables):
     """The last axes of x, each by its table."""
-    if x.dtype.char not in "fd" or not x.size:
+    dtype, size = x.dtype, x.size
+    if not (dtype is SINGLE or dtype is DOUBLE) or not size:
         return resize_reference(x, tables)
     d = len(tables)
     if d > 2 or tables[-1].n_in == 0:
         return _axis_by_axis(plain(x), tables)
-    kind, grain, ints, floats, n, high, ends = packed(tables, x.dtype)
+    kind, grain, ints, floats, n, high, ends = packed(tables, dtype)
     if kind == NOTHING:
-        return np.array(x, order="C") if 0 not in ends else np.zeros((*x.shape[:-d], *ends), x.dtype)
-    shape = (*x.shape[:-d], *ends)
-    y = empty(shape, x.dtype) if x.size > FEW else np.empty(shape, x.dtype)
+        return np.array(x, order="C") if 0 not in ends else np.zeros((*x.shape[:-d], *ends), dtype)
+    shape, count, x = (*x.shape[:-d], *ends), size // n * high, x if x.flags.carray else plain(x)
+    y = empty(shape, dtype) if size > FEW else np.empty(shape, dtype)
     if kind == BOXES:
-        windows.box_rows(x.size // n * high, grain, plain(x).ravel(), ints, floats, y.ravel())
+        all_rows = windows.ALL_SINGLE if dtype is SINGLE else windows.ALL_DOUBLE
+        lengths = size, len(ints), len(floats), y.size
+        all_rows(POOL, id(x), id(ints), id(floats), id(y), *lengths, count, grain)
         return y
-    resize_rows(x.size // n * high, grain, plain(x).ravel(), ints, floats, y.ravel())
+    resize_rows(count, grain, x.ravel(), ints, floats, y.ravel())
     return y
 
 

@@ -181,29 +181,28 @@ def recurrence_columns(begin, end, a, b, out, n, inner, piece, reverse):
 
 
 @kernel(chunks=True, fastmath=EXACT)
-def place_lines(begin, end, x, out, n, inner, sign):
-    """out: where the largest sign * x up to each place is, the last of equal ones, or the last NaN."""
+def extreme_lines(begin, end, x, y, places, n, inner, sign):
+    """y: the largest sign * x up to each place, times sign; and where it is, the last of equal ones, or the last NaN."""
     scale = x.dtype.type(sign)
     for i in range(begin, end):
         o = i // inner
         spot = o * n * inner + i - o * inner
-        k, where = 0, 0
-        best = scale * at(x, spot)
+        k = 0
         while k < n:
-            v = scale * at(x, spot)
-            if best == best or v != v:
-                best, where = v, k
-            out[np.uint64(spot)] = where
-            k += 1
-            spot += inner
-            while k < n and scale * at(x, spot) < best:  # most entries are such: this loop does little else
-                out[np.uint64(spot)] = where
+            best, where = scale * at(x, spot), k
+            while True:  # most entries replace nothing: this loop does little else
+                y[np.uint64(spot)], places[np.uint64(spot)] = scale * best, where
                 k += 1
                 spot += inner
+                if k == n:
+                    break
+                v = scale * at(x, spot)
+                if v >= best or v != v:
+                    break
 
 
 @kernel(chunks=True, fastmath=EXACT)
-def place_columns(begin, end, x, out, n, inner, piece, sign):
+def extreme_columns(begin, end, x, y, places, n, inner, piece, sign):
     """The same; an item is a piece of columns."""
     pieces, scale = (inner + piece - 1) // piece, x.dtype.type(sign)
     best, where = np.empty(piece, x.dtype), np.empty(piece, np.int64)
@@ -218,7 +217,7 @@ def place_columns(begin, end, x, out, n, inner, piece, sign):
                 new = (v >= b) | (v != v)
                 best[j] = v if new else b
                 where[j] = k if new else where[j]
-                out[np.uint64(place + j)] = where[j]
+                y[np.uint64(place + j)], places[np.uint64(place + j)] = scale * best[j], where[j]
             place += inner
 
 
@@ -242,15 +241,15 @@ def logsum_lines(begin, end, x, out, n, inner):
             spot += inner
 
 
-def launching(lines: Kernel, columns: Kernel, made: np.dtype | None = None) -> tuple[Kernel, Kernel]:
+def launching(lines: Kernel, columns: Kernel) -> tuple[Kernel, Kernel]:
     """The kernels that do all lines of an array of either type, by columns where a piece of these is more than none."""
 
     def whole(dtype: np.dtype) -> Kernel:
-        zero, other = dtype.type(0), (made or dtype).type(0)
+        zero = dtype.type(0)
 
         @kernel(numbers="iaaiiiii", name=f"{lines.name.rpartition('.')[2]}_{dtype.char}", launcher=True)
         def launch(pool, x, out, outer, n, inner, piece, way):
-            xs, y = entries(zero, x, outer * n * inner), entries(other, out, outer * n * inner)
+            xs, y = entries(zero, x, outer * n * inner), entries(zero, out, outer * n * inner)
             if piece == 0:
                 for_chunks(pool, lines, outer * inner, max(GRAIN // (4 * n), 1), (xs, y, n, inner, way))
             else:
@@ -264,7 +263,26 @@ def launching(lines: Kernel, columns: Kernel, made: np.dtype | None = None) -> t
 
 SUMS = launching(sum_rows, sum_columns)
 PRODUCTS = launching(product_lines, product_columns)
-PLACES = launching(place_lines, place_columns, LONG)
+
+
+def launching_extremes(dtype: np.dtype) -> Kernel:
+    """The same for running extremes, and where they are."""
+    zero, whole = dtype.type(0), np.int64(0)
+
+    @kernel(numbers="iaaaiiiii", name=f"extremes_{dtype.char}", launcher=True)
+    def launch(pool, x, out, places, outer, n, inner, piece, sign):
+        size = outer * n * inner
+        xs, y, found = entries(zero, x, size), entries(zero, out, size), entries(whole, places, size)
+        if piece == 0:
+            for_chunks(pool, extreme_lines, outer * inner, max(GRAIN // (4 * n), 1), (xs, y, found, n, inner, sign))
+        else:
+            items, grain = outer * ((inner + piece - 1) // piece), max(GRAIN // (2 * n * min(inner, piece)), 1)
+            for_chunks(pool, extreme_columns, items, grain, (xs, y, found, n, inner, piece, sign))
+
+    return launch
+
+
+EXTREMES = launching_extremes(SINGLE), launching_extremes(DOUBLE)
 
 
 # --- what ops call ---------------------------------------------------------------------------------------------------
@@ -313,10 +331,11 @@ def _product_pull(g, x, y, axis, reverse=False):
         return np.where((carried != 0) & (before != 0), carried * before, 0)
 
 
-def _places(x, axis, sign):
+def _extremes(x, axis, sign):
     best = (np.maximum if sign > 0 else np.minimum).accumulate(x, axis)
     place = np.arange(x.shape[axis]).reshape(-1, *(1,) * (-axis - 1))
-    return np.maximum.accumulate(np.where((x == best) | (x != x), place, 0), axis)
+    places = np.maximum.accumulate(np.where((x == best) | (x != x), place, 0), axis)
+    return np.take_along_axis(x, places, axis), places
 
 
 def _logcumsumexp(x, axis):
@@ -340,13 +359,13 @@ def _lengths(shape: tuple, axis: int, few: int) -> tuple | None:
     return (outer, n, inner, 0 if inner < few else piece_of(outer, inner), room) if outer * n * inner else None
 
 
-def gone_through(kernels: tuple, x: np.ndarray, axis: int, few: int, made: np.dtype, way: int) -> np.ndarray | None:
+def gone_through(kernels: tuple, x: np.ndarray, axis: int, few: int, way: int) -> np.ndarray | None:
     """What a kernel makes of x; None if there is none for its type, or nothing in it."""
     kernel = kernels[0] if x.dtype is SINGLE else kernels[1] if x.dtype is DOUBLE else None
     if kernel is None or not (seen := _lengths(x.shape, axis, few)):
         return None
     outer, n, inner, piece, room = seen
-    x, y = x if x.flags.carray else plain(x), room(x.shape, made)
+    x, y = x if x.flags.carray else plain(x), room(x.shape, x.dtype)
     kernel(POOL, id(x), id(y), outer, n, inner, piece, way)
     return y
 
@@ -354,14 +373,14 @@ def gone_through(kernels: tuple, x: np.ndarray, axis: int, few: int, made: np.dt
 @choice(reference=_cumsum, sample=lambda *a: (_row(*a), -1, True))
 def cumsum(x, axis, reverse=False):
     """Running sums along an axis."""
-    y = gone_through(SUMS, x, axis, 2, x.dtype, reverse)
+    y = gone_through(SUMS, x, axis, 2, reverse)
     return _cumsum(x, axis, reverse) if y is None else y
 
 
 @choice(reference=_cumprod, sample=lambda *a: (_row(*a), -1))
 def cumprod(x, axis, reverse=False):
     """Running products along an axis."""
-    y = gone_through(PRODUCTS, x, axis, FEW, x.dtype, reverse)
+    y = gone_through(PRODUCTS, x, axis, FEW, reverse)
     return _cumprod(x, axis, reverse) if y is None else y
 
 
@@ -396,11 +415,17 @@ def product_pull(g, x, y, axis, reverse=False):
     return out
 
 
-@choice(reference=_places, sample=lambda *a: (_row(*a), -1, 1))
-def extreme_places(x, axis, sign):
-    """Where the largest (with sign=-1 the smallest) entry up to each place of an axis is."""
-    y = gone_through(PLACES, x, axis, FEW, LONG, sign)
-    return _places(x, axis, sign) if y is None else y
+@choice(reference=_extremes, sample=lambda *a: (_row(*a), -1, 1))
+def extremes(x, axis, sign):
+    """The largest (with sign=-1 the smallest) entry up to each place of an axis, and where it is."""
+    kernel = EXTREMES[0] if x.dtype is SINGLE else EXTREMES[1] if x.dtype is DOUBLE else None
+    seen = kernel and _lengths(x.shape, axis, FEW)
+    if not seen:
+        return _extremes(x, axis, sign)
+    outer, n, inner, piece, room = seen
+    x, y, places = x if x.flags.carray else plain(x), room(x.shape, x.dtype), room(x.shape, LONG)
+    kernel(POOL, id(x), id(y), id(places), outer, n, inner, piece, sign)
+    return y, places
 
 
 @choice(reference=_logcumsumexp, sample=lambda *a: (_row(*a), -1))

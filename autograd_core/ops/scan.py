@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ..direct import arrays_of, recorded
 from ..kernels import reduce, scan
 from ..op import op
 from ..samples import shapes
+from ..tensor import at
 from .axes import one_axis
 from .base import clone, conj, masked
 from .index import take_along
@@ -181,7 +183,7 @@ def logcumsumexp_along(x, *, axis):
 )
 def arg_running(x, *, axis, largest=True):
     """Where the largest (or smallest) entry up to each place of an axis is: the last of equal ones, or NaN."""
-    return scan.extreme_places(x, axis, 1 if largest else -1)
+    return scan.extremes(x, axis, 1 if largest else -1)[1]
 
 
 # --- public ----------------------------------------------------------------------------------------------------------
@@ -228,8 +230,14 @@ def cummin(x, dim):
 def _running(x: Any, dim: Any, name: str, largest: bool) -> Chosen:
     demand_order(x, name)
     axis, line = one_axis(x.ndim, dim, name), with_axis(x)
-    places = arg_running(line, axis=axis, largest=largest)
-    both = take_along(line, places, axis=axis), places
+    values = arrays_of((line,))
+    if values is None:
+        places = arg_running(line, axis=axis, largest=largest)
+        both = take_along(line, places, axis=axis), places
+    else:
+        y, found = scan.extremes(values[0], axis, 1 if largest else -1)
+        places = at(found)
+        both = recorded(take_along.op, (line, places), [*values, found], {"axis": axis}, y), places
     return Chosen(*(both if line is x else [reshape_to(v, shape=()) for v in both]))
 
 
