@@ -500,11 +500,8 @@ def located(x: Any, items: tuple, name: str) -> Spot:
     tokens = completed_index(x, [_token(i, x, name) for i in items], name)
     if not any(_is_advanced(i) for i in tokens):
         return Spot(tuple(tokens))
-    basic, groups, layout = (
-        [],
-        [],
-        [],
-    )  # layout: for each token, whether it takes part in advanced indexing (None: it only separates)
+    basic, groups = [], []
+    layout = []  # for each token, whether it takes part in advanced indexing (None: it only separates)
     axis = rank = 0  # axes of x used up, axes of the view made
     for i in tokens:
         layout.append(None if i is Ellipsis else _is_advanced(i) or i.__class__ is int)
