@@ -432,7 +432,7 @@ def _fills(x: Any, items: tuple, value: Any) -> bool:
 
 def _filled_at_once(part: Any, where: Any, v: Any, run: int) -> bool:
     """Fill the part itself, if it has no history and nobody watches, and the mask, for runs of entries, changes seldom."""
-    plain = lambda a: isinstance(a, np.ndarray) or not a.level and node_of(a) is None
+    plain = lambda a: not isinstance(a, Traced) or not a.level and node_of(a) is None
     if (state.mode is not None and state.mode is not NO_GRAD) or not all(map(plain, (part, where, v))):
         return False
     mask, size = bare(where), prod(where.shape)
