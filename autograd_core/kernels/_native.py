@@ -33,9 +33,10 @@ CHUNK = ir.FunctionType(VOID, [I64, I64, BYTES])
 SHARED = ir.FunctionType(VOID, [I64] * 5)
 
 # In ticks of the processor's clock, each a quarter to a half of a nanosecond.  A region of less than SHORT is not
-# shared at all: what it works on has been written by one core, and another fetches it from there.  To wake a worker costs whoever does it 2 to 20 microseconds, and it comes some 40 later: with less
-# than WORTH at hand it is not worth while.  An idle worker looks for work for NEAR, longer than Python usually takes
-# from one region to the next, and then sleeps.
+# shared at all: what it works on has been written by one core, and another fetches it from there.  To wake a worker
+# costs whoever does it 2 to 20 microseconds, and it comes some 40 later: with less than WORTH at hand it is not worth
+# while.  An idle worker looks for work for NEAR, longer than Python usually takes from one region to the next, and then
+# sleeps.
 SHORT, WORTH, NEAR = 30_000, 300_000, 200_000
 SPINS = 1 << 14  # rounds of looking, at most, where there is no such clock
 
