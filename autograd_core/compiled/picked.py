@@ -32,10 +32,16 @@ class Picks:
         self.stale: set[Block] = set()  # copies of what has changed since
         self.owed: set[Block] = set()  # copies that were changed: so would be what they are copies of
         self.moved: set[Block] = set()  # copies of a part which their index no longer says
+        self.below: dict[Block, set[Block]] = {}  # which copies become stale with a block
+        self.said: dict[Block, set[Block]] = {}  # and which have their index from it
 
     def add(self, copy: Block, pick: Pick) -> None:
         """A copy is made."""
         self.sources[copy] = pick
+        for block in self.above(copy):
+            self.below.setdefault(block, set()).add(copy)
+        for block in pick.places:
+            self.said.setdefault(block, set()).add(copy)
 
     def put_back(self, copy: Block, source: Array, index: tuple) -> None:
         """A copy is about to be assigned to where it is from, as at the end of `x[t] += 1`."""
@@ -48,10 +54,10 @@ class Picks:
         """What is wrong with a call that is given these, and writes to some of them."""
         if any(self.outdated(a.block) for a in given if isinstance(a, Array)):
             return f"what x[t] gave for a tensor t, or x, is read after a change to the other: {FIX}"
-        changed = {a.block for a in written}
-        self.owed |= changed & self.sources.keys()
-        self.stale |= {copy for copy in self.sources if not changed.isdisjoint(self.above(copy))}
-        self.moved |= {copy for copy, pick in self.sources.items() if not changed.isdisjoint(pick.places)}
+        for block in {a.block for a in written}:
+            self.owed |= {block} & self.sources.keys()
+            self.stale |= self.below.pop(block, set())  # once is enough: what is stale stays so
+            self.moved |= self.said.pop(block, set())
         return None
 
     def outdated(self, block: Block) -> bool:
