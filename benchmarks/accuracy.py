@@ -69,15 +69,15 @@ OPS = {
 
 def _normal_tail(x):
     """x times the probability that a normal number is below x."""
-    from autograd_core.kernels.special import erfc
+    from autograd_core.kernels.error_function import erfc
 
     return x * 0.5 * erfc(-x * np.sqrt(0.5))
 
 
 def _special(name: str) -> Callable:
-    from autograd_core.kernels import special
+    from autograd_core.kernels import error_function
 
-    return getattr(special, name)
+    return getattr(error_function, name)
 
 
 def _sigmoid(x):

@@ -175,14 +175,93 @@ def both_returned(x, t):
     return y, y[t]
 
 
+def changed_base_of_a_part_of_a_part(x, t):
+    y = x * 1
+    entry = y[t][t]
+    y.mul_(3)
+    return entry * 2
+
+
+def changed_part_of_a_part(x, t):
+    y = x * 1
+    y[t][t] += 1
+    return y * 2
+
+
+def changed_beside_another_view(x, t):
+    y = x * 1
+    row, same = y[t], y[t]
+    row += 1
+    total = same.sum()
+    y[t] = row
+    return y + total
+
+
+def put_back_after_the_place_has_changed(x, t):
+    y, at = x * 1, t * 1
+    row = y[at]
+    at.sub_(1)
+    row += 1
+    y[at] = row
+    return y * 2
+
+
+def put_back_into_another_view(x, t):
+    y = x * 1
+    row = y[t]
+    row += 1
+    y[1:][t] = row
+    return y * 2
+
+
+def counted_by_what_has_changed(x, t):
+    counts = (x * 0 + 1).to(ag.int64)
+    row = counts[t]
+    counts.mul_(2)
+    return x.repeat_interleave(row, 0)
+
+
+def part_of_a_part_returned(x, t):
+    return x[t][t]
+
+
+def two_views_returned(x, t):
+    y = x * 2
+    return y[t], y[t]
+
+
 @pytest.mark.parametrize(
     "f",
     [changed_view, changed_base, changed_base_and_returned, changed_and_put_elsewhere, changed_last, both_returned,
+     changed_base_of_a_part_of_a_part, changed_part_of_a_part, changed_beside_another_view,
+     put_back_after_the_place_has_changed, put_back_into_another_view, part_of_a_part_returned, two_views_returned,
      lambda x, t: x[t]],
 )  # fmt: skip
 def test_a_view_at_such_a_place_that_would_be_missed_is_refused_with_a_fix(f):
     with pytest.raises(CaptureError, match=r"x\[t\].* for a tensor t.*clone\(\)"):
         ag.compile(f)(draw(3, 3), ag.tensor(1))
+
+
+def test_how_many_is_not_read_off_a_view_that_would_be_missed():
+    with pytest.raises(CaptureError, match="a value leaves"):
+        ag.compile(counted_by_what_has_changed)(draw(3, 3), ag.tensor(1))
+
+
+def test_views_of_arrays_from_numpy_at_a_place_that_a_tensor_says():
+    """NumPy asks such a tensor for a number, and so makes a view; an array of no axes makes a copy."""
+
+    def f(x, t):
+        row = x[t]
+        x *= 2
+        return row * 1
+
+    x, t = np.arange(6.0, dtype=np.float32).reshape(2, 3), np.array(1)
+    with pytest.raises(CaptureError, match=r"x\[t\].* for a tensor t.*clone\(\)"):
+        ag.compile(f)(x.copy(), ag.tensor(1))
+    compiled = ag.compile(f)
+    for _ in range(4):
+        np.testing.assert_array_equal(compiled(x.copy(), t), f(x.copy(), t))
+    assert compiled.cache_info().replays == 2
 
 
 def test_rows_that_are_kept_while_the_table_changes():

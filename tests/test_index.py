@@ -245,6 +245,15 @@ def test_setitem_errors_change_nothing(index, value, error, message):
     assert (x.value == np.arange(12.0).reshape(3, 4)).all()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_a_mask_takes_a_number_of_numpys(dtype):
+    x, number = np.arange(6).reshape(2, 3).astype(dtype), np.dtype(dtype).type(7)
+    t, rows = ag.tensor(x), np.array([True, False])
+    for index in (x > 3, (rows, slice(None)), (Ellipsis, x[0] > 1)):
+        x[index] = t[index] = number
+    np.testing.assert_array_equal(t.numpy(), x)
+
+
 def test_setitem_of_types_and_leaves():
     n = ag.tensor([1, 2, 3])
     with pytest.raises(TypeError, match="setitem: a value of float"):

@@ -57,6 +57,26 @@ def test_compiled_equals_reference(case):
         close(f.compiled(*args), f.reference(*args), 8e-5)
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize(
+    "size, kernel, stride, padding",
+    [
+        ((1, 7, 5), (1, 2, 3), (4, 4, 2), ((1, 1), (3, 3), (0, 0))),
+        ((1, 7, 5), (1, 2, 3), (4, 1, 1), ((2, 1), (3, 3), (0, 0))),
+        ((7, 1), (2, 1), (1, 4), ((0, 1), (1, 1))),
+        ((1, 7), (1, 2), (4, 2), ((1, 1), (0, 1))),
+        ((1,), (1,), (5,), ((2, 2),)),
+    ],
+)
+def test_axes_along_which_only_padding_is_read(size, kernel, stride, padding, groups):
+    """The one step that fits begins before the image, and ends there."""
+    rng, how = np.random.default_rng(0), (stride, padding, (1,) * len(size), groups)
+    x, w = rng.standard_normal((3, 10, *size)), rng.standard_normal((10, 10 // groups, *kernel))
+    for f, args in all_three(x, w, how):
+        found = f.compiled(*args)
+        np.testing.assert_array_equal(found, np.zeros_like(found))
+
+
 @pytest.mark.parametrize("dtype", "fd")
 @pytest.mark.parametrize("groups", [1, 5])
 def test_what_strides_pass_over_has_a_gradient_of_zero(dtype, groups):

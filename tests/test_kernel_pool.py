@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autograd_core.kernels import grid_corners, pool
 from autograd_core.kernels import grid_sample as grids
-from autograd_core.kernels import pool
 from autograd_core.kernels._jit import COMPILED
 from autograd_core.kernels._threads import get_num_threads, set_num_threads
 from autograd_core.kernels.resize import Table, boxes, identity, resize
@@ -181,13 +181,15 @@ def test_corners(seed, padding, align, sizes, points):
     grid = rng.uniform(-2.5, 2.5, (2, points, 2))
     grid[rng.random(grid.shape) < 0.05] = np.nan
     (w, places), (v, wanted) = (
-        f(grid, sizes, padding, align) for f in (grids.corners.compiled, grids.corners.reference)
+        f(grid, sizes, padding, align) for f in (grid_corners.corners.compiled, grid_corners.corners.reference)
     )
     x = rng.standard_normal((2, 1, sizes[0] * sizes[1]))
     np.testing.assert_allclose(grids.sample.reference(x, w, places), grids.sample.reference(x, v, wanted), atol=1e-9)
     assert (places >= 0).all() and (places < sizes[0] * sizes[1]).all()
     d = rng.standard_normal((2, 4, points))
-    got, wanted = (f(grid, d, sizes, padding, align) for f in (grids.slopes.compiled, grids.slopes.reference))
+    got, wanted = (
+        f(grid, d, sizes, padding, align) for f in (grid_corners.slopes.compiled, grid_corners.slopes.reference)
+    )
     np.testing.assert_allclose(got, wanted, atol=1e-9)
     x, grid = rng.standard_normal((2, 3, *sizes)), grid.reshape(2, points, 1, 2)
     got, wanted = (f(x, grid, padding, align) for f in (grids.images.compiled, grids.images.reference))
@@ -211,14 +213,17 @@ def test_the_number_of_threads_changes_nothing(dtype):
         for threads in (1, 2, 3):
             set_num_threads(threads)
             y, places = pool.largest.compiled(x, axes)
-            w, at = grids.corners.compiled(grid, x.shape[2:], 0, False)
+            w, at = grid_corners.corners.compiled(grid, x.shape[2:], 0, False)
             results.append(
                 [y, places, pool.take.compiled(x, places, 2), pool.put.compiled(y, places, x.shape[2:]), w, at]
                 + [resize.compiled(x, up), resize.compiled(resize.compiled(x, up), tuple(t.T for t in up))]
                 + [resize.compiled(x, halves), resize.compiled(y, tuple(t.T for t in halves))]
                 + [resize.compiled(x, overlapping), pool.largest.compiled(x, covering)[1]]
                 + [grids.sample.compiled(flat, w, at), grids.spread.compiled(flat, w, at, 4200)]
-                + [grids.correlate.compiled(flat, flat, at), grids.slopes.compiled(grid, w, x.shape[2:], 2, False)]
+                + [
+                    grids.correlate.compiled(flat, flat, at),
+                    grid_corners.slopes.compiled(grid, w, x.shape[2:], 2, False),
+                ]
                 + [pool.average.compiled(x, 2), pool.shared_out.compiled(x[..., :1, :1], (60, 70))]
             )
     finally:

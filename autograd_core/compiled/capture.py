@@ -12,9 +12,10 @@ import numpy as np
 
 from ..errors import CaptureError
 from ..op import REGISTRY, Op, Traced
+from ..ops.index import bare
 from ..tape import Leaf, Node, clock, current, enable_grad, memory, user_line, using
 from ..tensor import DETACH, LEAVE, Tensor, at, node_of
-from .picked import Picks
+from .picked import Pick, Picks
 from .places import Zeros
 from .program import INPUT, OUTER, TEMPORARY, Array, Block, Call, Live, Program, address
 
@@ -173,22 +174,26 @@ class Capture:
 
     def picked(self, y: Traced, x: Traced, index: tuple) -> None:
         """y is a copy of what is a view of x where nobody captures, since a tensor says which part it is."""
-        if x.__class__ is not Given:  # NumPy copies
-            self.picks.add(self.array(memory(y)).block, self.array(memory(x)).block, index)
+        where = [i for i in index if isinstance(i, Traced)]
+        if x.__class__ is Given and any(i.__class__ is Given for i in where):
+            return  # of an array at places that an array says NumPy makes a copy, too
+        places = {self.array(memory(i)).block for i in where}
+        self.picks.add(self.array(memory(y)).block, Pick(self.array(bare(x)), index, places))
 
     def put_back(self, y: Any, x: Traced, index: tuple) -> None:
         """y is about to be assigned to that part of x."""
         if self.picks.owed and isinstance(y, Traced):
-            self.picks.put_back(self.array(memory(y)).block, self.array(memory(x)).block, index)
+            self.picks.put_back(self.array(memory(y)).block, self.array(bare(x)), index)
 
     # --- values that decide ---
 
     def decides(self, value: np.ndarray) -> bool:
         """What is computed depends on a value: replays do only while all that it was computed of is as it is now.
 
-        False if it cannot be told, since the run has changed some of that.
+        False if it cannot be told, since the run has changed some of that, or if the value is not what it would be.
         """
-        sources = self.sources(self.array(value)) if self.decisive else None
+        array = self.array(value)
+        sources = self.sources(array) if self.decisive and not self.picks.outdated(array.block) else None
         if sources is None:
             return False
         for array, now in sources.items():

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._pack import _counting, _Vectors
+from ._emit import Vectors, counting
 from ._shared import I32, I64, call_at
 
 ROWS, SUMS = 4, 8  # rows that are taken together, and sums of vectors under way at once
@@ -25,9 +24,9 @@ def write_dots(function: ir.Function, char: str, form: int) -> None:
     """The function `dots`: rows by fours, then the rest one by one."""
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     a, a_row, x, c, c_row, depth, rows = function.args
-    vectors, whole = _Vectors(builder, char), builder.and_(rows, I64(-ROWS))
+    vectors, whole = Vectors(builder, char), builder.and_(rows, I64(-ROWS))
     for count, first, stop in ((ROWS, I64(0), whole), (1, whole, builder.sub(rows, whole))):
-        with _counting(builder, stop, count) as i:
+        with counting(builder, stop, count) as i:
             places = [builder.add(builder.add(i, first), I64(t)) for t in range(count)]
             for place, value in zip(places, _sums(vectors, [(a, (p, a_row)) for p in places], x, depth)):
                 target = builder.bitcast(vectors.pointer(c, (place, c_row)), vectors.real.as_pointer())
@@ -39,14 +38,14 @@ def write_blend(function: ir.Function, char: str, form: int) -> None:
     """The function `blend`: rows by eights, whose entries are read side by side, then the rest one by one."""
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     x, step, b, b_row, c, columns, rows = function.args
-    vectors, many = _Vectors(builder, char), builder.and_(rows, I64(-BLENDED))
+    vectors, many = Vectors(builder, char), builder.and_(rows, I64(-BLENDED))
     whole = builder.and_(columns, I64(-vectors.lanes))
     some = vectors.first(builder.sub(columns, whole))
     for count, first, stop in ((BLENDED, I64(0), many), (1, many, builder.sub(rows, many))):
-        with _counting(builder, stop, count) as i:
+        with counting(builder, stop, count) as i:
             places = [builder.add(builder.add(i, first), I64(t)) for t in range(count)]
             factors = [vectors.spread(_entry(vectors, x, p, step)) for p in places]
-            with _counting(builder, whole, vectors.lanes) as j:
+            with counting(builder, whole, vectors.lanes) as j:
                 _add_rows(vectors, factors, [vectors.pointer(b, (p, b_row), (j, I64(1))) for p in places], c, j, None)
             with builder.if_then(builder.icmp_signed("<", whole, columns)):
                 rest = [vectors.pointer(b, (p, b_row), (whole, I64(1))) for p in places]
@@ -54,49 +53,43 @@ def write_blend(function: ir.Function, char: str, form: int) -> None:
     builder.ret_void()
 
 
-def _entry(vectors: _Vectors, x, i, step):
+def _entry(vectors: Vectors, x, i, step):
     """One entry."""
     pointer = vectors.builder.bitcast(vectors.pointer(x, (i, step)), vectors.real.as_pointer())
     return vectors.builder.load(pointer, align=vectors.size)
 
 
-def _add_rows(vectors: _Vectors, factors: list, rows: list, c, j, some) -> None:
+def _add_rows(vectors: Vectors, factors: list, rows: list, c, j, some) -> None:
     """Add multiples of a vector from each of some rows to one of c."""
-    builder = vectors.builder
-    kind = ir.FunctionType(vectors.vector, [vectors.vector] * 3)
-    fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{vectors.lanes}f{8 * vectors.size}")
     to = vectors.pointer(c, (j, I64(1)))
     value = vectors.load(to, some)
     for factor, row in zip(factors, rows):
-        value = builder.call(fma, [factor, vectors.load(row, some), value])
+        value = vectors.fma(factor, vectors.load(row, some), value)
     vectors.store(value, to, some)
 
 
-def _sums(vectors: _Vectors, rows: list, x, depth) -> list:
+def _sums(vectors: Vectors, rows: list, x, depth) -> list:
     """The inner products of some rows with x."""
     builder, lanes = vectors.builder, vectors.lanes
-    zero = ir.Constant(vectors.vector, [0.0] * lanes)
     sets = SUMS // len(rows)
-    kind = ir.FunctionType(vectors.vector, [vectors.vector] * 3)
-    fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{lanes}f{8 * vectors.size}")
     row = lambda r, k: vectors.pointer(r[0], r[1], (k, I64(1)))
     whole = builder.and_(depth, I64(-lanes * sets))
-    sums = [[zero] * len(rows)] * sets
+    sums = [[vectors.zero] * len(rows)] * sets
     with _carrying(builder, I64(0), whole, sets * lanes, sum(sums, [])) as (k, flat, new):
         for s in range(sets):
             here = builder.add(k, I64(s * lanes))
             y = vectors.load(vectors.pointer(x, (here, I64(1))))
             part = flat[s * len(rows) : (s + 1) * len(rows)]
-            new += [builder.call(fma, [vectors.load(row(r, here)), y, z]) for r, z in zip(rows, part)]
+            new += [vectors.fma(vectors.load(row(r, here)), y, z) for r, z in zip(rows, part)]
             for r in rows:
-                _ask_for(builder, row(r, builder.add(here, I64(AHEAD // vectors.size))))
+                vectors.ask_for(row(r, builder.add(here, I64(AHEAD // vectors.size))))
     sums = [new[s * len(rows) : (s + 1) * len(rows)] for s in range(sets)]
     while len(sums) > 1:
         sums = [[builder.fadd(p, q) for p, q in zip(*pair)] for pair in zip(sums[::2], sums[1::2])]
     with _carrying(builder, whole, depth, lanes, sums[0]) as (k, old, new):
         some = vectors.first(builder.sub(depth, k))
         y = vectors.load(vectors.pointer(x, (k, I64(1))), some)
-        new += [builder.call(fma, [vectors.load(row(r, k), some), y, z]) for r, z in zip(rows, old)]
+        new += [vectors.fma(vectors.load(row(r, k), some), y, z) for r, z in zip(rows, old)]
     return [_added_up(vectors, z) for z in new]
 
 
@@ -128,14 +121,7 @@ class _carrying:
         self.new[:] = self.phis
 
 
-def _ask_for(builder, pointer) -> None:
-    kind = ir.FunctionType(ir.VoidType(), [pointer.type, I32, I32, I32])
-    builder.call(
-        cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0"), [pointer, I32(0), I32(3), I32(1)]
-    )
-
-
-def _added_up(vectors: _Vectors, x):
+def _added_up(vectors: Vectors, x):
     """The sum of a vector's entries: halves are added until one is left."""
     builder, lanes = vectors.builder, vectors.lanes
     while lanes > 1:

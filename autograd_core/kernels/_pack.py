@@ -13,118 +13,21 @@ one by one otherwise.  Kernels import these by Late("_pack", ...).
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ._emit import Vectors, counting
 from ._products import HEAD
-from ._shared import (
-    BYTES,
-    BYTES_OF_VECTOR,
-    I1,
-    I32,
-    I64,
-    LANES,
-    REALS,
-    SIZES,
-    VOID,
-    call_at,
-    call_shared,
-    char_of,
-)
-
-
-@contextmanager
-def _counting(builder: ir.IRBuilder, stop, step: int = 1):
-    """A loop whose counter goes from 0 by steps while it is below `stop`."""
-    before = builder.block
-    head, body, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
-    builder.branch(head)
-    builder.position_at_end(head)
-    i = builder.phi(I64)
-    i.add_incoming(I64(0), before)
-    builder.cbranch(builder.icmp_signed("<", i, stop), body, after)
-    builder.position_at_end(body)
-    yield i
-    i.add_incoming(builder.add(i, I64(step)), builder.block)
-    builder.branch(head)
-    builder.position_at_end(after)
-
-
-class _Vectors:
-    """Loads and stores of vectors, whole or the first few entries."""
-
-    def __init__(self, builder: ir.IRBuilder, char: str):
-        self.builder, self.lanes, self.size = builder, LANES[char], SIZES[char]
-        self.real, self.vector = REALS[char], ir.VectorType(REALS[char], self.lanes)
-        self.mask = ir.VectorType(I1, self.lanes)
-        self.kind = f"v{self.lanes}f{8 * self.size}.p0"
-
-    def pointer(self, address, *steps):
-        """A pointer to the entry after an address by a sum of products (i, step)."""
-        builder, offset = self.builder, I64(0)
-        for i, step in steps:
-            offset = builder.add(offset, builder.mul(i, step))
-        return builder.gep(builder.inttoptr(address, BYTES), [builder.mul(offset, I64(self.size))])
-
-    def spread(self, x):
-        """A vector with x everywhere."""
-        builder, kind = self.builder, ir.VectorType(x.type, self.lanes)
-        one = builder.insert_element(ir.Constant(kind, ir.Undefined), x, I32(0))
-        zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
-        return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
-
-    def first(self, count):
-        """The mask of the first entries; none for a count of 0 or less."""
-        numbers = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
-        return self.builder.icmp_signed("<", numbers, self.spread(count))
-
-    def load(self, pointer, mask=None):
-        """A vector; 0 where the mask is not set."""
-        pointer = self.builder.bitcast(pointer, self.vector.as_pointer())
-        if mask is None:
-            return self.builder.load(pointer, align=self.size)
-        shape = ir.FunctionType(self.vector, [pointer.type, I32, self.mask, self.vector])
-        function = cgutils.get_or_insert_function(self.builder.module, shape, f"llvm.masked.load.{self.kind}")
-        zero = ir.Constant(self.vector, [0.0] * self.lanes)
-        return self.builder.call(function, [pointer, I32(self.size), mask, zero])
-
-    def store(self, value, pointer, mask=None) -> None:
-        """Write a vector, or what the mask says of it."""
-        pointer = self.builder.bitcast(pointer, self.vector.as_pointer())
-        if mask is None:
-            self.builder.store(value, pointer, align=self.size)
-            return
-        shape = ir.FunctionType(VOID, [self.vector, pointer.type, I32, self.mask])
-        function = cgutils.get_or_insert_function(self.builder.module, shape, f"llvm.masked.store.{self.kind}")
-        self.builder.call(function, [value, pointer, I32(self.size), mask])
-
-    def transposed(self, rows: list) -> list:
-        """As many vectors as they have entries, transposed: halves change places, then the quarters in them, and so on."""
-        half = self.lanes // 2
-        while half:
-            new = list(rows)
-            for i in range(self.lanes):
-                if not i & half:
-                    x, y = rows[i], rows[i + half]
-                    low = [j if not j & half else self.lanes + j - half for j in range(self.lanes)]
-                    high = [j + half if not j & half else self.lanes + j for j in range(self.lanes)]
-                    new[i], new[i + half] = self._shuffled(x, y, low), self._shuffled(x, y, high)
-            rows, half = new, half // 2
-        return rows
-
-    def _shuffled(self, x, y, order):
-        return self.builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(I32, self.lanes), order))
+from ._shared import BYTES_OF_VECTOR, I32, I64, REALS, SIZES, call_at, call_shared, char_of
 
 
 def write_pack(function: ir.Function, char: str, form: int) -> None:
     """The function `pack`."""
     ways = {name: function.append_basic_block(name) for name in ("entry", "other", "rows", "columns", "entries")}
     builder = ir.IRBuilder(ways["entry"])
-    vectors, (source, row, column, to, to_row, rows, columns) = _Vectors(builder, char), function.args
+    vectors, (source, row, column, to, to_row, rows, columns) = Vectors(builder, char), function.args
     builder.cbranch(builder.icmp_signed("==", column, I64(1)), ways["rows"], ways["other"])
     builder.position_at_end(ways["other"])
     builder.cbranch(builder.icmp_signed("==", row, I64(1)), ways["columns"], ways["entries"])
@@ -133,20 +36,20 @@ def write_pack(function: ir.Function, char: str, form: int) -> None:
     builder.position_at_end(ways["columns"])
     _transpose(vectors, source, column, to, to_row, columns, rows)
     builder.position_at_end(ways["entries"])
-    with _counting(builder, rows) as i, _counting(builder, columns) as j:
+    with counting(builder, rows) as i, counting(builder, columns) as j:
         real = vectors.real.as_pointer()
         value = builder.load(builder.bitcast(vectors.pointer(source, (i, row), (j, column)), real), align=vectors.size)
         builder.store(value, builder.bitcast(vectors.pointer(to, (i, to_row), (j, I64(1))), real), align=vectors.size)
     builder.ret_void()
 
 
-def _copy(vectors: _Vectors, source, row, to, to_row, rows, columns) -> None:
+def _copy(vectors: Vectors, source, row, to, to_row, rows, columns) -> None:
     """Copy row by row: whole vectors, then what is left of a row."""
     builder, lanes = vectors.builder, vectors.lanes
     whole = builder.and_(columns, I64(-lanes))
     some = vectors.first(builder.sub(columns, whole))
-    with _counting(builder, rows) as i:
-        with _counting(builder, whole, lanes) as j:
+    with counting(builder, rows) as i:
+        with counting(builder, whole, lanes) as j:
             value = vectors.load(vectors.pointer(source, (i, row), (j, I64(1))))
             vectors.store(value, vectors.pointer(to, (i, to_row), (j, I64(1))))
         with builder.if_then(builder.icmp_signed("<", whole, columns)):
@@ -155,10 +58,10 @@ def _copy(vectors: _Vectors, source, row, to, to_row, rows, columns) -> None:
     builder.ret_void()
 
 
-def _transpose(vectors: _Vectors, source, row, to, to_row, rows, columns) -> None:
+def _transpose(vectors: Vectors, source, row, to, to_row, rows, columns) -> None:
     """Transpose blocks of as many rows and columns as a vector has entries."""
     builder, lanes = vectors.builder, vectors.lanes
-    with _counting(builder, columns, lanes) as j, _counting(builder, rows, lanes) as i:
+    with counting(builder, columns, lanes) as j, counting(builder, rows, lanes) as i:
         place = lambda i, j: (
             vectors.pointer(source, (i, row), (j, I64(1))),
             vectors.pointer(to, (j, to_row), (i, I64(1))),
@@ -175,7 +78,7 @@ def _transpose(vectors: _Vectors, source, row, to, to_row, rows, columns) -> Non
     builder.ret_void()
 
 
-def _transpose_part(vectors: _Vectors, place, i, j, rows, columns) -> None:
+def _transpose_part(vectors: Vectors, place, i, j, rows, columns) -> None:
     """Transpose a block of fewer rows or columns."""
     builder, values = vectors.builder, []
     some, most = vectors.first(columns), builder.sub(rows, I64(1))
@@ -273,7 +176,7 @@ def matrices(typingctx, record, size):
         axes, lengths, steps = builder.sext(axes, I64), builder.load(field(2)), builder.load(field(3))
         last = lambda place, i: builder.load(_at(builder, place, builder.sub(axes, I64(i)), I64))
         count = cgutils.alloca_once_value(builder, I64(1))
-        with _counting(builder, builder.sub(axes, I64(2))) as i:
+        with counting(builder, builder.sub(axes, I64(2))) as i:
             builder.store(builder.mul(builder.load(count), builder.load(_at(builder, lengths, i, I64))), count)
         numbers = [builder.load(field(0)), last(lengths, 2), last(lengths, 1)]
         numbers += [builder.sdiv(last(steps, i), args[1]) for i in (2, 1)]

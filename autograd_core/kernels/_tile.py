@@ -26,27 +26,24 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ._emit import Vectors
 from ._shared import (
     BYTES,
     BYTES_OF_VECTOR,
-    I1,
     I32,
     I64,
     LANES,
     MASKS,
-    REALS,
     ROWS,
     SIZES,
     VECTORS,
-    VOID,
     WIDTH,
     call_at,
     call_shared,
     char_of,
-)  # fmt: skip
+)
 
 START, ADD, RELU = 0, 1, 2
 PACKED = (ROWS + 1) * VECTORS  # forms before those for packed factors
@@ -62,17 +59,14 @@ def shape_of(dtype: np.dtype) -> tuple[int, int]:
 NAMES = "a a_row a_depth b b_row c c_row depth columns mode bias".split()
 
 
-class _Tile:
+class _Tile(Vectors):
     """Writes the code of one tile: so many rows, so many vectors in each."""
 
     def __init__(self, builder: ir.IRBuilder, char: str, rows: int, vectors: int, values: dict, masks: bool):
-        self.builder, self.rows, self.vectors, self.values = builder, rows, vectors, values
-        self.real, self.lanes, self.size = REALS[char], LANES[char], 4 if char == "f" else 8
-        self.vector = ir.VectorType(self.real, self.lanes)
-        self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
-        self.all = ir.VectorType(I1, self.lanes)
+        super().__init__(builder, char)
+        self.rows, self.vectors, self.values = rows, vectors, values
         self.sets = max(LATENCY // (rows * vectors), 1)  # sums of every so-manieth product, added in the end
-        self.mask = self._mask() if masks else None
+        self.last = self._last() if masks else None
 
     def write(self) -> None:
         """All of it: sums over depth, then what is done to them, then c."""
@@ -83,57 +77,20 @@ class _Tile:
         sums = self._sums(a, step["a_row"], step["a_depth"], b, step["b_row"])
         self._finish(sums, c, step["c_row"])
 
-    def _mask(self):
-        """Which entries of the last vector are there."""
+    def _last(self):
+        """The mask of the last vector: which of its entries are there."""
         builder, lanes = self.builder, self.lanes
         left = builder.trunc(builder.sub(self.values["columns"], I64((self.vectors - 1) * lanes)), I32)
         count = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes)))
         return builder.icmp_unsigned("<", count, self.spread(left))
 
-    def spread(self, x):
-        """A vector with x everywhere."""
-        kind = ir.VectorType(x.type, self.lanes)
-        first = self.builder.insert_element(ir.Constant(kind, ir.Undefined), x, I32(0))
-        zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
-
     def at(self, pointer, offset):
         """The address some bytes further on."""
         return self.builder.gep(pointer, [offset])
 
-    def function(self, name: str, result, arguments):
-        """One of LLVM's own."""
-        return cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(result, arguments), name)
-
-    def _kind(self) -> str:
-        return f"v{self.lanes}f{8 * self.size}"
-
-    def load(self, row, j: int):
-        """Vector j of a row."""
-        builder, pointer = self.builder, self.at(row, I64(BYTES_OF_VECTOR * j))
-        pointer = builder.bitcast(pointer, self.vector.as_pointer())
-        if self.mask is None or j < self.vectors - 1:
-            return builder.load(pointer, align=self.size)
-        kinds = [pointer.type, I32, self.all, self.vector]
-        function = self.function(f"llvm.masked.load.{self._kind()}.p0", self.vector, kinds)
-        return builder.call(function, [pointer, I32(self.size), self.mask, self.zero])
-
-    def store(self, value, row, j: int) -> None:
-        """Write vector j of a row."""
-        builder, pointer = self.builder, self.at(row, I64(BYTES_OF_VECTOR * j))
-        pointer = builder.bitcast(pointer, self.vector.as_pointer())
-        if self.mask is None or j < self.vectors - 1:
-            builder.store(value, pointer, align=self.size)
-            return
-        function = self.function(
-            f"llvm.masked.store.{self._kind()}.p0", VOID, [self.vector, pointer.type, I32, self.all]
-        )
-        builder.call(function, [value, pointer, I32(self.size), self.mask])
-
-    def ask_for(self, pointer, write: int = 0) -> None:
-        """Let a line of memory come near."""
-        function = self.function("llvm.prefetch.p0", VOID, [BYTES, I32, I32, I32])
-        self.builder.call(function, [pointer, I32(write), I32(3), I32(1)])
+    def _place(self, row, j: int):
+        """Where vector j of a row is, and which of it."""
+        return self.at(row, I64(BYTES_OF_VECTOR * j)), None if j < self.vectors - 1 else self.last
 
     def _ask_for_rows(self, c, c_row) -> None:
         for i in range(self.rows):
@@ -148,21 +105,22 @@ class _Tile:
         if self.sets > 1:
             whole = self.builder.mul(self.builder.sdiv(depth, I64(self.sets)), I64(self.sets))
             sums, a, b = self._loop(sums, a, a_row, a_depth, b, b_row, whole)
-            while len(sums) > 1:
-                half = len(sums) // 2
-                pairs = zip(sums[:half], sums[-half:])
-                sums[-half:], sums = (
-                    [],
-                    [[self.builder.fadd(x, y) for x, y in zip(*p)] for p in pairs] + sums[half:-half],
-                )
-            depth = self.builder.sub(depth, whole)
+            sums, depth = [self._together(sums)], self.builder.sub(depth, whole)
         return self._loop(sums, a, a_row, a_depth, b, b_row, depth)[0][0]
+
+    def _together(self, sets):
+        """The sum of sets of sums: halves are added until one is left, so that few additions wait for others."""
+        while len(sets) > 1:
+            half = len(sets) // 2
+            pairs = zip(sets[:half], sets[-half:])
+            sets = [[self.builder.fadd(x, y) for x, y in zip(*pair)] for pair in pairs] + sets[half:-half]
+        return sets[0]
 
     def _loop(self, start, a, a_row, a_depth, b, b_row, depth):
         """Add products to len(start) sets of sums, each from a k of its own."""
         builder, sets = self.builder, len(start)
         before, body, after = builder.block, builder.append_basic_block("depth"), builder.append_basic_block("done")
-        groups = range(0, self.rows, 4)  # rows are addressed from every fourth
+        groups = range(0, self.rows, 4)  # rows are addressed from every fourth: so few pointers need registers
         bases = [self.at(a, builder.mul(a_row, I64(i))) for i in groups]
         steps = [I64(0), a_row, builder.mul(a_row, I64(2)), builder.mul(a_row, I64(3))]
         builder.cbranch(builder.icmp_signed(">", depth, I64(0)), body, after)
@@ -204,35 +162,38 @@ class _Tile:
     def _products(self, sums, rows_of_a, steps, row_of_b):
         """sums + the products of one k."""
         builder = self.builder
-        fma = self.function(f"llvm.fmuladd.{self._kind()}", self.vector, [self.vector] * 3)
-        right = [self.load(row_of_b, j) for j in range(self.vectors)]
+        right = [self.load(*self._place(row_of_b, j)) for j in range(self.vectors)]
         new = []
         for i in range(self.rows):
             pointer = self.at(rows_of_a[i // 4], steps[i % 4]) if i % 4 else rows_of_a[i // 4]
             x = self.spread(builder.load(builder.bitcast(pointer, self.real.as_pointer()), align=self.size))
-            new += [builder.call(fma, [x, y, sums[i * self.vectors + j]]) for j, y in enumerate(right)]
+            new += [self.fma(x, y, sums[i * self.vectors + j]) for j, y in enumerate(right)]
         return new
 
     def _finish(self, sums, c, c_row) -> None:
         """Old values, bias and activation, each if asked for; then the results are written."""
         rows = [self.at(c, self.builder.mul(c_row, I64(i))) for i in range(self.rows)]
         places = [(row, j) for row in rows for j in range(self.vectors)]
-        mode, bias = self.values["mode"], self.values["bias"]
-        add = self.builder.icmp_signed("!=", self.builder.and_(mode, I64(ADD)), I64(0))
-        sums = self._where(add, sums, lambda: [self.builder.fadd(x, self.load(*p)) for x, p in zip(sums, places)])
-        before = sums
-
-        def biased():
-            row = self.builder.inttoptr(bias, BYTES)
-            y = [self.load(row, j) for j in range(self.vectors)]
-            return [self.builder.fadd(x, y[j]) for x, (_, j) in zip(before, places)]
-
-        sums = after = self._where(self.builder.icmp_signed("!=", bias, I64(0)), sums, biased)
-        relu = self.builder.icmp_signed("!=", self.builder.and_(mode, I64(RELU)), I64(0))
-        cut = lambda x: self.builder.select(self.builder.fcmp_unordered(">", x, self.zero), x, self.zero)
-        sums = self._where(relu, sums, lambda: [cut(x) for x in after])
+        old = lambda sums: [self.builder.fadd(x, self.load(*self._place(*p))) for x, p in zip(sums, places)]
+        sums = self._where(self._asked(ADD), sums, old)
+        sums = self._where(self.builder.icmp_signed("!=", self.values["bias"], I64(0)), sums, self._biased)
+        sums = self._where(self._asked(RELU), sums, lambda sums: [self._cut(x) for x in sums])
         for value, place in zip(sums, places):
-            self.store(value, *place)
+            self.store(value, *self._place(*place))
+
+    def _asked(self, what: int):
+        """Whether the mode has this."""
+        return self.builder.icmp_signed("!=", self.builder.and_(self.values["mode"], I64(what)), I64(0))
+
+    def _biased(self, sums):
+        """Sums with the numbers of their columns."""
+        row = self.builder.inttoptr(self.values["bias"], BYTES)
+        y = [self.load(*self._place(row, j)) for j in range(self.vectors)]
+        return [self.builder.fadd(x, y[i % self.vectors]) for i, x in enumerate(sums)]
+
+    def _cut(self, x):
+        """max(x, 0); NaN stays."""
+        return self.builder.select(self.builder.fcmp_unordered(">", x, self.zero), x, self.zero)
 
     def _where(self, condition, values, change):
         """The values, changed if the condition holds."""
@@ -240,7 +201,7 @@ class _Tile:
         body, after = builder.append_basic_block("change"), builder.append_basic_block("go_on")
         builder.cbranch(condition, body, after)
         builder.position_at_end(body)
-        new, body = change(), builder.block
+        new, body = change(values), builder.block
         builder.branch(after)
         builder.position_at_end(after)
         return [self._join(old, before, value, body) for old, value in zip(values, new)]

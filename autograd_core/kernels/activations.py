@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
+from .error_function import normal_centre, normal_tail
 from .precise import NARROW, damped, expm1, in_double, sigmoid
-from .special import normal_centre, normal_tail
 
 SLOPE = 2 * math.sqrt(2 / math.pi)  # of what the tangent form of gelu takes the sigmoid of, and its cubic term
 CUBIC = SLOPE * 0.044715

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from . import random
-from ._jit import kernel
-from .dropout import PER_BLOCK, keep, philox_above
+from ._jit import kernel, plain
+from .dropout import PER_BLOCK, keep, least_half, philox_above
 
 LANES = 64  # queries of a block
 KEYS = 128  # keys of a block, at most
@@ -60,3 +60,18 @@ def mask_of(place: np.ndarray, lead: tuple, length: int, keys: int, p: float) ->
     masks = masks.reshape(*place.shape[:-2], -(-length // LANES), keys, LANES).swapaxes(-1, -2)
     masks = masks.reshape(*place.shape[:-2], -(-length // LANES) * LANES, keys)[..., :length, :]
     return np.broadcast_to(masks, (*lead, length, keys))
+
+
+def grown(p: float, dtype: np.dtype) -> np.number:
+    """What those that are kept are multiplied by."""
+    return dtype.type(1 / (1 - p) if p < 1 else 0)
+
+
+def dropout_of(place: np.ndarray | None, lead: tuple, p: float, dtype: np.dtype) -> tuple:
+    """Where words begin, which of these are each head's, the first half that is kept, and what that is multiplied by."""
+    if not p:
+        return np.empty((0, 3), np.int64), np.zeros(0, np.int64), 0, dtype.type(1)
+    assert place is not None
+    starts = plain(place).reshape(-1, 3).view(np.int64)
+    row = np.broadcast_to(np.arange(len(starts)).reshape(place.shape[:-2]), lead)
+    return starts, np.ascontiguousarray(row).reshape(-1), least_half(p), grown(p, dtype)

@@ -84,12 +84,16 @@ def backward_taps(s: Shape) -> list[Correlation]:
 
 @functools.lru_cache(2048)
 def bounds(parts: tuple) -> tuple[tuple, tuple]:
-    """How far before the source correlations read, and how long its axes are with what they read around it."""
+    """How far before the source correlations read, and how long its axes are with what they read around it.
+
+    The source's first place counts as read, though it be padding only that is: what has one place has no other.
+    """
     low, size = [], []
     for axes in zip(*(part.axes for part in parts)):
         used = [a for a in axes if a.taps]
         low.append(-min((o for a in used for o, _ in a.taps), default=0))
         last = max((o + (a.count - 1) * a.step for a in used for o, _ in a.taps), default=0)
+        last = max(last, 0)
         size.append(last + low[-1] + 1)
     return tuple(low), tuple(size)
 

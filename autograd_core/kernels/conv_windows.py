@@ -64,6 +64,48 @@ def lines_spread(x, held, at, to, source, low, count, steps, phases):
                         v += step_w
 
 
+@kernel(written=True, forceinline=True)
+def images_spread(x, held, group, first, h0, source, low, steps, room):
+    """Put what lines of g from h0 on read of a group of images, from the first on, to held; zeros where there are none."""
+    groups, outer, inner, images, depth, height, width = source
+    many, planes, lines, pitch, many_h, many_w, of_plane, of_image, of_channel, block, deep, lanes = room
+    for c in range(inner):
+        for n in range(many):
+            for d in range(planes):
+                to, of_x = c * of_channel + n * of_image + d * of_plane, d - low[0]
+                if first + n < images and 0 <= of_x < depth:
+                    at = ((((first + n) * groups + group) * inner + c) * depth + of_x) * height * width
+                    lines_spread(
+                        x, held, at, to, (height, width), (low[1] - h0 * steps[1], low[2]), (lines, pitch),
+                        (steps[1], steps[2]), (many_h, many_w),
+                    )  # fmt: skip
+                else:
+                    held[to : to + of_plane] = 0
+
+
+@kernel(written=True, forceinline=True)
+def slopes_spread(g, slopes, aligned, group, k0, count, first, h0, source, out, room):
+    """Put lines of g from h0 on, of `count` channels and of images from the first on, as far apart as those of x."""
+    groups, outer, inner, images, depth, height, width = source
+    out_d, out_h, out_w = out
+    many, planes, lines, pitch, many_h, many_w, of_plane, of_image, of_channel, block, deep, lanes = room
+    size, zero, length, segments = g.itemsize, g.dtype.type(0), deep * lanes, many * out_d
+    high = min(block, out_h - h0)
+    for k in range(count):
+        for s in range(segments):
+            to = aligned + (k * segments + s) * length
+            n, d = first + s // out_d, s % out_d
+            if n >= images:
+                slopes[to : to + length] = 0
+                continue
+            at = (((n * groups + group) * outer + k0 + k) * out_d + d) * out_h + h0
+            a, b = g.ctypes.data + size * at * out_w, slopes.ctypes.data + size * to
+            for h in range(high):
+                copy_line(zero, a + size * h * out_w, b + size * h * pitch, out_w)
+            if high < block:
+                slopes[to + high * pitch : to + length] = 0
+
+
 @kernel(chunks=True, written=True, glue=True)
 def windows_multiplied(
     begin, end, x, g, u, rooms, taken, places, starts, source, out, low, steps, room, blocks, shares
@@ -75,7 +117,6 @@ def windows_multiplied(
     within a step, and how far planes, images and channels are apart.  blocks: of channels of g, of places.
     """
     groups, outer, inner, images, depth, height, width = source
-    out_d, out_h, out_w = out
     many, planes, lines, pitch, many_h, many_w, of_plane, of_image, of_channel, block, deep, lanes = room
     row_blocks, column_blocks, wide = blocks
     parts, split, chunks, across = shares
@@ -84,51 +125,26 @@ def windows_multiplied(
     mine = 0
     while not swap(taken.ctypes.data, mine, 0, 1):
         mine = (mine + 1) % len(taken)
-    cut = rooms.shape[1] - 4 * of_g - lanes
+    cut = rooms.shape[1] - ROWS * of_g - lanes
     held, slopes = rooms[mine][:cut], rooms[mine][cut:]
     aligned = -slopes.ctypes.data // size % lanes  # vectors that lie in two lines of the cache are read twice
-    held[:] = 0
+    held[:] = 0  # what lies around and between lines is never written again
     slopes[:] = 0
     for item in range(begin, end):
         part, group, share = item // (groups * split), item // split % groups, item % split
         for chunk in range(part * chunks // parts, (part + 1) * chunks // parts):
             first, h0 = chunk // across * many, chunk % across * block
-            there, high = min(many, images - first), min(block, out_h - h0)
-            for c in range(inner):
-                for n in range(many):
-                    for d in range(planes):
-                        to, of_x = c * of_channel + n * of_image + d * of_plane, d - low[0]
-                        if n < there and 0 <= of_x < depth:
-                            at = ((((first + n) * groups + group) * inner + c) * depth + of_x) * height * width
-                            lines_spread(
-                                x, held, at, to, (height, width), (low[1] - h0 * steps[1], low[2]), (lines, pitch),
-                                (steps[1], steps[2]), (many_h, many_w),
-                            )  # fmt: skip
-                        else:
-                            held[to : to + of_plane] = 0
+            images_spread(x, held, group, first, h0, source, low, steps, room)
             for row in range(share * row_blocks // split, (share + 1) * row_blocks // split):
                 k0, k1 = row * outer // row_blocks, (row + 1) * outer // row_blocks
-                for k in range(k1 - k0):
-                    for s in range(segments):
-                        to = aligned + k * of_g + s * deep * lanes
-                        n, d = s // out_d, s % out_d
-                        if n >= there:
-                            slopes[to : to + deep * lanes] = 0
-                            continue
-                        at = ((((first + n) * groups + group) * outer + k0 + k) * out_d + d) * out_h + h0
-                        a, b = g.ctypes.data + size * at * out_w, slopes.ctypes.data + size * to
-                        for h in range(high):
-                            copy_line(zero, a + size * h * out_w, b + size * h * pitch, out_w)
-                        if high < block:
-                            slopes[to + high * pitch : to + deep * lanes] = 0
+                slopes_spread(g, slopes, aligned, group, k0, k1 - k0, first, h0, source, out, room)
                 target = ((part * groups + group) * row_blocks + row) * column_blocks * wide
                 for column in range(column_blocks):
                     c0, c1 = column * columns // column_blocks, (column + 1) * columns // column_blocks
-                    to = u.ctypes.data + size * (target + column * wide)
                     window_products(
                         zero, k1 - k0, c1 - c0, slopes.ctypes.data + size * aligned, of_g, held.ctypes.data,
-                        places.ctypes.data + 8 * c0, starts.ctypes.data, segments, deep, to,
-                        int(chunk > part * chunks // parts),
+                        places.ctypes.data + 8 * c0, starts.ctypes.data, segments, deep,
+                        u.ctypes.data + size * (target + column * wide), int(chunk > part * chunks // parts),
                     )  # fmt: skip
     store(taken.ctypes.data, mine, 0)
 

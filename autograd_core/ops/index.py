@@ -432,7 +432,7 @@ def _fills(x: Any, items: tuple, value: Any) -> bool:
 
 def _filled_at_once(part: Any, where: Any, v: Any, run: int) -> bool:
     """Fill the part itself, if it has no history and nobody watches, and the mask, for runs of entries, changes seldom."""
-    plain = lambda a: isinstance(a, np.ndarray) or not a.level and node_of(a) is None
+    plain = lambda a: not isinstance(a, Traced) or not a.level and node_of(a) is None
     if (state.mode is not None and state.mode is not NO_GRAD) or not all(map(plain, (part, where, v))):
         return False
     mask, size = bare(where), prod(where.shape)
@@ -500,11 +500,8 @@ def located(x: Any, items: tuple, name: str) -> Spot:
     tokens = completed_index(x, [_token(i, x, name) for i in items], name)
     if not any(_is_advanced(i) for i in tokens):
         return Spot(tuple(tokens))
-    basic, groups, layout = (
-        [],
-        [],
-        [],
-    )  # layout: for each token, whether it takes part in advanced indexing (None: it only separates)
+    basic, groups = [], []
+    layout = []  # for each token, whether it takes part in advanced indexing (None: it only separates)
     axis = rank = 0  # axes of x used up, axes of the view made
     for i in tokens:
         layout.append(None if i is Ellipsis else _is_advanced(i) or i.__class__ is int)

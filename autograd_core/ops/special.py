@@ -7,7 +7,8 @@ import math
 import operator
 
 from .. import dtypes
-from ..kernels import softmaxes
+from ..kernels import bessel, error_function, gamma, softmaxes
+from ..kernels import incomplete_gamma as incomplete
 from ..kernels import special as kernels
 from ..op import elementwise, op
 from ..samples import elementwise_samples, shapes
@@ -83,32 +84,32 @@ _ORDERS = shapes("n m:nonzero | ():nonzero", n=[1, 2, 3], kind=["j", "i", "ie"])
 function = functools.partial(elementwise, promotes="inexact")
 
 # fmt: off
-erf          = function(kernels.erf, lambda x: exp(-x * x) * BELL)
-erfc         = function(kernels.erfc, lambda x: exp(-x * x) * -BELL)
-erfcx        = function(kernels.erfcx, lambda x, y: 2 * x * y - BELL)
-erfinv       = function(kernels.erfinv, lambda y: exp(y * y) * (1 / BELL), domain="unit")
-ndtr         = function(kernels.ndtr, lambda x: exp(-0.5 * x * x) * DENSITY)
-ndtri        = function(kernels.ndtri, lambda y: exp(0.5 * y * y) * (1 / DENSITY), domain="probability")
-log_ndtr     = function(kernels.log_ndtr, lambda x: hazard(x))
-hazard       = function(kernels.hazard, lambda x, y: -(masked(y, x) + y * y))  # y is 0 where x is infinite
+erf          = function(error_function.erf, lambda x: exp(-x * x) * BELL)
+erfc         = function(error_function.erfc, lambda x: exp(-x * x) * -BELL)
+erfcx        = function(error_function.erfcx, lambda x, y: 2 * x * y - BELL)
+erfinv       = function(error_function.erfinv, lambda y: exp(y * y) * (1 / BELL), domain="unit")
+ndtr         = function(error_function.ndtr, lambda x: exp(-0.5 * x * x) * DENSITY)
+ndtri        = function(error_function.ndtri, lambda y: exp(0.5 * y * y) * (1 / DENSITY), domain="probability")
+log_ndtr     = function(error_function.log_ndtr, lambda x: hazard(x))
+hazard       = function(error_function.hazard, lambda x, y: -(masked(y, x) + y * y))  # y is 0 where x is infinite
 
-lgamma       = function(kernels.lgamma, lambda x: digamma(x), samples=_GAMMA)
-digamma      = function(kernels.digamma, lambda x: polygamma_of(x, n=1), samples=_GAMMA)
-polygamma_of = function(kernels.polygamma, lambda x, n: polygamma_of(x, n=n + 1), samples=_POLYGAMMA)
-zeta         = function(kernels.zeta, _unavailable("zeta", "s"), lambda s, q: -s * zeta(s + 1, q), domain=_WHOLE)
-gammainc     = function(kernels.gammainc, _unavailable("gammainc", "a"), lambda a, x: _density(a, x), domain=_WHOLE)
-gammaincc    = function(kernels.gammaincc, _unavailable("gammaincc", "a"), lambda a, x: -_density(a, x), domain=_WHOLE)
+lgamma       = function(gamma.lgamma, lambda x: digamma(x), samples=_GAMMA)
+digamma      = function(gamma.digamma, lambda x: polygamma_of(x, n=1), samples=_GAMMA)
+polygamma_of = function(gamma.polygamma, lambda x, n: polygamma_of(x, n=n + 1), samples=_POLYGAMMA)
+zeta         = function(gamma.zeta, _unavailable("zeta", "s"), lambda s, q: -s * zeta(s + 1, q), domain=_WHOLE)
+gammainc     = function(incomplete.gammainc, _unavailable("gammainc", "a"), lambda a, x: _density(a, x), domain=_WHOLE)
+gammaincc    = function(incomplete.gammaincc, _unavailable("gammaincc", "a"), lambda a, x: -_density(a, x), domain=_WHOLE)
 
-i0           = function(kernels.i0, lambda x: i1(x))
-i1           = function(kernels.i1, lambda x: i0(x) - bessel_over(x, n=1, kind="i"))
-i0e          = function(kernels.i0e, lambda x, y: i1e(x) - sgn(x) * y, domain="nonzero")
-i1e          = function(kernels.i1e, lambda x, y: i0e(x) - sgn(x) * y - bessel_over(x, n=1, kind="ie"),
+i0           = function(bessel.i0, lambda x: i1(x))
+i1           = function(bessel.i1, lambda x: i0(x) - bessel_over(x, n=1, kind="i"))
+i0e          = function(bessel.i0e, lambda x, y: i1e(x) - sgn(x) * y, domain="nonzero")
+i1e          = function(bessel.i1e, lambda x, y: i0e(x) - sgn(x) * y - bessel_over(x, n=1, kind="ie"),
                         domain="nonzero")
-bessel_j0    = function(kernels.bessel_j0, lambda x: -bessel_j1(x))
-bessel_j1    = function(kernels.bessel_j1, lambda x: bessel_j0(x) - bessel_over(x, n=1, kind="j"))
-bessel_y0    = function(kernels.bessel_y0, lambda x: -bessel_y1(x), domain="positive")
-bessel_y1    = function(kernels.bessel_y1, lambda x, y: bessel_y0(x) - y / x, domain="positive")
-bessel_over  = function(kernels.bessel_over, _bessel_over_slope, samples=_ORDERS)
+bessel_j0    = function(bessel.bessel_j0, lambda x: -bessel_j1(x))
+bessel_j1    = function(bessel.bessel_j1, lambda x: bessel_j0(x) - bessel_over(x, n=1, kind="j"))
+bessel_y0    = function(bessel.bessel_y0, lambda x: -bessel_y1(x), domain="positive")
+bessel_y1    = function(bessel.bessel_y1, lambda x, y: bessel_y0(x) - y / x, domain="positive")
+bessel_over  = function(bessel.bessel_over, _bessel_over_slope, samples=_ORDERS)
 
 entr         = function(kernels.entr, lambda x: -1 - log(x), domain="positive")
 xlog1py      = function(kernels.xlog1py, lambda a, b: where(logical_and(a == 0, b <= -1), 0, log1p(b)),

@@ -81,12 +81,7 @@ def fit(
         told=_told(progress, log, board, callbacks),
         schedulers=slow,
         batch_schedulers=quick,
-        watch=_Watch(
-            monitor or ("validation loss" if validation is not None and loss is not None else "loss"),
-            maximize,
-            math.inf if patience is None else patience,
-            keeps_best=monitor is not None or patience is not None,
-        ),
+        watch=_watch(monitor, maximize, patience, "loss" if validation is None or loss is None else "validation loss"),
         kept=Kept(checkpoint, checkpoint_every, resume),
     )
     run = Run(model, optimizers, slow + quick, data, epochs, settings or {})
@@ -207,6 +202,12 @@ def _judge(validation: Any, loss: Callable | None, metrics: dict | None) -> Call
         return lambda model: {}
     judge = validation if callable(validation) else lambda model: evaluate(model, validation, loss, metrics)
     return lambda model: {f"validation {name}": float(value) for name, value in judge(model).items()}
+
+
+def _watch(monitor: str | None, maximize: bool, patience: int | None, usual: str) -> _Watch:
+    """What decides, and whether the best weights are kept: if someone asks."""
+    asked = monitor is not None or patience is not None
+    return _Watch(monitor or usual, maximize, math.inf if patience is None else patience, keeps_best=asked)
 
 
 def _told(progress: bool, log: Any, board: Any, callbacks: Iterable) -> list[Callback]:
