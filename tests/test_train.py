@@ -454,6 +454,7 @@ def test_a_history_names_what_it_has() -> None:
 # --- errors ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")  # NumPy's, where nothing is compiled
 def test_a_loss_that_is_not_finite_is_told() -> None:
     s = Small()
     s.optimizer.param_groups[0]["lr"] = 1e30
