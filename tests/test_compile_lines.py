@@ -197,7 +197,9 @@ def test_small_calls_get_kernels_of_their_own_only_among_small_ones(width, own):
     for _ in range(4):
         x, y = ag.tensor(rng.standard_normal((20, width)).astype("f")), ag.tensor(rng.integers(0, 30, 20))
         np.testing.assert_allclose(run(x, y).item(), F.cross_entropy(ag.matmul(x, w), y).item(), rtol=1e-5)
-    called = ".f2_l1_" if own else "if cross_entropy_at_once_"  # by the types of what it is given, if it was made for them
+    called = (
+        ".f2_l1_" if own else "if cross_entropy_at_once_"
+    )  # by the types of what it is given, if it was made for them
     assert called in run.source()
 
 

@@ -19,7 +19,6 @@ from .places import MISSING, lasting
 from .program import Array, Call, Live
 from .rows import Line, Named, Placed
 
-
 FEW = 1 << 15  # entries of all parameters, up to which it is worth compiling for a microsecond
 
 
