@@ -114,5 +114,5 @@ def total(call: Call) -> list | None:
     seen = x.contiguous and y.contiguous and axis and reduce.view(x.shape, axis, call.params.get("keepdims", False))
     if not COMPILED or not seen or x.dtype not in FLOATS or not x.size:
         return None
-    kernel = reduce.SUMS.of(np.dtype(x.dtype.char))
+    kernel = reduce.SUMS.of(np.dtype(x.dtype.char))[seen[2] != 1]
     return [Row(kernel, (POOL, x, y, *seen[:3], 1.0, float(seen[1] if call.op.name == "mean" else 1)))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import chain
 from math import prod
 from operator import is_
@@ -17,6 +18,8 @@ from .memory import Memory
 from .places import MISSING, lasting
 from .program import Array, Call, Live
 from .rows import Line, Named, Placed
+
+FEW = 1 << 15  # entries of all parameters, up to which it is worth compiling for a microsecond
 
 
 @emitter("steps")
@@ -75,7 +78,8 @@ class Steps:
         self.places, self.before = np.array(places, np.int64), np.empty(len(self.counters))
         self.firsts = [(self.before[k, ...], row[0]) for k, row in enumerate(self.counters)]
         self.moves = self.places.ctypes.data, len(self.counters), len(members), self.before.ctypes.data
-        self.native = COMPILED and all(v.dtype.char == "d" for row in self.counters for v in row)
+        small = self.starts[-1] <= FEW and all(v.dtype.char == "d" for row in self.counters for v in row)
+        self.follow = partial(together.follow, *self.moves) if COMPILED and small else self.followed
 
     def __call__(self) -> None:
         for one in self.live:
@@ -95,11 +99,21 @@ class Steps:
             place[()] = first
         step, arrays, numbers = self.rule(*self.given[0], **self.params)
         rows = [numbers]
-        if not (self.native and together.follow(*self.moves)):
+        if not self.follow():
             rows += [self.rule(*values, **self.params)[2] for values in self.given[1:]]
         if step is not self.step or len(rows) != len(self.numbers) or not all(map(is_, arrays, self.arrays)):
             self.take(step, arrays, rows)
         self.put.pack_into(self.numbers, 0, *(numbers if len(rows) == 1 else chain.from_iterable(rows)))
+
+    def followed(self) -> bool:
+        """What `together.follow` does, in Python."""
+        rows = [(first, others, was.item()) for (first, *others), was in zip(self.counters, self.before)]
+        if any(v.item() != was for _, others, was in rows for v in others):
+            return False
+        for first, others, _ in rows:
+            for v in others:
+                v[()] = first
+        return True
 
     def take(self, step: Any, arrays: tuple, rows: list) -> None:
         """What the kernel is called with: the records of what it takes, and room for as many rows of numbers."""

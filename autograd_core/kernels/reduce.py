@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -138,16 +138,19 @@ def square_of(v):
     return v * v
 
 
+Pair = tuple[Kernel, Kernel]
+
+
 class Way(NamedTuple):
     """Kernels that reduce rows and columns, and those for all of an array of a type."""
 
     rows: Kernel
     columns: Kernel
-    single: Kernel
-    double: Kernel
+    single: Pair
+    double: Pair
 
-    def of(self, dtype: np.dtype) -> Kernel | None:
-        """The kernel for all of an array of a type, if there is one."""
+    def of(self, dtype: np.dtype) -> Any:
+        """The kernels for all of an array of a type, if there are such: the second if `inner` is not 1."""
         return self.single if dtype is SINGLE else self.double if dtype is DOUBLE else None
 
 
@@ -213,35 +216,13 @@ def way(name: str, rows: Kernel, columns: Kernel, then: tuple, root: bool = Fals
     return Way(rows, columns, *(in_one_call(name, rows, columns, then, root, dtype) for dtype in (SINGLE, DOUBLE)))
 
 
-def in_one_call(name: str, rows: Kernel, columns: Kernel, then: tuple, root: bool, dtype: np.dtype) -> Kernel:
-    """A kernel for all of an array of a type."""
-    zero, (rows_then, columns_then, *_) = dtype.type(0), then
+def in_one_call(name: str, rows: Kernel, columns: Kernel, then: tuple, root: bool, dtype: np.dtype) -> Pair:
+    """Kernels for all of an array of a type: of rows, and of columns, of which most programs need one kind only."""
+    zero, (rows_then, columns_then, *_), char = dtype.type(0), then, dtype.char
 
-    @kernel(numbers="iaaiiidd", name=f"{name}_{dtype.char}", written=True)
-    def whole(pool, x, out, outer, n, inner, scale, after):
-        """out (outer, inner) of x (outer, n, inner), given as records; `scale` and `after` are for the two kernels."""
-        size, pieces = outer * n * inner, (inner + PIECE - 1) // PIECE
-        xs, y = entries(zero, x, size), entries(zero, out, outer * inner)
-        both, share = scale * after, SHARE if size <= 8 * GRAIN else GRAIN
-        if inner == 1 and (size <= SHARE or outer == 1 and size <= GRAIN):
-            rows(0, outer, xs, y, n, n, 1, both)
-        elif inner == 1:
-            blocks = (n + BLOCK - 1) // BLOCK if size > GRAIN else 1
-            grain = max(share // min(n, BLOCK), 1)
-            if blocks == 1:
-                for_chunks(pool, rows, outer, grain, (xs, y, n, n, 1, both))
-            else:
-                part = blank(zero, outer * blocks)
-                for_chunks(pool, rows, outer * blocks, grain, (xs, part, n, BLOCK, blocks, scale))
-                rows_then(0, outer, part, y, blocks, blocks, 1, after)
-        elif n <= DEEP or size <= GRAIN and n <= 4 * DEEP:
-            grain = max(share // max(n * min(inner, PIECE), 1), 1)
-            for_chunks(pool, columns, outer * pieces, grain, (xs, y, n, inner, n, 1, PIECE, both))
-        else:
-            blocks = (n + DEEP - 1) // DEEP
-            part, grain = blank(zero, outer * blocks * inner), max(share // (DEEP * min(inner, PIECE)), 1)
-            for_chunks(pool, columns, outer * blocks * pieces, grain, (xs, part, n, inner, DEEP, blocks, PIECE, scale))
-            columns_then(0, outer * pieces, part, y, blocks, inner, blocks, 1, PIECE, after)
+    @kernel(name=f"{name}_{char}_after", written=True)
+    def finish(y, scale):
+        """Signs are turned round where the scale is negative; roots are taken."""
         if scale < 0:
             for i in range(len(y)):
                 y[i] = -y[i]
@@ -249,7 +230,41 @@ def in_one_call(name: str, rows: Kernel, columns: Kernel, then: tuple, root: boo
             for i in range(len(y)):
                 y[i] = np.sqrt(y[i])
 
-    return whole
+    @kernel(numbers="iaaiiidd", name=f"{name}_{char}", written=True)
+    def of_rows(pool, x, out, outer, n, inner, scale, after):
+        """out (outer) of x (outer, n), given as records; `scale` and `after` are for the two kernels."""
+        xs, y = entries(zero, x, outer * n), entries(zero, out, outer)
+        size, both = outer * n, scale * after
+        if size <= SHARE or outer == 1 and size <= GRAIN:
+            rows(0, outer, xs, y, n, n, 1, both)
+        else:
+            blocks = (n + BLOCK - 1) // BLOCK if size > GRAIN else 1
+            grain = max((SHARE if size <= 8 * GRAIN else GRAIN) // min(n, BLOCK), 1)
+            if blocks == 1:
+                for_chunks(pool, rows, outer, grain, (xs, y, n, n, 1, both))
+            else:
+                part = blank(zero, outer * blocks)
+                for_chunks(pool, rows, outer * blocks, grain, (xs, part, n, BLOCK, blocks, scale))
+                rows_then(0, outer, part, y, blocks, blocks, 1, after)
+        finish(y, scale)
+
+    @kernel(numbers="iaaiiidd", name=f"{name}_columns_{char}", written=True)
+    def of_columns(pool, x, out, outer, n, inner, scale, after):
+        """out (outer, inner) of x (outer, n, inner), in the same way."""
+        size, pieces = outer * n * inner, (inner + PIECE - 1) // PIECE
+        xs, y = entries(zero, x, size), entries(zero, out, outer * inner)
+        share = SHARE if size <= 8 * GRAIN else GRAIN
+        if n <= DEEP or size <= GRAIN and n <= 4 * DEEP:
+            grain = max(share // max(n * min(inner, PIECE), 1), 1)
+            for_chunks(pool, columns, outer * pieces, grain, (xs, y, n, inner, n, 1, PIECE, scale * after))
+        else:
+            blocks = (n + DEEP - 1) // DEEP
+            part, grain = blank(zero, outer * blocks * inner), max(share // (DEEP * min(inner, PIECE)), 1)
+            for_chunks(pool, columns, outer * blocks * pieces, grain, (xs, part, n, inner, DEEP, blocks, PIECE, scale))
+            columns_then(0, outer * pieces, part, y, blocks, inner, blocks, 1, PIECE, after)
+        finish(y, scale)
+
+    return of_rows, of_columns
 
 
 SUMS = reducing("sum", itself, plus, 0)
@@ -259,13 +274,13 @@ SQUARES = reducing("square_sum", square_of, plus, 0, SUMS)
 NORMS = way("norm", SQUARES.rows, SQUARES.columns, SUMS, root=True)
 
 
-def reduced(x: np.ndarray, dims: tuple, out: np.ndarray, kernel: Kernel, then: Kernel, after: float, scale=1.0) -> None:
+def reduced(x: np.ndarray, dims: tuple, out: np.ndarray, kernel: Pair, then: Pair, after: float, scale=1.0) -> None:
     """Reduce x (outer, n, inner) into out (outer, inner), both in order."""
     outer, n, inner = dims
     if narrow(n, inner, x.size):
         _folded(x, dims, out, kernel, then, after, scale)
     else:
-        kernel(POOL, id(x), id(out), outer, n, inner, scale, after)
+        kernel[inner != 1](POOL, id(x), id(out), outer, n, inner, scale, after)
 
 
 def _folded(x, dims, out, kernel, then, after, scale) -> None:
@@ -300,7 +315,7 @@ def reduction(reference, first: Way, then: Way, mean: bool = False, root: bool =
         if x.flags.carray and (seen := view(x.shape, axis, keepdims)):
             outer, n, inner, left, room = seen
             y = room(left, dtype)
-            kernel(POOL, id(x), id(y), outer, n, inner, 1.0, n if mean else 1.0)
+            kernel[inner != 1](POOL, id(x), id(y), outer, n, inner, 1.0, n if mean else 1.0)
             return y
         flat, dims, back = layout(x, axis)
         y, out = result(x, axis, back)
