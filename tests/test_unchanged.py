@@ -3,12 +3,15 @@
 import gc
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import autograd_core as ag
 from autograd_core.compiled.unchanged import Looks, Unchanged, attributes
 from autograd_core.kernels._jit import COMPILED
+from autograd_core.kernels.objects import WORD
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="there is one way only")
 
@@ -130,3 +133,15 @@ def test_nothing_is_held_or_let_go_by_asking() -> None:
     for _ in range(1000):
         assert not same()
     assert sys.getrefcount(value) == before - 1
+
+
+def test_slots_of_our_own_classes_are_read_where_they_lie() -> None:
+    t = ag.ones(2).requires_grad_()
+    same = attributes(*((name, [t], [getattr(t, name)]) for name in ("value", "node", "leaf", "origin")))
+    assert set(same.table[:, 0]) == {WORD} and same()
+    for name, other in [("value", np.ones(2)), ("node", None), ("leaf", None), ("origin", 1)]:
+        before = getattr(t, name)
+        setattr(t, name, other)
+        assert not same()
+        setattr(t, name, before)
+        assert same()
