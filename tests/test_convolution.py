@@ -68,6 +68,15 @@ def test_a_small_convolution_by_hand():
     assert ag.conv_transpose1d(x, w, stride=2).shape == (1, 1, 9)
 
 
+@pytest.mark.parametrize("size", [3, 16])
+def test_results_lie_in_the_order_of_their_axes(size):
+    """As PyTorch's do, whether few entries are NumPy's or many a kernel's: a view of them is none of a copy."""
+    x = ag.randn(2, 3, size, size, requires_grad=True)
+    up, down = ag.randn(3, 2, 2, 2), ag.randn(2, 3, 2, 2)
+    for y in (ag.conv2d(x, down), ag.conv2d(x, down, padding=1), ag.conv_transpose2d(x, up, padding=1)):
+        assert y.is_contiguous() and y.view(2, -1).numel() == y.numel()
+
+
 def test_no_images():
     x, w = ag.tensor(draw(0, 3, 6, 6), requires_grad=True), ag.tensor(draw(4, 3, 3, 3), requires_grad=True)
     y = ag.conv2d(x, w)

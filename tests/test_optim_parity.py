@@ -7,6 +7,7 @@ from record_optim import RECORDED, recorded
 
 import autograd_core as ag
 import optim
+from autograd_core.kernels._jit import COMPILED
 
 CASES = list(cases())
 OFTEN = [c for name in GRID for c in [c for c in CASES if c[0] == name][::5]]
@@ -46,7 +47,8 @@ def test_steps_are_pytorchs(beside, name, options):
     params, theirs = ours(arrays), leaves(torch, arrays)
     other = built(name, options, torch.optim, theirs)
     follow(built(name, options, optim, params), params, x, y, STEPS, [(other.step, theirs, tensor_of(torch, name))])
-    assert gap(arrays_of(params), arrays_of(theirs)) < (1e-12 if dtype == np.float64 else 1e-6)
+    cancels = options.get("centered") and not COMPILED  # each in float32 is 5e-3 from float64; NumPy rounds otherwise
+    assert gap(arrays_of(params), arrays_of(theirs)) < (1e-12 if dtype == np.float64 else 1e-5 if cancels else 1e-6)
 
 
 @pytest.mark.parametrize(("name", "options"), [pytest.param(*c, id=label(*c)) for c in CASES if c[0] == "LBFGS"])

@@ -39,7 +39,7 @@ def convolve_reference(x, w, stride, padding, dilation, groups):
     y = _product(w.reshape(groups, w.shape[0] // groups, v.shape[1]), v)
     n = x.shape[0]
     y = y.reshape(groups, w.shape[0] // groups, n, math.prod(out)).transpose(2, 0, 1, 3)
-    return y.reshape(n, w.shape[0], *out)
+    return np.ascontiguousarray(y).reshape(n, w.shape[0], *out)
 
 
 def convolve_input_reference(g, w, stride, padding, dilation, groups, shape):
@@ -56,7 +56,7 @@ def convolve_input_reference(g, w, stride, padding, dilation, groups, shape):
         )
         x[(slice(None), slice(None), *places)] += v[(slice(None), *tap)]
     inside = (slice(low, low + s) for s, (low, _) in zip(shape, padding))
-    return x[(slice(None), slice(None), *inside)].swapaxes(0, 1)
+    return np.ascontiguousarray(x[(slice(None), slice(None), *inside)].swapaxes(0, 1))
 
 
 def convolve_weight_reference(g, x, stride, padding, dilation, groups, shape):
