@@ -266,7 +266,9 @@ class Readings:
 
     def kind(self, value: Any) -> None:
         """What an object is: its class, and which dict its attributes are; of a class, those that it is made of."""
-        for name in ("__mro__",) if isinstance(value, type) else ("__class__", "__dict__"):
+        kind = value if isinstance(value, type) else type(value)
+        self.kinds[id(kind), "__mro__"] = kind, "__mro__", kind.__mro__
+        for name in ("__class__", "__dict__") if kind is not value else ():
             if hasattr(value, name):
                 self.kinds[id(value), name] = value, name, getattr(value, name)
 

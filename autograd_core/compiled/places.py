@@ -29,7 +29,7 @@ PLAIN = (int, float, complex, str, bytes, bool, type(None))
 GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 SHARED = random._inst, np.random.mtrand._rand  # type: ignore[attr-defined]
 OF_FUNCTIONS = "__code__", "__defaults__", "__kwdefaults__"
-BUFFERS = (bytearray, array.array, memoryview, ctypes.Array)
+BUFFERS = (bytearray, array.array, memoryview, ctypes.Array, ctypes.Structure, ctypes.Union, ctypes.c_double.__base__)
 REFERENCES = (weakref.ProxyType, weakref.CallableProxyType, weakref.ReferenceType)
 VARYING = (
     contextvars.ContextVar,
