@@ -390,7 +390,7 @@ def test_what_a_kernel_refuses_is_refused_in_a_replay():
     run = compile(lambda i: F.embedding(i, table) * 2)
     for k in range(3):
         assert run(ag.tensor(np.array([k, 1]))).shape == (2, 4)
-    with pytest.raises(IndexError, match="index 7 is out of bounds"):
+    with pytest.raises(IndexError, match="^embedding: index 7 is out of range for an axis of 5 entries"):
         run(ag.tensor(np.array([0, 7])))
     assert run(ag.tensor(np.array([4, 4]))).numpy().sum() == 16
     loss = compile(lambda x, y: F.cross_entropy(x, y))
