@@ -19,9 +19,8 @@ import numpy as np
 FASTER, SLOWER, SAME = "faster", "slower", "no difference"
 SETTLE = 0.005  # seconds of a turn that do not count, in which threads wake up and caches fill
 PART = 1 << 16  # entries that are compared at a time: what fits in a cache
-PAUSE = (
-    0.04  # seconds before a turn: idle threads look for work, OpenMP's for 10 milliseconds, OpenBLAS's for 2**26 ticks
-)
+PAUSE = 0.01  # seconds before a turn, in which everything comes to rest
+IDLE, PATIENCE = 0.004, 0.5  # seconds: of hardly any work, after which threads are asleep; for which that is waited for
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
@@ -89,6 +88,16 @@ def settling(took: float) -> float:
     return SETTLE if took < 10 * SETTLE else 0.0
 
 
+def wait_for_sleep() -> None:
+    """Wait until no thread of this process looks for work: OpenBLAS's do so for 2**28 ticks after it is done, 0.13 s."""
+    until = time.perf_counter() + PATIENCE
+    while time.perf_counter() < until:
+        before = time.process_time()
+        time.sleep(IDLE)
+        if time.process_time() - before < IDLE / 4:
+            return
+
+
 def turn(work: Callable[[], object], repeat: int, pause: float = PAUSE, settle: float = SETTLE) -> float:
     """Seconds per call, after a pause and once everything has settled; no garbage is collected meanwhile."""
     gc.collect()
@@ -98,7 +107,10 @@ def turn(work: Callable[[], object], repeat: int, pause: float = PAUSE, settle: 
         until = time.perf_counter() + settle
         while time.perf_counter() < until:
             timed(work, max(1, repeat // 8))
-        return timed(work, repeat)
+        took = timed(work, repeat)
+        if pause:
+            wait_for_sleep()  # or it would take time from whose turn is next
+        return took
     finally:
         gc.enable()
 

@@ -128,3 +128,16 @@ def test_shapes_and_numbers_of_results_must_agree():
     assert "1 results here, 2" in method.difference([np.ones(2)], [np.ones(2)] * 2, 1.0)
     assert method.difference([np.ones(0)], [np.ones(0)], 0.0) == ""
     assert method.difference([np.arange(3)], [np.arange(3.0)], 0.0) == ""
+
+
+def test_a_turn_ends_when_the_threads_of_the_process_are_asleep(monkeypatch):
+    """Two looks find a thread at work, the third none; one that works on for ever is not waited for."""
+    used, slept = iter([0.0, 0.004, 0.004, 0.008, 0.008, 0.008]), []
+    monkeypatch.setattr(method.time, "sleep", slept.append)
+    with monkeypatch.context() as m:
+        m.setattr(method.time, "process_time", lambda: next(used))
+        method.wait_for_sleep()
+    assert slept == [method.IDLE] * 3
+    monkeypatch.setattr(method, "PATIENCE", 0.0)
+    method.wait_for_sleep()
+    assert len(slept) == 3
