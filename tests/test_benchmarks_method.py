@@ -1,6 +1,7 @@
 """The method of the benchmarks: what may be said of figures, whatever they are."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -133,10 +134,9 @@ def test_shapes_and_numbers_of_results_must_agree():
 def test_a_turn_ends_when_the_threads_of_the_process_are_asleep(monkeypatch):
     """Two looks find a thread at work, the third none; one that works on for ever is not waited for."""
     used, slept = iter([0.0, 0.004, 0.004, 0.008, 0.008, 0.008]), []
-    monkeypatch.setattr(method.time, "sleep", slept.append)
-    with monkeypatch.context() as m:
-        m.setattr(method.time, "process_time", lambda: next(used))
-        method.wait_for_sleep()
+    clock = SimpleNamespace(sleep=slept.append, process_time=lambda: next(used), perf_counter=lambda: 0.0)
+    monkeypatch.setattr(method, "time", clock)
+    method.wait_for_sleep()
     assert slept == [method.IDLE] * 3
     monkeypatch.setattr(method, "PATIENCE", 0.0)
     method.wait_for_sleep()
