@@ -99,6 +99,17 @@ def repaired(compiling):
     return compiling(f), tuple
 
 
+def whole_numbers(compiling):
+    """State that is changed before a function of NumPy's that raises."""
+    base, state = ag.full((2,), 2), ag.full((2,), 0)
+
+    def f(index):
+        state.add_(1)
+        return base ** (3 - index + 0 * state)
+
+    return compiling(f), lambda: (state,)
+
+
 def arguments(compiling):
     """One that is changed in place before."""
     words, x = nn.Embedding(4, 3), ag.zeros(3)
@@ -113,7 +124,7 @@ def arguments(compiling):
     return lambda index: run(index, x), lambda: (x,)
 
 
-@pytest.mark.parametrize("program", [buffers, gradients, steps, handled, repaired, arguments])
+@pytest.mark.parametrize("program", [buffers, gradients, steps, handled, repaired, whole_numbers, arguments])
 def test_an_exception_in_the_middle(program):
     made = []
 

@@ -295,7 +295,9 @@ def may_raise(call: Call, said: list | None) -> bool:
     """Whether a call may raise: by its op itself, or where a kernel finds that it must answer otherwise."""
     if not said:
         return call.op is not REGISTRY["overwrite"]
-    return any(isinstance(item, Tail) for item in said)
+    sure = call.op.name in EMITTERS  # lines of these are kernels and copies
+    checked = any(launch.returned not in (None, True) for launch in call.launches or ())
+    return checked or any(isinstance(item, Line) and not sure for item in said)
 
 
 def sequence(calls: list[Call], said: list) -> Iterator[tuple]:
