@@ -360,7 +360,7 @@ class Readings:
 
 
 def is_module(value: Any) -> bool:
-    """Whether an object has layers; it is not asked itself, since it may answer to any name."""
+    """Whether an object is a module, which lists those inside it; its class is asked, for it may answer to any name."""
     return callable(getattr(type(value), "named_modules", None))
 
 

@@ -7,6 +7,7 @@ import functools
 from typing import Any
 
 from .function import Compiled
+from .guards import is_module
 
 
 @functools.cache
@@ -43,11 +44,6 @@ def forwarded(name: str) -> Any:
 def made(fn: Any, options: dict) -> Any:
     """A function or a module, compiled."""
     return module(fn, options) if is_module(fn) else Compiled(fn, **options)
-
-
-def is_module(fn: Any) -> bool:
-    """Whether something is a module: what can be called, has attributes, and lists modules inside it."""
-    return callable(getattr(type(fn), "named_modules", None)) and not isinstance(fn, type)
 
 
 def module(fn: Any, options: dict) -> Any:

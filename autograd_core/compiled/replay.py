@@ -66,8 +66,8 @@ class Replay:
         slopes = [g for *_, g in self.gradients if g is not None]
         self.program = capture.program(self.results.arrays + slopes)
         linked = [j for j in self.results.linked if not finished(self.results.found[j])]
-        ended = {j: node_of(self.results.found[j]) for j in self.results.linked}
-        self.ended = {j: node for j, node in ended.items() if j not in linked}  # histories of which nothing is left
+        ended = (j for j in self.results.linked if j not in linked)
+        self.ended = {j: node_of(self.results.found[j]) for j in ended}  # histories of which nothing is left
         self.back = Back(capture, self.results, linked, call, kept)
         self.lost = self.loses()
         self.back.settle = weakly(self.prepare)

@@ -38,8 +38,7 @@ class Results:
         self.unusual = False  # whether some are such that only the function itself can give the like
         self.places = {id(y): j for j, y in reversed(list(enumerate(self.found))) if isinstance(y, Tensor)}
         self.arguments = {id(t): k for k, t in enumerate(given) if isinstance(t, Tensor)}
-        slopes = [leaf for leaf, _ in capture.leaves.values() if leaf.grad is not None]
-        self.slopes = {id(leaf.grad): leaf for leaf in slopes}
+        self.slopes = {id(leaf.grad): leaf for leaf, _ in capture.leaves.values() if leaf.grad is not None}
         self.ways = [self.way(j, y) for j, y in enumerate(self.found)]
         last = {"view": 1, "same": 2}
         self.bare = {j for j, y in enumerate(self.found) if y.__class__ is Given}  # arrays outside of the run
@@ -77,8 +76,8 @@ class Results:
         if self.places[id(y)] < j:
             return Way("same", self.places[id(y)])
         if id(y) in self.slopes:
-            leaf, of = self.slopes[id(y)], [k for k, t in enumerate(self.given) if getattr(t, "leaf", None)]
-            return Way("gradient", next((k for k in of if self.given[k].leaf is leaf), leaf))
+            leaf = self.slopes[id(y)]
+            return Way("gradient", next((k for k in self.arguments.values() if self.given[k].leaf is leaf), leaf))
         return self.seen_from(y) or self.by_memory(y)
 
     def seen_from(self, y: Tensor) -> Way | None:
