@@ -17,6 +17,16 @@ SMALL = 10_000  # entries that it leaves to one thread by itself
 FUSED = "Adam", "AdamW", "SGD", "Adagrad"
 
 
+def is_spread(t: torch.Tensor) -> bool:
+    """Whether many entries are one number in memory."""
+    return any(n > 1 and not step for n, step in zip(t.shape, t.stride()))
+
+
+def filled(t: torch.Tensor) -> torch.Tensor:
+    """The same with a number for each entry, as `backward` leaves it in `.grad`, and as everybody else answers."""
+    return t.clone(memory_format=torch.contiguous_format) if is_spread(t) else t
+
+
 class Library(Recording):
     """See `library.Library`."""
 
@@ -56,7 +66,7 @@ class Library(Recording):
             y = run(*tensors)
             return y, *torch.autograd.grad(y, tensors[:wanted], g)
 
-        return step
+        return step if self.compiled or not any(map(is_spread, step()[1:])) else lambda: tuple(map(filled, step()))
 
     def derivative(self, kind: str, f: Callable, *arrays: np.ndarray) -> Step:
         tensors = [torch.tensor(a) for a in arrays]
