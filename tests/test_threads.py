@@ -203,7 +203,8 @@ def test_what_is_no_number_of_threads(count):
 
 
 NAMES = """
-    fork_idle fork_within_a_region fork_of_a_fork pool_fork pool_spawn pool_forkserver futures
+    fork_idle fork_within_a_region fork_of_a_fork fork_while_numba_is_imported fork_while_another_draws
+    pool_fork pool_spawn pool_forkserver futures
     exit_asleep exit_at_once exit_within_regions exit_within_an_endless_chunk exit_handlers_use_kernels
     exit_after_workers_have_gone interrupt error
 """.split()

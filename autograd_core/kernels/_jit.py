@@ -77,7 +77,7 @@ class Kernel(functools.partial):
     @property
     def part(self):
         """What other kernels take in: compiled as part of them; of (begin, end, ...) if it works on chunks."""
-        with _building:
+        with _begin():
             if self._part is None:
                 name = f"{self.name}.part"
                 self._part = self._written(name) if self.written else self._compiled(name, part=True)
@@ -108,7 +108,7 @@ class Kernel(functools.partial):
         return undisturbed(self._build) if COMPILED else self._build()
 
     def _build(self) -> Kernel:
-        with _building:
+        with _begin():
             if self.func is not self.first:
                 return self
             if not COMPILED:
@@ -338,6 +338,37 @@ def keep(dispatcher, name: str):
         if _cache.folders():
             dispatcher._cache = _cache.Cache(name)
     return dispatcher
+
+
+def _begin() -> threading.RLock:
+    """The lock of who makes kernels; forks wait for it from the first time on, as they would copy a Numba half imported."""
+    _before_forks()
+    return _building
+
+
+@functools.cache
+def _before_forks() -> None:
+    import logging  # noqa: F401 - who makes kernels logs: so a fork has to take that lock later, and ask for it earlier
+
+    hold_over_forks(lambda: _building.acquire(), lambda: _building.release(), lambda: None)
+
+
+def hold_over_forks(hold: Callable, let_go: Callable, let_go_in_child: Callable) -> None:
+    """Call these before and after every fork from now on; one that is under way is not told of before, but of after."""
+    held: list[bool] = []
+
+    def before() -> None:
+        hold()
+        held.append(True)
+
+    def after(let_go: Callable) -> None:
+        if held:
+            held.pop()
+            let_go()
+
+    if hasattr(os, "register_at_fork"):
+        in_parent, in_child = (functools.partial(after, f) for f in (let_go, let_go_in_child))
+        os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
 
 
 def _after_fork() -> None:

@@ -5,7 +5,6 @@ Imports Numba, and is itself imported when the first kernel is built.
 
 from __future__ import annotations  # noqa: I001 - words in one line
 
-import os
 from functools import partial
 
 import llvmlite.binding as llvm
@@ -451,5 +450,4 @@ def _let_go() -> None:
     _jit._building.release()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=global_compiler_lock.release)
+_jit.hold_over_forks(_hold, _let_go, global_compiler_lock.release)

@@ -7,6 +7,7 @@ given all arrays that they read and fill; and if what is decided between them is
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,16 @@ import numpy as np
 watched = threading.local()  # .tell(what, arguments): called before, in a thread that is watched
 watchers: list[Callable] = []  # those of all threads
 _lock = threading.Lock()
+
+
+def _after_fork() -> None:
+    """A child process has only the thread that forked: whoever else held the lock is gone."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def elsewhere() -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,17 @@ def _shared() -> tuple[np.random.Philox, Any]:
     """Making a source of bits costs more than a small draw, so there is one that is moved about, and its place."""
     source = np.random.Philox(0)
     return source, source.state
+
+
+def _after_fork() -> None:
+    """A child process has only the thread that forked: whoever else was drawing is gone, with both locks held."""
+    global _lock
+    _lock = threading.Lock()
+    _shared.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def reserve(state: np.ndarray, blocks: int) -> tuple[int, int, int]:

@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 
-from autograd_core.kernels import _threads, probe
+from autograd_core.kernels import _threads, probe, random
 
 HOUR = 10_000_000_000_000  # in ticks
 
@@ -111,6 +111,33 @@ def fork_while_compiling():
         found.append(ends_well(child(lambda: once(dtype="i"))))
     thread.join()
     assert all(found) and found, found
+
+
+def fork_while_numba_is_imported():
+    thread = threading.Thread(target=once)
+    thread.start()
+    while "numba" not in sys.modules:
+        time.sleep(0.001)
+    pid = child(once)
+    thread.join()
+    assert ends_well(pid)
+
+
+def fork_while_another_draws():
+    stop, state = [], np.zeros(3, np.uint64)
+    draw = lambda: random.words(random.reserve(state, 1), 4)
+
+    def draws():
+        while not stop:
+            draw()
+
+    draw()
+    thread = threading.Thread(target=draws)
+    thread.start()
+    found = [ends_well(child(draw)) for _ in range(100)]
+    stop.append(True)
+    thread.join()
+    assert all(found), found
 
 
 def _pool(kind):
