@@ -303,22 +303,46 @@ def laid_out(choose: Callable, forward: Callable, x: np.ndarray, **params: Any) 
 
 def of_two(name: str, forward: Callable, least: int) -> Callable:
     """The choice for an op of two inputs, one of which may be a number."""
+    single = double = None
+    ndarray, new = np.ndarray, np.empty
 
     def choose(a, b):
-        if a.__class__ is np.ndarray and a.size >= least and fitting(a):
+        if a.__class__ is ndarray and b.__class__ is ndarray and a.shape == b.shape and (count := a.size) >= least:
+            dtype = a.dtype
+            kernel = single if dtype is SINGLE else double if dtype is DOUBLE else None
+            if kernel is not None and b.dtype is dtype and a.flags.carray and b.flags.carray:
+                if count <= MOST:
+                    y = new(a.shape, dtype)
+                    kernel(POOL, count, MOST, id(y), id(a), id(b))
+                else:
+                    y = empty(a.shape, dtype)
+                    kernel(POOL, count, grain(count), id(y), id(a), id(b))
+                return y
+        return unusual(a, b)
+
+    def unusual(a, b):
+        nonlocal single, double
+        if a.__class__ is ndarray and a.size >= least and fitting(a):
             if fitting(b) and b.shape == a.shape and b.dtype is a.dtype:
-                return together(a, True, True, plain(a), plain(b))
+                kernel = made(True, True, a.dtype)
+                single, double = (kernel, double) if a.dtype is SINGLE else (single, kernel)
+                return choose(plain(a), plain(b))
             if (number := as_number(b, a.dtype)) is not None:
                 return together(a, True, False, plain(a), number)
-        elif b.__class__ is np.ndarray and b.size >= least and fitting(b):
+        elif b.__class__ is ndarray and b.size >= least and fitting(b):
             if (number := as_number(a, b.dtype)) is not None:
                 return together(b, False, True, number, plain(b))
         return forward(a, b)
 
+    @functools.cache
+    def made(a_array, b_array, dtype):
+        return whole(program(name, (a_array, b_array)), dtype).build().func
+
     def together(like, a_array, b_array, a, b):
         y, count = empty(like.shape, like.dtype), like.size
-        kernel = whole(program(name, (a_array, b_array)), like.dtype)
-        kernel(POOL, count, grain(count), id(y), id(a) if a_array else a, id(b) if b_array else b)
+        made(a_array, b_array, like.dtype)(
+            POOL, count, grain(count), id(y), id(a) if a_array else a, id(b) if b_array else b
+        )
         return y
 
     return choose

@@ -250,11 +250,10 @@ class Extremes(NamedTuple):
     max: Any
 
 
-def refused(x: Any, axis: tuple, name: str, error: Exception) -> Exception:
-    """What to raise where extremes could not be had: why, if x is complex or empty, which is looked at only then."""
+def refuse(x: Any, axis: tuple, name: str) -> None:
+    """Say why extremes could not be had, if x is complex or empty: it is looked at only then."""
     demand_order(x, name)
     demand_entries(x, axis, name)
-    return error
 
 
 def amax(x, dim=(), keepdim=False):
@@ -262,8 +261,9 @@ def amax(x, dim=(), keepdim=False):
     axis = axes_of(x, dim, "amax")
     try:
         return reduce_max(x, axis=axis, keepdims=keepdim)
-    except (TypeError, ValueError) as error:
-        raise refused(x, axis, "amax", error)
+    except (TypeError, ValueError):
+        refuse(x, axis, "amax")
+        raise
 
 
 def amin(x, dim=(), keepdim=False):
@@ -271,8 +271,9 @@ def amin(x, dim=(), keepdim=False):
     axis = axes_of(x, dim, "amin")
     try:
         return reduce_min(x, axis=axis, keepdims=keepdim)
-    except (TypeError, ValueError) as error:
-        raise refused(x, axis, "amin", error)
+    except (TypeError, ValueError):
+        refuse(x, axis, "amin")
+        raise
 
 
 def aminmax(x, *, dim=None, keepdim=False):

@@ -20,7 +20,7 @@ from .base import clone
 from .index import entry_at, take_along
 from .math import ceil, floor, maximum, minimum, where
 from .math import round as rounded
-from .reduce import EVERY, amax, amin, count, demand_entries, demand_order, reduce_sum, refused, shared
+from .reduce import EVERY, amax, amin, count, demand_entries, demand_order, reduce_sum, refuse, shared
 from .shape import along, permuted, reshape_to, view_at
 
 __all__ = [
@@ -162,8 +162,9 @@ def _place(x: Any, dim: Any, keepdim: bool, name: str) -> Any:
     axis = EVERY[ndim] if dim is None or not ndim and one_axis(0, dim, name) else (one_axis(ndim, dim, name),)
     try:
         return arg_extreme(x, axis=axis, largest=name == "argmax", keepdims=keepdim)
-    except (TypeError, ValueError) as error:
-        raise refused(x, axis, name, error)
+    except (TypeError, ValueError):
+        refuse(x, axis, name)
+        raise
 
 
 # --- sorting ---------------------------------------------------------------------------------------------------------
