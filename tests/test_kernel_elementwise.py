@@ -140,6 +140,26 @@ def test_an_entry_gives_the_same_bits_wherever_it_is_in_a_loop(name, dtype):
         assert y.tobytes() == b"".join(alone[:n])
 
 
+@compiled
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["exp", "log"])  # sines of large numbers are rounded otherwise than near ones
+@pytest.mark.parametrize("place", [0, 70, loops.PIECE - 1, loops.PIECE, 3 * loops.PIECE + 5])
+def test_entries_that_the_quick_way_is_not_for_change_no_other(name, dtype, place):
+    """Wherever they are; and they are what they are alone."""
+    f, count = getattr(ag, name), 4 * loops.PIECE + 9
+    special = np.array([*SPECIAL, 1e5, 1e6, 86.5, 87.4, -87.4, -100, 708.5, -720], dtype)
+    x = RNG.uniform(0.1, 80, count).astype(dtype)
+    with np.errstate(all="ignore"):
+        wanted = f(x)
+        alone = [f(np.full(64, v))[0] for v in special]
+        for value, result in zip(special, alone, strict=True):
+            y = x.copy()
+            y[place] = value
+            expected = wanted.copy()
+            expected[place] = result
+            np.testing.assert_array_equal(f(y), expected)
+
+
 def test_loops_go_by_two_vectors_at_a_time_where_that_is_quicker():
     by = {
         name: loops.turns(loops.program(name, (True,)).steps) for name in ("exp", "gelu", "gelu_slope", "sqrt", "rsqrt")
@@ -193,7 +213,10 @@ def step_by_step(program, *operands):
     functions = {n: REGISTRY[n].forward for n in loops.STEPS if n in loops.SCOPE and n in REGISTRY}
     functions = {n: getattr(f, "small", f) for n, f in functions.items()} | {"sqrt": np.sqrt, "pow": np.power}
     functions |= {"softplus": lambda x: np.logaddexp(0, x), "inf": math.inf, "nan": math.nan}
-    scope = functions | {"paired": range, "like": lambda x, v: type(x)(v), "near_sin": np.sin, "near_cos": np.cos}
+    scope = functions | {"paired": range, "like": lambda x, v: type(x)(v), "near": 1e5}
+    scope |= {f"near_{n}": getattr(np, n) for n in loops.QUICK}
+    scope |= {"pick": lambda x, single, double: type(x)(single if x.itemsize == 4 else double)}
+    scope |= {"far_from": lambda low, x: x if x >= low else np.inf}
     exec(program.source(), scope)
     outs = [np.empty_like(operands[0]) for _ in program.results]
     scope["loop"](0, len(outs[0]), *operands, *outs)

@@ -53,6 +53,21 @@ def test_compiled_and_reference(given_, reverse):
 
 
 @compiled
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 127, 129, 1000, 2047, 2048, 2049, 4101])
+def test_rows_of_any_length(n, dtype):
+    """Whole stretches and blocks, and what is left of them; sums of whole numbers are exact, whatever their order."""
+    x = np.random.default_rng(n).integers(-9, 10, (3, n)).astype(dtype)
+    for reverse in (False, True):
+        np.testing.assert_array_equal(scan.cumsum.compiled(x, -1, reverse), scan.cumsum.reference(x, -1, reverse))
+    x[0].sort()  # each entry is a new largest
+    x[1, n // 2 :] = -20  # none is
+    for sign in (1, -1):
+        for a, b in zip(scan.extremes.compiled(x, -1, sign), scan.extremes.reference(x, -1, sign), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@compiled
 @pytest.mark.parametrize("row", [
     [np.inf, 1, np.nan, 2], [-np.inf, -np.inf, 0, 1], [-np.inf, np.inf, -np.inf], [np.nan, 1], [-1e30, 1e30],
 ])  # fmt: skip

@@ -48,6 +48,19 @@ def test_what_is_small_is_left_to_numpy(shape):
     assert x.shape == shape and x.flags.owndata
 
 
+@pytest.mark.parametrize("shape", [(), (3, 4), (1 << 12,), (300, 70), (300, 0)])
+@pytest.mark.parametrize("dtype", ["f", "d", "?", "D", ">f"])
+def test_tensors_begin_where_a_line_of_the_cache_does(shape, dtype):
+    """Those that are not small; all are copies, and lie as their arrays do."""
+    x = np.random.default_rng(0).integers(0, 2, shape).astype(dtype)
+    for given in (x, x.T, x[..., ::-1] if shape else x):
+        y = ag.tensor(given).numpy()
+        np.testing.assert_array_equal(y, given)
+        assert not np.shares_memory(y, given) and y.flags.writeable
+        assert y.flags.f_contiguous == given.flags.f_contiguous or not given.flags.forc
+        assert y.nbytes < _memory.SOME or not given.flags.c_contiguous or address(y) % _memory.LINE == 0
+
+
 def test_no_more_is_kept_than_allowed(monkeypatch):
     keep = lambda block, most: _memory.Block.__del__(block, most=most)
     blocks = [_memory.Block() for _ in range(4)]

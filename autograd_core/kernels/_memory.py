@@ -10,6 +10,7 @@ import sys
 import numpy as np
 
 LEAST = 1 << 20  # bytes; below that NumPy's own allocator is as quick
+SOME = 1 << 14  # bytes of a copy that is read more often than made
 LINE = 64  # what results are aligned to: a cache line, and the widest vector
 
 
@@ -43,10 +44,10 @@ class Block:
         free.setdefault(size, []).append(self.raw)
 
 
-def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+def empty(shape: tuple[int, ...], dtype: np.dtype, least: int = LEAST) -> np.ndarray:
     """An array to be filled; one that is large is likely to be where another was."""
     size = math.prod(shape) * dtype.itemsize
-    if size < LEAST:
+    if size < least:
         return np.empty(shape, dtype)
     raw, block = _taken(_class(size)), Block()
     block.raw = raw
@@ -54,6 +55,15 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     described = {"data": (address + -address % LINE, False), "typestr": dtype.str, "shape": shape, "version": 3}
     block.__array_interface__ = described
     return np.asarray(block)
+
+
+def lined_up(x: np.ndarray) -> np.ndarray:
+    """A copy of x that, if it is not small, begins where a line of the cache does: no vector of it lies in two."""
+    if x.nbytes < SOME or not x.flags.c_contiguous:
+        return x.copy(order="K")
+    y = empty(x.shape, x.dtype, SOME)
+    y[...] = x
+    return y
 
 
 def _class(size: int) -> int:

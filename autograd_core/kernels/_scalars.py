@@ -6,7 +6,7 @@ from ._jit import Late
 
 like, pick, single, fma, signed = (Late("_vector", n) for n in ("like", "pick", "single", "fma", "signed"))
 nearest, two_to, mantissa_exponent = (Late("_vector", n) for n in ("nearest", "two_to", "mantissa_exponent"))
-raised, is_odd, half_turns = (Late("_vector", n) for n in ("raised", "is_odd", "half_turns"))
+raised, is_odd, half_turns, far_from = (Late("_vector", n) for n in ("raised", "is_odd", "half_turns", "far_from"))
 
 
 class Polynomial(Late):

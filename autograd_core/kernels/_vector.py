@@ -133,6 +133,16 @@ def half_turns(typingctx, y, shifted):
 
 
 @intrinsic
+def far_from(typingctx, low, x):
+    """How many floats further than `low` x is, for low >= 0; what is below it, or NaN, is further than any number."""
+
+    def generate(context, builder, sig, args):
+        return builder.sub(*(builder.bitcast(v, _word(low)) for v in args[::-1]))
+
+    return (types.uint32 if _float(low) == types.float32 else types.uint64)(low, low), generate
+
+
+@intrinsic
 def mantissa_exponent(typingctx, x):
     """m and e with x = m * 2**e and m between the roots of 1/2 and of 2; for positive normal x."""
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import vector_math, vector_trig
+from . import _scalars, vector_exp, vector_math, vector_trig
 from ._jit import COMPILED, EXACT, Kernel, Late, generated, kernel, plain
 from ._memory import empty
 from ._sizes import LEAST
@@ -55,15 +55,26 @@ STEPS = {
     )
 }  # fmt: skip
 TRUTHS = {"eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_not", "isnan"}
-WAVES = {"sin": "near_sin", "cos": "near_cos"}  # what does as well for arguments that are not large
+# What does as well for most arguments, of each a size from one number to another: told after it has been done, by the
+# largest of how far they are away, so that memory is read once.
+TINY = "pick({x}, 1.1754943508222875e-38, 2.2250738585072014e-308)"
+HUGE = "pick({x}, 3.4028234663852886e38, 1.7976931348623157e308)"
+QUICK = {
+    "sin": ("near_sin", "abs({x})", "like({x}, 0)", "like({x}, near)"),
+    "cos": ("near_cos", "abs({x})", "like({x}, 0)", "like({x}, near)"),
+    "exp": ("near_exp", "abs({x})", "like({x}, 0)", "pick({x}, 86.0, 707.0)"),
+    "log": ("near_log", "{x}", TINY, HUGE),
+}
 
 SCOPE = {n: getattr(vector_math, n) for n in dir(vector_math) if n in STEPS or n == "like"}
 SCOPE |= {"sqrt": math.sqrt, "near_sin": vector_trig.near_sin, "near_cos": vector_trig.near_cos, "__name__": __name__}
+SCOPE |= {"near_exp": vector_exp.near_exp, "near_log": vector_exp.near_log, "near": vector_trig.NEAR}
+SCOPE |= {"pick": _scalars.pick, "far_from": _scalars.far_from}
 SCOPE |= {n: getattr(vector_math, n) for n in ("expm1", "pow", "softplus")}
 SCOPE |= {"paired": range, "inf": math.inf, "nan": math.nan, "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc}
 SLOW = {n for n, f in SCOPE.items() if isinstance(f, Kernel)} - {"rsqrt"}  # each operation waits for those before it
 WIDE = {"gelu_slope"}  # what holds more values than there are registers for two vectors of
-CONSTANTS = {"zero": 0, "one": 1, "three": 3, "near": vector_trig.NEAR}
+CONSTANTS = {"zero": 0, "one": 1, "three": 3}
 
 
 def turns(steps: Sequence[str]) -> str:
@@ -89,30 +100,36 @@ class Program(NamedTuple):
         lines += [f"    {n}s = {n}s[begin:end]" for n in cut]
         lines += [f"    {n} = like({first}s[0], {n}s)" for n, array in zip(names, self.arrays) if not array]
         lines += [f"    {n} = like({first}s[0], {v})" for n, v in CONSTANTS.items()]
-        loop = [f"for i in {turns(self.steps)}(len({first}s)):"]
-        loop += [f"    {n} = {n}s[i]" for n, array in zip(names, self.arrays) if array]
+        inputs = [n for n, array in zip(names, self.arrays) if array]
+        count = f"len({first}s)"
+        if quick := [(n, f) for n in inputs for f in QUICK if any(s.endswith(f" {f}({n})") for s in self.steps)]:
+            lines += [f"    {line}" for line in self.at_first(count, inputs, outs, quick)]
+            lines += [f"    {n}s = {n}s[done:count]" for n in cut]
+        lines += [f"    {line}" for line in self.over(count, inputs, self.steps, outs)]
+        return "\n".join([*lines, ""])
+
+    def over(self, count: str, inputs: list[str], steps: Sequence[str], outs: list[str], of: str = "s") -> list[str]:
+        """The steps for so many entries."""
         body = (
-            loop + [f"    {step}" for step in self.steps] + [f"    {y}s[i] = {t}" for y, t in zip(outs, self.results)]
+            [f"{n} = {n}{of}[i]" for n in inputs] + [*steps] + [f"{y}{of}[i] = {t}" for y, t in zip(outs, self.results)]
         )
-        waves = self.waves(names)
-        if waves:
-            lines += ["    far = 0", f"    for i in range(len({first}s)):"]
-            lines += [f"        far += 0 if abs({n}s[i]) <= near else 1" for n in sorted(waves)]
-            near = [self.nearer(line, waves) for line in body]
-            lines += ["    if far == 0:", *[f"        {line}" for line in near], "        return"]
-        return "\n".join([*lines, *[f"    {line}" for line in body], ""])
+        return [f"for i in {turns(self.steps)}({count}):", *[f"    {line}" for line in body]]
 
-    def waves(self, names: list[str]) -> set[str]:
-        """The arrays of whose entries sines or cosines are taken."""
-        found = {n for n in names for w in WAVES for step in self.steps if step.endswith(f" {w}({n})")}
-        return {n for n in found if self.arrays[int(n[1:])]}
-
-    def nearer(self, line: str, waves: set[str]) -> str:
-        """A step with the quick sine or cosine."""
-        for n in waves:
-            for far, near in WAVES.items():
-                line = line.replace(f" {far}({n})", f" {near}({n})")
-        return line
+    def at_first(self, count: str, inputs: list[str], outs: list[str], quick: list[tuple[str, str]]) -> list[str]:
+        """The quick way, piece by piece, until a piece has an entry for which it will not do: from there on all is left."""
+        steps, start, leave = [*self.steps], [], []
+        for k, (n, f) in enumerate(quick):
+            near, size, low, high = (
+                text.format(x=x) for text, x in zip(QUICK[f], ("", n, "zero", "zero"), strict=True)
+            )
+            steps = [s.replace(f" {f}({n})", f" {near}({n})") if s.endswith(f" {f}({n})") else s for s in steps]
+            steps += [f"away = far_from({low}, {size})", f"far{k} = away if away > far{k} else far{k}"]
+            start += [f"far{k} = far_from({low}, {low})"]
+            leave += [f"if far{k} > far_from({low}, {high}):", "    break"]
+        cut = [f"{n}p = {n}s[done:stop]" for n in inputs + outs]
+        turn = [*cut, *start, *self.over("stop - done", inputs, steps, outs, "p"), *leave, "done = stop"]
+        head = ["done = 0", f"count = {count}", "while done < count:", f"    stop = min(count, done + {PIECE})"]
+        return [*head, *[f"    {line}" for line in turn]]
 
 
 @functools.cache
@@ -126,6 +143,7 @@ def loop(program: Program) -> Callable:
 
 
 MOST = 1 << 15  # entries in a chunk
+PIECE = 1 << 12  # entries after which it is asked whether the quick way did
 LARGE = 1 << 14  # entries from which on a loop of ours is quicker than a pass or two of NumPy's
 
 
@@ -285,22 +303,46 @@ def laid_out(choose: Callable, forward: Callable, x: np.ndarray, **params: Any) 
 
 def of_two(name: str, forward: Callable, least: int) -> Callable:
     """The choice for an op of two inputs, one of which may be a number."""
+    single = double = None
+    ndarray, new = np.ndarray, np.empty
 
     def choose(a, b):
-        if a.__class__ is np.ndarray and a.size >= least and fitting(a):
+        if a.__class__ is ndarray and b.__class__ is ndarray and a.shape == b.shape and (count := a.size) >= least:
+            dtype = a.dtype
+            kernel = single if dtype is SINGLE else double if dtype is DOUBLE else None
+            if kernel is not None and b.dtype is dtype and a.flags.carray and b.flags.carray:
+                if count <= MOST:
+                    y = new(a.shape, dtype)
+                    kernel(POOL, count, MOST, id(y), id(a), id(b))
+                else:
+                    y = empty(a.shape, dtype)
+                    kernel(POOL, count, grain(count), id(y), id(a), id(b))
+                return y
+        return unusual(a, b)
+
+    def unusual(a, b):
+        nonlocal single, double
+        if a.__class__ is ndarray and a.size >= least and fitting(a):
             if fitting(b) and b.shape == a.shape and b.dtype is a.dtype:
-                return together(a, True, True, plain(a), plain(b))
+                kernel = made(True, True, a.dtype)
+                single, double = (kernel, double) if a.dtype is SINGLE else (single, kernel)
+                return choose(plain(a), plain(b))
             if (number := as_number(b, a.dtype)) is not None:
                 return together(a, True, False, plain(a), number)
-        elif b.__class__ is np.ndarray and b.size >= least and fitting(b):
+        elif b.__class__ is ndarray and b.size >= least and fitting(b):
             if (number := as_number(a, b.dtype)) is not None:
                 return together(b, False, True, number, plain(b))
         return forward(a, b)
 
+    @functools.cache
+    def made(a_array, b_array, dtype):
+        return whole(program(name, (a_array, b_array)), dtype).build().func
+
     def together(like, a_array, b_array, a, b):
         y, count = empty(like.shape, like.dtype), like.size
-        kernel = whole(program(name, (a_array, b_array)), like.dtype)
-        kernel(POOL, count, grain(count), id(y), id(a) if a_array else a, id(b) if b_array else b)
+        made(a_array, b_array, like.dtype)(
+            POOL, count, grain(count), id(y), id(a) if a_array else a, id(b) if b_array else b
+        )
         return y
 
     return choose

@@ -152,11 +152,19 @@ def share_columns(begin, end, g, x, y, out, n, inner, piece):
 # --- what ops call ---------------------------------------------------------------------------------------------------
 
 
+def _in_order(x: np.ndarray) -> None:
+    """Refuse complex numbers, which NumPy compares nevertheless."""
+    if x.dtype.kind == "c":
+        raise TypeError("complex numbers have no order")
+
+
 def _most(x, axis, sign, keepdims=False):
+    _in_order(x)
     return (np.maximum if sign > 0 else np.minimum).reduce(x, axis=axis, keepdims=keepdims)
 
 
 def _place(x, axis, sign, keepdims=True):
+    _in_order(x)
     if len(axis) != 1:
         x = x.reshape(*x.shape[: x.ndim - len(axis)], -1)
     y = (x.argmax if sign > 0 else x.argmin)(axis[0] if len(axis) == 1 else -1, keepdims=keepdims)

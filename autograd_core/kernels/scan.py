@@ -22,6 +22,7 @@ entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks"
 LONG = np.dtype(np.int64)
 STRETCH, PIECE = 256, 512  # entries of a row that wait for each other, columns at a time
 FEW = 8  # with fewer columns each line is gone through by itself
+ROW = 32  # entries of a row that are compared with the largest so far at a time
 
 
 def cut(x: np.ndarray, axis: int) -> tuple[np.ndarray, tuple]:
@@ -35,15 +36,14 @@ def cut(x: np.ndarray, axis: int) -> tuple[np.ndarray, tuple]:
 def sum_rows(begin, end, x, out, n, inner, reverse):
     """Running sums of x (rows, n), inner being 1."""
     step = -1 if reverse else 1
-    block = 8 * STRETCH
     for i in range(begin, end):
-        place = i * n + (n - 1 if reverse else 0)
+        place, left = i * n + (n - 1 if reverse else 0), n
         done = 0.0
-        full = n // block * block
-        for _ in range(0, full, block):
+        while left >= 16:
+            long = min(STRETCH, left // 8)
             a = b = c = d = e = f = g = h = 0.0
-            s = STRETCH * step
-            for k in range(STRETCH):
+            s = long * step
+            for k in range(long):
                 p = place + k * step
                 a += at(x, p)
                 b += at(x, p + s)
@@ -62,13 +62,14 @@ def sum_rows(begin, end, x, out, n, inner, reverse):
                 out[np.uint64(p + 6 * s)] = g
                 out[np.uint64(p + 7 * s)] = h
             for part in (a, b, c, d, e, f, g, h):
-                low = place - (STRETCH - 1 if reverse else 0)
+                low = place - (long - 1 if reverse else 0)
                 before = x.dtype.type(done)
-                for k in range(STRETCH):
+                for k in range(long):
                     out[np.uint64(low + k)] += before
                 done += part
                 place += s
-        for _ in range(n - full):
+            left -= 8 * long
+        for _ in range(left):
             done += at(x, place)
             out[np.uint64(place)] = done
             place += step
@@ -187,18 +188,26 @@ def extreme_lines(begin, end, x, y, places, n, inner, sign):
     for i in range(begin, end):
         o = i // inner
         spot = o * n * inner + i - o * inner
-        k = 0
+        best, where, k = x.dtype.type(-np.inf), 0, 0
         while k < n:
-            best, where = scale * at(x, spot), k
-            while True:  # most entries replace nothing: this loop does little else
-                y[np.uint64(spot)], places[np.uint64(spot)] = scale * best, where
-                k += 1
-                spot += inner
-                if k == n:
-                    break
+            if inner == 1 and k + ROW <= n:  # most entries replace nothing: so many are compared at a time
+                new = 0
+                for j in range(ROW):
+                    v = scale * at(x, spot + j)
+                    new |= (v >= best) | (v != v)
+                if new == 0:
+                    for j in range(ROW):
+                        y[np.uint64(spot + j)] = scale * best
+                    for j in range(ROW):
+                        places[np.uint64(spot + j)] = where
+                    k, spot = k + ROW, spot + ROW
+                    continue
+            for _ in range(min(ROW, n - k)):
                 v = scale * at(x, spot)
                 if v >= best or v != v:
-                    break
+                    best, where = v, k
+                y[np.uint64(spot)], places[np.uint64(spot)] = scale * best, where
+                k, spot = k + 1, spot + inner
 
 
 @kernel(chunks=True, fastmath=EXACT)
@@ -292,12 +301,17 @@ def _flipped(f, x, axis, reverse):
     return np.flip(f(np.flip(x, axis), axis), axis) if reverse else f(x, axis)
 
 
+def _signed(y):
+    """Sums and products of unsigned integers are signed."""
+    return y.astype(LONG) if y.dtype.kind == "u" else y
+
+
 def _cumsum(x, axis, reverse=False):
-    return _flipped(lambda v, a: running_in_single(np.cumsum, v, a), x, axis, reverse)
+    return _signed(_flipped(lambda v, a: running_in_single(np.cumsum, v, a), x, axis, reverse))
 
 
 def _cumprod(x, axis, reverse=False):
-    return _flipped(lambda v, a: running_in_single(np.cumprod, v, a), x, axis, reverse)
+    return _signed(_flipped(lambda v, a: running_in_single(np.cumprod, v, a), x, axis, reverse))
 
 
 def _recurrence(a, b, axis, reverse=False):

@@ -81,10 +81,10 @@ LOG_ERFC = Polynomial(
      -0.01890674442461682, 0.10266131064567043, 0.6366582861976597, 1.1283709512752127, 8.141724343704863e-07),
 )  # fmt: skip
 
-# (tanh(x) / x - 1) / x**2 in powers of x**2, for |x| up to 0.625, of float32
-TANH = Polynomial(
-    "TANH",
-    (-0.005704987, 0.02063909, -0.053739715, 0.13331442, -0.33333282),
+# (exp(2 r) - 1 - 2 r) / (2 r**2) for |r| up to log(2) / 4, of float32
+EXP_TWICE = Polynomial(
+    "EXP_TWICE",
+    (0.0442173376, 0.133872144, 0.33334528, 0.6666616, 0.99999988),
     (0.0,),
 )  # fmt: skip
 
@@ -110,16 +110,13 @@ def quotient(a, a_low, d, d_low):
 @inline
 def tanh(x):
     size = abs(x)
-    if single(x):  # near 0 a polynomial, beyond as much of 1 as exp(2 x) leaves, to which errors of that mean little
-        t = like(x, 10) if size > like(x, 10) else size
-        t += t
-        shifted = t * like(x, 1.4426950408889634) + like(x, 12582912.0)
-        n = shifted - like(x, 12582912.0)
-        r = (t - n * like(x, 0.693145752)) - n * like(x, 1.42860677e-06)
-        scale = raised(like(x, 1), shifted)
-        d = (r * r * EXP(r) + r) * scale + (scale + like(x, 1))
-        near, far = size * (x * x) * TANH(x * x) + size, like(x, 1) - like(x, 2) / d
-        return signed(near if size < like(x, 0.625) else far, x)
+    if single(x):  # what exp(2 t) is less than 1 and more than -1, halved: each is rounded once, and neither is large
+        t = like(x, -10) if -size < like(x, -10) else -size
+        shifted = t * like(x, 2.885390081777927) + like(x, 12582912.0)
+        n, half = shifted - like(x, 12582912.0), like(x, 0.5)
+        r = (t - n * like(x, 0.346572876)) - n * like(x, 7.14303385e-07)
+        s, scale = r * r * EXP_TWICE(r) + r, raised(like(x, 1), shifted)
+        return signed(((half - half * scale) - s * scale) / (s * scale + (half * scale + half)), x)
     t, lowest = like(x, -2) * size, like(x, -38.0)
     shifted, r, low = reduced(lowest if t < lowest else t)
     scale = raised(like(x, 1), shifted)

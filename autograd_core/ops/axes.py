@@ -85,17 +85,19 @@ def spelled(function: Callable) -> Callable:
     }
     names = {n: p for n, p in usual.items() if p in known and p and n not in known} | SPELLINGS.get(name, {})
 
+    def respelled(args, options):
+        for n in names.keys() & options.keys():
+            if names[n] in options:
+                raise TypeError(f"{name}: {n} and {names[n]} are two names of one argument; give one of them")
+            options[names[n]] = options.pop(n)
+        if op or star in options:
+            args = (*args, *[options.pop(n) for n in (*positional[len(args) :], star) if n in options])
+        return function(*args, **options)
+
     @functools.wraps(function)
     def call(*args, **options):
         try:
-            if options:
-                for n in names.keys() & options.keys():
-                    if names[n] in options:
-                        raise TypeError(f"{name}: {n} and {names[n]} are two names of one argument; give one of them")
-                    options[names[n]] = options.pop(n)
-                if op or star in options:
-                    args = (*args, *[options.pop(n) for n in (*positional[len(args) :], star) if n in options])
-            return function(*args, **options) if options else function(*args)
+            return respelled(args, options) if options else function(*args)
         except (AttributeError, TypeError) as error:
             raise unlike_a_tensor(function, args, options, error) from error
 

@@ -17,6 +17,7 @@ import numpy as np
 from .. import dtypes
 from ..dtypes import as_dtype, default_complex, get_default_dtype, promote_types
 from ..errors import called, of_another_library
+from ..kernels._memory import lined_up
 from ..op import Traced, op
 from ..tape import current, observe, state
 from ..tensor import Tensor, at
@@ -227,7 +228,7 @@ def values_of(data: Any, dtype: Any, name: str, copy: bool = False) -> Any:
     """The array of a user's data (a traced value if there are any in its lists)."""
     if isinstance(data, np.ndarray):
         data = data.view(np.ndarray) if data.dtype.isnative else data.astype(data.dtype.newbyteorder("="))
-        return _native(np.array(data) if copy else data, name)
+        return _native(lined_up(data) if copy else data, name)
     if isinstance(data, (list, tuple)) and any(issubclass(t, ARRAYS) for t in _leaf_types(data)):
         return _stacked(data, name)
     array = _converted(data, name)

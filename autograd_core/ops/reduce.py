@@ -87,7 +87,7 @@ def demand_inexact(x: Any, name: str, meaning: str) -> None:
 def demand_order(x: Any, name: str) -> None:
     """Refuse to compare complex numbers."""
     if x.dtype.kind == "c":
-        raise TypeError(f"{name}: complex numbers have no order, x has type {x.dtype}; use {name}(x.abs())")
+        raise TypeError(f"{name}: complex numbers have no order, x has type {x.dtype}; use {name}(x.abs())") from None
 
 
 def demand_entries(x: Any, axis: tuple, name: str) -> None:
@@ -96,7 +96,7 @@ def demand_entries(x: Any, axis: tuple, name: str) -> None:
     if 0 in shape and (empty := [a + x.ndim for a in axis if shape[a] == 0]):
         raise ValueError(
             f"{name}: x has shape {x.shape}, with no entries along axis {empty[0]} to choose from: it needs one"
-        )
+        ) from None
 
 
 def kept_shape(x: Any, axis: tuple) -> tuple:
@@ -126,7 +126,7 @@ def reduce_sum(x, *, axis, keepdims=False):
 def sum(x, dim=None, keepdim=False, *, dtype=None):
     """The sum of all entries, or along `dim`; integers add up to int64."""
     if dtype is None:
-        return reduce_sum(x, axis=axes_of(x, dim, "sum"), keepdims=keepdim)
+        return reduce_sum(x, axis=EVERY[x.ndim] if dim is None else axes_of(x, dim, "sum"), keepdims=keepdim)
     return typed(reduce_sum(typed(x, dtype), axis=axes_of(x, dim, "sum"), keepdims=keepdim), dtype)
 
 
@@ -250,24 +250,30 @@ class Extremes(NamedTuple):
     max: Any
 
 
-def _refuse(x: Any, dim: Any, name: str) -> None:
-    """Raise if extremes of x, complex or empty, cannot be had."""
+def refuse(x: Any, axis: tuple, name: str) -> None:
+    """Say why extremes could not be had, if x is complex or empty: it is looked at only then."""
     demand_order(x, name)
-    demand_entries(x, axes_of(x, dim, name), name)
+    demand_entries(x, axis, name)
 
 
 def amax(x, dim=(), keepdim=False):
     """The largest entry of all, or along `dim`; equal entries share the gradient."""
-    if x.dtype.kind == "c" or 0 in x.shape:
-        _refuse(x, dim, "amax")
-    return reduce_max(x, axis=axes_of(x, dim, "amax"), keepdims=keepdim)
+    axis = axes_of(x, dim, "amax")
+    try:
+        return reduce_max(x, axis=axis, keepdims=keepdim)
+    except (TypeError, ValueError):
+        refuse(x, axis, "amax")
+        raise
 
 
 def amin(x, dim=(), keepdim=False):
     """The smallest entry of all, or along `dim`; equal entries share the gradient."""
-    if x.dtype.kind == "c" or 0 in x.shape:
-        _refuse(x, dim, "amin")
-    return reduce_min(x, axis=axes_of(x, dim, "amin"), keepdims=keepdim)
+    axis = axes_of(x, dim, "amin")
+    try:
+        return reduce_min(x, axis=axis, keepdims=keepdim)
+    except (TypeError, ValueError):
+        refuse(x, axis, "amin")
+        raise
 
 
 def aminmax(x, *, dim=None, keepdim=False):

@@ -74,7 +74,7 @@ def signed(y: np.ndarray) -> np.ndarray:
 )
 def cumsum_along(x, *, axis, reverse=False):
     """Sums of the entries up to each place of an axis, or from each place on."""
-    return signed(scan.cumsum(x, axis, reverse))
+    return scan.cumsum(x, axis, reverse)
 
 
 def carried(g, a, axis, reverse):
@@ -117,7 +117,7 @@ def with_zeros(rng, shape):
 )
 def cumprod_along(x, *, axis, reverse=False):
     """Products of the entries up to each place of an axis, or from each place on."""
-    return signed(scan.cumprod(x, axis, reverse))
+    return scan.cumprod(x, axis, reverse)
 
 
 def cumprod_pull_rules(ct, g, x, total, axis, reverse):
@@ -198,6 +198,8 @@ def _along(primitive: Any, x: Any, dim: Any, name: str) -> Any:
 
 def cumsum(x, dim, *, dtype=None):
     """Sums of the entries up to each place of an axis."""
+    if dtype is None and x.ndim:
+        return cumsum_along(x, axis=one_axis(x.ndim, dim, "cumsum"))
     if dtype is None:
         return _along(cumsum_along, x, dim, "cumsum")
     return typed(_along(cumsum_along, typed(x, dtype), dim, "cumsum"), dtype)
@@ -205,6 +207,8 @@ def cumsum(x, dim, *, dtype=None):
 
 def cumprod(x, dim, *, dtype=None):
     """Products of the entries up to each place of an axis; the gradient is right whatever entries are zero."""
+    if dtype is None and x.ndim:
+        return cumprod_along(x, axis=one_axis(x.ndim, dim, "cumprod"))
     if dtype is None:
         return _along(cumprod_along, x, dim, "cumprod")
     return typed(_along(cumprod_along, typed(x, dtype), dim, "cumprod"), dtype)
@@ -228,17 +232,18 @@ def cummin(x, dim):
 
 
 def _running(x: Any, dim: Any, name: str, largest: bool) -> Chosen:
-    demand_order(x, name)
-    axis, line = one_axis(x.ndim, dim, name), with_axis(x)
+    ndim = x.ndim
+    axis, line = one_axis(ndim, dim, name), x if ndim else with_axis(x)
     values = arrays_of((line,))
-    if values is None:
+    if values is None or values[0].dtype.kind == "c":
+        demand_order(x, name)
         places = arg_running(line, axis=axis, largest=largest)
-        both = take_along(line, places, axis=axis), places
+        entries = take_along(line, places, axis=axis)
     else:
         y, found = scan.extremes(values[0], axis, 1 if largest else -1)
         places = at(found)
-        both = recorded(take_along.op, (line, places), [*values, found], {"axis": axis}, y), places
-    return Chosen(*(both if line is x else [reshape_to(v, shape=()) for v in both]))
+        entries = recorded(take_along.op, (line, places), [*values, found], {"axis": axis}, y)
+    return Chosen(entries, places) if ndim else Chosen(*(reshape_to(v, shape=()) for v in (entries, places)))
 
 
 def prod(x, dim=None, keepdim=False, *, dtype=None):

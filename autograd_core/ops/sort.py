@@ -20,7 +20,7 @@ from .base import clone
 from .index import entry_at, take_along
 from .math import ceil, floor, maximum, minimum, where
 from .math import round as rounded
-from .reduce import EVERY, amax, amin, count, demand_entries, demand_order, reduce_sum, shared
+from .reduce import EVERY, amax, amin, count, demand_entries, demand_order, reduce_sum, refuse, shared
 from .shape import along, permuted, reshape_to, view_at
 
 __all__ = [
@@ -160,10 +160,11 @@ def argmin(x, dim=None, keepdim=False):
 def _place(x: Any, dim: Any, keepdim: bool, name: str) -> Any:
     ndim = x.ndim
     axis = EVERY[ndim] if dim is None or not ndim and one_axis(0, dim, name) else (one_axis(ndim, dim, name),)
-    if x.dtype.kind == "c" or 0 in x.shape:
-        demand_order(x, name)
-        demand_entries(x, axis, name)
-    return arg_extreme(x, axis=axis, largest=name == "argmax", keepdims=keepdim)
+    try:
+        return arg_extreme(x, axis=axis, largest=name == "argmax", keepdims=keepdim)
+    except (TypeError, ValueError):
+        refuse(x, axis, name)
+        raise
 
 
 # --- sorting ---------------------------------------------------------------------------------------------------------
