@@ -26,12 +26,13 @@ def arrays_of(args: tuple) -> list | None:
         return None
     values, traced = [], False
     for a in args:
-        if isinstance(a, Tensor):
+        kind = a.__class__
+        if kind is Tensor or kind is not np.ndarray and isinstance(a, Tensor):
             if a.level or a.origin is not None:
                 return None
             values.append(a.value)
             traced = True
-        elif a.__class__ is np.ndarray:
+        elif kind is np.ndarray:
             values.append(a)
         else:
             return None
@@ -61,10 +62,15 @@ def recorded(op: Op, args: tuple, values: list, params: dict, y: Any) -> Tensor:
 
 def first_of(call: Any, args: tuple, params: dict) -> Any:
     """call(*args, **params), or the first of its results, for the function `call` of an op."""
-    values, op = arrays_of(args), call.op
+    values = arrays_of(args)
     if values is None:
         y = call(*args, **params)
         return y[0] if y.__class__ is tuple else y
+    return computed(call.op, args, values, params)
+
+
+def computed(op: Op, args: tuple, values: list, params: dict) -> Tensor:
+    """The same where there are arrays of the arguments."""
     try:
         y = op.forward(*values, **params)
     except Exception as error:

@@ -262,8 +262,12 @@ def of_one_and_numbers(name: str, forward: Callable, least: int) -> Callable:
         if not x.flags.carray:
             return laid_out(choose, forward, x, **params)
         values = params.values() if tuple(params) == order else [params[n] for n in order]
-        y = empty(x.shape, dtype)
-        kernel(POOL, count, grain(count), id(y), id(x), *values)
+        if count <= MOST:
+            y = np.empty(x.shape, dtype)
+            kernel(POOL, count, MOST, id(y), id(x), *values)
+        else:
+            y = empty(x.shape, dtype)
+            kernel(POOL, count, grain(count), id(y), id(x), *values)
         return y
 
     return choose

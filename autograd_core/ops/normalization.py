@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..direct import arrays_of, first_of, recorded
+from ..direct import arrays_of, computed, first_of, recorded
 from ..kernels import norm as kernels
 from ..op import Traced, op
-from ..tape import mark_written
+from ..tape import mark_all, memory, writes_of
 from ..tensor import Tensor
 from ..views import require_writable
 from .base import broadcast_to
@@ -202,8 +202,22 @@ def _row_shape(x: Any, normalized_shape: Any, weight: Any, bias: Any, name: str)
     return math.prod(shape)
 
 
+def _whole_rows(given: Any, x: np.ndarray, *affine: np.ndarray) -> bool:
+    """Whether rows are the last axis of x, with weight and bias: the usual case, of which nothing else need be asked."""
+    if x.dtype.kind != "f" or not x.ndim or given != x.shape[-1:] or given.__class__ is not tuple:
+        return False
+    for a in affine:
+        if a.shape != given:
+            return False
+    return True
+
+
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     """The last axes of input brought to mean 0 and variance 1, times weight, plus bias."""
+    if weight is not None and bias is not None and (values := arrays_of(xs := (input, weight, bias))):
+        if _whole_rows(normalized_shape, *values):
+            params = {"n": normalized_shape[0], "groups": 1, "inner": 1, "eps": eps, "centre": True}
+            return computed(normalized.op, xs, values, params)
     n = _row_shape(input, normalized_shape, weight, bias, "layer_norm")
     return _affine(input, weight, bias, n, 1, 1, eps, True)
 
@@ -230,8 +244,24 @@ def _channels(x: Any, name: str, **parts: Any) -> int:
     return shape[1]
 
 
+def _per_channel(x: np.ndarray, *parts: np.ndarray) -> bool:
+    """Whether x is (N, C, ...), and all others have a number for each channel."""
+    if x.dtype.kind != "f" or x.ndim < 2:
+        return False
+    wanted = x.shape[1:2]
+    for p in parts:
+        if p.shape != wanted:
+            return False
+    return True
+
+
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """Each of num_groups groups of channels of input (N, C, ...) brought to mean 0 and variance 1."""
+    values = None if weight is None or bias is None else arrays_of((input, weight, bias))
+    if values and _per_channel(*values) and num_groups > 0 and not (shape := values[0].shape)[1] % num_groups:
+        inner = math.prod(shape[2:])
+        params = {"n": shape[1] // num_groups * inner, "groups": num_groups, "inner": inner, "eps": eps, "centre": True}
+        return computed(normalized.op, (input, weight, bias), values, params)
     channels = _channels(input, "group_norm", weight=weight, bias=bias)
     if num_groups < 1 or channels % num_groups:
         raise ValueError(f"group_norm: {channels} channels cannot be divided into num_groups={num_groups} equal groups")
@@ -393,10 +423,17 @@ def _trained(xs: tuple, mean: Any, var: Any, eps: float, momentum: float, count:
     x, weight, bias = values if len(values) == 3 else (*values, None, None)[:3]
     moving = [None if t is None else t.value for t in (mean, var)]
     y = kernels.batch(x, weight, bias, eps, *moving, momentum)
-    for r in moving:
-        if r is not None:
-            mark_written(r)
+    if running:
+        mark_all([writes_of(memory(r)) for r in moving if r is not None])
     return recorded(batch_normalized.op, xs, values, {"eps": eps}, y)
+
+
+def _usual_batch(xs: tuple) -> list | None:
+    """The arrays of input, weight, bias and running statistics, where all are given and fit: then nothing else need be asked."""
+    values = arrays_of(xs)
+    if values is None or not _per_channel(*values) or values[0].size <= values[0].shape[1]:
+        return None
+    return values if _open(xs[3]) and _open(xs[4]) else None
 
 
 def batch_norm(
@@ -407,6 +444,10 @@ def batch_norm(
     In training with the mean and variance of the batch, by which the running ones are updated in place; otherwise with
     the running ones.
     """
+    if training and (values := _usual_batch((input, weight, bias, running_mean, running_var))):
+        y = kernels.batch(*values[:3], eps, *values[3:], 0.0 if momentum is None else momentum)
+        mark_all([writes_of(memory(r)) for r in values[3:]])
+        return recorded(batch_normalized.op, (input, weight, bias), values[:3], {"eps": eps}, y)
     channels = _channels(
         input, "batch_norm", running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
     )
