@@ -39,6 +39,16 @@ def arrays_of(args: tuple) -> list | None:
     return values if traced else None
 
 
+def unrecorded(args: tuple) -> list | None:
+    """The arrays, if of what is done with them nothing is recorded either."""
+    values = arrays_of(args)
+    if values is not None and state.mode is None:
+        for a in args:
+            if a.__class__ is not np.ndarray and a.node is not None:
+                return None
+    return values
+
+
 def recorded(op: Op, args: tuple, values: list, params: dict, y: Any) -> Tensor:
     """The tensor of what an op has made of values, or of the first that it has made, recorded if gradients are wanted."""
     several = y.__class__ is tuple
