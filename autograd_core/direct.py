@@ -76,11 +76,7 @@ def first_of(call: Any, args: tuple, params: dict) -> Any:
     if values is None:
         y = call(*args, **params)
         return y[0] if y.__class__ is tuple else y
-    return computed(call.op, args, values, params)
-
-
-def computed(op: Op, args: tuple, values: list, params: dict) -> Tensor:
-    """The same where there are arrays of the arguments."""
+    op = call.op
     try:
         y = op.forward(*values, **params)
     except Exception as error:

@@ -298,12 +298,13 @@ def _pull_sample(rng, n, dtype):
 
 def _ready(x, target, weight, *others):
     """Arrays as kernels want them; None if kernels are not made for them."""
-    dtype, ready = x.dtype, weight is None and x.size > 0 and target.dtype is INTEGERS
-    for a in others:
-        if a.dtype is not dtype or not a.flags.carray:
-            ready = False
-    if ready and (dtype is SINGLE or dtype is DOUBLE) and x.flags.carray and target.flags.carray:
-        return x, target, NOTHING[dtype.char], *others
+    dtype = x.dtype
+    if weight is None and target.dtype is INTEGERS and (dtype is SINGLE or dtype is DOUBLE) and x.size:
+        ready = x.flags.carray and target.flags.carray
+        for a in others:
+            ready = ready and a.dtype is dtype and a.flags.carray
+        if ready:
+            return x, target, NOTHING[dtype.char], *others
     if dtype.char not in "fd" or not x.size or any([a.dtype != dtype for a in others]):
         return None
     w = NOTHING[dtype.char] if weight is None else plain(weight.astype(dtype, copy=False))
@@ -319,8 +320,8 @@ def forward(x, target, weight, ignored, smoothing, reduction="none"):
     (x, target, w), n, how, dtype = ready, x.shape[1], HOW[reduction], x.dtype
     loss, lse, total = np.empty((), dtype), np.empty(target.shape, dtype), np.empty((), dtype)
     if how and x.ndim == 2 and x.size <= 2 * GRAIN:
-        given = id(x), id(target), id(w), ignored, 1 - smoothing, smoothing / n, how
-        bad = AT_ONCE[dtype](*given, id(loss), id(lse), id(total))
+        sums, made = (ignored, 1 - smoothing, smoothing / n, how), (id(loss), id(lse), id(total))
+        bad = AT_ONCE[dtype](id(x), id(target), id(w), *sums, *made)
     else:
         each, share, bads = np.empty(target.shape, dtype), np.empty(target.shape, dtype), np.empty(1, np.int64)
         fill(bads, 0)

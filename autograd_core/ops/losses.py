@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..direct import arrays_of, computed, first_of
+from ..direct import arrays_of, first_of, recorded
+from ..kernels import cross_entropy as kernels
 from ..op import Traced
 from .base import broadcast_to
 from .index import bare, gather
@@ -192,7 +193,8 @@ def cross_entropy(
         raise ValueError(f"cross_entropy: label_smoothing must be from 0 to 1, got {label_smoothing}")
     params = {"ignored": ignore_index, "smoothing": float(label_smoothing), "reduction": how}
     if weight is None and (values := arrays_of((input, target))) and _rows_and_classes(*values):
-        return computed(cross_entropy_of.op, (input, target), values, params)
+        y = kernels.forward(*values, None, ignore_index, params["smoothing"], how)
+        return recorded(cross_entropy_of.op, (input, target), values, params, y)
     if not _differ(input, target, "cross_entropy") and target.dtype.kind == "f":
         return _soft_cross_entropy(input, target, weight, how, label_smoothing)
     x, t, shape = _as_batch(input, target, weight, "cross_entropy")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..direct import arrays_of, computed, first_of, recorded
+from ..direct import arrays_of, first_of, recorded
 from ..kernels import norm as kernels
 from ..op import Traced, op
 from ..tape import mark_all, memory, writes_of
@@ -217,7 +217,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     if weight is not None and bias is not None and (values := arrays_of(xs := (input, weight, bias))):
         if _whole_rows(normalized_shape, *values):
             params = {"n": normalized_shape[0], "groups": 1, "inner": 1, "eps": eps, "centre": True}
-            return computed(normalized.op, xs, values, params)
+            return recorded(normalized.op, xs, values, params, kernels.rows(*values, *params.values()))
     n = _row_shape(input, normalized_shape, weight, bias, "layer_norm")
     return _affine(input, weight, bias, n, 1, 1, eps, True)
 
@@ -261,7 +261,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     if values and _per_channel(*values) and num_groups > 0 and not (shape := values[0].shape)[1] % num_groups:
         inner = math.prod(shape[2:])
         params = {"n": shape[1] // num_groups * inner, "groups": num_groups, "inner": inner, "eps": eps, "centre": True}
-        return computed(normalized.op, (input, weight, bias), values, params)
+        y = kernels.rows(*values, *params.values())
+        return recorded(normalized.op, (input, weight, bias), values, params, y)
     channels = _channels(input, "group_norm", weight=weight, bias=bias)
     if num_groups < 1 or channels % num_groups:
         raise ValueError(f"group_norm: {channels} channels cannot be divided into num_groups={num_groups} equal groups")
