@@ -31,10 +31,7 @@ ROWS_PULL, GROUPS_PULL = (
     Typed(by_row.rows_pull, "i i i x2 x2 x1 d i x2 x1 x1"),
     Typed(by_row.groups_pull, "i i i x3 x3 x2 d i x3 x1 x1"),
 )
-BATCH, BATCH_PULL = (
-    Typed(by_channel.batch_at_once, "x2 i x1 x1 d i x1 x1 d x2 x2"),
-    Typed(by_channel.pull_at_once, "x2 x2 i x2 x1 d i x1 x1 x2"),
-)
+AT_ONCE = {SINGLE: by_channel.at_once(SINGLE), DOUBLE: by_channel.at_once(DOUBLE)}
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
@@ -260,6 +257,12 @@ def _view(x):
     return x.reshape(-1, inner), max(CHUNK // inner, 1), True
 
 
+def _seen(x):
+    """How many rows x (N, C, ...) has as `_view` has it, of how many entries, and whether each is of one channel."""
+    rows = len(x) * x.shape[1]
+    return (rows, x.size // rows, True) if x.size > rows else (len(x), x.shape[1], False)
+
+
 @choice(reference=batch_reference, sample=_batch)
 def batch(x, weight, bias, eps, running_mean=None, running_var=None, momentum=0.0):
     """Channels of x (N, C, ...) normalised, times weight, plus bias, and their moments (2, C), mean and variance.
@@ -271,16 +274,16 @@ def batch(x, weight, bias, eps, running_mean=None, running_var=None, momentum=0.
         return batch_reference(x, weight, bias, eps, running_mean, running_var, momentum)
     (x, w, b), channels, none = ready, x.shape[1], NOTHING[x.dtype.char]
     w, b = none if w is None else w, none if b is None else b
-    out, moments, (view, grain, in_rows) = _room(x), np.empty((2, channels), x.dtype), _view(x)
-    flat, count = out if view is x else out.reshape(view.shape), x.size // channels
+    out, moments, count = _room(x), np.empty((2, channels), x.dtype), x.size // channels
     if x.size > CHUNK:
-        _batch_in_chunks(view, grain, in_rows, w, b, eps, count, moments, flat)
+        view, grain, in_rows = _view(x)
+        _batch_in_chunks(view, grain, in_rows, w, b, eps, count, moments, out.reshape(view.shape))
     else:
         m, v = none if running_mean is None else running_mean, none if running_var is None else running_var
         movable = _movable(x, m, v)
         m, v, part = (m, v, momentum) if movable else (none, none, 0.0)
-        given = id(view), in_rows, id(w), id(b), eps, count, id(m), id(v), part
-        BATCH[x.dtype](*given, id(moments), id(flat))
+        given = *_seen(x), id(w), id(b), eps, count, id(m), id(v), part
+        AT_ONCE[x.dtype][0](id(x), *given, id(moments), id(out))
         if movable:
             return out, moments
     moved.compiled(running_mean, running_var, moments, momentum, count)
@@ -383,14 +386,14 @@ def batch_pull(g, x, moments, weight, eps):
         return batch_pull_reference(g, x, moments, weight, eps)
     x, g, moments, w = ready
     w = NOTHING[x.dtype.char] if w is None else w
-    out, (view, grain, in_rows) = _room(x), _view(x)
-    v, flat = (g, out) if view is x else (g.reshape(view.shape), out.reshape(view.shape))
-    channels = x.shape[1]
+    out, channels = _room(x), x.shape[1]
     dw, db, count = np.empty(channels, x.dtype), np.empty(channels, x.dtype), x.size // channels
     if x.size <= CHUNK:
-        given = id(v), id(view), in_rows, id(moments), id(w), eps, count
-        BATCH_PULL[x.dtype](*given, id(dw), id(db), id(flat))
+        given = *_seen(x), id(moments), id(w), eps, count
+        AT_ONCE[x.dtype][1](id(g), id(x), *given, id(dw), id(db), id(out))
         return out, dw, db
+    view, grain, in_rows = _view(x)
+    v, flat = (g, out) if view is x else (g.reshape(view.shape), out.reshape(view.shape))
     totals, dots = np.empty((2, x.shape[0] if in_rows else -(-len(view) // grain), channels), x.dtype)
     if in_rows:
         by_channel.sums_of_rows(len(view), grain, v, view, moments[0], totals.reshape(-1), dots.reshape(-1))

@@ -447,7 +447,7 @@ def batch_norm(
     """
     if training and (values := _usual_batch((input, weight, bias, running_mean, running_var))):
         y = kernels.batch(*values[:3], eps, *values[3:], 0.0 if momentum is None else momentum)
-        mark_all([writes_of(memory(r)) for r in values[3:]])
+        mark_all([writes_of(r if r.base is None else memory(r)) for r in values[3:]])
         return recorded(batch_normalized.op, (input, weight, bias), values[:3], {"eps": eps}, y)
     channels = _channels(
         input, "batch_norm", running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
