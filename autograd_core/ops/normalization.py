@@ -15,9 +15,10 @@ from ..tape import mark_all, memory, writes_of
 from ..tensor import Tensor
 from ..views import require_writable
 from .base import broadcast_to
-from .math import clamp, pow, rsqrt
-from .reduce import norm, reduce_sum
-from .shape import cat, expand_dims, reshape_to, stack_along
+from .math import rsqrt
+from .reduce import reduce_sum
+from .scaling import local_response_norm, normalize  # noqa: F401 - for those who look for all norms here
+from .shape import expand_dims, reshape_to, stack_along
 
 __all__ = [
     "group_norm",
@@ -202,22 +203,25 @@ def _row_shape(x: Any, normalized_shape: Any, weight: Any, bias: Any, name: str)
     return math.prod(shape)
 
 
-def _whole_rows(given: Any, x: np.ndarray, *affine: np.ndarray) -> bool:
-    """Whether rows are the last axis of x, with weight and bias: the usual case, of which nothing else need be asked."""
-    if x.dtype.kind != "f" or not x.ndim or given != x.shape[-1:] or given.__class__ is not tuple:
-        return False
-    for a in affine:
-        if a.shape != given:
+def _of_rows(xs: tuple, values: list, n: int, groups: int, inner: int, eps: float) -> Any:
+    """Normalised rows, of tensors whose arrays are known."""
+    params = {"n": n, "groups": groups, "inner": inner, "eps": eps, "centre": True}
+    return recorded(normalized.op, xs, values, params, kernels.rows(*values, *params.values()))
+
+
+def _fitting(x: np.ndarray, wanted: tuple, *parts: np.ndarray) -> bool:
+    """Whether x holds floats, and all parts have a shape: the usual case, of which nothing else need be asked."""
+    for p in parts:
+        if p.shape != wanted:
             return False
-    return True
+    return x.dtype.kind == "f"
 
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     """The last axes of input brought to mean 0 and variance 1, times weight, plus bias."""
-    if weight is not None and bias is not None and (values := arrays_of(xs := (input, weight, bias))):
-        if _whole_rows(normalized_shape, *values):
-            params = {"n": normalized_shape[0], "groups": 1, "inner": 1, "eps": eps, "centre": True}
-            return recorded(normalized.op, xs, values, params, kernels.rows(*values, *params.values()))
+    values = None if weight is None or bias is None else arrays_of((input, weight, bias))
+    if values and (shape := values[0].shape[-1:]) == normalized_shape != () and _fitting(values[0], shape, *values[1:]):
+        return _of_rows((input, weight, bias), values, shape[0], 1, 1, eps)
     n = _row_shape(input, normalized_shape, weight, bias, "layer_norm")
     return _affine(input, weight, bias, n, 1, 1, eps, True)
 
@@ -244,25 +248,13 @@ def _channels(x: Any, name: str, **parts: Any) -> int:
     return shape[1]
 
 
-def _per_channel(x: np.ndarray, *parts: np.ndarray) -> bool:
-    """Whether x is (N, C, ...), and all others have a number for each channel."""
-    if x.dtype.kind != "f" or x.ndim < 2:
-        return False
-    wanted = x.shape[1:2]
-    for p in parts:
-        if p.shape != wanted:
-            return False
-    return True
-
-
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """Each of num_groups groups of channels of input (N, C, ...) brought to mean 0 and variance 1."""
     values = None if weight is None or bias is None else arrays_of((input, weight, bias))
-    if values and _per_channel(*values) and num_groups > 0 and not (shape := values[0].shape)[1] % num_groups:
-        inner = math.prod(shape[2:])
-        params = {"n": shape[1] // num_groups * inner, "groups": num_groups, "inner": inner, "eps": eps, "centre": True}
-        y = kernels.rows(*values, *params.values())
-        return recorded(normalized.op, (input, weight, bias), values, params, y)
+    if values and (wanted := (shape := values[0].shape)[1:2]) and _fitting(values[0], wanted, *values[1:]):
+        if num_groups > 0 and not shape[1] % num_groups:
+            inner = math.prod(shape[2:])
+            return _of_rows((input, weight, bias), values, shape[1] // num_groups * inner, num_groups, inner, eps)
     channels = _channels(input, "group_norm", weight=weight, bias=bias)
     if num_groups < 1 or channels % num_groups:
         raise ValueError(f"group_norm: {channels} channels cannot be divided into num_groups={num_groups} equal groups")
@@ -432,9 +424,8 @@ def _trained(xs: tuple, mean: Any, var: Any, eps: float, momentum: float, count:
 def _usual_batch(xs: tuple) -> list | None:
     """The arrays of input, weight, bias and running statistics, where all are given and fit: then nothing else need be asked."""
     values = arrays_of(xs)
-    if values is None or not _per_channel(*values) or values[0].size <= values[0].shape[1]:
-        return None
-    return values if _open(xs[3]) and _open(xs[4]) else None
+    fit = values and values[0].ndim > 1 and _fitting(values[0], values[0].shape[1:2], *values[1:])
+    return values if fit and values[0].size > values[1].size and _open(xs[3]) and _open(xs[4]) else None
 
 
 def batch_norm(
@@ -492,30 +483,3 @@ def instance_norm(
         moments = _plain(reduce_sum(each, axis=(-2,)) / batch)
         update_running(running_mean, running_var, moments, momentum=momentum, count=inner)
     return y
-
-
-# --- by norms --------------------------------------------------------------------------------------------------------
-
-
-def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
-    """input divided by its p-norm along dim, or by eps if that is larger."""
-    if out is not None:
-        raise TypeError("normalize: out= is not supported; use the result")
-    return input / clamp(norm(input, p, dim, True), min=eps)
-
-
-def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
-    """input (N, C, ...) divided by (k + alpha * mean of squares over `size` neighbouring channels) ** beta."""
-    if input.ndim < 3:
-        raise ValueError(f"local_response_norm: input must have 3 axes or more, got shape {tuple(input.shape)}")
-    if size < 1:
-        raise ValueError(f"local_response_norm: size must be positive, got {size}")
-    if not math.prod(input.shape):
-        return input
-    channels, square = input.shape[1], input * input
-    edge = lambda width: np.zeros((input.shape[0], width, *input.shape[2:]), input.dtype)
-    wide = cat((edge(size // 2), square, edge((size - 1) // 2)), 1)
-    near = wide[:, :channels]
-    for shift in range(1, size):
-        near = near + wide[:, shift : shift + channels]
-    return input / pow(near * (alpha / size) + k, beta)
