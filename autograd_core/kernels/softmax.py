@@ -1,7 +1,7 @@
 """softmax, its logarithm, and log Σ exp, along one axis; forward and backward.
 
-An array is seen as (outer, n, inner) with n the axis meant.  Where inner is 1, rows are worked on in blocks that stay
-in the nearest cache, with exp taken over a whole block, so that short rows make long vectors.  Otherwise neighbours in
+An array is seen as (outer, n, inner) with n the axis meant.  Where inner is 1, a row is gone through in whole vectors,
+of which the last is masked (`_lines`), and logarithms are taken of a block of rows at once.  Otherwise neighbours in
 memory belong to different rows, and a tile of these is worked on at once.  Rows too long for one thread's cache are cut
 into pieces, each with a largest entry and a sum of its own, which are then put together in order.
 """
