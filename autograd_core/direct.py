@@ -26,16 +26,27 @@ def arrays_of(args: tuple) -> list | None:
         return None
     values, traced = [], False
     for a in args:
-        if isinstance(a, Tensor):
+        kind = a.__class__
+        if kind is Tensor or kind is not np.ndarray and isinstance(a, Tensor):
             if a.level or a.origin is not None:
                 return None
             values.append(a.value)
             traced = True
-        elif a.__class__ is np.ndarray:
+        elif kind is np.ndarray:
             values.append(a)
         else:
             return None
     return values if traced else None
+
+
+def unrecorded(args: tuple) -> list | None:
+    """The arrays, if of what is done with them nothing is recorded either."""
+    values = arrays_of(args)
+    if values is not None and state.mode is None:
+        for a in args:
+            if a.__class__ is not np.ndarray and a.node is not None:
+                return None
+    return values
 
 
 def recorded(op: Op, args: tuple, values: list, params: dict, y: Any) -> Tensor:
@@ -61,10 +72,11 @@ def recorded(op: Op, args: tuple, values: list, params: dict, y: Any) -> Tensor:
 
 def first_of(call: Any, args: tuple, params: dict) -> Any:
     """call(*args, **params), or the first of its results, for the function `call` of an op."""
-    values, op = arrays_of(args), call.op
+    values = arrays_of(args)
     if values is None:
         y = call(*args, **params)
         return y[0] if y.__class__ is tuple else y
+    op = call.op
     try:
         y = op.forward(*values, **params)
     except Exception as error:

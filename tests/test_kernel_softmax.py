@@ -183,3 +183,26 @@ def test_ctc():
     args = ctc.ctc.sample(np.random.default_rng(0), 300, np.dtype("d"))
     for a, b in zip(ctc.ctc.compiled(*args), ctc.ctc.reference(*args)):
         assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("n", [1, 7, 15, 16, 17, 31, 33, 63, 64, 65, 100, 129])
+def test_rows_that_end_within_a_vector(n, dtype):
+    rng = np.random.default_rng(n)
+    x, v = (rng.standard_normal((70, n)).astype(dtype) for _ in range(2))
+    x[0], x[1, n // 2], x[2, -1], x[3, 0] = -np.inf, -np.inf, np.nan, np.inf
+    wide = x.astype(np.longdouble)
+    with np.errstate(all="ignore"):
+        e = np.exp(wide - np.where(np.isinf(top := np.fmax.reduce(wide, 1, keepdims=True)) & (top < 0), 0, top))
+        total = e.sum(1, keepdims=True)
+        p = np.where(total == 0, 0, e / total)
+    tolerance = {"rtol": 1e-5, "atol": 1e-6} if dtype == "f" else {"rtol": 1e-13, "atol": 1e-14}
+    got = softmaxes.softmax.compiled(x, -1)
+    np.testing.assert_allclose(got, p.astype(dtype), **tolerance)
+    rest = slice(4, None)
+    np.testing.assert_allclose(softmaxes.log_softmax.compiled(x, -1)[rest], np.log(p[rest]).astype(dtype), **tolerance)
+    pulled = softmaxes.softmax_pull.compiled(v[rest], got[rest], -1)
+    wanted = p[rest] * (v[rest] - (v[rest] * p[rest]).sum(1, keepdims=True))
+    np.testing.assert_allclose(pulled, wanted.astype(dtype), **tolerance)
+    pulled = softmaxes.log_softmax_pull.compiled(v[rest], np.log(p[rest]).astype(dtype), -1)
+    np.testing.assert_allclose(pulled, (v[rest] - p[rest] * v[rest].sum(1, keepdims=True)).astype(dtype), **tolerance)

@@ -231,18 +231,12 @@ def entries_of_first(x, *rest) -> int:
 
 
 # Choices by this size, by number of parameters: to pass on `*args, **options` would cost as much as a small kernel.
-QUICK = {
-    1: lambda small, large, least: lambda x: (small if x.size < least and (not watchers or elsewhere()) else large)(x),
-    2: lambda small, large, least: (
-        lambda x, a: (small if x.size < least and (not watchers or elsewhere()) else large)(x, a)
-    ),
-    3: lambda small, large, least: (
-        lambda x, a, b: (small if x.size < least and (not watchers or elsewhere()) else large)(x, a, b)
-    ),
-    4: lambda small, large, least: (
-        lambda x, a, b, c: (small if x.size < least and (not watchers or elsewhere()) else large)(x, a, b, c)
-    ),
-}
+@functools.cache
+def quick(count: int) -> Callable:
+    """What makes such a choice, from both functions and the size."""
+    names = ", ".join(["x", *(f"a{k}" for k in range(1, count))])
+    chosen = "(small if x.size < least and (not watchers or elsewhere()) else large)"
+    return eval(f"lambda small, large, least: lambda {names}: {chosen}({names})")
 
 
 def _with_names_of(function: Callable, quick: FunctionType) -> Callable:
@@ -272,8 +266,8 @@ def choice(reference: Callable, *, sample: Callable, size: Callable = entries_of
         def choose(*args, **options):
             return (reference if size(*args) < least and (not watchers or elsewhere()) else compiled)(*args, **options)
 
-        if size is entries_of_first and compiled.__code__.co_argcount in QUICK:
-            choose = _with_names_of(compiled, QUICK[compiled.__code__.co_argcount](reference, compiled, least))
+        if size is entries_of_first:
+            choose = _with_names_of(compiled, quick(compiled.__code__.co_argcount)(reference, compiled, least))
 
         @functools.wraps(compiled)
         def only_reference(*args, **options):

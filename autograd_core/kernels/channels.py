@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._jit import Late, inline, kernel
+from ._jit import Kernel, Late, inline, kernel
 
-blank = Late("_values", "blank")
+blank, entries, recorded = Late("_values", "blank"), Late("_borrowed", "entries"), Late("_borrowed", "recorded")
 
 # --- moments ---------------------------------------------------------------------------------------------------------
 
@@ -246,3 +246,27 @@ def pull_at_once(g, x, in_rows, moments, weight, eps, count, dw, db, out):
         sums_of_columns(0, len(x), g, x, moments[0], totals, dots, len(x))
         slopes_together(totals, dots, moments, weight, eps, count, dw, db, slopes)
         pull_columns(0, len(x), g, x, moments[0], slopes, out)
+
+
+# --- of one chunk, given as records ----------------------------------------------------------------------------------
+
+
+def at_once(dtype: np.dtype) -> tuple[Kernel, Kernel]:
+    """batch_at_once and pull_at_once for arrays of a type, of any shape: `rows` of `n` entries say how they are seen."""
+    zero = dtype.type(0)
+
+    @kernel(numbers="aiiiaadiaadaa", name=f"batch_{dtype.char}", launcher=True)
+    def batch(x, rows, n, in_rows, weight, bias, eps, count, running_mean, running_var, momentum, moments, out):
+        view, y = entries(zero, x, rows * n).reshape(rows, n), entries(zero, out, rows * n).reshape(rows, n)
+        w, b, found = recorded(zero, (0,), weight), recorded(zero, (0,), bias), recorded(zero, (0, 0), moments)
+        mean, var = recorded(zero, (0,), running_mean), recorded(zero, (0,), running_var)
+        batch_at_once(view, in_rows, w, b, eps, count, mean, var, momentum, found, y)
+
+    @kernel(numbers="aaiiiaadiaaa", name=f"batch_pull_{dtype.char}", launcher=True)
+    def pull(g, x, rows, n, in_rows, moments, weight, eps, count, dw, db, out):
+        v, view = entries(zero, g, rows * n).reshape(rows, n), entries(zero, x, rows * n).reshape(rows, n)
+        w, given, y = recorded(zero, (0,), weight), recorded(zero, (0, 0), moments), entries(zero, out, rows * n)
+        sums = recorded(zero, (0,), dw), recorded(zero, (0,), db)
+        pull_at_once(v, view, in_rows, given, w, eps, count, sums[0], sums[1], y.reshape(rows, n))
+
+    return batch, pull

@@ -13,7 +13,9 @@ import numpy as np
 from ._jit import Late, choice, kernel, plain
 from ._memory import empty
 from ._steps import fill
-from .softmax import BLOCK, GRAIN, TILE, exp_below, exps_of_rows, exps_of_tile, tile_of
+from ._threads import ADDRESS as POOL
+from .direct import Typed
+from .softmax import BLOCK, GRAIN, TILE, exp_below, exps_of_tile, shares_of_line, sums_of_rows, tile_of
 from .softmaxes import _tiles
 from .vector_math import like, log
 
@@ -72,10 +74,10 @@ def cross_entropy_rows(begin, end, x, target, weight, ignored, sharp, blur, loss
     x, target, loss, lse, share = x[begin:end], target[begin:end], loss[begin:end], lse[begin:end], share[begin:end]
     step, n, zero = max(min(BLOCK // x.shape[1], len(x)), 1), x.shape[1], x.dtype.type(0)
     sharp, blur = x.dtype.type(sharp), x.dtype.type(blur)
-    tops, sums, line = blank(zero, step), blank(zero, step), blank(zero, step * n)
+    tops, sums = blank(zero, step), blank(zero, step)
     for first in range(0, len(x), step):
         s = sums[: min(step, len(x) - first)]
-        exps_of_rows(x, first, tops, s, line)
+        sums_of_rows(x, first, tops, s)
         for k in range(len(s)):
             s[k] = log(s[k])
         for k in range(len(s)):
@@ -119,8 +121,7 @@ def cross_entropy_rows_pull(begin, end, c, x, lse, target, weight, ignored, shar
             continue
         w = weight[t] if len(weight) else like(scale, 1)
         factor, level = scale * (sharp * w + blur * whole), lse[i]
-        for j in range(n):
-            out[i, j] = exp_below(x[i, j] - level) * factor
+        shares_of_line(x.ctypes.data + i * n * x.itemsize, out.ctypes.data + i * n * x.itemsize, n, level, factor)
         if hit:
             if blur != zero:
                 each = scale * blur
@@ -186,6 +187,9 @@ def cross_entropy_tiles_pull(begin, end, c, x, lse, target, weight, ignored, sha
                 w = weight[t] if len(weight) else like(sharp, 1)
                 out[o, t, k] -= scale[k - left] * sharp * w
 
+
+AT_ONCE = Typed(cross_entropy_at_once, "x2 l1 x1 i d d i x0 x1 x0")
+ROWS_PULL = Typed(cross_entropy_rows_pull, "x1 x2 x1 l1 x1 i d d i x2")
 
 # --- what ops call ---------------------------------------------------------------------------------------------------
 
@@ -294,12 +298,13 @@ def _pull_sample(rng, n, dtype):
 
 def _ready(x, target, weight, *others):
     """Arrays as kernels want them; None if kernels are not made for them."""
-    dtype, ready = x.dtype, weight is None and x.size > 0 and target.dtype is INTEGERS
-    for a in others:
-        if a.dtype is not dtype or not a.flags.carray:
-            ready = False
-    if ready and (dtype is SINGLE or dtype is DOUBLE) and x.flags.carray and target.flags.carray:
-        return x, target, NOTHING[dtype.char], *others
+    dtype = x.dtype
+    if weight is None and target.dtype is INTEGERS and (dtype is SINGLE or dtype is DOUBLE) and x.size:
+        ready = x.flags.carray and target.flags.carray
+        for a in others:
+            ready = ready and a.dtype is dtype and a.flags.carray
+        if ready:
+            return x, target, NOTHING[dtype.char], *others
     if dtype.char not in "fd" or not x.size or any([a.dtype != dtype for a in others]):
         return None
     w = NOTHING[dtype.char] if weight is None else plain(weight.astype(dtype, copy=False))
@@ -313,13 +318,14 @@ def forward(x, target, weight, ignored, smoothing, reduction="none"):
     if ready is None:
         return forward_reference(x, target, weight, ignored, smoothing, reduction)
     (x, target, w), n, how, dtype = ready, x.shape[1], HOW[reduction], x.dtype
-    rates = w, ignored, 1 - smoothing, smoothing / n
     loss, lse, total = np.empty((), dtype), np.empty(target.shape, dtype), np.empty((), dtype)
     if how and x.ndim == 2 and x.size <= 2 * GRAIN:
-        bad = cross_entropy_at_once(x, target, *rates, how, loss, lse, total)
+        sums, made = (ignored, 1 - smoothing, smoothing / n, how), (id(loss), id(lse), id(total))
+        bad = AT_ONCE[dtype](id(x), id(target), id(w), *sums, *made)
     else:
         each, share, bads = np.empty(target.shape, dtype), np.empty(target.shape, dtype), np.empty(1, np.int64)
         fill(bads, 0)
+        rates = w, ignored, 1 - smoothing, smoothing / n
         _each(x.reshape(len(x), n, -1), target, rates, each, lse, share, bads)
         added_up(each.reshape(-1), share.reshape(-1), how, loss, total)
         loss, bad = loss if how else each, answer(bads)
@@ -347,15 +353,18 @@ def backward(c, x, lse, target, weight, ignored, smoothing, hit):
     if ready is None:
         return backward_reference(c, x, lse, target, weight, ignored, smoothing, hit)
     (x, target, w, c, lse), n = ready, x.shape[1]
-    out, options = empty(x.shape, x.dtype), (w, ignored, 1 - smoothing, smoothing / n, hit)
+    out = np.empty(x.shape, x.dtype) if x.size <= GRAIN else empty(x.shape, x.dtype)
+    rates = ignored, 1 - smoothing, smoothing / n, hit
     if x.ndim == 2:
-        cross_entropy_rows_pull(len(x), GRAIN // n + 1, c.reshape(-1), x, lse, target, *options, out)
+        c = c if c.ndim else c.reshape(1)
+        arrays = id(c), id(x), id(lse), id(target), id(w)
+        ROWS_PULL[x.dtype](POOL, len(x), GRAIN // n + 1, *arrays, *rates, id(out))
         return out
     inner = prod(x.shape[2:])
     view = x.size // (n * inner), n, inner
     c = c.reshape(-1, inner) if c.ndim else c.reshape(1, 1)
     rows = lse.reshape(-1, inner), target.reshape(-1, inner)
-    cross_entropy_tiles_pull(*_tiles(*view), c, x.reshape(view), *rows, *options, out.reshape(view))
+    cross_entropy_tiles_pull(*_tiles(*view), c, x.reshape(view), *rows, w, *rates, out.reshape(view))
     return out
 
 

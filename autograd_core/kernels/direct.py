@@ -10,10 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from ._jit import Kernel, Late, kernel
+from ._jit import Kernel, Late, generated, kernel
 
 recorded, for_chunks = Late("_borrowed", "recorded"), Late("_native", "for_chunks")
 LIKE = {"f": np.float32(0), "d": np.float64(0), "l": np.int64(0), "?": np.bool_(False)}
+
+
+class Typed(dict):
+    """`direct` for a kernel and arrays of each type of floats, where x stands for that in the form; made when asked for."""
+
+    def __init__(self, called: Kernel, form: str):
+        self.called, self.form = called, form
+
+    def __missing__(self, dtype: np.dtype) -> Kernel:
+        made = self[dtype] = direct(self.called, self.form.replace("x", dtype.char))
+        return made
 
 
 @functools.cache
@@ -35,11 +46,7 @@ def direct(called: Kernel, form: str) -> Kernel:
     source = f"def call({lead}{', '.join(names)}):\n    {call}\n"
     scope: dict[str, Any] = {"called": called, "recorded": recorded, "for_chunks": for_chunks, "__name__": __name__}
     scope |= {f"like_{c}".replace("?", "b"): v for c, v in LIKE.items()}
-    exec(compile(source, "<direct>", "exec"), scope)
     letters = "iii" * called.chunks + "".join("a" if p[1:] else p for p in parts)
-    return kernel(
-        scope["call"],
-        numbers=letters,
-        launcher=not called.written,
-        name=f"{called.name}.{form.replace(' ', '_')}".replace("?", "b"),
-    )
+    name = f"{called.name}.{form.replace(' ', '_')}".replace("?", "b")
+    how = {"written": True} if called.written else {"launcher": True}
+    return kernel(generated(source, name, scope), numbers=letters, name=name, **how)

@@ -10,13 +10,19 @@ from math import prod
 import numpy as np
 
 from . import random
-from ._jit import Late, choice, kernel, plain
+from ._jit import Kernel, Late, choice, kernel, plain
 from ._memory import empty
 from ._sizes import CHUNK
+from ._threads import ADDRESS as POOL
 
-high_product = Late("_order", "high_product")
+high_product, entries, for_chunks = (
+    Late("_order", "high_product"),
+    Late("_borrowed", "entries"),
+    Late("_native", "for_chunks"),
+)
 PER_BLOCK = 2 * random.WORDS  # 32-bit halves
-BOOL = np.dtype(bool)
+GRAIN = CHUNK // PER_BLOCK // 2  # blocks that make a chunk
+BOOL, SINGLE, DOUBLE = np.dtype(bool), np.dtype("f"), np.dtype("d")
 
 
 @kernel(chunks=True)
@@ -58,6 +64,28 @@ def drop_blocks(begin, end, key0, key1, block, least, x, scale, keep, out):
     product_where(first, last, x, keep.reshape(keep.size), scale, out)
 
 
+def whole(dtype: np.dtype) -> tuple[Kernel, Kernel]:
+    """The kernels that drop entries of all of an array of a type: as they are drawn, and by a mask."""
+    zero, false = dtype.type(0), np.bool_(False)
+
+    @kernel(numbers="iiiiiiadaa", name=f"drop_{dtype.char}", launcher=True)
+    def draw_all(pool, count, key0, key1, block, least, x, scale, keep, out):
+        blocks = (count + PER_BLOCK - 1) // PER_BLOCK
+        kept = entries(false, keep, blocks * PER_BLOCK).reshape(blocks, PER_BLOCK)
+        xs, y = entries(zero, x, count), entries(zero, out, count)
+        for_chunks(pool, drop_blocks, blocks, GRAIN, (key0, key1, block, least, xs, scale, kept, y))
+
+    @kernel(numbers="iiaada", name=f"dropped_{dtype.char}", launcher=True)
+    def mask_all(pool, count, x, keep, scale, out):
+        xs, kept, y = entries(zero, x, count), entries(false, keep, count), entries(zero, out, count)
+        for_chunks(pool, product_where, count, CHUNK, (xs, kept, scale, y))
+
+    return draw_all, mask_all
+
+
+KERNELS = {SINGLE: whole(SINGLE), DOUBLE: whole(DOUBLE)}
+
+
 def _signed(word: int) -> int:
     """A word as a number that kernels take quickly."""
     return word - (word >> 63 << 64)
@@ -85,7 +113,7 @@ def keep(place: tuple, count: int, p: float) -> np.ndarray:
     if place[2] + blocks >= random.WORD:
         return keep_reference(place, count, p)
     out = empty((blocks, PER_BLOCK), BOOL)
-    philox_above(blocks, CHUNK // PER_BLOCK // 2, *map(_signed, place), least_half(p), out)
+    philox_above(blocks, GRAIN, *map(_signed, place), least_half(p), out)
     return out.reshape(-1)[:count]
 
 
@@ -95,7 +123,7 @@ def keep_into(state: np.ndarray, p: float, out: np.ndarray) -> None:
     if place[2] + len(out) >= random.WORD:
         out.reshape(-1)[:] = keep_reference(place, out.size, p)
     else:
-        philox_above(len(out), CHUNK // PER_BLOCK // 2, *map(_signed, place), least_half(p), out)
+        philox_above(len(out), GRAIN, *map(_signed, place), least_half(p), out)
 
 
 def dropped_reference(x: np.ndarray, mask: np.ndarray, scale: float) -> np.ndarray:
@@ -113,9 +141,9 @@ def dropped(x: np.ndarray, mask: np.ndarray, scale: float) -> np.ndarray:
     """x * scale where the mask is true, else 0."""
     if x.dtype.char not in "fd" or mask.shape != x.shape or mask.dtype != bool or not x.size:
         return dropped_reference(x, mask, scale)
-    x = plain(x)
+    x, mask = plain(x), plain(mask)
     out = empty(x.shape, x.dtype)
-    product_where(x.size, CHUNK, x.reshape(-1), plain(mask).reshape(-1), scale, out.reshape(-1))
+    KERNELS[x.dtype][1](POOL, x.size, id(x), id(mask), scale, id(out))
     return out
 
 
@@ -135,11 +163,10 @@ def drop(place: tuple, x: np.ndarray, p: float, scale: float) -> tuple[np.ndarra
     count, blocks = x.size, -(-x.size // PER_BLOCK)
     if x.dtype.char not in "fd" or place[2] + blocks >= random.WORD or not count:
         return drop_reference(place, x, p, scale)
-    x, kept = plain(x), empty((blocks, PER_BLOCK), BOOL)
-    out = empty(x.shape, x.dtype)
-    words = *map(_signed, place), least_half(p)
-    drop_blocks(blocks, CHUNK // PER_BLOCK // 2, *words, x.ravel(), scale, kept, out.ravel())
-    return out, kept.ravel()[:count].reshape(x.shape)
+    x, kept = plain(x), empty((blocks * PER_BLOCK,), BOOL)
+    out, words = empty(x.shape, x.dtype), map(_signed, place)
+    KERNELS[x.dtype][0](POOL, count, *words, least_half(p), id(x), scale, id(kept), id(out))
+    return out, kept[:count].reshape(x.shape)
 
 
 def drawn(state: np.ndarray, x: np.ndarray, p: float, scale: float) -> tuple[np.ndarray, np.ndarray]:

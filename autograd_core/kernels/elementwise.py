@@ -264,27 +264,34 @@ def of_one(name: str, forward: Callable, least: int) -> Callable:
     return choose
 
 
-def of_one_and_numbers(name: str, forward: Callable, least: int) -> Callable:
-    """The choice for an op of one input; static parameters are numbers."""
-    order = inspect.unwrap(forward).__code__.co_varnames[1 : 1 + number_of_params(forward)]
-    kernels: dict[np.dtype, Callable] = {}
-
-    def choose(x, **params):
-        if x.__class__ is not np.ndarray or (count := x.size) < least:
-            return forward(x, **params)
-        dtype = x.dtype
-        if (kernel := kernels.get(dtype)) is None:
-            if dtype not in FLOATS:
-                return forward(x, **params)
-            kernel = kernels[dtype] = whole(program(name, ONE, order), dtype).build().func
-        if not x.flags.carray:
-            return laid_out(choose, forward, x, **params)
-        values = params.values() if tuple(params) == order else [params[n] for n in order]
+# The choice for an op of one input and static parameters, which are numbers.  To pass these on by name costs as much as to
+# compute on a few entries, so they are spelled out.
+WITH_NUMBERS = """def choose(x, *, {names}):
+    if x.__class__ is not ndarray or (count := x.size) < least:
+        return forward(x, {stated})
+    dtype = x.dtype
+    if (kernel := kernels.get(dtype)) is None:
+        if dtype not in FLOATS:
+            return forward(x, {stated})
+        kernel = kernels[dtype] = whole(program(op, ONE, order), dtype).build().func
+    if not x.flags.carray:
+        return laid_out(choose, forward, x, {stated})
+    if count <= MOST:
+        y = new(x.shape, dtype)
+        kernel(POOL, count, MOST, id(y), id(x), {names})
+    else:
         y = empty(x.shape, dtype)
-        kernel(POOL, count, grain(count), id(y), id(x), *values)
-        return y
+        kernel(POOL, count, grain(count), id(y), id(x), {names})
+    return y
+"""
 
-    return choose
+
+def of_one_and_numbers(name: str, forward: Callable, least: int) -> Callable:
+    """Such a choice."""
+    order = inspect.unwrap(forward).__code__.co_varnames[1 : 1 + number_of_params(forward)]
+    source = WITH_NUMBERS.format(names=", ".join(order), stated=", ".join(f"{n}={n}" for n in order))
+    scope = {**globals(), "ndarray": np.ndarray, "new": np.empty, "kernels": {}, "order": order, "op": name}
+    return generated(source, f"choice of {name}", scope | {"forward": forward, "least": least})
 
 
 def number_of_params(forward: Callable) -> int:

@@ -17,12 +17,21 @@ from ._jit import choice, plain
 from ._memory import LEAST as LARGE
 from ._memory import empty
 from ._sizes import CHUNK
+from ._threads import ADDRESS as POOL
+from .direct import Typed
 
 LINES = 1024  # rows of channels side by side that are added up one after the other
 SINGLE, DOUBLE = np.dtype("f"), np.dtype("d")
 NOTHING = {c: np.empty(0, c) for c in "fd"}
-NO_PARTS = {c: np.empty((1, 2, 0), c) for c in "fd"}
-APART = 40  # entries between parts
+ROWS, GROUPS = (
+    Typed(by_row.normalize_rows, "x2 x1 x1 d i x2"),
+    Typed(by_row.normalize_groups, "x3 x2 x2 d i x3"),
+)
+ROWS_PULL, GROUPS_PULL = (
+    Typed(by_row.rows_pull, "i i i x2 x2 x1 d i x2 x1 x1"),
+    Typed(by_row.groups_pull, "i i i x3 x3 x2 d i x3 x1 x1"),
+)
+AT_ONCE = {SINGLE: by_channel.at_once(SINGLE), DOUBLE: by_channel.at_once(DOUBLE)}
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
@@ -124,10 +133,11 @@ def rows(x, weight, bias, n, groups, inner, eps, centre):
     flat, y = (x, out) if view == x.shape else (x.reshape(view), out.reshape(view))
     if each:
         w, b = (w, b) if w.ndim == 1 else (w.reshape(-1), b.reshape(-1))
-        by_row.normalize_rows(count, grain, flat, w, b, eps, centre, y)
+        ROWS[x.dtype](POOL, count, grain, id(flat), id(w), id(b), eps, centre, id(y))
     else:
         turn = groups, n // inner
-        by_row.normalize_groups(count, grain, flat, w.reshape(turn), b.reshape(turn), eps, centre, y)
+        w, b = w.reshape(turn), b.reshape(turn)
+        GROUPS[x.dtype](POOL, count, grain, id(flat), id(w), id(b), eps, centre, id(y))
     return out
 
 
@@ -151,27 +161,18 @@ def rows_pull(g, x, weight, n, groups, inner, eps, centre):
     if ready is None or not x.size:
         return rows_pull_reference(g, x, weight, n, groups, inner, eps, centre)
     (x, g, w), count = ready, x.size // n
-    dx, each, char = _room(x), weight is None or groups == inner == 1, x.dtype.char
+    dx, each, dtype = _room(x), weight is None or groups == inner == 1, x.dtype
     view = (count, n) if each else (count, n // inner, inner)
     v, flat, out = (g, x, dx) if view == x.shape else (g.reshape(view), x.reshape(view), dx.reshape(view))
     if weight is None:
-        none = NOTHING[char], eps, centre, out, NO_PARTS[char], count
-        by_row.normalize_rows_pull(count, CHUNK // n or 1, v, flat, *none)
+        none = id(NOTHING[dtype.char])
+        ROWS_PULL[dtype](POOL, count, CHUNK // n or 1, id(v), id(flat), none, eps, centre, id(out), none, none)
         return dx, None, None
-    grain, dw, db = (
-        max(CHUNK // n, min(8, -(-x.size // n // 2))),
-        np.empty(w.shape, x.dtype),
-        np.empty(w.shape, x.dtype),
-    )
-    parts = np.empty((-(-count // grain), 2, w.size + APART), x.dtype)
-    if each:
-        w = w if w.ndim == 1 else w.reshape(-1)
-        by_row.normalize_rows_pull(count, grain, v, flat, w, eps, centre, out, parts, grain)
-    else:
-        w = w.reshape(groups, n // inner)
-        by_row.normalize_groups_pull(count, grain, v, flat, w, eps, centre, out, parts, grain)
-    flat = (dw, db) if dw.ndim == 1 else (dw.reshape(-1), db.reshape(-1))
-    by_row.parts_together(parts, *flat)
+    dw, db, grain = np.empty(w.shape, dtype), np.empty(w.shape, dtype), max(CHUNK // n, min(8, -(-count // 2)))
+    sums = (dw, db) if dw.ndim == 1 else (dw.reshape(-1), db.reshape(-1))
+    w = (w if w.ndim == 1 else w.reshape(-1)) if each else w.reshape(groups, n // inner)
+    pull = (ROWS_PULL if each else GROUPS_PULL)[dtype]
+    pull(POOL, count, grain, id(v), id(flat), id(w), eps, centre, id(out), *map(id, sums))
     return dx, dw, db
 
 
@@ -256,6 +257,12 @@ def _view(x):
     return x.reshape(-1, inner), max(CHUNK // inner, 1), True
 
 
+def _seen(x):
+    """How many rows x (N, C, ...) has as `_view` has it, of how many entries, and whether each is of one channel."""
+    rows = len(x) * x.shape[1]
+    return (rows, x.size // rows, True) if x.size > rows else (len(x), x.shape[1], False)
+
+
 @choice(reference=batch_reference, sample=_batch)
 def batch(x, weight, bias, eps, running_mean=None, running_var=None, momentum=0.0):
     """Channels of x (N, C, ...) normalised, times weight, plus bias, and their moments (2, C), mean and variance.
@@ -267,15 +274,16 @@ def batch(x, weight, bias, eps, running_mean=None, running_var=None, momentum=0.
         return batch_reference(x, weight, bias, eps, running_mean, running_var, momentum)
     (x, w, b), channels, none = ready, x.shape[1], NOTHING[x.dtype.char]
     w, b = none if w is None else w, none if b is None else b
-    out, moments, (view, grain, in_rows) = _room(x), np.empty((2, channels), x.dtype), _view(x)
-    flat, count = out if view is x else out.reshape(view.shape), x.size // channels
+    out, moments, count = _room(x), np.empty((2, channels), x.dtype), x.size // channels
     if x.size > CHUNK:
-        _batch_in_chunks(view, grain, in_rows, w, b, eps, count, moments, flat)
+        view, grain, in_rows = _view(x)
+        _batch_in_chunks(view, grain, in_rows, w, b, eps, count, moments, out.reshape(view.shape))
     else:
         m, v = none if running_mean is None else running_mean, none if running_var is None else running_var
         movable = _movable(x, m, v)
         m, v, part = (m, v, momentum) if movable else (none, none, 0.0)
-        by_channel.batch_at_once(view, in_rows, w, b, eps, count, m, v, part, moments, flat)
+        given = *_seen(x), id(w), id(b), eps, count, id(m), id(v), part
+        AT_ONCE[x.dtype][0](id(x), *given, id(moments), id(out))
         if movable:
             return out, moments
     moved.compiled(running_mean, running_var, moments, momentum, count)
@@ -378,13 +386,14 @@ def batch_pull(g, x, moments, weight, eps):
         return batch_pull_reference(g, x, moments, weight, eps)
     x, g, moments, w = ready
     w = NOTHING[x.dtype.char] if w is None else w
-    out, (view, grain, in_rows) = _room(x), _view(x)
-    v, flat = (g, out) if view is x else (g.reshape(view.shape), out.reshape(view.shape))
-    channels = x.shape[1]
+    out, channels = _room(x), x.shape[1]
     dw, db, count = np.empty(channels, x.dtype), np.empty(channels, x.dtype), x.size // channels
     if x.size <= CHUNK:
-        by_channel.pull_at_once(v, view, in_rows, moments, w, eps, count, dw, db, flat)
+        given = *_seen(x), id(moments), id(w), eps, count
+        AT_ONCE[x.dtype][1](id(g), id(x), *given, id(dw), id(db), id(out))
         return out, dw, db
+    view, grain, in_rows = _view(x)
+    v, flat = (g, out) if view is x else (g.reshape(view.shape), out.reshape(view.shape))
     totals, dots = np.empty((2, x.shape[0] if in_rows else -(-len(view) // grain), channels), x.dtype)
     if in_rows:
         by_channel.sums_of_rows(len(view), grain, v, view, moments[0], totals.reshape(-1), dots.reshape(-1))

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._jit import kernel
+from ._jit import Late, kernel
 
+blank, for_chunks = Late("_values", "blank"), Late("_native", "for_chunks")
 SHORT = 256  # entries of a row up to which its moments are found in one pass
+APART = 40  # entries between parts
 
 
 @kernel(forceinline=True)
@@ -115,7 +117,7 @@ def normalize_rows_pull(begin, end, g, x, weight, eps, centre, dx, parts, step):
     g, x, dx = g[begin:end], x[begin:end], dx[begin:end]
     n, affine, zero = x.shape[1], len(weight) > 0, x.dtype.type(0)
     dw, db = parts[begin // step, 0], parts[begin // step, 1]
-    for j in range(len(dw)):
+    for j in range(len(weight)):
         dw[j], db[j] = zero, zero
     for i in range(len(x)):
         mean, scale, slope, lift = row_slopes(g, x, weight, i, eps, centre)
@@ -137,7 +139,7 @@ def normalize_groups_pull(begin, end, g, x, weight, eps, centre, dx, parts, step
     dw, db, zero = parts[begin // step, 0], parts[begin // step, 1], x.dtype.type(0)
     groups, s, n = len(weight), x.shape[1], x.shape[1] * x.shape[2]
     flat, sums, share = x.reshape(len(x), n), np.empty((2, s), x.dtype), x.dtype.type(1) / x.dtype.type(n)
-    for k in range(len(dw)):
+    for k in range(weight.size):
         dw[k], db[k] = zero, zero
     for i in range(len(x)):
         group, mean = (begin + i) % groups, flat[i, 0]
@@ -173,6 +175,24 @@ def normalize_groups_pull(begin, end, g, x, weight, eps, centre, dx, parts, step
             w = weight[group, c] * scale
             for j in range(x.shape[2]):
                 dx[i, c, j] = g[i, c, j] * w - (x[i, c, j] - mean) * slope - lift
+
+
+@kernel
+def rows_pull(pool, count, grain, g, x, weight, eps, centre, dx, dw, db):
+    """The gradients of normalize_rows, those of weight and bias too unless these have no entries."""
+    width = len(dw) + APART
+    parts = blank(x.dtype.type(0), (count + grain - 1) // grain * 2 * width).reshape(-1, 2, width)
+    for_chunks(pool, normalize_rows_pull, count, grain, (g, x, weight, eps, centre, dx, parts, grain))
+    parts_together(parts, dw, db)
+
+
+@kernel
+def groups_pull(pool, count, grain, g, x, weight, eps, centre, dx, dw, db):
+    """The gradients of normalize_groups."""
+    width = len(dw) + APART
+    parts = blank(x.dtype.type(0), (count + grain - 1) // grain * 2 * width).reshape(-1, 2, width)
+    for_chunks(pool, normalize_groups_pull, count, grain, (g, x, weight, eps, centre, dx, parts, grain))
+    parts_together(parts, dw, db)
 
 
 @kernel

@@ -1,7 +1,7 @@
 """softmax, its logarithm, and log Σ exp, along one axis; forward and backward.
 
-An array is seen as (outer, n, inner) with n the axis meant.  Where inner is 1, rows are worked on in blocks that stay
-in the nearest cache, with exp taken over a whole block, so that short rows make long vectors.  Otherwise neighbours in
+An array is seen as (outer, n, inner) with n the axis meant.  Where inner is 1, a row is gone through in whole vectors,
+of which the last is masked (`_lines`), and logarithms are taken of a block of rows at once.  Otherwise neighbours in
 memory belong to different rows, and a tile of these is worked on at once.  Rows too long for one thread's cache are cut
 into pieces, each with a largest entry and a sum of its own, which are then put together in order.
 """
@@ -14,6 +14,9 @@ from ._jit import Late, inline, kernel
 from ._sizes import CHUNK
 from .vector_math import EXP, like, log, nearest, pick, two_to
 
+line_sums, line_exps, line_scaled = (Late("_lines", f"line_{n}") for n in ("sums", "exps", "scaled"))
+line_lowered, line_pulled, line_log_pulled = (Late("_lines", f"line_{n}") for n in ("lowered", "pulled", "log_pulled"))
+line_shares = Late("_lines", "line_shares")
 rank, of_rank, blank = Late("_order", "rank"), Late("_order", "of_rank"), Late("_values", "blank")
 BLOCK = 4096  # entries of short rows at a time
 TILE = 512  # neighbours at a time where they belong to different rows
@@ -34,72 +37,72 @@ def exp_below(x):
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
+@inline
+def sums_of_line(like, at, n):
+    """The largest of n entries from an address on, 0 in place of -inf, and Σ exp(x - that)."""
+    return line_sums(like, at, n)
+
+
+@inline
+def softmax_of_line(like, at, to, n):
+    """softmax of n entries, in another place."""
+    total = line_exps(like, at, to, n)
+    line_scaled(to, n, one_over(total))
+
+
+@inline
+def one_over(total):
+    """1 / total, and 1 if that is 0."""
+    return like(total, 1) / (like(total, 1) if total == like(total, 0) else total)
+
+
+@inline
+def log_softmax_of_line(at, to, n, top, rest):
+    """x - top - rest of n entries, in another place."""
+    line_lowered(at, to, n, top, rest)
+
+
 @kernel(written=True)
-def exps_of_rows(x, first, tops, sums, line):
-    """In a line exp(x - top) of as many rows from the first on as sums has room for, with their tops and sums."""
-    n, low = x.shape[1], like(x[0, 0], -np.inf)
-    zero, whole = like(low, 0), n >= 512 or n >= 64 and n % 16 == 0  # whether a row alone makes good vectors
+def sums_of_rows(x, first, tops, sums):
+    """The tops of as many rows from the first on as sums has room for, and Σ exp(x - top)."""
+    n = x.shape[1]
+    at, step = x.ctypes.data + first * n * x.itemsize, n * x.itemsize
     for i in range(len(sums)):
-        most = rank(low)
-        for j in range(n):
-            here = rank(x[first + i, j])
-            most = here if here > most else most
-        top = of_rank(low, most)
-        top = zero if top == low else top
-        tops[i] = top
-        total = zero
-        if whole:
-            for j in range(n):
-                e = exp_below(x[first + i, j] - top)
-                line[np.uint64(i * n + j)] = e
-                total += e
-            sums[i] = total
-        else:
-            for j in range(n):
-                line[np.uint64(i * n + j)] = x[first + i, j] - top
-    if not whole:
-        for k in range(len(sums) * n):
-            line[k] = exp_below(line[k])
-        for i in range(len(sums)):
-            total = zero
-            for j in range(n):
-                total += line[np.uint64(i * n + j)]
-            sums[i] = total
+        tops[i], sums[i] = sums_of_line(x[0, 0], at + i * step, n)
 
 
 @kernel(chunks=True, written=True)
-def softmax_rows(begin, end, x, logs, out):
-    """softmax of rows (rows, n), or its logarithm."""
-    x, out, n = x[begin:end], out[begin:end], x.shape[1]
-    step = max(BLOCK // n, 1)
-    tops, sums, line = blank(x[0, 0], step), blank(x[0, 0], step), blank(x[0, 0], step * n)
-    for first in range(0, len(x), step):
-        s = sums[: min(step, len(x) - first)]
-        exps_of_rows(x, first, tops, s, line)
+def softmax_rows(begin, end, x, out):
+    """softmax of rows (rows, n)."""
+    n, step = x.shape[1], x.shape[1] * x.itemsize
+    at, to = x.ctypes.data, out.ctypes.data
+    for i in range(begin, end):
+        softmax_of_line(x[0, 0], at + i * step, to + i * step, n)
+
+
+@kernel(chunks=True, written=True)
+def log_softmax_rows(begin, end, x, out):
+    """The logarithm of softmax of rows (rows, n)."""
+    n, step, rows = x.shape[1], x.shape[1] * x.itemsize, min(max(BLOCK // x.shape[1], 1), end - begin)
+    tops, sums, at, to = blank(x[0, 0], rows), blank(x[0, 0], rows), x.ctypes.data, out.ctypes.data
+    for first in range(begin, end, rows):
+        s = sums[: min(rows, end - first)]
+        sums_of_rows(x, first, tops, s)
         for i in range(len(s)):
-            s[i] = like(s[i], 1) if s[i] == like(s[i], 0) else s[i]
-        if logs:
-            for i in range(len(s)):
-                s[i] = log(s[i])
-            for i in range(len(s)):
-                for j in range(n):
-                    out[first + i, j] = x[first + i, j] - tops[i] - s[i]
-        else:
-            for i in range(len(s)):
-                scale = like(s[i], 1) / s[i]
-                for j in range(n):
-                    out[first + i, j] = line[np.uint64(i * n + j)] * scale
+            s[i] = log(like(s[i], 1) if s[i] == like(s[i], 0) else s[i])
+        for i in range(len(s)):
+            log_softmax_of_line(at + (first + i) * step, to + (first + i) * step, n, tops[i], s[i])
 
 
 @kernel(chunks=True, written=True)
 def logsumexp_rows(begin, end, x, out):
     """log Σ exp of rows (rows, n)."""
     x, out, n = x[begin:end], out[begin:end], x.shape[1]
-    step = max(BLOCK // n, 1)
-    tops, sums, line = blank(x[0, 0], step), blank(x[0, 0], step), blank(x[0, 0], step * n)
+    step = min(max(BLOCK // n, 1), len(x))
+    tops, sums = blank(x[0, 0], step), blank(x[0, 0], step)
     for first in range(0, len(x), step):
         s = sums[: min(step, len(x) - first)]
-        exps_of_rows(x, first, tops, s, line)
+        sums_of_rows(x, first, tops, s)
         for i in range(len(s)):
             out[first + i] = tops[i] + log(s[i])
         for i in range(len(s)):
@@ -110,46 +113,52 @@ def logsumexp_rows(begin, end, x, out):
                 out[first + i] = y
 
 
+@inline
+def softmax_pull_of_line(like, v, p, to, n):
+    """p (v - Σ v p) of n entries from addresses on."""
+    line_pulled(like, v, p, to, n)
+
+
 @kernel(chunks=True, written=True)
 def softmax_rows_pull(begin, end, v, p, out):
     """p (v - Σ v p) of rows (rows, n)."""
-    v, p, out, n = v[begin:end], p[begin:end], out[begin:end], v.shape[1]
-    for i in range(len(v)):
-        dot = v.dtype.type(0)
-        for j in range(n):
-            dot += v[i, j] * p[i, j]
-        for j in range(n):
-            out[i, j] = (v[i, j] - dot) * p[i, j]
+    n, step = v.shape[1], v.shape[1] * v.itemsize
+    at_v, at_p, to = v.ctypes.data, p.ctypes.data, out.ctypes.data
+    for i in range(begin, end):
+        softmax_pull_of_line(v[0, 0], at_v + i * step, at_p + i * step, to + i * step, n)
+
+
+@inline
+def log_softmax_pull_of_line(like, v, logs, to, n):
+    """v - exp(logs) Σ v of n entries from addresses on, leaving out entries whose logarithm is -inf."""
+    line_log_pulled(like, v, logs, to, n)
 
 
 @kernel(chunks=True, written=True)
 def log_softmax_rows_pull(begin, end, v, logs, out):
     """v - exp(logs) Σ v of rows (rows, n), leaving out entries whose logarithm is -inf."""
-    v, logs, out, n = v[begin:end], logs[begin:end], out[begin:end], v.shape[1]
-    zero = v.dtype.type(0)
-    low = v.dtype.type(-np.inf)
-    for i in range(len(v)):
-        total = zero
-        for j in range(n):
-            total += zero if logs[i, j] == low else v[i, j]
-        for j in range(n):
-            y = v[i, j] - exp_below(logs[i, j]) * total
-            out[i, j] = zero if logs[i, j] == low else y
+    n, step = v.shape[1], v.shape[1] * v.itemsize
+    at_v, at_logs, to = v.ctypes.data, logs.ctypes.data, out.ctypes.data
+    for i in range(begin, end):
+        log_softmax_pull_of_line(v[0, 0], at_v + i * step, at_logs + i * step, to + i * step, n)
+
+
+@inline
+def shares_of_line(x, to, n, level, factor):
+    """exp(x - level) * factor of n entries from an address on."""
+    line_shares(x, to, n, level, factor)
 
 
 @kernel(chunks=True, written=True)
 def shares_of_rows(begin, end, g, x, y, out):
     """g exp(x - y) of rows (rows, n) with g and y (rows), and 0 where y is infinite."""
-    g, x, y, out = g[begin:end], x[begin:end], y[begin:end], out[begin:end]
-    zero = x.dtype.type(0)
-    for i in range(len(x)):
-        level, factor = y[i], g[i]
-        if abs(level) == x.dtype.type(np.inf):
-            for j in range(x.shape[1]):
+    n, step, zero = x.shape[1], x.shape[1] * x.itemsize, x.dtype.type(0)
+    for i in range(begin, end):
+        if abs(y[i]) == x.dtype.type(np.inf):
+            for j in range(n):
                 out[i, j] = zero
         else:
-            for j in range(x.shape[1]):
-                out[i, j] = exp_below(x[i, j] - level) * factor
+            shares_of_line(x.ctypes.data + i * step, out.ctypes.data + i * step, n, y[i], g[i])
 
 
 # --- tiles of neighbours that belong to different rows ---------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf, prod
 
 import numpy as np
@@ -10,11 +11,20 @@ from . import softmax as kernels
 from ._jit import choice, plain
 from ._memory import empty
 from ._sizes import CHUNK
+from ._threads import ADDRESS as POOL
+from .direct import Typed
 from .softmax import GRAIN, LONG, TILE
 from .sums import add_up
 
 Array = np.ndarray
 SMALL = 1 << 15  # entries up to which NumPy's allocator will do
+SINGLE, DOUBLE = np.dtype("f"), np.dtype("d")
+ROWS, LOG_ROWS, PULL, LOG_PULL = (
+    Typed(kernels.softmax_rows, "x2 x2"),
+    Typed(kernels.log_softmax_rows, "x2 x2"),
+    Typed(kernels.softmax_rows_pull, "x2 x2 x2"),
+    Typed(kernels.log_softmax_rows_pull, "x2 x2 x2"),
+)
 
 
 def _below_top(x: Array, axis: int) -> Array:
@@ -99,15 +109,24 @@ def _chunk(count: int, n: int) -> int:
     return -(-count // -(-count * n // GRAIN))
 
 
+def _ready(x: Array) -> bool:
+    """Whether an array is as kernels want it, without anything being done to it."""
+    dtype = x.dtype
+    return (dtype is SINGLE or dtype is DOUBLE) and x.flags.carray and x.size > 0
+
+
 def _blank(x: Array) -> Array:
     """An array like x, to be filled."""
     return np.empty(x.shape, x.dtype) if x.size < SMALL else empty(x.shape, x.dtype)
 
 
-def _forward(x: Array, axis: int, logs: bool) -> Array:
-    x = plain(x)
-    out, shape, size = _blank(x), x.shape, x.size
-    n = shape[axis]
+def _forward(x: Array, axis: int, logs: bool, reference: Callable) -> Array:
+    if not _ready(x):
+        if x.dtype.char not in "fd" or not x.size:
+            return reference(x, axis)
+        x = plain(x)
+    shape, size, dtype = x.shape, x.size, x.dtype
+    n, out = shape[axis], np.empty(shape, dtype) if size < SMALL else empty(shape, dtype)
     if axis != -1 and (inner := prod(shape[axis + 1 :])) > 1:
         view = (size // (n * inner), n, inner)
         kernels.softmax_tiles(*_tiles(*view), x.reshape(view), logs, out.reshape(view))
@@ -116,7 +135,8 @@ def _forward(x: Array, axis: int, logs: bool) -> Array:
     if len(shape) != 2 or axis != -1:
         x, y = x.reshape(count, n), out.reshape(count, n)
     if n < LONG:
-        kernels.softmax_rows(count, count if size < GRAIN else _chunk(count, n), x, logs, y)
+        rows = (LOG_ROWS if logs else ROWS)[dtype]
+        rows(POOL, count, count if size < GRAIN else _chunk(count, n), id(x), id(y))
     else:
         tops, sums = _of_pieces(x)
         sums[sums == 0] = 1
@@ -137,10 +157,13 @@ def _of_pieces(x: Array) -> tuple[Array, Array]:
     return top[:, 0], total.astype(x.dtype, copy=False)
 
 
-def _backward(v: Array, y: Array, axis: int, logs: bool) -> Array:
-    v, y = plain(v), plain(y)
-    out, shape, size = _blank(v), v.shape, v.size
-    n = shape[axis]
+def _backward(v: Array, y: Array, axis: int, logs: bool, reference: Callable) -> Array:
+    if not (_ready(v) and _ready(y) and v.dtype is y.dtype and v.shape == y.shape):
+        if v.dtype.char not in "fd" or v.dtype != y.dtype or v.shape != y.shape or not v.size:
+            return reference(v, y, axis)
+        v, y = plain(v), plain(y)
+    shape, size, dtype = v.shape, v.size, v.dtype
+    n, out = shape[axis], np.empty(shape, dtype) if size < SMALL else empty(shape, dtype)
     if axis != -1 and (inner := prod(shape[axis + 1 :])) > 1:
         view = (size // (n * inner), n, inner)
         kernels.pull_tiles(*_tiles(*view), v.reshape(view), y.reshape(view), logs, out.reshape(view))
@@ -149,8 +172,8 @@ def _backward(v: Array, y: Array, axis: int, logs: bool) -> Array:
     if len(shape) != 2 or axis != -1:
         v, y, z = v.reshape(count, n), y.reshape(count, n), out.reshape(count, n)
     if n < LONG:
-        pull = kernels.log_softmax_rows_pull if logs else kernels.softmax_rows_pull
-        pull(count, count if size < GRAIN else _chunk(count, n), v, y, z)
+        pull = LOG_PULL if logs else PULL
+        pull[dtype](POOL, count, count if size < GRAIN else _chunk(count, n), id(v), id(y), id(z))
     else:
         parts = np.empty((count, -(-n // CHUNK)), v.dtype)
         kernels.pull_sums_of_pieces(parts.size, 1, v, y, logs, parts)
@@ -161,27 +184,25 @@ def _backward(v: Array, y: Array, axis: int, logs: bool) -> Array:
 @choice(reference=softmax_reference, sample=_sample)
 def softmax(x: Array, axis: int) -> Array:
     """exp(x) / Σ exp(x) along an axis counted from the end; 0 where that would be 0 / 0."""
-    return _forward(x, axis, False) if x.dtype.char in "fd" and x.size else softmax_reference(x, axis)
+    return _forward(x, axis, False, softmax_reference)
 
 
 @choice(reference=log_softmax_reference, sample=_sample)
 def log_softmax(x: Array, axis: int) -> Array:
     """x - log Σ exp(x) along an axis; a row of nothing but -inf stays that."""
-    return _forward(x, axis, True) if x.dtype.char in "fd" and x.size else log_softmax_reference(x, axis)
+    return _forward(x, axis, True, log_softmax_reference)
 
 
 @choice(reference=softmax_pull_reference, sample=_pairs)
 def softmax_pull(v: Array, p: Array, axis: int) -> Array:
     """p (v - Σ v p), with p = softmax(x)."""
-    fit = v.dtype.char in "fd" and v.dtype == p.dtype and v.shape == p.shape and v.size
-    return _backward(v, p, axis, False) if fit else softmax_pull_reference(v, p, axis)
+    return _backward(v, p, axis, False, softmax_pull_reference)
 
 
 @choice(reference=log_softmax_pull_reference, sample=_log_pairs)
 def log_softmax_pull(v: Array, logs: Array, axis: int) -> Array:
     """v - p Σ v, with logs = log p; an entry whose p is 0 was masked: it takes no part."""
-    fit = v.dtype.char in "fd" and v.dtype == logs.dtype and v.shape == logs.shape and v.size
-    return _backward(v, logs, axis, True) if fit else log_softmax_pull_reference(v, logs, axis)
+    return _backward(v, logs, axis, True, log_softmax_pull_reference)
 
 
 @choice(reference=logsumexp_reference, sample=lambda rng, n, dtype: (_sample(rng, n, dtype)[0], (-1,)))

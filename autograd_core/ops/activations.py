@@ -12,6 +12,7 @@ import numpy as np
 from ..kernels import activations as kernels
 from ..op import Rule, Traced, elementwise
 from ..samples import shapes
+from ..tensor import Tensor
 from ..views import write
 from .axes import one_axis
 from .base import clone
@@ -101,6 +102,8 @@ lifted      = function(kernels.lifted, lambda x, threshold, value: logical_not(x
 
 def _floats(x: Any, name: str) -> Any:
     """x, if its entries are real floating-point numbers; a number of Python's as NumPy has it."""
+    if x.__class__ is Tensor and x.value.dtype.kind == "f":
+        return x
     if (dtype := getattr(x, "dtype", None)) is None:
         x = np.asarray(x)
         x, dtype = x[()], x.dtype

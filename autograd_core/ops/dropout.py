@@ -5,6 +5,7 @@ Masks are drawn from the default generator.  An entry that is dropped is 0 whate
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from typing import Any
@@ -59,24 +60,32 @@ def checked(p: Any, name: str) -> float:
     return float(p)
 
 
+@functools.cache
+def _random() -> Any:
+    """The module of random numbers, which is made of ops; to import it at each call would be a tenth of a small one."""
+    from .. import random
+
+    return random
+
+
 def _at_once(x: Any, value: np.ndarray, p: float) -> Any:
     """Dropout where nobody watches: mask and product in one step."""
-    from ..random import current_generator
-
     scale = 1 / (1 - p) if p < 1 else 0.0
-    y, mask = kernels.drawn(current_generator().state, value, p, scale)
+    y, mask = kernels.drawn(_random().current_generator().state, value, p, scale)
     return recorded(dropped.op, (x, mask), [value, mask], {"scale": scale}, y)
 
 
 def _drop(x: Any, p: Any, training: bool, inplace: bool, name: str, shape: tuple | None = None, alpha=False) -> Any:
     """x with entries (or whatever has the shape given) dropped."""
     p = checked(p, name)
+    if training and p and shape is None and not (alpha or inplace or state.mapped) and (values := arrays_of((x,))):
+        (value,) = values
+        if value.size and value.dtype.kind in "fc":
+            return _at_once(x, value, p)
     if x.dtype.kind not in "fc":
         raise TypeError(f"{name}: expected floating-point numbers, got {x.dtype}; use input.float()")
     if not training or p == 0 or not math.prod(x.shape):
         return x
-    if shape is None and not (alpha or inplace or state.mapped) and (values := arrays_of((x,))):
-        return _at_once(x, values[0], p)
     mask = _mask(x, tuple(x.shape) if shape is None else shape, p)
     if alpha and p < 1:
         scale = 1 / math.sqrt((ALPHA * ALPHA * p + 1) * (1 - p))

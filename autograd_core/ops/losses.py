@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..direct import first_of
+from ..direct import arrays_of, first_of, recorded
+from ..kernels import cross_entropy as kernels
 from ..op import Traced
 from .base import broadcast_to
 from .index import bare, gather
@@ -171,6 +172,11 @@ def _as_batch(input: Any, target: Any, weight: Any, name: str) -> tuple:
     return input, target, wanted
 
 
+def _rows_and_classes(x: np.ndarray, t: np.ndarray) -> bool:
+    """Whether these are scores (N, C) and a class for each row: the usual case, of which nothing else need be asked."""
+    return x.ndim == 2 and t.shape == x.shape[:1] and x.dtype.kind == "f" and t.dtype.kind in "iu"
+
+
 def cross_entropy(
     input,
     target,
@@ -185,11 +191,14 @@ def cross_entropy(
     how = _reduction(reduction, size_average, reduce, "cross_entropy")
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be from 0 to 1, got {label_smoothing}")
+    params = {"ignored": ignore_index, "smoothing": float(label_smoothing), "reduction": how}
+    if weight is None and (values := arrays_of((input, target))) and _rows_and_classes(*values):
+        y = kernels.forward(*values, None, ignore_index, params["smoothing"], how)
+        return recorded(cross_entropy_of.op, (input, target), values, params, y)
     if not _differ(input, target, "cross_entropy") and target.dtype.kind == "f":
         return _soft_cross_entropy(input, target, weight, how, label_smoothing)
     x, t, shape = _as_batch(input, target, weight, "cross_entropy")
     xs = (x, t) if weight is None else (x, t, weight)
-    params = {"ignored": ignore_index, "smoothing": float(label_smoothing), "reduction": how}
     loss = first_of(cross_entropy_of, xs, params)
     return loss if how != "none" or input.ndim > 1 else reshape_to(loss, shape=shape)
 

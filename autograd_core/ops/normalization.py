@@ -11,13 +11,14 @@ import numpy as np
 from ..direct import arrays_of, first_of, recorded
 from ..kernels import norm as kernels
 from ..op import Traced, op
-from ..tape import mark_written
+from ..tape import mark_all, memory, writes_of
 from ..tensor import Tensor
 from ..views import require_writable
 from .base import broadcast_to
-from .math import clamp, pow, rsqrt
-from .reduce import norm, reduce_sum
-from .shape import cat, expand_dims, reshape_to, stack_along
+from .math import rsqrt
+from .reduce import reduce_sum
+from .scaling import local_response_norm, normalize  # noqa: F401 - for those who look for all norms here
+from .shape import expand_dims, reshape_to, stack_along
 
 __all__ = [
     "group_norm",
@@ -202,8 +203,25 @@ def _row_shape(x: Any, normalized_shape: Any, weight: Any, bias: Any, name: str)
     return math.prod(shape)
 
 
+def _of_rows(xs: tuple, values: list, n: int, groups: int, inner: int, eps: float) -> Any:
+    """Normalised rows, of tensors whose arrays are known."""
+    params = {"n": n, "groups": groups, "inner": inner, "eps": eps, "centre": True}
+    return recorded(normalized.op, xs, values, params, kernels.rows(*values, *params.values()))
+
+
+def _fitting(x: np.ndarray, wanted: tuple, *parts: np.ndarray) -> bool:
+    """Whether x holds floats, and all parts have a shape: the usual case, of which nothing else need be asked."""
+    for p in parts:
+        if p.shape != wanted:
+            return False
+    return x.dtype.kind == "f"
+
+
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     """The last axes of input brought to mean 0 and variance 1, times weight, plus bias."""
+    values = None if weight is None or bias is None else arrays_of((input, weight, bias))
+    if values and (shape := values[0].shape[-1:]) == normalized_shape != () and _fitting(values[0], shape, *values[1:]):
+        return _of_rows((input, weight, bias), values, shape[0], 1, 1, eps)
     n = _row_shape(input, normalized_shape, weight, bias, "layer_norm")
     return _affine(input, weight, bias, n, 1, 1, eps, True)
 
@@ -232,6 +250,11 @@ def _channels(x: Any, name: str, **parts: Any) -> int:
 
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """Each of num_groups groups of channels of input (N, C, ...) brought to mean 0 and variance 1."""
+    values = None if weight is None or bias is None else arrays_of((input, weight, bias))
+    if values and (wanted := (shape := values[0].shape)[1:2]) and _fitting(values[0], wanted, *values[1:]):
+        if num_groups > 0 and not shape[1] % num_groups:
+            inner = math.prod(shape[2:])
+            return _of_rows((input, weight, bias), values, shape[1] // num_groups * inner, num_groups, inner, eps)
     channels = _channels(input, "group_norm", weight=weight, bias=bias)
     if num_groups < 1 or channels % num_groups:
         raise ValueError(f"group_norm: {channels} channels cannot be divided into num_groups={num_groups} equal groups")
@@ -393,10 +416,16 @@ def _trained(xs: tuple, mean: Any, var: Any, eps: float, momentum: float, count:
     x, weight, bias = values if len(values) == 3 else (*values, None, None)[:3]
     moving = [None if t is None else t.value for t in (mean, var)]
     y = kernels.batch(x, weight, bias, eps, *moving, momentum)
-    for r in moving:
-        if r is not None:
-            mark_written(r)
+    if running:
+        mark_all([writes_of(memory(r)) for r in moving if r is not None])
     return recorded(batch_normalized.op, xs, values, {"eps": eps}, y)
+
+
+def _usual_batch(xs: tuple) -> list | None:
+    """The arrays of input, weight, bias and running statistics, where all are given and fit: then nothing else need be asked."""
+    values = arrays_of(xs)
+    fit = values and values[0].ndim > 1 and _fitting(values[0], values[0].shape[1:2], *values[1:])
+    return values if fit and values[0].size > values[1].size and _open(xs[3]) and _open(xs[4]) else None
 
 
 def batch_norm(
@@ -407,6 +436,10 @@ def batch_norm(
     In training with the mean and variance of the batch, by which the running ones are updated in place; otherwise with
     the running ones.
     """
+    if training and (values := _usual_batch((input, weight, bias, running_mean, running_var))):
+        y = kernels.batch(*values[:3], eps, *values[3:], 0.0 if momentum is None else momentum)
+        mark_all([writes_of(r if r.base is None else memory(r)) for r in values[3:]])
+        return recorded(batch_normalized.op, (input, weight, bias), values[:3], {"eps": eps}, y)
     channels = _channels(
         input, "batch_norm", running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
     )
@@ -450,30 +483,3 @@ def instance_norm(
         moments = _plain(reduce_sum(each, axis=(-2,)) / batch)
         update_running(running_mean, running_var, moments, momentum=momentum, count=inner)
     return y
-
-
-# --- by norms --------------------------------------------------------------------------------------------------------
-
-
-def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
-    """input divided by its p-norm along dim, or by eps if that is larger."""
-    if out is not None:
-        raise TypeError("normalize: out= is not supported; use the result")
-    return input / clamp(norm(input, p, dim, True), min=eps)
-
-
-def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
-    """input (N, C, ...) divided by (k + alpha * mean of squares over `size` neighbouring channels) ** beta."""
-    if input.ndim < 3:
-        raise ValueError(f"local_response_norm: input must have 3 axes or more, got shape {tuple(input.shape)}")
-    if size < 1:
-        raise ValueError(f"local_response_norm: size must be positive, got {size}")
-    if not math.prod(input.shape):
-        return input
-    channels, square = input.shape[1], input * input
-    edge = lambda width: np.zeros((input.shape[0], width, *input.shape[2:]), input.dtype)
-    wide = cat((edge(size // 2), square, edge((size - 1) // 2)), 1)
-    near = wide[:, :channels]
-    for shift in range(1, size):
-        near = near + wide[:, shift : shift + channels]
-    return input / pow(near * (alpha / size) + k, beta)

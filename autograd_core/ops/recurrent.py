@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..direct import unrecorded
 from ..kernels import recurrent as kernel
 from ..kernels._steps import added, copied
 from ..op import op
+from ..tensor import at
 from .base import broadcast_to
 from .composed import OnDemand, arrived, pulled_back
 from .dropout import dropout as dropped_out
@@ -235,7 +237,18 @@ def _stacked(states):
     return stack_along(*states, axis=-1 - states[0].ndim)
 
 
-def _whole(kind, input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first):
+def _whole(kind, input, hx, params, *rest):
+    """Sequences of one length: on their arrays where nothing is recorded, since for few numbers views take longest."""
+    states = tuple(hx) if kind == "lstm" else (hx,)
+    values = unrecorded((input, *states, *params)) if hasattr(input, "ndim") else None
+    if values is None:
+        return _of_one_length(kind, input, hx, params, *rest)
+    x, states, params = values[0], values[1 : 1 + len(states)], values[1 + len(states) :]
+    made = _of_one_length(kind, x, states if kind == "lstm" else states[0], params, *rest)
+    return tuple([at(y, None, 0) for y in made])
+
+
+def _of_one_length(kind, input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first):
     """Sequences of one length: (time, batch, inputs), or (batch, time, inputs)."""
     name = NAMES[kind]
     if not hasattr(input, "ndim") or input.ndim != 3:

@@ -29,12 +29,12 @@ def _axis(input: Any, dim: int | None, name: str) -> int:
 
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """exp(input) divided by its sum along dim."""
-    return ag.softmax(input, _axis(input, dim, "softmax"), dtype=dtype)
+    return ag.softmax(input, _axis(input, dim, "softmax"), dtype)
 
 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """log(softmax(input)), without going through it."""
-    return ag.log_softmax(input, _axis(input, dim, "log_softmax"), dtype=dtype)
+    return ag.log_softmax(input, _axis(input, dim, "log_softmax"), dtype)
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
