@@ -37,7 +37,7 @@ def arrays(draw):
 def test_compiled_and_reference(given_, flag):
     x, axis, k = given_
     for f, args in (
-        (select.kth, (k, axis)), (select.best, (k, axis, flag)), (select.median, (axis, flag)),
+        (select.kth, (k, axis, flag)), (select.best, (k, axis, flag)), (select.median, (axis, flag, flag)),
         (select.sorted_places, (axis, flag)),
     ):  # fmt: skip
         a, b = f.compiled(x, *args), f.reference(x, *args)
@@ -52,7 +52,7 @@ def test_long_rows(kind):
     assert np.array_equal(select.sorted_places.compiled(x, -1), order)
     for k in (1, 20, 40, 30_000, 60_000):
         assert np.array_equal(select.best.compiled(x, k, -1, False), order[:k])
-        assert select.kth.compiled(x, k, -1) == order[k - 1]
+        assert select.kth.compiled(x, k, -1, True) == order[k - 1]
 
 
 @compiled
@@ -86,7 +86,7 @@ def test_any_number_of_threads_gives_the_same_places():
     try:
         for threads in (1, 2, 3):
             set_num_threads(threads)
-            results.append((select.best.compiled(x, 50, -1, True), select.median.compiled(x, -2, False)))
+            results.append((select.best.compiled(x, 50, -1, True), select.median.compiled(x, -2, False, True)))
     finally:
         set_num_threads(before)
     assert all(np.array_equal(a, b) for r in results[1:] for a, b in zip(results[0], r))

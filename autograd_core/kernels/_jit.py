@@ -230,17 +230,30 @@ def entries_of_first(x, *rest) -> int:
     return x.size
 
 
-# Choices by this size, by number of parameters: to pass on `*args, **options` would cost as much as a small kernel.
+def entries_of_second(x, v, *rest) -> int:
+    """How many entries the second array has, what goes somewhere in the first."""
+    return v.size
+
+
+# Choices by such a size, by it and the number of parameters: to pass on `*args, **options` would cost as much as a
+# small kernel.
 QUICK = {
-    1: lambda small, large, least: lambda x: (small if x.size < least and (not watchers or elsewhere()) else large)(x),
-    2: lambda small, large, least: (
+    (entries_of_first, 1): lambda small, large, least: (
+        lambda x: (small if x.size < least and (not watchers or elsewhere()) else large)(x)
+    ),
+    (entries_of_first, 2): lambda small, large, least: (
         lambda x, a: (small if x.size < least and (not watchers or elsewhere()) else large)(x, a)
     ),
-    3: lambda small, large, least: (
+    (entries_of_first, 3): lambda small, large, least: (
         lambda x, a, b: (small if x.size < least and (not watchers or elsewhere()) else large)(x, a, b)
     ),
-    4: lambda small, large, least: (
+    (entries_of_first, 4): lambda small, large, least: (
         lambda x, a, b, c: (small if x.size < least and (not watchers or elsewhere()) else large)(x, a, b, c)
+    ),
+    (entries_of_second, 6): lambda small, large, least: (
+        lambda x, v, a, b, c, d: (
+            (small if v.size < least and (not watchers or elsewhere()) else large)(x, v, a, b, c, d)
+        )
     ),
 }
 
@@ -272,8 +285,8 @@ def choice(reference: Callable, *, sample: Callable, size: Callable = entries_of
         def choose(*args, **options):
             return (reference if size(*args) < least and (not watchers or elsewhere()) else compiled)(*args, **options)
 
-        if size is entries_of_first and compiled.__code__.co_argcount in QUICK:
-            choose = _with_names_of(compiled, QUICK[compiled.__code__.co_argcount](reference, compiled, least))
+        if quick := QUICK.get((size, compiled.__code__.co_argcount)):
+            choose = _with_names_of(compiled, quick(reference, compiled, least))
 
         @functools.wraps(compiled)
         def only_reference(*args, **options):

@@ -70,21 +70,16 @@ def arg_topk(x, *, k, axis, largest=True):
     return select.best(x, k, axis, largest)
 
 
-def left(y: np.ndarray, axis: int, keepdims: bool) -> np.ndarray:
-    """Places without their axis, which is one long, unless it is to be kept."""
-    return y if keepdims else y.reshape((*y.shape[:axis], *(y.shape[axis + 1 :] if axis < -1 else ())))
-
-
 @op(**choices, samples=shapes("3 4 | 3 5:integers(0;3)", axis=[-1, -2], k=[1, 3], keepdims=[True, False]))
 def arg_kth(x, *, k, axis, keepdims=True):
     """The place of the k-th smallest entry."""
-    return left(select.kth(x, k, axis), axis, keepdims)
+    return select.kth(x, k, axis, keepdims)
 
 
 @op(**choices, samples=shapes("3 4 | 3 5:integers(0;3)", axis=[-1, -2], skip=[True, False], keepdims=[True, False]))
 def arg_median(x, *, axis, skip=False, keepdims=True):
     """The place of the median, the lower of two; NaN is the median of what contains it, unless it is to be skipped."""
-    return left(select.median(x, axis, skip), axis, keepdims)
+    return select.median(x, axis, skip, keepdims)
 
 
 @op(**choices, samples=shapes("3 4:integers(0;3) | 1 5:integers(0;3)", axis=[-1, -2], keepdims=[True, False]))
@@ -97,7 +92,8 @@ def arg_mode(x, *, axis, keepdims=True):
     starts = np.zeros(x.shape, np.int64)
     starts[upper] = np.where(ordered[upper] != ordered[lower], place[1:], 0)
     longest = np.argmax(place - np.maximum.accumulate(starts, axis), axis, keepdims=True)
-    return left(np.take_along_axis(order, longest, axis), axis, keepdims)
+    places = np.take_along_axis(order, longest, axis)
+    return places if keepdims else np.squeeze(places, axis)
 
 
 def taken(x: Any, places: Any, dim: Any) -> Any:
@@ -112,10 +108,11 @@ def with_axis(x: Any) -> Any:
 
 def chosen(primitive: Any, x: Any, dim: Any, keepdim: bool, name: str, **params: Any) -> Chosen:
     """The one entry of each row whose place the primitive finds."""
-    ndim = x.ndim
+    ndim = len(shape := x.shape)
     axis, rows, kept = one_axis(ndim, dim, name), x if ndim else with_axis(x), bool(keepdim and ndim)
-    demand_order(x, name)
-    demand_entries(rows, (axis,), name)
+    if 0 in shape or x.dtype.kind == "c":
+        demand_order(x, name)
+        demand_entries(rows, (axis,), name)
     places = primitive(rows, axis=axis, keepdims=kept, **params)
     return Chosen((take_along if kept else entry_at)(rows, places, axis=axis), places)
 
@@ -199,19 +196,20 @@ def whole(k: Any, name: str) -> int:
 
 def topk(x, k, dim=-1, largest=True, sorted=True):
     """The k largest (or smallest) entries along `dim`, best first, and where they are."""
-    axis, rows, k = one_axis(x.ndim, dim, "topk"), with_axis(x), whole(k, "topk")
+    shape = x.shape
+    axis, rows, k = one_axis(len(shape), dim, "topk"), x if shape else with_axis(x), whole(k, "topk")
     demand_order(x, "topk")
-    if not 0 <= k <= rows.shape[axis]:
-        n = rows.shape[axis]
+    if not 0 <= k <= (n := shape[axis] if shape else 1):
         raise ValueError(f"topk: k must be from 0 to {n}, the length of axis {dim} of shape {x.shape}, got {k}")
     places = arg_topk(rows, k=k, axis=axis, largest=bool(largest))
-    both = take_along(rows, places, axis=axis), places
-    return Chosen(*(both if x.ndim or not k else [reshape_to(v, shape=()) for v in both]))
+    values = take_along(rows, places, axis=axis)
+    return Chosen(values, places) if shape or not k else Chosen(*(reshape_to(v, shape=()) for v in (values, places)))
 
 
 def kthvalue(x, k, dim=-1, keepdim=False):
     """The k-th smallest entry along `dim`, counted from 1, and where it is."""
-    n, k = with_axis(x).shape[one_axis(x.ndim, dim, "kthvalue")], whole(k, "kthvalue")
+    axis, k = one_axis(len(shape := x.shape), dim, "kthvalue"), whole(k, "kthvalue")
+    n = shape[axis] if shape else 1
     if not 1 <= k <= n:
         raise ValueError(f"kthvalue: k must be from 1 to {n}, the length of axis {dim} of shape {x.shape}, got {k}")
     return chosen(arg_kth, x, dim, keepdim, "kthvalue", k=k)
@@ -236,7 +234,7 @@ def reduce_median(x, *, axis, skip=False, keepdims=False):
     """The lower median of all entries of the last axes; equal ones share the gradient."""
     first = x.shape[: x.ndim - len(axis)]
     rows = x.reshape(*first, prod(x.shape[len(first) :]))
-    places = select.median(rows, -1, skip)
+    places = select.median(rows, -1, skip, True)
     y = np.take_along_axis(rows, places, -1) if first else rows[places]
     return y.reshape((*first, *(1,) * len(axis)) if keepdims else first)
 
