@@ -251,8 +251,8 @@ QUICK = {
         lambda x, a, b, c: (small if x.size < least and (not watchers or elsewhere()) else large)(x, a, b, c)
     ),
     (entries_of_second, 6): lambda small, large, least: (
-        lambda x, v, a, b, c, d: (
-            (small if v.size < least and (not watchers or elsewhere()) else large)(x, v, a, b, c, d)
+        lambda x, v, a, b, c, d: (small if v.size < least and (not watchers or elsewhere()) else large)(
+            x, v, a, b, c, d
         )
     ),
 }

@@ -13,7 +13,6 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-
 WIDTHS = 4, 8, 16, 32, 64  # bytes of vectors
 
 

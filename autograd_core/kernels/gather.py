@@ -180,13 +180,13 @@ def taken(x, index, axis, each):
     dtype = x.dtype
     if dtype is SINGLE or dtype is DOUBLE:
         if seen := layout(x.shape, index.shape, axis, each):
-            return read(x, index, seen, each)
+            return _read(x, index, seen, each)
         if x.size and index.size and x.ndim == index.ndim:
             return taken.compiled(*_spread(x, index, axis), axis, each)
     return _taken(x, index, axis, each)
 
 
-def read(x, index, seen, each):
+def _read(x, index, seen, each):
     """What is at places of an array of floats, by its layout."""
     outer, m, n, inner, left, room, _, quick = seen
     if quick and index.dtype is LONG and not watchers:
@@ -195,7 +195,8 @@ def read(x, index, seen, each):
         except IndexError:
             refuse(index, m)
     kernel, out = GATHER_DOUBLE if x.dtype is DOUBLE else GATHER_SINGLE, room(left, x.dtype)
-    x, places = x if x.flags.carray else plain(x), in_order(index)
+    x = x if x.flags.carray else plain(x)
+    places = index if index.dtype is LONG and index.flags.carray else in_order(index)
     if kernel(POOL, id(x), id(places), id(out), outer, m, n, inner, each):
         refuse(index, m)
     return out
@@ -205,7 +206,7 @@ def one_in_each(x, places, axis):
     """The entry at one place of an axis, which goes, for each entry of the others."""
     dtype = x.dtype
     if (dtype is SINGLE or dtype is DOUBLE) and (seen := layout_of_one(x.shape, places.shape, axis)):
-        return read(x, places, seen, True)
+        return _read(x, places, seen, True)
     last = places.ndim + axis + 1
     y = taken(x, places.reshape((*places.shape[:last], 1, *places.shape[last:])), axis, True)
     return y.reshape((*y.shape[:axis], *behind(y.shape, axis)))

@@ -13,7 +13,7 @@ import numpy as np
 from . import _memory
 from ._jit import EXACT, Kernel, Late, choice, entries_of_second, inline, kernel, plain
 from ._threads import ADDRESS as POOL
-from .gather import behind, dims, in_order, layout, refuse
+from .gather import LONG, behind, dims, in_order, layout, refuse
 from .reduce import DOUBLE, FLOATS, GRAIN, SINGLE, at, plus, shared_out, times
 
 entries, for_chunks, greatest = Late("_borrowed", "entries"), Late("_native", "for_chunks"), Late("_order", "greatest")
@@ -250,7 +250,8 @@ def _joined(x, v, index, seen, shape, each, how):
     """v joined to what the array of a record, or zeros if that is 0, has at places of an axis of a shape."""
     outer, m, n, inner, _, _, room, _ = seen
     dtype = v.dtype
-    y, v, places = room(shape, dtype), v if v.flags.carray else plain(v), in_order(index)
+    y, v = room(shape, dtype), v if v.flags.carray else plain(v)
+    places = index if index.dtype is LONG and index.flags.carray else in_order(index)
     kernel = JOINS[how][dtype is DOUBLE]
     if kernel(POOL, x, id(v), id(places), id(y), outer, m, n, inner, each):
         refuse(index, m)

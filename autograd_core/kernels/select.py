@@ -8,13 +8,15 @@ becomes the span.  Equal entries keep the order they had.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
-from ._jit import Kernel, Late, choice, inline, kernel, plain
+from ._jit import COMPILED, Kernel, Late, choice, inline, kernel, plain
+from ._sizes import LEAST
 from ._threads import ADDRESS as POOL
 from .gather import LONG, behind, room_for
 from .reduce import DOUBLE, GRAIN, SINGLE, at
@@ -161,8 +163,8 @@ def shortlist(keys, n, k, best, places):
 
 
 @kernel(chunks=True)
-def kth_rows(begin, end, words, out, n, rank, which):
-    """out (rows): where in each row of words (rows, n) the entry of a rank is."""
+def kth_rows(begin, end, words, out, chosen, both, n, rank, which):
+    """out (rows): where in each row of words (rows, n) the entry of a rank is; the entry itself too, for both."""
     keys, some, places = np.empty(n, words.dtype), np.empty(n, words.dtype), np.empty(FEW, np.int32)
     counts = np.empty(256, np.int64)
     for i in range(begin, end):
@@ -175,53 +177,60 @@ def kth_rows(begin, end, words, out, n, rank, which):
             if keys[j] == key:
                 if turn == 0:
                     out[i] = j
+                    if both:
+                        chosen[i] = words[i * n + j]
                     break
                 turn -= 1
 
 
 @kernel(chunks=True)
-def best_rows(begin, end, words, out, n, k, largest):
-    """out (rows, k): where the k smallest (largest) entries of each row of words (rows, n) are, best first."""
+def best_rows(begin, end, words, out, chosen, both, n, k, largest):
+    """out (rows, k): where the k smallest (largest) entries of each row of words (rows, n) are, best first; or both."""
     keys, some = np.empty(n, words.dtype), np.empty(n, words.dtype)
     places, others, counts = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(2048, np.int64)
     for i in range(begin, end):
         make_keys(words, i * n, n, largest, keys)
         y = out[i * k : i * k + k]
+        swapped = False
         if k <= SHORTLIST and k < n:
             shortlist(keys, n, k, some, places)
-            for j in range(k):
-                y[j] = places[j]
-            continue
-        if k < n:
-            key, turn = threshold(keys, n, k - 1, some, places, counts)
-            c = 0
-            for j in range(n):
-                v = keys[j]
-                if v < key or v == key and turn >= 0:
-                    turn -= v == key
-                    keys[c], places[c] = v, j
-                    c += 1
         else:
-            for j in range(n):
-                places[j] = j
-        if k <= FEW:
-            insert_sort(keys, places, k)
-        elif radix_sort(keys, places, k, some, others, counts):
-            for j in range(k):
-                y[j] = others[j]
-            continue
+            if k < n:
+                key, turn = threshold(keys, n, k - 1, some, places, counts)
+                c = 0
+                for j in range(n):
+                    v = keys[j]
+                    if v < key or v == key and turn >= 0:
+                        turn -= v == key
+                        keys[c], places[c] = v, j
+                        c += 1
+            else:
+                for j in range(n):
+                    places[j] = j
+            if k <= FEW:
+                insert_sort(keys, places, k)
+            else:
+                swapped = radix_sort(keys, places, k, some, others, counts)
+        sorted_places = others if swapped else places
         for j in range(k):
-            y[j] = places[j]
+            y[j] = sorted_places[j]
+        if both:
+            for j in range(k):
+                chosen[i * k + j] = words[i * n + y[j]]
 
 
 def launching(loop: Kernel, word: type) -> Kernel:
-    """The kernel that does all rows of an array of floats, which are read as words; places are of 64 bits."""
+    """The kernel that does all rows of an array of floats, which are read as words; places are of 64 bits.
+
+    What is at these places is written to another array, if there is one.
+    """
     like, number = word(0), np.int64(0)
 
-    @kernel(numbers="iaaiiiii", name=f"{loop.name.rpartition('.')[2]}_{like.dtype.char}", launcher=True)
-    def launch(pool, x, out, rows, n, wide, first, second):
-        words, places = entries(like, x, rows * n), entries(number, out, rows * wide)
-        for_chunks(pool, loop, rows, max(GRAIN // (8 * n), 1), (words, places, n, first, second))
+    @kernel(numbers="iaaaiiiii", name=f"{loop.name.rpartition('.')[2]}_{like.dtype.char}", launcher=True)
+    def launch(pool, x, out, chosen, rows, n, wide, first, second):
+        words, places, both = entries(like, x, rows * n), entries(number, out, rows * wide), chosen != 0
+        values = entries(like, chosen if both else out, rows * wide)
+        for_chunks(pool, loop, rows, max(GRAIN // (8 * n), 1), (words, places, values, both, n, first, second))
 
     return launch
 
@@ -305,8 +314,8 @@ def _rows(x: np.ndarray, axis: int) -> np.ndarray:
 def _ranked(x: np.ndarray, seen: Layout, axis: int, rank: int, which: int) -> np.ndarray:
     """The place of a rank in each row."""
     kernel, _, rows, n, left, room = seen
-    x, y = _rows(x, axis), room(left, LONG)
-    kernel(POOL, id(x), id(y), rows, n, 1, rank, which)
+    x, y = x if axis == -1 and x.flags.carray else _rows(x, axis), room(left, LONG)
+    kernel(POOL, id(x), id(y), 0, rows, n, 1, rank, which)
     return y
 
 
@@ -351,6 +360,30 @@ def sorted_places(x, axis, descending=False):
 def _best_places(x: np.ndarray, seen: Layout, axis: int, k: int, largest: bool) -> np.ndarray:
     """The places of the best of each row."""
     _, kernel, rows, n, left, room = seen
-    x, y = _rows(x, axis), room(left, LONG)
-    kernel(POOL, id(x), id(y), rows, n, k, k, largest)
+    x, y = x if axis == -1 and x.flags.carray else _rows(x, axis), room(left, LONG)
+    kernel(POOL, id(x), id(y), 0, rows, n, k, k, largest)
     return y if axis == -1 or k == 1 else np.moveaxis(y, -1, axis)
+
+
+def kth_pair(x: np.ndarray, axis: int, keeps: bool, rank: int, which: int) -> tuple | None:
+    """The entry of a rank along an axis, and its place, at once; None where `kth` and `median` do without a kernel."""
+    if x.size < PAIRED or not (seen := layout(x.dtype, x.shape, axis, 1, keeps)):
+        return None
+    kernel, _, rows, n, left, room = seen
+    rowed = x if axis == -1 and x.flags.carray else _rows(x, axis)
+    y, places = room(left, x.dtype), room(left, LONG)
+    kernel(POOL, id(rowed), id(places), id(y), rows, n, 1, rank, which)
+    return y, places
+
+
+def best_pair(x: np.ndarray, k: int, axis: int, largest: bool) -> tuple | None:
+    """The k largest (or smallest) entries along the last axis, and their places, at once; None for what `best` is to do."""
+    if axis != -1 or x.size < PAIRED or not (seen := layout(x.dtype, x.shape, -1, k, True)):
+        return None
+    _, kernel, rows, n, left, room = seen
+    rowed, y, places = x if x.flags.carray else plain(x), room(left, x.dtype), room(left, LONG)
+    kernel(POOL, id(rowed), id(places), id(y), rows, n, k, k, largest)
+    return y, places
+
+
+PAIRED = LEAST["select.kth"] if COMPILED else math.inf  # entries

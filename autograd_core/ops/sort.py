@@ -15,6 +15,8 @@ import numpy as np
 from ..kernels import extreme, select
 from ..op import Traced, op
 from ..samples import shapes
+from ..tape import NO_GRAD, state
+from ..tensor import PLAIN, at
 from .axes import one_axis
 from .base import clone
 from .index import entry_at, take_along
@@ -106,13 +108,26 @@ def with_axis(x: Any) -> Any:
     return x if x.ndim else reshape_to(x, shape=(1,))
 
 
-def chosen(primitive: Any, x: Any, dim: Any, keepdim: bool, name: str, **params: Any) -> Chosen:
-    """The one entry of each row whose place the primitive finds."""
+def unrecorded(x: Any) -> bool:
+    """Whether x is a plain tensor of which no op need know: then one kernel may do what takes two ops."""
+    mode = state.mode
+    return x.__class__ in PLAIN and x.origin is None and (mode is NO_GRAD or mode is None and x.node is None)
+
+
+def paired(both: tuple) -> Chosen:
+    """Arrays of entries and places, as tensors."""
+    return tuple.__new__(Chosen, (at(both[0]), at(both[1])))
+
+
+def chosen(primitive: Any, x: Any, dim: Any, keepdim: bool, name: str, rank: tuple = (), **params: Any) -> Chosen:
+    """The one entry of each row whose place the primitive finds; `rank` says which to a kernel that finds both."""
     ndim = len(shape := x.shape)
     axis, rows, kept = one_axis(ndim, dim, name), x if ndim else with_axis(x), bool(keepdim and ndim)
     if 0 in shape or x.dtype.kind == "c":
         demand_order(x, name)
         demand_entries(rows, (axis,), name)
+    if rank and unrecorded(rows) and (both := select.kth_pair(rows.value, axis, kept, *rank)):
+        return paired(both)
     places = primitive(rows, axis=axis, keepdims=kept, **params)
     return Chosen((take_along if kept else entry_at)(rows, places, axis=axis), places)
 
@@ -201,6 +216,8 @@ def topk(x, k, dim=-1, largest=True, sorted=True):
     demand_order(x, "topk")
     if not 0 <= k <= (n := shape[axis] if shape else 1):
         raise ValueError(f"topk: k must be from 0 to {n}, the length of axis {dim} of shape {x.shape}, got {k}")
+    if unrecorded(rows) and (both := select.best_pair(rows.value, k, axis, bool(largest))):
+        return paired(both)
     places = arg_topk(rows, k=k, axis=axis, largest=bool(largest))
     values = take_along(rows, places, axis=axis)
     return Chosen(values, places) if shape or not k else Chosen(*(reshape_to(v, shape=()) for v in (values, places)))
@@ -212,7 +229,7 @@ def kthvalue(x, k, dim=-1, keepdim=False):
     n = shape[axis] if shape else 1
     if not 1 <= k <= n:
         raise ValueError(f"kthvalue: k must be from 1 to {n}, the length of axis {dim} of shape {x.shape}, got {k}")
-    return chosen(arg_kth, x, dim, keepdim, "kthvalue", k=k)
+    return chosen(arg_kth, x, dim, keepdim, "kthvalue", (k - 1, select.FIXED), k=k)
 
 
 def mode(x, dim=-1, keepdim=False):
@@ -251,7 +268,7 @@ def nanmedian(x, dim=None, keepdim=False):
 
 def _median(x: Any, dim: Any, keepdim: bool, name: str, skip: bool) -> Any:
     if dim is not None:
-        return chosen(arg_median, x, dim, keepdim, name, skip=skip)
+        return chosen(arg_median, x, dim, keepdim, name, (0, select.NUMBERS if skip else select.MEDIAN), skip=skip)
     demand_order(x, name)
     axis = EVERY[x.ndim]
     return reduce_median(x, axis=axis, skip=skip) if 0 not in x.shape else reduce_sum(x, axis=axis) * nan
