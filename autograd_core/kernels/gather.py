@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _memory
-from ._jit import Kernel, Late, choice, kernel, plain
+from ._jit import COMPILED, Kernel, Late, choice, kernel, plain
+from ._sizes import LEAST
 from ._steps import watchers
 from ._threads import ADDRESS as POOL
 from .reduce import DOUBLE, GRAIN, SINGLE, at
@@ -24,6 +25,7 @@ from .reduce import DOUBLE, GRAIN, SINGLE, at
 entries, for_chunks, move = Late("_borrowed", "entries"), Late("_native", "for_chunks"), Late("_runs", "move")
 on_stack, word, set_word = Late("_pack", "on_stack"), Late("_pack", "word"), Late("_pack", "set_word")
 LONG = np.dtype(np.int64)
+SMALL = LEAST["gather.taken"]
 FEW = 256  # runs of entries that NumPy has read before a kernel has begun
 
 
@@ -136,6 +138,19 @@ def layout_of_one(shape: tuple, places: tuple, axis: int) -> Layout | None:
     return seen and seen._replace(left=places)
 
 
+@functools.lru_cache(4096)
+def layout_at(dtype: np.dtype, shape: tuple, places: tuple, part: tuple, dim: int, each: bool) -> Layout | None:
+    """The layout of a usual call: of floats, with a place for each entry (or slice) of a part, all of which fit as they are.
+
+    None for others, and where so little is to be done that no kernel should have to be compiled for it.
+    """
+    axis = dim if dim < 0 else dim - len(shape)
+    fits = COMPILED and (dtype is SINGLE or dtype is DOUBLE) and -len(shape) <= axis < 0 and len(part) == len(shape)
+    if not fits or prod(part) < SMALL or places != (part if each else (part[axis],)) or not beside(part, shape, axis):
+        return None
+    return layout(shape, places, axis, each)
+
+
 def room_for(entries: int) -> Callable:
     """What makes an array of so many entries."""
     return np.empty if 8 * entries < _memory.LEAST else _memory.empty
@@ -200,6 +215,13 @@ def _read(x, index, seen, each):
     if kernel(POOL, id(x), id(places), id(out), outer, m, n, inner, each):
         refuse(index, m)
     return out
+
+
+def read_at_once(x, index, dim):
+    """What `taken` reads at a place for each entry, if there is nothing unusual about it; None else."""
+    if index.dtype is not LONG or not (seen := layout_at(x.dtype, x.shape, index.shape, index.shape, dim, True)):
+        return None
+    return _read(x, index, seen, True)
 
 
 def one_in_each(x, places, axis):

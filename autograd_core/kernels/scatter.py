@@ -13,7 +13,7 @@ import numpy as np
 from . import _memory
 from ._jit import EXACT, Kernel, Late, choice, entries_of_second, inline, kernel, plain
 from ._threads import ADDRESS as POOL
-from .gather import LONG, behind, dims, in_order, layout, refuse
+from .gather import LONG, behind, dims, in_order, layout, layout_at, refuse
 from .reduce import DOUBLE, FLOATS, GRAIN, SINGLE, at, plus, shared_out, times
 
 entries, for_chunks, greatest = Late("_borrowed", "entries"), Late("_native", "for_chunks"), Late("_order", "greatest")
@@ -244,6 +244,17 @@ def scattered(x, v, index, axis, each, how):
         x = x if x.flags.carray else plain(x)
         return _joined(id(x), v, index, seen, x.shape, each, how)
     return _scattered(x, v, index, axis, each, how)
+
+
+def joined_at_once(x, v, index, dim, each, how):
+    """What `scattered` makes, if there is nothing unusual about it; None else."""
+    dtype = x.dtype
+    if index.dtype is not LONG or dtype is not v.dtype:
+        return None
+    if not (seen := layout_at(dtype, x.shape, index.shape, v.shape, dim, each)):
+        return None
+    x = x if x.flags.carray else plain(x)
+    return _joined(id(x), v, index, seen, x.shape, each, how)
 
 
 def _joined(x, v, index, seen, shape, each, how):

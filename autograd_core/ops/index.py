@@ -23,7 +23,7 @@ from ..kernels import scatter as kernels
 from ..op import Traced, op
 from ..samples import shapes
 from ..tape import NO_GRAD, current, mark_written, memory, observe, state
-from ..tensor import LEAVE, PLAIN, node_of
+from ..tensor import LEAVE, PLAIN, at, node_of
 from ..views import View, as_array, require_writable
 from . import math
 from .axes import one_axis
@@ -654,6 +654,12 @@ Traced.__setitem__ = assign
 # --- along one axis --------------------------------------------------------------------------------------------------
 
 
+def unrecorded(x: Any) -> bool:
+    """Whether x is a plain tensor in a call of which no op need know: then it may go to its kernel at once."""
+    mode = state.mode
+    return x.__class__ in PLAIN and x.origin is None and (mode is NO_GRAD or mode is None and x.node is None)
+
+
 def axis_of_places(x: Any, dim: Any, index: Any) -> int | None:
     """The axis of a usual call: plain tensors whose shapes fit as they are, with 64-bit places."""
     if x.__class__ in PLAIN and index.__class__ in PLAIN and dim.__class__ is int:
@@ -747,6 +753,12 @@ def take_along_dim(x, indices, dim=None):
 
 def gather(x, dim, index, *, sparse_grad=False):
     """y[i, j, k] = x[index[i, j, k], j, k] for dim 0, and so on."""
+    if dim.__class__ is int and unrecorded(x) and unrecorded(index):
+        try:
+            if (y := reading.read_at_once(x.value, index.value, dim)) is not None:
+                return at(y)
+        except IndexError as error:
+            raise misplaced(error, "gather", x) from None
     if not (axis := axis_of_places(x, dim, index)):
         index, shape = whole_numbers(index, "gather"), x.shape
         axis, places = one_axis(len(shape), dim, "gather"), index.shape

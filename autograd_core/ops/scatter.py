@@ -15,6 +15,7 @@ import numpy as np
 from ..kernels import scatter as kernels
 from ..op import Traced, op
 from ..samples import shapes
+from ..tensor import at
 from . import math
 from .axes import one_axis
 from .base import broadcast_to as spread_to
@@ -34,6 +35,7 @@ from .index import (
     suited,
     take_along,
     take_entries,
+    unrecorded,
     whole_numbers,
 )
 from .scan import recurrence
@@ -266,6 +268,14 @@ class Target(NamedTuple):
         return y if y.shape == shape else reshape_to(y, shape=shape)
 
 
+def at_once(x: Any, dim: Any, index: Any, v: Any, each: bool, how: str) -> Any:
+    """x with v joined to it, if that is a usual call of which no op need know; else None."""
+    if dim.__class__ is int and unrecorded(x) and unrecorded(index) and unrecorded(v):
+        if (y := kernels.joined_at_once(x.value, v.value, index.value, dim, each, how)) is not None:
+            return at(y)
+    return None
+
+
 def _scattered(x: Any, dim: Any, index: Any, src: Any, name: str) -> Target:
     """Where the entries of src go."""
     if axis := axis_of_entries(x, dim, index, src):
@@ -324,8 +334,8 @@ def scatter(x, dim, index, src=None, *, value=None, reduce=None):
 def scatter_add(x, dim, index, src):
     """A copy of x with src[i, j] added at [index[i, j], j] for dim 0, and so on."""
     try:
-        if axis := axis_of_entries(x, dim, index, src):
-            return placed(x, src, index, axis=axis, each=True, how=kernels.ADD)
+        if (y := at_once(x, dim, index, src, True, kernels.ADD)) is not None:
+            return y
         return _scattered(x, dim, index, src, "scatter_add").join(kernels.ADD)
     except IndexError as error:
         raise misplaced(error, "scatter_add", x) from None
@@ -334,8 +344,9 @@ def scatter_add(x, dim, index, src):
 def scatter_reduce(x, dim, index, src, reduce, *, include_self=True):
     """A copy of x with the sum, prod, mean, amax or amin of what src sends to each entry that index mentions."""
     try:
-        if include_self and (how := _JOINS.get(reduce)) and (axis := axis_of_entries(x, dim, index, src)):
-            return (placed if how == kernels.ADD else combined)(x, src, index, axis=axis, each=True, how=how)
+        how = include_self and _JOINS.get(reduce)
+        if how and (y := at_once(x, dim, index, src, True, how)) is not None:
+            return y
         return reduced(_scattered(x, dim, index, src, "scatter_reduce"), reduce, include_self, "scatter_reduce")
     except IndexError as error:
         raise misplaced(error, "scatter_reduce", x) from None
@@ -344,8 +355,9 @@ def scatter_reduce(x, dim, index, src, reduce, *, include_self=True):
 def index_add(x, dim, index, source, *, alpha=1):
     """A copy of x with alpha times the slices of source added to those at the places listed."""
     try:
-        if alpha.__class__ is int and alpha == 1 and (axis := axis_of_slices(x, dim, index, source)):
-            return placed(x, source, index, axis=axis, each=False, how=kernels.ADD)
+        plain = alpha.__class__ is int and alpha == 1
+        if plain and (y := at_once(x, dim, index, source, False, kernels.ADD)) is not None:
+            return y
         target = _slices(x, dim, index, source, "index_add")
         return target.join(kernels.ADD, v=None if alpha == 1 else target.v * alpha)
     except IndexError as error:
@@ -379,8 +391,9 @@ def index_fill(x, dim, index, value):
 def index_reduce(x, dim, index, source, reduce, *, include_self=True):
     """A copy of x in which each slice listed is the prod, mean, amax or amin of what source sends there."""
     try:
-        if include_self and (how := _JOINS.get(reduce)) and (axis := axis_of_slices(x, dim, index, source)):
-            return (placed if how == kernels.ADD else combined)(x, source, index, axis=axis, each=False, how=how)
+        how = include_self and _JOINS.get(reduce)
+        if how and (y := at_once(x, dim, index, source, False, how)) is not None:
+            return y
         return reduced(_slices(x, dim, index, source, "index_reduce"), reduce, include_self, "index_reduce")
     except IndexError as error:
         raise misplaced(error, "index_reduce", x) from None

@@ -15,11 +15,10 @@ import numpy as np
 from ..kernels import extreme, select
 from ..op import Traced, op
 from ..samples import shapes
-from ..tape import NO_GRAD, state
-from ..tensor import PLAIN, at
+from ..tensor import at
 from .axes import one_axis
 from .base import clone
-from .index import entry_at, take_along
+from .index import entry_at, take_along, unrecorded
 from .math import ceil, floor, maximum, minimum, where
 from .math import round as rounded
 from .reduce import EVERY, amax, amin, count, demand_entries, demand_order, reduce_sum, shared
@@ -106,12 +105,6 @@ def taken(x: Any, places: Any, dim: Any) -> Any:
 def with_axis(x: Any) -> Any:
     """x, as a vector if it has no axes."""
     return x if x.ndim else reshape_to(x, shape=(1,))
-
-
-def unrecorded(x: Any) -> bool:
-    """Whether x is a plain tensor of which no op need know: then one kernel may do what takes two ops."""
-    mode = state.mode
-    return x.__class__ in PLAIN and x.origin is None and (mode is NO_GRAD or mode is None and x.node is None)
 
 
 def paired(both: tuple) -> Chosen:
@@ -213,7 +206,8 @@ def topk(x, k, dim=-1, largest=True, sorted=True):
     """The k largest (or smallest) entries along `dim`, best first, and where they are."""
     shape = x.shape
     axis, rows, k = one_axis(len(shape), dim, "topk"), x if shape else with_axis(x), whole(k, "topk")
-    demand_order(x, "topk")
+    if x.dtype.kind == "c":
+        demand_order(x, "topk")
     if not 0 <= k <= (n := shape[axis] if shape else 1):
         raise ValueError(f"topk: k must be from 0 to {n}, the length of axis {dim} of shape {x.shape}, got {k}")
     if unrecorded(rows) and (both := select.best_pair(rows.value, k, axis, bool(largest))):
