@@ -165,8 +165,8 @@ def shortlist(keys, n, k, best, places):
 @kernel(chunks=True)
 def kth_rows(begin, end, words, out, chosen, both, n, rank, which):
     """out (rows): where in each row of words (rows, n) the entry of a rank is; the entry itself too, for both."""
-    keys, some, places = np.empty(n, words.dtype), np.empty(n, words.dtype), np.empty(FEW, np.int32)
-    counts = np.empty(256, np.int64)
+    two, places, counts = np.empty(2 * n, words.dtype), np.empty(FEW, np.int32), np.empty(256, np.int64)
+    keys, some = two[:n], two[n:]
     for i in range(begin, end):
         numbers = make_keys(words, i * n, n, False, keys)
         wanted = rank
@@ -186,8 +186,8 @@ def kth_rows(begin, end, words, out, chosen, both, n, rank, which):
 @kernel(chunks=True)
 def best_rows(begin, end, words, out, chosen, both, n, k, largest):
     """out (rows, k): where the k smallest (largest) entries of each row of words (rows, n) are, best first; or both."""
-    keys, some = np.empty(n, words.dtype), np.empty(n, words.dtype)
-    places, others, counts = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(2048, np.int64)
+    two, four, counts = np.empty(2 * n, words.dtype), np.empty(2 * n, np.int32), np.empty(2048, np.int64)
+    keys, some, places, others = two[:n], two[n:], four[:n], four[n:]
     for i in range(begin, end):
         make_keys(words, i * n, n, largest, keys)
         y = out[i * k : i * k + k]

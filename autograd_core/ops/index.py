@@ -922,6 +922,8 @@ def take(x, index):
     if index.__class__ not in PLAIN or index.value.dtype is not reading.LONG:
         index = whole_numbers(index, "take")
     try:
+        if unrecorded(x) and unrecorded(index) and (y := reading.read_few(x.value, index.value)) is not None:
+            return at(y)
         x = x if (ndim := x.ndim) else atleast_1d(x)
         return take_entries(x, index, axes=_EVERY[ndim or 1], after=0)
     except IndexError as error:

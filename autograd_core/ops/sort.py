@@ -252,17 +252,20 @@ def reduce_median(x, *, axis, skip=False, keepdims=False):
 
 def median(x, dim=None, keepdim=False):
     """The median of all entries, the lower of two; along `dim`, also where it is.  NaN if there is one."""
-    return _median(x, dim, keepdim, "median", False)
+    if dim is not None:
+        return chosen(arg_median, x, dim, keepdim, "median", (0, select.MEDIAN), skip=False)
+    return _median(x, "median", False)
 
 
 def nanmedian(x, dim=None, keepdim=False):
     """The median of the entries that are not NaN, the lower of two; along `dim`, also where it is."""
-    return _median(x, dim, keepdim, "nanmedian", True)
-
-
-def _median(x: Any, dim: Any, keepdim: bool, name: str, skip: bool) -> Any:
     if dim is not None:
-        return chosen(arg_median, x, dim, keepdim, name, (0, select.NUMBERS if skip else select.MEDIAN), skip=skip)
+        return chosen(arg_median, x, dim, keepdim, "nanmedian", (0, select.NUMBERS), skip=True)
+    return _median(x, "nanmedian", True)
+
+
+def _median(x: Any, name: str, skip: bool) -> Any:
+    """The median of all entries."""
     demand_order(x, name)
     axis = EVERY[x.ndim]
     return reduce_median(x, axis=axis, skip=skip) if 0 not in x.shape else reduce_sum(x, axis=axis) * nan
