@@ -90,3 +90,33 @@ def test_any_number_of_threads_gives_the_same_places():
     finally:
         set_num_threads(before)
     assert all(np.array_equal(a, b) for r in results[1:] for a, b in zip(results[0], r))
+
+
+CHOOSING = {
+    "topk": (lambda x: ag.topk(x, 10), -1),
+    "topk half, smallest": (lambda x: ag.topk(x, 50, largest=False), -1),
+    "topk all": (lambda x: ag.topk(x, 100), -1),
+    "topk none": (lambda x: ag.topk(x, 0), -1),
+    "topk one": (lambda x: ag.topk(x, 1), -1),
+    "topk, first axis": (lambda x: ag.topk(x, 2, 0), 0),
+    "kthvalue": (lambda x: ag.kthvalue(x, 70), -1),
+    "kthvalue, first axis": (lambda x: ag.kthvalue(x, 2, 0), 0),
+    "median": (lambda x: ag.median(x, -1), -1),
+    "median, kept": (lambda x: ag.median(x, 0, True), 0),
+    "nanmedian": (lambda x: ag.nanmedian(x, -1), -1),
+}
+
+
+@pytest.mark.parametrize("kind", ENTRIES)
+@pytest.mark.parametrize("name", CHOOSING)
+def test_entries_and_places_are_the_same_recorded_or_not(kind, name):
+    """Where nothing is recorded one kernel finds both."""
+    call, axis = CHOOSING[name]
+    data = ENTRIES[kind](np.random.default_rng(0), 300).reshape(3, 100)
+    for dtype in "fd":
+        for x in (data.astype(dtype), np.asfortranarray(data.astype(dtype)), data[0].astype(dtype)):
+            (y, places), (expected, where) = call(ag.tensor(x)), call(ag.tensor(x).requires_grad_())
+            np.testing.assert_array_equal(y.numpy(), expected.detach().numpy(), strict=True)
+            np.testing.assert_array_equal(places.numpy(), where.numpy(), strict=True)
+            at = places.numpy() if places.ndim == x.ndim else np.expand_dims(places.numpy(), axis)
+            np.testing.assert_array_equal(y.numpy(), np.take_along_axis(x, at, axis).reshape(y.shape), strict=True)

@@ -139,16 +139,19 @@ def layout_of_one(shape: tuple, places: tuple, axis: int) -> Layout | None:
 
 
 @functools.lru_cache(4096)
-def layout_at(dtype: np.dtype, shape: tuple, places: tuple, part: tuple, dim: int, each: bool) -> Layout | None:
+def layout_at(dtype: np.dtype, shape: tuple, places: tuple, part: tuple | None, dim: int, each: bool) -> Layout | None:
     """The layout of a usual call: of floats, with a place for each entry (or slice) of a part, all of which fit as they are.
 
-    None for others, and where so little is to be done that no kernel should have to be compiled for it.
+    None for others, and where so little is to be done that no kernel should have to be compiled for it.  Slices that are
+    read have no part yet.
     """
     axis = dim if dim < 0 else dim - len(shape)
-    fits = COMPILED and (dtype is SINGLE or dtype is DOUBLE) and -len(shape) <= axis < 0 and len(part) == len(shape)
-    if not fits or prod(part) < SMALL or places != (part if each else (part[axis],)) or not beside(part, shape, axis):
+    if not COMPILED or not (dtype is SINGLE or dtype is DOUBLE) or not -len(shape) <= axis < 0:
         return None
-    return layout(shape, places, axis, each)
+    part = (*shape[:axis], *places, *behind(shape, axis)) if part is None else part
+    if len(part) != len(shape) or prod(part) < SMALL or places != (part if each else (part[axis],)):
+        return None
+    return layout(shape, places, axis, each) if beside(part, shape, axis) else None
 
 
 def room_for(entries: int) -> Callable:
@@ -217,11 +220,14 @@ def _read(x, index, seen, each):
     return out
 
 
-def read_at_once(x, index, dim):
-    """What `taken` reads at a place for each entry, if there is nothing unusual about it; None else."""
-    if index.dtype is not LONG or not (seen := layout_at(x.dtype, x.shape, index.shape, index.shape, dim, True)):
+def read_at_once(x, index, dim, each):
+    """What `taken` reads, if there is nothing unusual about it; None else."""
+    places = index.shape
+    if index.dtype is not LONG or not (
+        seen := layout_at(x.dtype, x.shape, places, places if each else None, dim, each)
+    ):
         return None
-    return _read(x, index, seen, True)
+    return _read(x, index, seen, each)
 
 
 def read_few(x, index):

@@ -660,6 +660,14 @@ def unrecorded(x: Any) -> bool:
     return x.__class__ in PLAIN and x.origin is None and (mode is NO_GRAD or mode is None and x.node is None)
 
 
+def read_at_once(x: Any, dim: Any, index: Any, each: bool) -> Any:
+    """The entries (or slices) of x at places of an axis, if to read them is a usual call of which no op need know."""
+    if dim.__class__ is int and unrecorded(x) and unrecorded(index):
+        if (y := reading.read_at_once(x.value, index.value, dim, each)) is not None:
+            return at(y)
+    return None
+
+
 def axis_of_places(x: Any, dim: Any, index: Any) -> int | None:
     """The axis of a usual call: plain tensors whose shapes fit as they are, with 64-bit places."""
     if x.__class__ in PLAIN and index.__class__ in PLAIN and dim.__class__ is int:
@@ -726,8 +734,10 @@ def as_vector(index: Any, name: str) -> Any:
 
 def index_select(x, dim, index):
     """The slices of an axis at the places listed."""
-    axis, index = one_axis(len(x.shape), dim, "index_select"), as_vector(index, "index_select")
     try:
+        if (y := read_at_once(x, dim, index, False)) is not None:
+            return y
+        axis, index = one_axis(x.ndim, dim, "index_select"), as_vector(index, "index_select")
         return take_entries(x, index, axes=(axis,), after=-axis - 1) if x.ndim else x
     except IndexError as error:
         raise misplaced(error, "index_select", x) from None
@@ -753,12 +763,11 @@ def take_along_dim(x, indices, dim=None):
 
 def gather(x, dim, index, *, sparse_grad=False):
     """y[i, j, k] = x[index[i, j, k], j, k] for dim 0, and so on."""
-    if dim.__class__ is int and unrecorded(x) and unrecorded(index):
-        try:
-            if (y := reading.read_at_once(x.value, index.value, dim)) is not None:
-                return at(y)
-        except IndexError as error:
-            raise misplaced(error, "gather", x) from None
+    try:
+        if (y := read_at_once(x, dim, index, True)) is not None:
+            return y
+    except IndexError as error:
+        raise misplaced(error, "gather", x) from None
     if not (axis := axis_of_places(x, dim, index)):
         index, shape = whole_numbers(index, "gather"), x.shape
         axis, places = one_axis(len(shape), dim, "gather"), index.shape
