@@ -668,26 +668,8 @@ def read_at_once(x: Any, dim: Any, index: Any, each: bool) -> Any:
     return None
 
 
-def axis_of_places(x: Any, dim: Any, index: Any) -> int | None:
-    """The axis of a usual call: plain tensors whose shapes fit as they are, with 64-bit places."""
-    if x.__class__ in PLAIN and index.__class__ in PLAIN and dim.__class__ is int:
-        places = index.value
-        if places.dtype is reading.LONG:
-            return _beside(x.value.shape, places.shape, dim)
-    return None
-
-
-def axis_of_entries(x: Any, dim: Any, index: Any, v: Any) -> int | None:
-    """The same for values of the type of x, one for each place."""
-    if x.__class__ in PLAIN and index.__class__ in PLAIN and v.__class__ in PLAIN and dim.__class__ is int:
-        whole, places, part = x.value, index.value, v.value
-        if whole.dtype is part.dtype and places.dtype is reading.LONG and places.shape == (shape := part.shape):
-            return _beside(whole.shape, shape, dim)
-    return None
-
-
 def axis_of_slices(x: Any, dim: Any, index: Any, v: Any) -> int | None:
-    """The same for a vector of places, and v with a slice for each."""
+    """The axis of a usual call: plain tensors that fit as they are, with a vector of places, and in v a slice for each."""
     if x.__class__ in PLAIN and index.__class__ in PLAIN and v.__class__ in PLAIN and dim.__class__ is int:
         whole, places, part = x.value, index.value, v.value
         if whole.dtype is part.dtype and places.dtype is reading.LONG:
@@ -696,7 +678,7 @@ def axis_of_slices(x: Any, dim: Any, index: Any, v: Any) -> int | None:
 
 
 @functools.lru_cache(4096)
-def _beside(shape: tuple, places: tuple, dim: int) -> int | None:
+def beside(shape: tuple, places: tuple, dim: int) -> int | None:
     """dim from the end, if shapes are the same but there."""
     n = len(shape)
     axis = dim if dim < 0 else dim - n
@@ -706,7 +688,7 @@ def _beside(shape: tuple, places: tuple, dim: int) -> int | None:
 @functools.lru_cache(4096)
 def _slices(shape: tuple, places: tuple, part: tuple, dim: int) -> int | None:
     """dim from the end, if a part has as many slices there as there are places."""
-    axis = _beside(shape, part, dim)
+    axis = beside(shape, part, dim)
     return axis if axis and places == (part[axis],) else None
 
 
@@ -768,15 +750,14 @@ def gather(x, dim, index, *, sparse_grad=False):
             return y
     except IndexError as error:
         raise misplaced(error, "gather", x) from None
-    if not (axis := axis_of_places(x, dim, index)):
-        index, shape = whole_numbers(index, "gather"), x.shape
-        axis, places = one_axis(len(shape), dim, "gather"), index.shape
-        if not shape or not places:
-            return reshape_to(gather(atleast_1d(x), 0, atleast_1d(index)), shape=tuple(places))
-        if not same_but(places, shape, axis):
-            fits_beside(places, shape, axis, "gather", "index", "x")
-            part = [_ALL if a == axis else slice(n) for a, n in zip(range(-len(shape), 0), places)]
-            x = view_at(x, index=tuple(part))
+    index, shape = whole_numbers(index, "gather"), x.shape
+    axis, places = one_axis(len(shape), dim, "gather"), index.shape
+    if not shape or not places:
+        return reshape_to(gather(atleast_1d(x), 0, atleast_1d(index)), shape=tuple(places))
+    if not same_but(places, shape, axis):
+        fits_beside(places, shape, axis, "gather", "index", "x")
+        part = [_ALL if a == axis else slice(n) for a, n in zip(range(-len(shape), 0), places)]
+        x = view_at(x, index=tuple(part))
     try:
         return take_along(x, index, axis=axis)
     except IndexError as error:

@@ -13,17 +13,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..kernels import scatter as kernels
+from ..kernels.gather import LONG
 from ..op import Traced, op
 from ..samples import shapes
-from ..tensor import at
+from ..tensor import PLAIN, at
 from . import math
 from .axes import one_axis
 from .base import broadcast_to as spread_to
 from .base import conj, masked
 from .index import (
     as_vector,
-    axis_of_entries,
     axis_of_slices,
+    beside,
     differs,
     fits_beside,
     flat_index,
@@ -273,6 +274,15 @@ def at_once(x: Any, dim: Any, index: Any, v: Any, each: bool, how: str) -> Any:
     if dim.__class__ is int and unrecorded(x) and unrecorded(index) and unrecorded(v):
         if (y := kernels.joined_at_once(x.value, v.value, index.value, dim, each, how)) is not None:
             return at(y)
+    return None
+
+
+def axis_of_entries(x: Any, dim: Any, index: Any, v: Any) -> int | None:
+    """The axis of a usual call: plain tensors that fit as they are, with a place for each entry of v."""
+    if x.__class__ in PLAIN and index.__class__ in PLAIN and v.__class__ in PLAIN and dim.__class__ is int:
+        whole, places, part = x.value, index.value, v.value
+        if whole.dtype is part.dtype and places.dtype is LONG and places.shape == (shape := part.shape):
+            return beside(whole.shape, shape, dim)
     return None
 
 
