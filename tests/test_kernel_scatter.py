@@ -194,3 +194,73 @@ def test_any_number_of_threads_gives_the_same_bits():
     finally:
         set_num_threads(before)
     assert all(np.array_equal(a, b) for r in results[1:] for a, b in zip(results[0], r))
+
+
+@compiled
+@pytest.mark.parametrize("dtype", ["f", "d"])
+def test_slices_of_every_length_are_read_whole_and_nothing_beside_them(dtype):
+    """Short ones are moved by two vectors that overlap, of a width for each length."""
+    rng = np.random.default_rng(0)
+    for inner in range(1, 80):
+        x, index = rng.standard_normal((9, inner)).astype(dtype), rng.integers(-9, 9, 300)
+        assert np.array_equal(gather.taken.compiled(x, index, -2, False), x[index])
+
+
+def reading_and_joining(m, x, v, places, rows):
+    """What goes to its kernel at once where nothing is recorded, and through ops where something is."""
+    yield m.gather(x, 0, places)
+    yield m.gather(x, -1, places % 7)
+    yield m.take(x, places)
+    yield m.index_select(x, 0, rows)
+    yield m.scatter_add(x, 0, places, v)
+    yield m.index_add(x, 0, rows, v)
+    yield m.index_put(x, (rows,), v, accumulate=True)
+    for reduce in ("sum", "prod", "mean", "amax", "amin"):
+        yield m.scatter_reduce(x, 0, places, v, reduce)
+        yield m.scatter_reduce(x, -2, places, v, reduce, include_self=False)
+    for reduce in ("prod", "mean", "amax", "amin"):
+        yield m.index_reduce(x, 0, rows, v, reduce)
+
+
+@pytest.mark.filterwarnings("ignore:index_reduce.. is in beta")
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("laid", [lambda a: a, np.asfortranarray], ids=["in order", "back to front"])
+@pytest.mark.parametrize("records", [False, True])
+def test_plain_calls_give_what_torch_gives_recorded_or_not(dtype, laid, records):
+    torch, rng = pytest.importorskip("torch"), np.random.default_rng(0)
+    x, v = (laid(rng.uniform(0.5, 2, (30, 7)).astype(dtype)) for _ in range(2))
+    places, rows, found = laid(rng.integers(0, 30, (30, 7))), rng.integers(0, 30, 30), []
+    for m in (ag, torch):
+        given = [(ag.tensor if m is ag else torch.tensor)(a) for a in (x, v, places, rows)]
+        given[0].requires_grad_(records)
+        found.append([y.detach().numpy() for y in reading_and_joining(m, *given)])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5 if dtype == "f" else 1e-12, strict=True)
+
+
+@pytest.mark.parametrize("records", [False, True])
+@pytest.mark.parametrize("size", [3, 40])
+def test_a_place_out_of_range_is_told_of_by_whoever_was_called(size, records):
+    x, v = (ag.tensor(np.ones((size, 5))) for _ in range(2))
+    x.requires_grad_(records)
+    places, rows = ag.tensor(np.full((size, 5), size)), ag.tensor(np.full(size, -size - 1))
+    for call, place, entries in (
+        (lambda: ag.gather(x, 0, places), size, size),
+        (lambda: ag.take(x, 5 * places), 5 * size, 5 * size),
+        (lambda: ag.index_select(x, 0, rows), -size - 1, size),
+        (lambda: ag.scatter_add(x, 0, places, v), size, size),
+        (lambda: ag.scatter_reduce(x, 0, places, v, "amax"), size, size),
+        (lambda: ag.index_add(x, 0, rows, v), -size - 1, size),
+        (lambda: ag.index_put(x, (rows,), v), -size - 1, size),
+    ):
+        with pytest.raises(IndexError, match=f": index {place} is out of range for an axis of {entries} entries; the"):
+            call()
+
+
+@pytest.mark.parametrize("dim", [0.0, "0", None])
+def test_an_axis_is_a_whole_number(dim):
+    x, places = ag.tensor(np.ones((40, 5))), ag.tensor(np.zeros((40, 5), np.int64))
+    ag.gather(x, 0, places)  # what is found out for it is remembered
+    for call in (lambda: ag.gather(x, dim, places), lambda: ag.scatter_add(x, dim, places, x)):
+        with pytest.raises(TypeError, match="dim must be an integer"):
+            call()

@@ -37,7 +37,7 @@ def arrays(draw):
 def test_compiled_and_reference(given_, flag):
     x, axis, k = given_
     for f, args in (
-        (select.kth, (k, axis)), (select.best, (k, axis, flag)), (select.median, (axis, flag)),
+        (select.kth, (k, axis, flag)), (select.best, (k, axis, flag)), (select.median, (axis, flag, flag)),
         (select.sorted_places, (axis, flag)),
     ):  # fmt: skip
         a, b = f.compiled(x, *args), f.reference(x, *args)
@@ -52,7 +52,7 @@ def test_long_rows(kind):
     assert np.array_equal(select.sorted_places.compiled(x, -1), order)
     for k in (1, 20, 40, 30_000, 60_000):
         assert np.array_equal(select.best.compiled(x, k, -1, False), order[:k])
-        assert select.kth.compiled(x, k, -1) == order[k - 1]
+        assert select.kth.compiled(x, k, -1, True) == order[k - 1]
 
 
 @compiled
@@ -86,7 +86,37 @@ def test_any_number_of_threads_gives_the_same_places():
     try:
         for threads in (1, 2, 3):
             set_num_threads(threads)
-            results.append((select.best.compiled(x, 50, -1, True), select.median.compiled(x, -2, False)))
+            results.append((select.best.compiled(x, 50, -1, True), select.median.compiled(x, -2, False, True)))
     finally:
         set_num_threads(before)
     assert all(np.array_equal(a, b) for r in results[1:] for a, b in zip(results[0], r))
+
+
+CHOOSING = {
+    "topk": (lambda x: ag.topk(x, 10), -1),
+    "topk half, smallest": (lambda x: ag.topk(x, 50, largest=False), -1),
+    "topk all": (lambda x: ag.topk(x, 100), -1),
+    "topk none": (lambda x: ag.topk(x, 0), -1),
+    "topk one": (lambda x: ag.topk(x, 1), -1),
+    "topk, first axis": (lambda x: ag.topk(x, 2, 0), 0),
+    "kthvalue": (lambda x: ag.kthvalue(x, 70), -1),
+    "kthvalue, first axis": (lambda x: ag.kthvalue(x, 2, 0), 0),
+    "median": (lambda x: ag.median(x, -1), -1),
+    "median, kept": (lambda x: ag.median(x, 0, True), 0),
+    "nanmedian": (lambda x: ag.nanmedian(x, -1), -1),
+}
+
+
+@pytest.mark.parametrize("kind", ENTRIES)
+@pytest.mark.parametrize("name", CHOOSING)
+def test_entries_and_places_are_the_same_recorded_or_not(kind, name):
+    """Where nothing is recorded one kernel finds both."""
+    call, axis = CHOOSING[name]
+    data = ENTRIES[kind](np.random.default_rng(0), 300).reshape(3, 100)
+    for dtype in "fd":
+        for x in (data.astype(dtype), np.asfortranarray(data.astype(dtype)), data[0].astype(dtype)):
+            (y, places), (expected, where) = call(ag.tensor(x)), call(ag.tensor(x).requires_grad_())
+            np.testing.assert_array_equal(y.numpy(), expected.detach().numpy(), strict=True)
+            np.testing.assert_array_equal(places.numpy(), where.numpy(), strict=True)
+            at = places.numpy() if places.ndim == x.ndim else np.expand_dims(places.numpy(), axis)
+            np.testing.assert_array_equal(y.numpy(), np.take_along_axis(x, at, axis).reshape(y.shape), strict=True)

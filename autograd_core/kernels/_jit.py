@@ -230,13 +230,21 @@ def entries_of_first(x, *rest) -> int:
     return x.size
 
 
-# Choices by this size, by number of parameters: to pass on `*args, **options` would cost as much as a small kernel.
+def entries_of_second(x, v, *rest) -> int:
+    """How many entries the second array has, what goes somewhere in the first."""
+    return v.size
+
+
+USUAL = entries_of_first, entries_of_second
+
+
+# Choices by such a size, by number of parameters: to pass on `*args, **options` would cost as much as a small kernel.
 @functools.cache
-def quick(count: int) -> Callable:
+def quick(size: Callable, count: int) -> Callable:
     """What makes such a choice, from both functions and the size."""
-    names = ", ".join(["x", *(f"a{k}" for k in range(1, count))])
-    chosen = "(small if x.size < least and (not watchers or elsewhere()) else large)"
-    return eval(f"lambda small, large, least: lambda {names}: {chosen}({names})")
+    names = [f"a{k}" for k in range(count)]
+    chosen = f"(small if a{USUAL.index(size)}.size < least and (not watchers or elsewhere()) else large)"
+    return eval(f"lambda small, large, least: lambda {', '.join(names)}: {chosen}({', '.join(names)})")
 
 
 def _with_names_of(function: Callable, quick: FunctionType) -> Callable:
@@ -266,8 +274,8 @@ def choice(reference: Callable, *, sample: Callable, size: Callable = entries_of
         def choose(*args, **options):
             return (reference if size(*args) < least and (not watchers or elsewhere()) else compiled)(*args, **options)
 
-        if size is entries_of_first:
-            choose = _with_names_of(compiled, quick(compiled.__code__.co_argcount)(reference, compiled, least))
+        if size in USUAL:
+            choose = _with_names_of(compiled, quick(size, compiled.__code__.co_argcount)(reference, compiled, least))
 
         @functools.wraps(compiled)
         def only_reference(*args, **options):

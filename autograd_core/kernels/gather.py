@@ -16,13 +16,17 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _memory
-from ._jit import Kernel, Late, choice, kernel, plain
+from ._jit import COMPILED, Kernel, Late, choice, kernel, plain
+from ._sizes import LEAST
+from ._steps import watchers
 from ._threads import ADDRESS as POOL
 from .reduce import DOUBLE, GRAIN, SINGLE, at
 
-blank, entries, for_chunks = Late("_values", "blank"), Late("_borrowed", "entries"), Late("_native", "for_chunks")
-move = Late("_runs", "move")
+entries, for_chunks, move = Late("_borrowed", "entries"), Late("_native", "for_chunks"), Late("_runs", "move")
+on_stack, word, set_word = Late("_pack", "on_stack"), Late("_pack", "word"), Late("_pack", "set_word")
 LONG = np.dtype(np.int64)
+SMALL = LEAST["gather.taken"]
+FEW = 256  # runs of entries that NumPy has read before a kernel has begun
 
 
 @kernel(chunks=True, written=True)
@@ -48,7 +52,7 @@ def gather(begin, end, x, index, out, bad, m, n, inner, each):
         if k == n:
             k, source = 0, source + m * inner
     if wrong > 0:
-        bad[0] = 1
+        set_word(bad, 0, 1)
 
 
 @kernel(chunks=True, written=True)
@@ -69,7 +73,7 @@ def gather_lines(begin, end, x, index, out, bad, m, n, each):
             some[j] = at(line, p if there else 0)
         first += count
     if wrong > 0:
-        bad[0] = 1
+        set_word(bad, 0, 1)
 
 
 def gathering(dtype: np.dtype) -> Kernel:
@@ -79,14 +83,14 @@ def gathering(dtype: np.dtype) -> Kernel:
     @kernel(numbers="iaaaiiiii", name=f"gather_{dtype.char}", written=True)
     def gather_all(pool, x, index, out, outer, m, n, inner, each):
         xs, y = entries(zero, x, outer * m * inner), entries(zero, out, outer * n * inner)
-        places, bad = entries(np.int64(0), index, outer * n * inner if each else n), blank(np.int64(0), 1)
-        bad[0] = 0
+        places, bad = entries(np.int64(0), index, outer * n * inner if each else n), on_stack(8)
+        set_word(bad, 0, 0)
         if inner == 1:
             for_chunks(pool, gather_lines, outer * n, GRAIN // 4, (xs, places, y, bad, m, n, each))
         else:
             grain = max(GRAIN // (4 * inner), 1)
             for_chunks(pool, gather, outer * n, grain, (xs, places, y, bad, m, n, inner, each))
-        return bad[0]
+        return word(bad, 0)
 
     return gather_all
 
@@ -100,7 +104,10 @@ GATHER_SINGLE, GATHER_DOUBLE = gathering(SINGLE), gathering(DOUBLE)
 
 
 class Layout(NamedTuple):
-    """The lengths that loops are told of, the shape of what is read, and what makes room for it."""
+    """The lengths that loops are told of, the shape of what is read, what makes room for it, and for what is written into.
+
+    `quick` holds the axis along which NumPy reads as quickly, None for the only line, or nothing.
+    """
 
     outer: int
     m: int
@@ -108,6 +115,8 @@ class Layout(NamedTuple):
     inner: int
     left: tuple[int, ...]
     room: Callable
+    room_for_all: Callable
+    quick: tuple[int | None, ...]
 
 
 @functools.lru_cache(4096)
@@ -117,8 +126,37 @@ def layout(shape: tuple, places: tuple, axis: int, each: bool) -> Layout | None:
     if not (prod(shape) and prod(places)) or each and (len(places) != len(shape) or not beside(places, shape, axis)):
         return None
     n, left = (places[axis], places) if each else (prod(places), (*shape[:axis], *places, *behind(shape, axis)))
-    room = np.empty if 8 * outer * n * inner < _memory.LEAST else _memory.empty
-    return Layout(outer, m, n, inner, left, room)
+    quick: tuple[int | None, ...] = () if outer * n > FEW else (axis,) if not each else (None,) * (outer * inner == 1)
+    return Layout(outer, m, n, inner, left, room_for(outer * n * inner), room_for(prod(shape)), quick)
+
+
+@functools.lru_cache(4096)
+def layout_of_one(shape: tuple, places: tuple, axis: int) -> Layout | None:
+    """The same for one place in each line, whose axis is left out."""
+    last = len(places) + axis + 1
+    seen = layout(shape, (*places[:last], 1, *places[last:]), axis, True)
+    return seen and seen._replace(left=places)
+
+
+@functools.lru_cache(4096)
+def layout_at(dtype: np.dtype, shape: tuple, places: tuple, part: tuple | None, dim: int, each: bool) -> Layout | None:
+    """The layout of a usual call: of floats, with a place for each entry (or slice) of a part, all of which fit as they are.
+
+    None for others, and where so little is to be done that no kernel should have to be compiled for it.  Slices that are
+    read have no part yet.
+    """
+    axis = dim if dim < 0 else dim - len(shape)
+    if not COMPILED or not (dtype is SINGLE or dtype is DOUBLE) or not -len(shape) <= axis < 0:
+        return None
+    part = (*shape[:axis], *places, *behind(shape, axis)) if part is None else part
+    if len(part) != len(shape) or prod(part) < SMALL or places != (part if each else (part[axis],)):
+        return None
+    return layout(shape, places, axis, each) if beside(part, shape, axis) else None
+
+
+def room_for(entries: int) -> Callable:
+    """What makes an array of so many entries."""
+    return np.empty if 8 * entries < _memory.LEAST else _memory.empty
 
 
 def behind(shape: tuple, axis: int) -> tuple:
@@ -148,28 +186,68 @@ def refuse(index: np.ndarray, size: int) -> None:
 
 
 def _taken(x, index, axis, each):
-    return np.take_along_axis(x, index, axis) if each else np.take(x, index, axis)
+    return np.take_along_axis(x, index, axis) if each else x.take(index, axis)
 
 
 @choice(
     reference=_taken,
-    size=lambda x, index, axis, each: x.size if each else index.size,
     sample=lambda rng, n, dtype: (rng.standard_normal((n, 3)).astype(dtype), rng.integers(-n, n, (n, 3)), -2, True),
 )
 def taken(x, index, axis, each):
     """The entries (or slices) of an axis at places."""
     dtype = x.dtype
-    kernel = GATHER_SINGLE if dtype is SINGLE else GATHER_DOUBLE if dtype is DOUBLE else None
-    seen = kernel and layout(x.shape, index.shape, axis, each)
-    if not seen:
-        if kernel is None or x.size == 0 or index.size == 0 or x.ndim != index.ndim:
-            return _taken(x, index, axis, each)
-        return taken.compiled(*_spread(x, index, axis), axis, each)
-    outer, m, n, inner, left, room = seen
-    x, places, out = x if x.flags.carray else plain(x), in_order(index), room(left, dtype)
+    if dtype is SINGLE or dtype is DOUBLE:
+        if seen := layout(x.shape, index.shape, axis, each):
+            return _read(x, index, seen, each)
+        if x.size and index.size and x.ndim == index.ndim:
+            return taken.compiled(*_spread(x, index, axis), axis, each)
+    return _taken(x, index, axis, each)
+
+
+def _read(x, index, seen, each):
+    """What is at places of an array of floats, by its layout."""
+    outer, m, n, inner, left, room, _, quick = seen
+    if quick and index.dtype is LONG and not watchers:
+        try:
+            return x.take(index, quick[0])
+        except IndexError:
+            refuse(index, m)
+    kernel, out = GATHER_DOUBLE if x.dtype is DOUBLE else GATHER_SINGLE, room(left, x.dtype)
+    x = x if x.flags.carray else plain(x)
+    places = index if index.dtype is LONG and index.flags.carray else in_order(index)
     if kernel(POOL, id(x), id(places), id(out), outer, m, n, inner, each):
         refuse(index, m)
     return out
+
+
+def read_at_once(x, index, dim, each):
+    """What `taken` reads, if there is nothing unusual about it; None else."""
+    places = index.shape
+    if index.dtype is not LONG or not (
+        seen := layout_at(x.dtype, x.shape, places, places if each else None, dim, each)
+    ):
+        return None
+    return _read(x, index, seen, each)
+
+
+def read_few(x, index):
+    """The few entries at places counted through all axes, by NumPy, which is quicker then; None if they are many."""
+    if index.dtype is not LONG or not index.ndim or not 0 < index.size <= FEW or x.size < SMALL:
+        return None
+    try:
+        return x.take(index)
+    except IndexError:
+        refuse(index, x.size)
+
+
+def one_in_each(x, places, axis):
+    """The entry at one place of an axis, which goes, for each entry of the others."""
+    dtype = x.dtype
+    if (dtype is SINGLE or dtype is DOUBLE) and (seen := layout_of_one(x.shape, places.shape, axis)):
+        return _read(x, places, seen, True)
+    last = places.ndim + axis + 1
+    y = taken(x, places.reshape((*places.shape[:last], 1, *places.shape[last:])), axis, True)
+    return y.reshape((*y.shape[:axis], *behind(y.shape, axis)))
 
 
 def _spread(x, index, axis):

@@ -11,13 +11,13 @@ from math import prod
 import numpy as np
 
 from . import _memory
-from ._jit import EXACT, Kernel, Late, choice, inline, kernel, plain
+from ._jit import EXACT, Kernel, Late, choice, entries_of_second, inline, kernel, plain
 from ._threads import ADDRESS as POOL
-from .gather import behind, dims, in_order, layout, refuse
+from .gather import LONG, behind, dims, in_order, layout, layout_at, refuse
 from .reduce import DOUBLE, FLOATS, GRAIN, SINGLE, at, plus, shared_out, times
 
-blank, entries, for_chunks = Late("_values", "blank"), Late("_borrowed", "entries"), Late("_native", "for_chunks")
-greatest = Late("_order", "greatest")
+entries, for_chunks, greatest = Late("_borrowed", "entries"), Late("_native", "for_chunks"), Late("_order", "greatest")
+on_stack, word, set_word = Late("_pack", "on_stack"), Late("_pack", "word"), Late("_pack", "set_word")
 PUT, ADD, MULTIPLY, LARGEST, SMALLEST = "put", "add", "multiply", "largest", "smallest"
 
 
@@ -87,7 +87,7 @@ def scattering(name: str, join: Kernel) -> tuple[Kernel, Kernel]:
                         wrong += 1
                 place += inner
         if wrong > 0:
-            bad[0] = 1
+            set_word(bad, 0, 1)
 
     def whole(dtype: np.dtype) -> Kernel:
         zero = dtype.type(0)
@@ -96,15 +96,15 @@ def scattering(name: str, join: Kernel) -> tuple[Kernel, Kernel]:
         def scatter_all(pool, x, v, index, out, outer, m, n, inner, each):
             size, piece, many = outer * m * inner, 64 if inner >= 128 else inner, outer * n * inner
             y, values = entries(zero, out, size), entries(zero, v, many)
-            places, bad = entries(np.int64(0), index, many if each else n), blank(np.int64(0), 1)
-            bad[0] = 0
+            places, bad = entries(np.int64(0), index, many if each else n), on_stack(8)
+            set_word(bad, 0, 0)
             if x == 0:
                 for_chunks(pool, clear_part, size, GRAIN, (y,))
             else:
                 for_chunks(pool, copy_part, size, GRAIN, (entries(zero, x, size), y))
             items, grain = outer * ((inner + piece - 1) // piece), max(GRAIN // (8 * n * piece), 1)
             for_chunks(pool, scatter, items, grain, (values, places, y, bad, m, n, inner, piece, each))
-            return bad[0]
+            return word(bad, 0)
 
         return scatter_all
 
@@ -151,9 +151,12 @@ def others_of(begin, end, x, v, index, before, dx, dv, m, n, inner, piece, outer
 
 
 @kernel(chunks=True)
-def ties_of(begin, end, g, x, v, y, index, share, dx, dv, m, n, inner, piece, outer_step, step, unit):
-    """The cotangent g of y, the extremes of x and of v at their places, in equal parts to all that equal them."""
-    pieces, zero, one = (inner + piece - 1) // piece, x.dtype.type(0), x.dtype.type(1)
+def ties_of(begin, end, g, x, v, y, index, pairs, dx, dv, m, n, inner, piece, outer_step, step, unit):
+    """The cotangent g of y, the extremes of x and of v at their places, in equal parts to all that equal them.
+
+    `pairs` is scratch: for each place the extreme and, beside it, since both are looked up together, how many equal it.
+    """
+    pieces, zero, one, two = (inner + piece - 1) // piece, x.dtype.type(0), x.dtype.type(1), np.uint64(2)
     for i in range(begin, end):
         o = i // pieces
         left = (i - o * pieces) * piece
@@ -161,24 +164,24 @@ def ties_of(begin, end, g, x, v, y, index, share, dx, dv, m, n, inner, piece, ou
         base, place, spot = o * m * inner + left, o * n * inner + left, o * outer_step + left * unit
         for k in range(m):
             for j in range(wide):
-                q = base + k * inner + j
-                share[q] = x[q] == y[q]
+                q = np.uint64(base + k * inner + j)
+                pairs[two * q], pairs[two * q + np.uint64(1)] = y[q], x[q] == y[q]
         for k in range(n):
             for j in range(wide):
-                p, r = at(index, spot + k * step + j * unit), place + k * inner + j
-                q = base + (p + m if p < 0 else p) * inner + j
-                share[q] += v[r] == y[q]
+                p, r = at(index, spot + k * step + j * unit), np.uint64(place + k * inner + j)
+                q = two * np.uint64(base + (p + m if p < 0 else p) * inner + j)
+                pairs[q + np.uint64(1)] += v[r] == pairs[q]
         for k in range(m):
             for j in range(wide):
-                q = base + k * inner + j
-                part = g[q] / max(share[q], one)
-                share[q] = part
+                q = np.uint64(base + k * inner + j)
+                part = g[q] / max(pairs[two * q + np.uint64(1)], one)
+                pairs[two * q + np.uint64(1)] = part
                 dx[q] = part if x[q] == y[q] else zero
         for k in range(n):
             for j in range(wide):
-                p, r = at(index, spot + k * step + j * unit), place + k * inner + j
-                q = base + (p + m if p < 0 else p) * inner + j
-                dv[r] = share[q] if v[r] == y[q] else zero
+                p, r = at(index, spot + k * step + j * unit), np.uint64(place + k * inner + j)
+                q = two * np.uint64(base + (p + m if p < 0 else p) * inner + j)
+                dv[r] = pairs[q + np.uint64(1)] if v[r] == pairs[q] else zero
 
 
 @kernel(chunks=True)
@@ -228,7 +231,7 @@ def _scattered(x, v, index, axis, each, how):
 
 @choice(
     reference=_scattered,
-    size=lambda x, v, *rest: v.size,
+    size=entries_of_second,
     sample=lambda rng, n, dtype: (
         rng.standard_normal((n, 3)).astype(dtype), rng.standard_normal((n, 3)).astype(dtype),
         rng.integers(-n, n, (n, 3)), -2, True, ADD,
@@ -236,24 +239,32 @@ def _scattered(x, v, index, axis, each, how):
 )  # fmt: skip
 def scattered(x, v, index, axis, each, how):
     """x with v joined to it, in turn, at places of an axis; v is as large as x but along the axis."""
-    if x.dtype is not v.dtype or not (seen := _seen(x.shape, v, index, axis, each)):
-        return _scattered(x, v, index, axis, each, how)
-    return _joined(x if x.flags.carray else plain(x), v, index, seen, x.shape, each, how)
+    dtype = x.dtype
+    if (dtype is SINGLE or dtype is DOUBLE) and dtype is v.dtype and (seen := layout(x.shape, index.shape, axis, each)):
+        x = x if x.flags.carray else plain(x)
+        return _joined(id(x), v, index, seen, x.shape, each, how)
+    return _scattered(x, v, index, axis, each, how)
 
 
-def _seen(shape, v, index, axis, each):
-    """The layout of an array of a shape into which values go, if there are kernels for these."""
-    dtype = v.dtype
-    return layout(shape, index.shape, axis, each) if dtype is SINGLE or dtype is DOUBLE else None
+def joined_at_once(x, v, index, dim, each, how):
+    """What `scattered` makes, if there is nothing unusual about it; None else."""
+    dtype = x.dtype
+    if index.dtype is not LONG or dtype is not v.dtype:
+        return None
+    if not (seen := layout_at(dtype, x.shape, index.shape, v.shape, dim, each)):
+        return None
+    x = x if x.flags.carray else plain(x)
+    return _joined(id(x), v, index, seen, x.shape, each, how)
 
 
 def _joined(x, v, index, seen, shape, each, how):
-    """v joined to what x, or zeros if there is none, has at places of an axis of a shape."""
-    outer, m, n, inner, _, _ = seen
+    """v joined to what the array of a record, or zeros if that is 0, has at places of an axis of a shape."""
+    outer, m, n, inner, _, _, room, _ = seen
     dtype = v.dtype
-    y, v, places = _memory.empty(shape, dtype), v if v.flags.carray else plain(v), in_order(index)
+    y, v = room(shape, dtype), v if v.flags.carray else plain(v)
+    places = index if index.dtype is LONG and index.flags.carray else in_order(index)
     kernel = JOINS[how][dtype is DOUBLE]
-    if kernel(POOL, 0 if x is None else id(x), id(v), id(places), id(y), outer, m, n, inner, each):
+    if kernel(POOL, x, id(v), id(places), id(y), outer, m, n, inner, each):
         refuse(index, m)
     return y
 
@@ -272,15 +283,16 @@ def _added(v, index, size, axis, each):
 )
 def added(v, index, size, axis, each):
     """Zeros with v added at places of an axis that is to have a size."""
-    shape = (*v.shape[:axis], size, *behind(v.shape, axis))
-    seen = _seen(shape, v, index, axis, each)
-    return _joined(None, v, index, seen, shape, each, ADD) if seen else _added(v, index, size, axis, each)
+    shape, dtype = (*v.shape[:axis], size, *behind(v.shape, axis)), v.dtype
+    if (dtype is SINGLE or dtype is DOUBLE) and (seen := layout(shape, index.shape, axis, each)):
+        return _joined(0, v, index, seen, shape, each, ADD)
+    return _added(v, index, size, axis, each)
 
 
-def _on(loop, x, v, index, axis, each, *arrays):
-    """Run one of the loops over x and v on arrays of the type of x, of which the last three are made and given back."""
+def _on(loop, words, x, v, index, axis, each, *arrays):
+    """Run one of the loops over x and v on arrays of the type of x, so many words for each entry, and two to give back."""
     outer, m, inner = dims(x.shape, axis)
-    n, (count, dx, dv) = v.shape[axis], (_memory.empty(a.shape, a.dtype) for a in (x, x, v))
+    n, (count, dx, dv) = v.shape[axis], (_memory.empty(s, x.dtype) for s in ((words, *x.shape), x.shape, v.shape))
     flat = [plain(a).reshape(-1) for a in arrays]
     piece = 64 if inner >= 128 else inner
     made = [a.reshape(-1) for a in (count, dx, dv)]
@@ -297,12 +309,12 @@ def _slowly(kernel):
 
 def _others(x, v, index, axis, each):
     with np.errstate(all="ignore"):
-        return _on(_slowly(others_of), x, v, index, axis, each, x, v)
+        return _on(_slowly(others_of), 1, x, v, index, axis, each, x, v)
 
 
 def _ties(g, x, v, y, index, axis, each):
     with np.errstate(all="ignore"):
-        return _on(_slowly(ties_of), x, v, index, axis, each, g, x, v, y)
+        return _on(_slowly(ties_of), 2, x, v, index, axis, each, g, x, v, y)
 
 
 def _pair(rng, n, dtype):
@@ -315,7 +327,7 @@ def others(x, v, index, axis, each):
     """For each entry of x and of v, the product of all the others that meet in its place."""
     if x.dtype.char not in FLOATS or v.dtype != x.dtype:
         return _others(x, v, index, axis, each)
-    return _on(others_of, x, v, index, axis, each, x, v)
+    return _on(others_of, 1, x, v, index, axis, each, x, v)
 
 
 @choice(reference=_ties, size=lambda g, x, v, *rest: x.size + v.size, sample=lambda *a: (_pair(*a)[0], *_tied(*a)))
@@ -323,7 +335,7 @@ def ties(g, x, v, y, index, axis, each):
     """The cotangents of x and of v, of which y holds the extremes."""
     if x.dtype.char not in FLOATS or not g.dtype == v.dtype == y.dtype == x.dtype:
         return _ties(g, x, v, y, index, axis, each)
-    return _on(ties_of, x, v, index, axis, each, g, x, v, y)
+    return _on(ties_of, 2, x, v, index, axis, each, g, x, v, y)
 
 
 def _tied(rng, n, dtype):

@@ -8,18 +8,20 @@ becomes the span.  Equal entries keep the order they had.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
-from . import _memory
-from ._jit import Kernel, Late, choice, inline, kernel, plain
+from ._jit import COMPILED, Kernel, Late, choice, inline, kernel, plain
+from ._sizes import LEAST
 from ._threads import ADDRESS as POOL
+from .gather import LONG, behind, room_for
 from .reduce import DOUBLE, GRAIN, SINGLE, at
 
 entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
-LONG = np.dtype(np.int64)
 FEW = 24  # entries that are sorted by insertion
 SHORTLIST = 32  # the most best entries for which a sorted list is kept on the way
 FIXED, MEDIAN, NUMBERS = 0, 1, 2  # which rank is meant: the one given, the median, the median of the numbers
@@ -161,10 +163,10 @@ def shortlist(keys, n, k, best, places):
 
 
 @kernel(chunks=True)
-def kth_rows(begin, end, words, out, n, rank, which):
-    """out (rows): where in each row of words (rows, n) the entry of a rank is."""
-    keys, some, places = np.empty(n, words.dtype), np.empty(n, words.dtype), np.empty(FEW, np.int32)
-    counts = np.empty(256, np.int64)
+def kth_rows(begin, end, words, out, chosen, both, n, rank, which):
+    """out (rows): where in each row of words (rows, n) the entry of a rank is; the entry itself too, for both."""
+    two, places, counts = np.empty(2 * n, words.dtype), np.empty(FEW, np.int32), np.empty(256, np.int64)
+    keys, some = two[:n], two[n:]
     for i in range(begin, end):
         numbers = make_keys(words, i * n, n, False, keys)
         wanted = rank
@@ -175,53 +177,60 @@ def kth_rows(begin, end, words, out, n, rank, which):
             if keys[j] == key:
                 if turn == 0:
                     out[i] = j
+                    if both:
+                        chosen[i] = words[i * n + j]
                     break
                 turn -= 1
 
 
 @kernel(chunks=True)
-def best_rows(begin, end, words, out, n, k, largest):
-    """out (rows, k): where the k smallest (largest) entries of each row of words (rows, n) are, best first."""
-    keys, some = np.empty(n, words.dtype), np.empty(n, words.dtype)
-    places, others, counts = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(2048, np.int64)
+def best_rows(begin, end, words, out, chosen, both, n, k, largest):
+    """out (rows, k): where the k smallest (largest) entries of each row of words (rows, n) are, best first; or both."""
+    two, four, counts = np.empty(2 * n, words.dtype), np.empty(2 * n, np.int32), np.empty(2048, np.int64)
+    keys, some, places, others = two[:n], two[n:], four[:n], four[n:]
     for i in range(begin, end):
         make_keys(words, i * n, n, largest, keys)
         y = out[i * k : i * k + k]
+        swapped = False
         if k <= SHORTLIST and k < n:
             shortlist(keys, n, k, some, places)
-            for j in range(k):
-                y[j] = places[j]
-            continue
-        if k < n:
-            key, turn = threshold(keys, n, k - 1, some, places, counts)
-            c = 0
-            for j in range(n):
-                v = keys[j]
-                if v < key or v == key and turn >= 0:
-                    turn -= v == key
-                    keys[c], places[c] = v, j
-                    c += 1
         else:
-            for j in range(n):
-                places[j] = j
-        if k <= FEW:
-            insert_sort(keys, places, k)
-        elif radix_sort(keys, places, k, some, others, counts):
-            for j in range(k):
-                y[j] = others[j]
-            continue
+            if k < n:
+                key, turn = threshold(keys, n, k - 1, some, places, counts)
+                c = 0
+                for j in range(n):
+                    v = keys[j]
+                    if v < key or v == key and turn >= 0:
+                        turn -= v == key
+                        keys[c], places[c] = v, j
+                        c += 1
+            else:
+                for j in range(n):
+                    places[j] = j
+            if k <= FEW:
+                insert_sort(keys, places, k)
+            else:
+                swapped = radix_sort(keys, places, k, some, others, counts)
+        sorted_places = others if swapped else places
         for j in range(k):
-            y[j] = places[j]
+            y[j] = sorted_places[j]
+        if both:
+            for j in range(k):
+                chosen[i * k + j] = words[i * n + y[j]]
 
 
 def launching(loop: Kernel, word: type) -> Kernel:
-    """The kernel that does all rows of an array of floats, which are read as words; places are of 64 bits."""
+    """The kernel that does all rows of an array of floats, which are read as words; places are of 64 bits.
+
+    What is at these places is written to another array, if there is one.
+    """
     like, number = word(0), np.int64(0)
 
-    @kernel(numbers="iaaiiiii", name=f"{loop.name.rpartition('.')[2]}_{like.dtype.char}", launcher=True)
-    def launch(pool, x, out, rows, n, wide, first, second):
-        words, places = entries(like, x, rows * n), entries(number, out, rows * wide)
-        for_chunks(pool, loop, rows, max(GRAIN // (8 * n), 1), (words, places, n, first, second))
+    @kernel(numbers="iaaaiiiii", name=f"{loop.name.rpartition('.')[2]}_{like.dtype.char}", launcher=True)
+    def launch(pool, x, out, chosen, rows, n, wide, first, second):
+        words, places, both = entries(like, x, rows * n), entries(number, out, rows * wide), chosen != 0
+        values = entries(like, chosen if both else out, rows * wide)
+        for_chunks(pool, loop, rows, max(GRAIN // (8 * n), 1), (words, places, values, both, n, first, second))
 
     return launch
 
@@ -260,67 +269,121 @@ def _best(x, k, axis, largest):
     return np.take_along_axis(some, order, axis)
 
 
-def _kth(x, k, axis):
-    return _first(np.argsort(x, axis, kind="stable"), axis, k - 1, k)
+def _kth(x, k, axis, keeps):
+    return _dropped(_first(np.argsort(x, axis, kind="stable"), axis, k - 1, k), axis, keeps)
 
 
-def _median(x, axis, skip):
+def _median(x, axis, skip, keeps):
     numbers = np.add.reduce(x == x, axis=axis, keepdims=True)
     half = np.maximum(numbers - 1, 0) // 2
     rank = half if skip else np.where(numbers < x.shape[axis], numbers, half)
-    return np.take_along_axis(np.argsort(x, axis, kind="stable"), rank, axis)
+    return _dropped(np.take_along_axis(np.argsort(x, axis, kind="stable"), rank, axis), axis, keeps)
 
 
 # --- what ops call ---------------------------------------------------------------------------------------------------
 
 
+class Layout(NamedTuple):
+    """The kernels of a type, rows and their length, the shape of the places in all, and what makes room for these."""
+
+    kth: Kernel
+    best: Kernel
+    rows: int
+    n: int
+    left: tuple[int, ...]
+    room: Callable
+
+
 @functools.lru_cache(4096)
-def _layout(shape: tuple, axis: int, k: int) -> tuple | None:
-    """The rows and their length, the shape of k places in each, the axis last, and what makes room; None without entries."""
-    n, rest = shape[axis], (*shape[:axis], *(shape[axis + 1 :] if axis < -1 else ()))
-    rows = prod(rest)
-    room = np.empty if 8 * rows * k < _memory.LEAST else _memory.empty
-    return (rows, n, (*rest, k), room) if rows * n and k and n < 1 << 31 else None
+def layout(dtype: np.dtype, shape: tuple, axis: int, k: int, keeps: bool) -> Layout | None:
+    """How to find k places in each row along an axis, which comes last then; one need not keep it.  None for what is unusual."""
+    before, n, after = shape[:axis], shape[axis], shape[axis + 1 :] if axis < -1 else ()
+    rows, axes = prod(before) * prod(after), (k,) * (keeps or k > 1)
+    if not (dtype is SINGLE or dtype is DOUBLE) or not (rows * n and k) or n >= 1 << 31:
+        return None
+    left, double = (*before, *axes, *after) if k == 1 else (*before, *after, k), dtype is DOUBLE
+    return Layout(KTH[double], BEST[double], rows, n, left, room_for(rows * k))
 
 
-def _places(kernels: tuple, x: np.ndarray, axis: int, k: int, first: int, second: int, slow: Callable) -> np.ndarray:
-    """k places in each row of x along an axis, which is k long then; those of a slower function for unusual arrays."""
-    kernel = kernels[0] if x.dtype is SINGLE else kernels[1] if x.dtype is DOUBLE else None
-    seen = kernel and _layout(x.shape, axis, k)
-    if not seen:
-        return slow()
-    rows, n, left, room = seen
-    if axis != -1:
-        x = np.moveaxis(x, axis, -1)
-    x, y = x if x.flags.carray else plain(x), room(left, LONG)
-    kernel(POOL, id(x), id(y), rows, n, k, first, second)
-    return y if axis == -1 else np.moveaxis(y, -1, axis)
+def _rows(x: np.ndarray, axis: int) -> np.ndarray:
+    """An array whose rows lie in order."""
+    x = x if axis == -1 else np.moveaxis(x, axis, -1)
+    return x if x.flags.carray else plain(x)
+
+
+def _ranked(x: np.ndarray, seen: Layout, axis: int, rank: int, which: int) -> np.ndarray:
+    """The place of a rank in each row."""
+    kernel, _, rows, n, left, room = seen
+    x, y = x if axis == -1 and x.flags.carray else _rows(x, axis), room(left, LONG)
+    kernel(POOL, id(x), id(y), 0, rows, n, 1, rank, which)
+    return y
+
+
+def _dropped(places: np.ndarray, axis: int, keeps: bool) -> np.ndarray:
+    """Places without their axis, which is one long, unless it is to be kept."""
+    return places if keeps else places.reshape((*places.shape[:axis], *behind(places.shape, axis)))
 
 
 def _numbers(rng, n, dtype):
     return rng.integers(-n, n, (3, max(n // 3, 1))).astype(dtype)
 
 
-@choice(reference=_kth, sample=lambda *a: (x := _numbers(*a), x.shape[1] // 2 + 1, -1))
-def kth(x, k, axis):
-    """The place of the k-th smallest entry along an axis, which stays at length one."""
-    return _places(KTH, x, axis, 1, k - 1, FIXED, lambda: _kth(x, k, axis))
+@choice(reference=_kth, sample=lambda *a: (x := _numbers(*a), x.shape[1] // 2 + 1, -1, True))
+def kth(x, k, axis, keeps):
+    """The place of the k-th smallest entry along an axis, which stays at length one or goes."""
+    seen = layout(x.dtype, x.shape, axis, 1, keeps)
+    return _ranked(x, seen, axis, k - 1, FIXED) if seen else _kth(x, k, axis, keeps)
 
 
-@choice(reference=_median, sample=lambda *a: (_numbers(*a), -2, True))
-def median(x, axis, skip):
+@choice(reference=_median, sample=lambda *a: (_numbers(*a), -2, True, True))
+def median(x, axis, skip, keeps):
     """The place of the median along an axis, the lower of two; of NaN if there is one, unless it is to be skipped."""
-    return _places(KTH, x, axis, 1, 0, NUMBERS if skip else MEDIAN, lambda: _median(x, axis, skip))
+    seen = layout(x.dtype, x.shape, axis, 1, keeps)
+    return _ranked(x, seen, axis, 0, NUMBERS if skip else MEDIAN) if seen else _median(x, axis, skip, keeps)
 
 
 @choice(reference=_best, sample=lambda *a: (x := _numbers(*a), x.shape[1] // 3 + 1, -1, True))
 def best(x, k, axis, largest):
     """The places of the k largest (or smallest) entries along an axis, best first, of equal ones the earlier first."""
-    return _places(BEST, x, axis, k, k, largest, lambda: _best(x, k, axis, largest))
+    seen = layout(x.dtype, x.shape, axis, k, True)
+    return _best_places(x, seen, axis, k, largest) if seen else _best(x, k, axis, largest)
 
 
 @choice(reference=_sorted_places, sample=lambda *a: (_numbers(*a), -1, True))
 def sorted_places(x, axis, descending=False):
     """The places of the entries along an axis in order; equal ones stay in the order they had."""
     n = x.shape[axis]
-    return _places(BEST, x, axis, n, n, descending, lambda: _sorted_places(x, axis, descending))
+    seen = layout(x.dtype, x.shape, axis, n, True)
+    return _best_places(x, seen, axis, n, descending) if seen else _sorted_places(x, axis, descending)
+
+
+def _best_places(x: np.ndarray, seen: Layout, axis: int, k: int, largest: bool) -> np.ndarray:
+    """The places of the best of each row."""
+    _, kernel, rows, n, left, room = seen
+    x, y = x if axis == -1 and x.flags.carray else _rows(x, axis), room(left, LONG)
+    kernel(POOL, id(x), id(y), 0, rows, n, k, k, largest)
+    return y if axis == -1 or k == 1 else np.moveaxis(y, -1, axis)
+
+
+def kth_pair(x: np.ndarray, axis: int, keeps: bool, rank: int, which: int) -> tuple | None:
+    """The entry of a rank along an axis, and its place, at once; None where `kth` and `median` do without a kernel."""
+    if x.size < PAIRED or not (seen := layout(x.dtype, x.shape, axis, 1, keeps)):
+        return None
+    kernel, _, rows, n, left, room = seen
+    rowed = x if axis == -1 and x.flags.carray else _rows(x, axis)
+    y, places = room(left, x.dtype), room(left, LONG)
+    kernel(POOL, id(rowed), id(places), id(y), rows, n, 1, rank, which)
+    return y, places
+
+
+def best_pair(x: np.ndarray, k: int, axis: int, largest: bool) -> tuple | None:
+    """The k largest (or smallest) entries along the last axis, and their places, at once; None for what `best` is to do."""
+    if axis != -1 or x.size < PAIRED or not (seen := layout(x.dtype, x.shape, -1, k, True)):
+        return None
+    _, kernel, rows, n, left, room = seen
+    rowed, y, places = x if x.flags.carray else plain(x), room(left, x.dtype), room(left, LONG)
+    kernel(POOL, id(rowed), id(places), id(y), rows, n, k, k, largest)
+    return y, places
+
+
+PAIRED = LEAST["select.kth"] if COMPILED else math.inf  # entries

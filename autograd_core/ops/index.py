@@ -23,7 +23,7 @@ from ..kernels import scatter as kernels
 from ..op import Traced, op
 from ..samples import shapes
 from ..tape import NO_GRAD, current, mark_written, memory, observe, state
-from ..tensor import LEAVE, node_of
+from ..tensor import LEAVE, PLAIN, at, node_of
 from ..views import View, as_array, require_writable
 from . import math
 from .axes import one_axis
@@ -333,9 +333,7 @@ def add_along(x, indices, *, size, axis):
 )
 def entry_at(x, places, *, axis):
     """The entry of x at one place of an axis, which goes, for each entry of the others."""
-    last = places.ndim + axis + 1
-    y = reading.taken(x, places.reshape((*places.shape[:last], 1, *places.shape[last:])), axis, True)
-    return y.reshape((*y.shape[:axis], *(y.shape[axis + 1 :] if axis < -1 else ())))
+    return reading.one_in_each(x, places, axis)
 
 
 @op(differentiable=False)
@@ -351,6 +349,7 @@ _LIMITS = frozenset({int, type(None)})
 _SMALL, _RUN, _SELDOM = 4096, 32, 0.05  # entries, and their share: beyond, a branch for each takes longer than `where`
 _VALUES = (Traced, np.ndarray, np.generic, bool, int, float, complex)
 _ALL = slice(None)
+_EVERY = [tuple(range(-n, 0)) for n in range(65)]
 
 
 def getitem(x, index):
@@ -655,6 +654,44 @@ Traced.__setitem__ = assign
 # --- along one axis --------------------------------------------------------------------------------------------------
 
 
+def unrecorded(x: Any) -> bool:
+    """Whether x is a plain tensor in a call of which no op need know: then it may go to its kernel at once."""
+    mode = state.mode
+    return x.__class__ in PLAIN and x.origin is None and (mode is NO_GRAD or mode is None and x.node is None)
+
+
+def read_at_once(x: Any, dim: Any, index: Any, each: bool) -> Any:
+    """The entries (or slices) of x at places of an axis, if to read them is a usual call of which no op need know."""
+    if dim.__class__ is int and unrecorded(x) and unrecorded(index):
+        if (y := reading.read_at_once(x.value, index.value, dim, each)) is not None:
+            return at(y)
+    return None
+
+
+def axis_of_slices(x: Any, dim: Any, index: Any, v: Any) -> int | None:
+    """The axis of a usual call: plain tensors that fit as they are, with a vector of places, and in v a slice for each."""
+    if x.__class__ in PLAIN and index.__class__ in PLAIN and v.__class__ in PLAIN and dim.__class__ is int:
+        whole, places, part = x.value, index.value, v.value
+        if whole.dtype is part.dtype and places.dtype is reading.LONG:
+            return _slices(whole.shape, places.shape, part.shape, dim)
+    return None
+
+
+@functools.lru_cache(4096)
+def beside(shape: tuple, places: tuple, dim: int) -> int | None:
+    """dim from the end, if shapes are the same but there."""
+    n = len(shape)
+    axis = dim if dim < 0 else dim - n
+    return axis if -n <= axis < 0 and same_but(places, shape, axis) else None
+
+
+@functools.lru_cache(4096)
+def _slices(shape: tuple, places: tuple, part: tuple, dim: int) -> int | None:
+    """dim from the end, if a part has as many slices there as there are places."""
+    axis = beside(shape, part, dim)
+    return axis if axis and places == (part[axis],) else None
+
+
 def whole_numbers(index: Any, name: str, what: str = "index") -> Any:
     """An index as an array of integers."""
     if not isinstance(index, (Traced, np.ndarray)):
@@ -679,8 +716,10 @@ def as_vector(index: Any, name: str) -> Any:
 
 def index_select(x, dim, index):
     """The slices of an axis at the places listed."""
-    axis, index = one_axis(x.ndim, dim, "index_select"), as_vector(index, "index_select")
     try:
+        if (y := read_at_once(x, dim, index, False)) is not None:
+            return y
+        axis, index = one_axis(x.ndim, dim, "index_select"), as_vector(index, "index_select")
         return take_entries(x, index, axes=(axis,), after=-axis - 1) if x.ndim else x
     except IndexError as error:
         raise misplaced(error, "index_select", x) from None
@@ -706,13 +745,19 @@ def take_along_dim(x, indices, dim=None):
 
 def gather(x, dim, index, *, sparse_grad=False):
     """y[i, j, k] = x[index[i, j, k], j, k] for dim 0, and so on."""
+    try:
+        if (y := read_at_once(x, dim, index, True)) is not None:
+            return y
+    except IndexError as error:
+        raise misplaced(error, "gather", x) from None
     index, shape = whole_numbers(index, "gather"), x.shape
     axis, places = one_axis(len(shape), dim, "gather"), index.shape
     if not shape or not places:
         return reshape_to(gather(atleast_1d(x), 0, atleast_1d(index)), shape=tuple(places))
     if not same_but(places, shape, axis):
         fits_beside(places, shape, axis, "gather", "index", "x")
-        x = view_at(x, index=tuple([_ALL if a == axis else slice(n) for a, n in zip(range(-len(shape), 0), places)]))
+        part = [_ALL if a == axis else slice(n) for a, n in zip(range(-len(shape), 0), places)]
+        x = view_at(x, index=tuple(part))
     try:
         return take_along(x, index, axis=axis)
     except IndexError as error:
@@ -833,13 +878,15 @@ def index_put(x, indices, values, accumulate=False):
     """x with x[indices] = values, or with values added there in turn; None stands for a whole axis."""
     if not isinstance(indices, (tuple, list)):
         raise TypeError(f"index_put: indices must be a tuple of tensors, got {type(indices).__name__}")
-    indices = tuple(_ALL if i is None else i for i in indices)
+    how = kernels.ADD if accumulate else kernels.PUT
     try:
+        if len(indices) == 1 and (axis := axis_of_slices(x, 0, indices[0], values)):
+            return put_entries(x, values, indices[0], axes=(axis,), after=-axis - 1, how=how)
+        indices = tuple(_ALL if i is None else i for i in indices)
         spot = located(x, indices, "index_put")
         if spot.basic is not None and any(i.__class__ is not slice for i in spot.basic) or spot.index is None:
             raise TypeError("index_put: indices must be tensors (or None)")
         values = suited(values, region(x.shape, spot.index.shape, spot.axes, spot.after), x.dtype, "index_put")
-        how = kernels.ADD if accumulate else kernels.PUT
         return put_entries(x, values, spot.index, axes=spot.axes, after=spot.after, how=how)
     except IndexError as error:
         raise misplaced(error, "index_put", x) from None
@@ -862,10 +909,13 @@ def put(x, index, source, accumulate=False):
 
 def take(x, index):
     """The entries at places counted through all axes."""
-    index = whole_numbers(index, "take")
+    if index.__class__ not in PLAIN or index.value.dtype is not reading.LONG:
+        index = whole_numbers(index, "take")
     try:
-        x = x if x.ndim else atleast_1d(x)
-        return take_entries(x, index, axes=tuple(range(-x.ndim, 0)), after=0)
+        if unrecorded(x) and unrecorded(index) and (y := reading.read_few(x.value, index.value)) is not None:
+            return at(y)
+        x = x if (ndim := x.ndim) else atleast_1d(x)
+        return take_entries(x, index, axes=_EVERY[ndim or 1], after=0)
     except IndexError as error:
         raise misplaced(error, "take", x) from None
 

@@ -6,20 +6,25 @@ meets in one place is joined in the order of the list.
 
 from __future__ import annotations
 
+import functools
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..kernels import scatter as kernels
+from ..kernels.gather import LONG
 from ..op import Traced, op
 from ..samples import shapes
+from ..tensor import PLAIN, at
 from . import math
 from .axes import one_axis
 from .base import broadcast_to as spread_to
 from .base import conj, masked
 from .index import (
     as_vector,
+    axis_of_slices,
+    beside,
     differs,
     fits_beside,
     flat_index,
@@ -31,6 +36,7 @@ from .index import (
     suited,
     take_along,
     take_entries,
+    unrecorded,
     whole_numbers,
 )
 from .scan import recurrence
@@ -43,6 +49,7 @@ INPLACE = ["index_add", "index_copy", "index_fill", "index_reduce", "scatter", "
 
 
 SIMPLE = kernels.PUT, kernels.ADD
+SMALL = 1024  # entries
 
 
 # --- primitives ------------------------------------------------------------------------------------------------------
@@ -256,14 +263,33 @@ class Target(NamedTuple):
 
     def join(self, how: str, x: Any = None, v: Any = None) -> Any:
         """x with the values joined to it."""
-        x, v = self.x if x is None else x, self.v if v is None else v
-        call = placed if how in SIMPLE else combined
-        y = call(x, v, self.index, axis=self.axis, each=self.each, how=how)
-        return y if y.shape == self.shape else reshape_to(y, shape=self.shape)
+        own, values, index, axis, each, shape = self
+        x, call = own if x is None else x, placed if how in SIMPLE else combined
+        y = call(x, values if v is None else v, index, axis=axis, each=each, how=how)
+        return y if y.shape == shape else reshape_to(y, shape=shape)
+
+
+def at_once(x: Any, dim: Any, index: Any, v: Any, each: bool, how: str) -> Any:
+    """x with v joined to it, if that is a usual call of which no op need know; else None."""
+    if dim.__class__ is int and unrecorded(x) and unrecorded(index) and unrecorded(v):
+        if (y := kernels.joined_at_once(x.value, v.value, index.value, dim, each, how)) is not None:
+            return at(y)
+    return None
+
+
+def axis_of_entries(x: Any, dim: Any, index: Any, v: Any) -> int | None:
+    """The axis of a usual call: plain tensors that fit as they are, with a place for each entry of v."""
+    if x.__class__ in PLAIN and index.__class__ in PLAIN and v.__class__ in PLAIN and dim.__class__ is int:
+        whole, places, part = x.value, index.value, v.value
+        if whole.dtype is part.dtype and places.dtype is LONG and places.shape == (shape := part.shape):
+            return beside(whole.shape, shape, dim)
+    return None
 
 
 def _scattered(x: Any, dim: Any, index: Any, src: Any, name: str) -> Target:
     """Where the entries of src go."""
+    if axis := axis_of_entries(x, dim, index, src):
+        return Target(x, src, index, axis, True, x.value.shape)
     index, left = whole_numbers(index, name), x.shape
     axis, places = one_axis(len(left), dim, name), index.shape
     shape, x = (left, x) if left else ((1,), reshape_to(x, shape=(1,)))
@@ -287,6 +313,8 @@ def _scattered(x: Any, dim: Any, index: Any, src: Any, name: str) -> Target:
 
 def _slices(x: Any, dim: Any, index: Any, source: Any, name: str) -> Target:
     """Where the slices of source along an axis go."""
+    if axis := axis_of_slices(x, dim, index, source):
+        return Target(x, source, index, axis, False, x.value.shape)
     index, left = as_vector(index, name), x.shape
     axis = one_axis(len(left), dim, name)
     shape, x = (left, x) if left else ((1,), reshape_to(x, shape=(1,)))
@@ -316,6 +344,8 @@ def scatter(x, dim, index, src=None, *, value=None, reduce=None):
 def scatter_add(x, dim, index, src):
     """A copy of x with src[i, j] added at [index[i, j], j] for dim 0, and so on."""
     try:
+        if (y := at_once(x, dim, index, src, True, kernels.ADD)) is not None:
+            return y
         return _scattered(x, dim, index, src, "scatter_add").join(kernels.ADD)
     except IndexError as error:
         raise misplaced(error, "scatter_add", x) from None
@@ -324,6 +354,9 @@ def scatter_add(x, dim, index, src):
 def scatter_reduce(x, dim, index, src, reduce, *, include_self=True):
     """A copy of x with the sum, prod, mean, amax or amin of what src sends to each entry that index mentions."""
     try:
+        how = include_self and _JOINS.get(reduce)
+        if how and (y := at_once(x, dim, index, src, True, how)) is not None:
+            return y
         return reduced(_scattered(x, dim, index, src, "scatter_reduce"), reduce, include_self, "scatter_reduce")
     except IndexError as error:
         raise misplaced(error, "scatter_reduce", x) from None
@@ -332,6 +365,9 @@ def scatter_reduce(x, dim, index, src, reduce, *, include_self=True):
 def index_add(x, dim, index, source, *, alpha=1):
     """A copy of x with alpha times the slices of source added to those at the places listed."""
     try:
+        plain = alpha.__class__ is int and alpha == 1
+        if plain and (y := at_once(x, dim, index, source, False, kernels.ADD)) is not None:
+            return y
         target = _slices(x, dim, index, source, "index_add")
         return target.join(kernels.ADD, v=None if alpha == 1 else target.v * alpha)
     except IndexError as error:
@@ -365,6 +401,9 @@ def index_fill(x, dim, index, value):
 def index_reduce(x, dim, index, source, reduce, *, include_self=True):
     """A copy of x in which each slice listed is the prod, mean, amax or amin of what source sends there."""
     try:
+        how = include_self and _JOINS.get(reduce)
+        if how and (y := at_once(x, dim, index, source, False, how)) is not None:
+            return y
         return reduced(_slices(x, dim, index, source, "index_reduce"), reduce, include_self, "index_reduce")
     except IndexError as error:
         raise misplaced(error, "index_reduce", x) from None
@@ -375,12 +414,12 @@ def index_reduce(x, dim, index, source, reduce, *, include_self=True):
 
 def reduced(target: Target, how: str, include_self: bool, name: str) -> Any:
     """x with each addressed entry reduced with the values that go there, or replaced by their reduction."""
-    neutral = {"sum": 0, "prod": 1, "mean": 0, "amax": _least(target.x.dtype), "amin": _greatest(target.x.dtype)}
-    if how not in neutral:
-        raise ValueError(f"{name}: reduce must be one of {', '.join(neutral)}, got {how!r}")
+    if how not in NEUTRAL:
+        raise ValueError(f"{name}: reduce must be one of {', '.join(NEUTRAL)}, got {how!r}")
     x = target.x
     if not include_self:
-        x = target.join(kernels.PUT, v=np.broadcast_to(np.asarray(neutral[how], x.dtype), target.v.shape))
+        neutral = np.asarray(NEUTRAL[how](x.dtype), x.dtype)
+        x = target.join(kernels.PUT, v=np.broadcast_to(neutral, target.v.shape))
         x = x if x.shape == target.x.shape else reshape_to(x, shape=target.x.shape)
     if how == "mean":
         return _shared(target.join(kernels.ADD, x), target, include_self)
@@ -392,10 +431,19 @@ _JOINS = {"sum": kernels.ADD, "prod": kernels.MULTIPLY, "amax": kernels.LARGEST,
 
 def _shared(total: Any, target: Target, include_self: bool) -> Any:
     """Sums divided by the number of terms."""
-    start = np.full(target.x.shape, int(include_self), total.dtype)
-    count = target.join(kernels.ADD, start, np.ones(target.v.shape, total.dtype))
+    dtype = total.dtype
+    start, one_each = constant(target.x.shape, int(include_self), dtype), constant(target.v.shape, 1, dtype)
+    count = target.join(kernels.ADD, start, one_each)
     count = count if include_self else math.maximum(count, 1)
-    return math.floor_divide(total, count) if total.dtype.kind in "iu" else total / count
+    return math.floor_divide(total, count) if dtype.kind in "iu" else total / count
+
+
+def constant(shape: tuple, number: int, dtype: np.dtype) -> np.ndarray:
+    """An array of one number; small ones are kept, to be read from."""
+    return (_kept if prod(shape) <= SMALL else np.full)(shape, number, dtype)
+
+
+_kept = functools.lru_cache(256)(np.full)
 
 
 def _least(dtype: np.dtype) -> Any:
@@ -404,3 +452,6 @@ def _least(dtype: np.dtype) -> Any:
 
 def _greatest(dtype: np.dtype) -> Any:
     return np.inf if dtype.kind in "fc" else True if dtype.kind == "b" else np.iinfo(dtype).max
+
+
+NEUTRAL = {"sum": lambda t: 0, "prod": lambda t: 1, "mean": lambda t: 0, "amax": _least, "amin": _greatest}

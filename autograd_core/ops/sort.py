@@ -15,9 +15,10 @@ import numpy as np
 from ..kernels import extreme, select
 from ..op import Traced, op
 from ..samples import shapes
+from ..tensor import at
 from .axes import one_axis
 from .base import clone
-from .index import entry_at, take_along
+from .index import entry_at, take_along, unrecorded
 from .math import ceil, floor, maximum, minimum, where
 from .math import round as rounded
 from .reduce import EVERY, amax, amin, count, demand_entries, demand_order, reduce_sum, refuse, shared
@@ -70,21 +71,16 @@ def arg_topk(x, *, k, axis, largest=True):
     return select.best(x, k, axis, largest)
 
 
-def left(y: np.ndarray, axis: int, keepdims: bool) -> np.ndarray:
-    """Places without their axis, which is one long, unless it is to be kept."""
-    return y if keepdims else y.reshape((*y.shape[:axis], *(y.shape[axis + 1 :] if axis < -1 else ())))
-
-
 @op(**choices, samples=shapes("3 4 | 3 5:integers(0;3)", axis=[-1, -2], k=[1, 3], keepdims=[True, False]))
 def arg_kth(x, *, k, axis, keepdims=True):
     """The place of the k-th smallest entry."""
-    return left(select.kth(x, k, axis), axis, keepdims)
+    return select.kth(x, k, axis, keepdims)
 
 
 @op(**choices, samples=shapes("3 4 | 3 5:integers(0;3)", axis=[-1, -2], skip=[True, False], keepdims=[True, False]))
 def arg_median(x, *, axis, skip=False, keepdims=True):
     """The place of the median, the lower of two; NaN is the median of what contains it, unless it is to be skipped."""
-    return left(select.median(x, axis, skip), axis, keepdims)
+    return select.median(x, axis, skip, keepdims)
 
 
 @op(**choices, samples=shapes("3 4:integers(0;3) | 1 5:integers(0;3)", axis=[-1, -2], keepdims=[True, False]))
@@ -97,7 +93,8 @@ def arg_mode(x, *, axis, keepdims=True):
     starts = np.zeros(x.shape, np.int64)
     starts[upper] = np.where(ordered[upper] != ordered[lower], place[1:], 0)
     longest = np.argmax(place - np.maximum.accumulate(starts, axis), axis, keepdims=True)
-    return left(np.take_along_axis(order, longest, axis), axis, keepdims)
+    places = np.take_along_axis(order, longest, axis)
+    return places if keepdims else np.squeeze(places, axis)
 
 
 def taken(x: Any, places: Any, dim: Any) -> Any:
@@ -110,12 +107,20 @@ def with_axis(x: Any) -> Any:
     return x if x.ndim else reshape_to(x, shape=(1,))
 
 
-def chosen(primitive: Any, x: Any, dim: Any, keepdim: bool, name: str, **params: Any) -> Chosen:
-    """The one entry of each row whose place the primitive finds."""
-    ndim = x.ndim
+def paired(both: tuple) -> Chosen:
+    """Arrays of entries and places, as tensors."""
+    return tuple.__new__(Chosen, (at(both[0]), at(both[1])))
+
+
+def chosen(primitive: Any, x: Any, dim: Any, keepdim: bool, name: str, rank: tuple = (), **params: Any) -> Chosen:
+    """The one entry of each row whose place the primitive finds; `rank` says which to a kernel that finds both."""
+    ndim = len(shape := x.shape)
     axis, rows, kept = one_axis(ndim, dim, name), x if ndim else with_axis(x), bool(keepdim and ndim)
-    demand_order(x, name)
-    demand_entries(rows, (axis,), name)
+    if 0 in shape or x.dtype.kind == "c":
+        demand_order(x, name)
+        demand_entries(rows, (axis,), name)
+    if rank and unrecorded(rows) and (both := select.kth_pair(rows.value, axis, kept, *rank)):
+        return paired(both)
     places = primitive(rows, axis=axis, keepdims=kept, **params)
     return Chosen((take_along if kept else entry_at)(rows, places, axis=axis), places)
 
@@ -200,22 +205,26 @@ def whole(k: Any, name: str) -> int:
 
 def topk(x, k, dim=-1, largest=True, sorted=True):
     """The k largest (or smallest) entries along `dim`, best first, and where they are."""
-    axis, rows, k = one_axis(x.ndim, dim, "topk"), with_axis(x), whole(k, "topk")
-    demand_order(x, "topk")
-    if not 0 <= k <= rows.shape[axis]:
-        n = rows.shape[axis]
+    shape = x.shape
+    axis, rows, k = one_axis(len(shape), dim, "topk"), x if shape else with_axis(x), whole(k, "topk")
+    if x.dtype.kind == "c":
+        demand_order(x, "topk")
+    if not 0 <= k <= (n := shape[axis] if shape else 1):
         raise ValueError(f"topk: k must be from 0 to {n}, the length of axis {dim} of shape {x.shape}, got {k}")
+    if unrecorded(rows) and (both := select.best_pair(rows.value, k, axis, bool(largest))):
+        return paired(both)
     places = arg_topk(rows, k=k, axis=axis, largest=bool(largest))
-    both = take_along(rows, places, axis=axis), places
-    return Chosen(*(both if x.ndim or not k else [reshape_to(v, shape=()) for v in both]))
+    values = take_along(rows, places, axis=axis)
+    return Chosen(values, places) if shape or not k else Chosen(*(reshape_to(v, shape=()) for v in (values, places)))
 
 
 def kthvalue(x, k, dim=-1, keepdim=False):
     """The k-th smallest entry along `dim`, counted from 1, and where it is."""
-    n, k = with_axis(x).shape[one_axis(x.ndim, dim, "kthvalue")], whole(k, "kthvalue")
+    axis, k = one_axis(len(shape := x.shape), dim, "kthvalue"), whole(k, "kthvalue")
+    n = shape[axis] if shape else 1
     if not 1 <= k <= n:
         raise ValueError(f"kthvalue: k must be from 1 to {n}, the length of axis {dim} of shape {x.shape}, got {k}")
-    return chosen(arg_kth, x, dim, keepdim, "kthvalue", k=k)
+    return chosen(arg_kth, x, dim, keepdim, "kthvalue", (k - 1, select.FIXED), k=k)
 
 
 def mode(x, dim=-1, keepdim=False):
@@ -237,24 +246,27 @@ def reduce_median(x, *, axis, skip=False, keepdims=False):
     """The lower median of all entries of the last axes; equal ones share the gradient."""
     first = x.shape[: x.ndim - len(axis)]
     rows = x.reshape(*first, prod(x.shape[len(first) :]))
-    places = select.median(rows, -1, skip)
+    places = select.median(rows, -1, skip, True)
     y = np.take_along_axis(rows, places, -1) if first else rows[places]
     return y.reshape((*first, *(1,) * len(axis)) if keepdims else first)
 
 
 def median(x, dim=None, keepdim=False):
     """The median of all entries, the lower of two; along `dim`, also where it is.  NaN if there is one."""
-    return _median(x, dim, keepdim, "median", False)
+    if dim is not None:
+        return chosen(arg_median, x, dim, keepdim, "median", (0, select.MEDIAN), skip=False)
+    return _median(x, "median", False)
 
 
 def nanmedian(x, dim=None, keepdim=False):
     """The median of the entries that are not NaN, the lower of two; along `dim`, also where it is."""
-    return _median(x, dim, keepdim, "nanmedian", True)
-
-
-def _median(x: Any, dim: Any, keepdim: bool, name: str, skip: bool) -> Any:
     if dim is not None:
-        return chosen(arg_median, x, dim, keepdim, name, skip=skip)
+        return chosen(arg_median, x, dim, keepdim, "nanmedian", (0, select.NUMBERS), skip=True)
+    return _median(x, "nanmedian", True)
+
+
+def _median(x: Any, name: str, skip: bool) -> Any:
+    """The median of all entries."""
     demand_order(x, name)
     axis = EVERY[x.ndim]
     return reduce_median(x, axis=axis, skip=skip) if 0 not in x.shape else reduce_sum(x, axis=axis) * nan
