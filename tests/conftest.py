@@ -108,7 +108,8 @@ class Ground:
         self.kernels = folder / "autograd_core" / "kernels"
         self.kernels.mkdir(parents=True)
         (folder / "autograd_core" / "__init__.py").touch()
-        under = "__init__ _jit _cache _written _writer _arrays _values _native _threads _memory _sizes _steps random"
+        under = "__init__ _jit _cache _machine _written _writer _arrays _values _native _entries _callers _borrowed _products"
+        under += " _threads _memory _sizes _steps random"
         for name in under.split():
             shutil.copy2(KERNELS / f"{name}.py", self.kernels)
         shutil.copy2(Path(__file__).parent / "ground" / "probe.py", self.kernels)

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from autograd_core.kernels._jit import COMPILED
+
+compiled = pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
 ROOT = Path(__file__).parent.parent
 HEAVY = "import sys; assert not {'numba', 'llvmlite', 'scipy', 'torch'} & set(sys.modules), sorted(sys.modules)\n"
 BLOCK = "import sys; sys.modules['numba'] = sys.modules['llvmlite'] = None\n"
@@ -19,10 +22,23 @@ w = ag.tensor(np.eye(3, 2, dtype=np.float32), requires_grad=True)
 ((ag.tanh(x) @ w).exp().sum() + ag.special.gammaln(x).sum() + (x * x).mean()).backward()
 assert x.grad.shape == (3,) and w.grad.shape == (3, 2)
 """
+LARGE = """
+import sys
+import numpy as np
+import autograd_core as ag, nn, optim
+rng = np.random.default_rng(0)
+net = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+step = optim.Adam(net.parameters())
+x, y = ag.tensor(rng.normal(size=(64, 784)).astype(np.float32)), ag.tensor(rng.integers(0, 10, 64))
+nn.CrossEntropyLoss()(net(x), y).backward()
+step.step()
+print("numba" in sys.modules)
+"""
 
 
 def run(code, **environment):
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    given = os.environ | environment
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env=given)
     assert done.returncode == 0 and not done.stderr, done.stderr
     return done.stdout
 
@@ -33,6 +49,12 @@ def test_the_first_gradient_of_something_small_needs_no_numba():
 
 def test_small_work_is_done_where_there_is_no_numba():
     run(BLOCK + SMALL)
+
+
+@compiled
+def test_kernels_that_are_kept_are_loaded_without_numba(tmp_path):
+    assert run(LARGE, AUTOGRAD_CORE_CACHE=str(tmp_path)) == "True\n"
+    assert run(LARGE, AUTOGRAD_CORE_CACHE=str(tmp_path)) == "False\n"
 
 
 @pytest.mark.parametrize("module", ["autograd_core", "autograd_core.kernels._cache", "autograd_core.__main__"])

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,17 +29,14 @@ LONG = 7 * 86400  # seconds after which what nobody has used is thrown away, whe
 @functools.cache
 def stamp() -> str:
     """Everything that compiled code depends on, as one word: all sources here, versions, what the processor can do."""
-    import llvmlite.binding
-    import numba
+    from llvmlite.binding import llvm_version_info
+
+    from ._machine import processor, settings
 
     sources = sorted(Path(__file__).parent.glob("*.py"))
     if not sources or max(path.stat().st_mtime for path in sources) > IMPORTED:
         raise OSError("the sources of the kernels are not there, or have changed: nobody would know what is kept")
-    config = numba.config
-    words = [sys.version, platform.machine(), numba.__version__, llvmlite.binding.llvm_version_info, np.__version__]
-    words += [config.CPU_NAME or llvmlite.binding.get_host_cpu_name()]
-    words += [config.CPU_FEATURES or llvmlite.binding.get_host_cpu_features().flatten()]
-    words += [config.OPT, config.LOOP_VECTORIZE, config.SLP_VECTORIZE, config.BOUNDSCHECK, config.DEBUGINFO_DEFAULT]
+    words = [sys.version, platform.machine(), llvm_version_info, np.__version__, settings(), processor()]
     digest = hashlib.sha256(repr(words).encode())
     for path in sources:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
@@ -96,6 +94,11 @@ def _prune(base: Path) -> None:
             shutil.rmtree(other, ignore_errors=True)
 
 
+def file(name: str, signature: Any) -> str:
+    """The name of the file of what is kept for a signature."""
+    return f"{name}-{hashlib.sha256(repr(signature).encode()).hexdigest()[:24]}.bin"
+
+
 def load(name: str) -> bytes | None:
     """What was kept under a name, or None; a file that is damaged counts as none."""
     for folder in folders():
@@ -116,8 +119,8 @@ def save(name: str, content: bytes) -> None:
     """
     try:
         handle, temporary = tempfile.mkstemp(dir=folders()[-1])
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(content).digest() + content)
+        with os.fdopen(handle, "wb") as place:
+            place.write(hashlib.sha256(content).digest() + content)
         os.replace(temporary, folders()[-1] / name)
     except (OSError, IndexError):
         return
@@ -129,13 +132,9 @@ class Cache:
     def __init__(self, name: str):
         self.name, self.cache_path = name, str(folders()[-1])
 
-    def file(self, signature) -> str:
-        """The name of the file of a signature."""
-        return f"{self.name}-{hashlib.sha256(repr(signature).encode()).hexdigest()[:24]}.bin"
-
     def load_overload(self, signature, target_context):
         """What was compiled for a signature, or None: whatever is wrong with what was kept, it can be compiled."""
-        content = load(self.file(signature))
+        content = load(file(self.name, signature))
         try:
             return content and _loaded(content, target_context)
         except Exception:
@@ -145,7 +144,7 @@ class Cache:
         """Keep what was compiled, and the names of what it refers to."""
         from numba.core.serialize import dumps
 
-        save(self.file(signature), dumps((_needs(result), *result._reduce())))
+        save(file(self.name, signature), dumps((_needs(result), *result._reduce())))
 
 
 def _needs(result) -> list[str]:
@@ -157,18 +156,18 @@ def _needs(result) -> list[str]:
 
 def _loaded(content: bytes, target_context):
     """Compiled code ready to run.  Numba loads all it knows of first, for 0.2 s; most code needs none of that."""
-    import llvmlite.binding
     from numba.core.compiler import CompileResult
     from numba.core.runtime import rtsys
+
+    from ._machine import missing
 
     needs, (name, kind, code), *reduced = pickle.loads(content)
     if kind == "part":
         return _part(target_context, name, code, *reduced)
     rtsys.initialize(target_context)
-    missing = lambda: not all(map(llvmlite.binding.address_of_symbol, needs))
-    if missing():
+    if missing(needs):
         target_context.refresh()
-    return None if missing() else CompileResult._rebuild(target_context, (name, kind, code), *reduced)
+    return None if missing(needs) else CompileResult._rebuild(target_context, (name, kind, code), *reduced)
 
 
 def _part(target_context, name, bitcode, described, environment, signature, *rest):

@@ -115,23 +115,49 @@ class Kernel(functools.partial):
                 called, bound = functools.partial(_in_python, self.fn) if self.chunks else self.fn, ()
             else:
                 bound = (_threads.ADDRESS,) if self.chunks else ()
-                called = self._launcher() if self.chunks else self._compiled(self.name)
-                called = self._entry(called) if self.numbers else called
+                called = self._called()
                 _threads.start()
             self.__setstate__((called, bound, None, self.__dict__))
             return self
 
-    def _launcher(self):
-        """launch(pool, count, grain, ...), compiled."""
-        from ._native import compiled, for_chunks
+    def _called(self) -> Callable:
+        """What Python calls."""
+        if not self.written or set(self.options) - {"fastmath", "nogil"}:
+            return self._by_numba()
+        from ._entries import chosen, entry
+
+        how = {"glue": self.glue, "keep": self.fn.__module__.startswith(__package__)}
+        how |= {"nogil": self.options.get("nogil", True)}
+        if self.chunks or not self.numbers:
+            return chosen(self, self._launched_part if self.chunks else lambda: self.part, how)
+        called, self.address = entry(self.name, lambda: self.part, tuple(self.numbers), **how)
+        return called
+
+    def _by_numba(self) -> Callable:
+        """What Numba makes of it."""
+        called = self._launcher() if self.chunks else self._compiled(self.name)
+        return self._entry(called) if self.numbers else called
+
+    def _launched_part(self):
+        """launch(pool, count, grain, ...), written."""
+        from ._written import written
+
+        return written(self._launched(), (), lambda: self._launcher(part=True))
+
+    def _launched(self) -> FunctionType:
+        """launch(pool, count, grain, ...): the kernel on all chunks."""
+        from ._native import for_chunks
 
         names = "".join(f"a{i}, " for i in range(self.fn.__code__.co_argcount - 2))
         source = f"def launch(pool, count, grain, {names}):\n    for_chunks(pool, kernel, count, grain, ({names}))\n"
         scope = {"for_chunks": for_chunks, "kernel": self.part, "__name__": self.fn.__module__}
-        exec(compile(source, f"<launcher of {self.name}>", "exec"), scope)
-        name = f"{self.name}.launch"
-        launch = _resolved(scope["launch"], name)
-        return compiled(launch, name, launcher=not self.written, glue=self.glue)
+        return _resolved(generated(source, f"launcher of {self.name}", scope), f"{self.name}.launch")
+
+    def _launcher(self, part: bool = False):
+        """The same, compiled by Numba."""
+        from ._native import compiled
+
+        return compiled(self._launched(), f"{self.name}.launch", part, launcher=not self.written, glue=self.glue)
 
     def _entry(self, dispatcher: Any) -> Callable:
         """What a dispatcher would call after it has looked at the types of all arguments, which are numbers."""
@@ -139,8 +165,10 @@ class Kernel(functools.partial):
 
         signature = tuple(types.float64 if letter == "d" else types.intp for letter in self.numbers)
         dispatcher.compile(signature)
-        self.compiled_as = dispatcher.overloads[signature]
-        return getattr(self.compiled_as, "entry_point", dispatcher)
+        made = dispatcher.overloads[signature]
+        if hasattr(made, "library"):
+            self.address = made.library.get_pointer_to_function(made.fndesc.llvm_func_name)
+        return getattr(made, "entry_point", dispatcher)
 
     def __reduce__(self):
         return _found, (self.fn.__module__, self.name)

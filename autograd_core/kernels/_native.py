@@ -21,7 +21,7 @@ from numba.core.typed_passes import NativeLowering
 from numba.extending import intrinsic
 
 from . import _jit
-from ._written import WIDE, shell, written
+from ._written import WIDE, written
 from ._threads import (
     ACTIVE, ALONE, BUSY, CORES, COSTS, COUNT, DATA, ENDED, FUNCTION, GENERATION, GRAIN, KEEP, KINDS, MOST, NEXT, NUMBERS,
     OPEN, PLACE, PLACES, REGION, SETS, SLEEPING, STOP, THREADS, WORKERS, YIELD,
@@ -82,6 +82,24 @@ class Part(JITCodeLibrary):
         return self
 
 
+def function_passes(codegen, module) -> None:
+    """Look at functions one by one, as Numba does, with passes that are put together once for all."""
+    passes, *builder = _passes(codegen._function_pass_manager())
+    for function in module.functions:
+        passes.run(function, *builder)
+
+
+def module_passes(codegen, module, **options) -> None:
+    """Look at all of a module."""
+    passes, *builder = _passes(codegen._module_pass_manager(**options))
+    passes.run(module, *builder)
+
+
+def _passes(made) -> tuple:
+    """Passes, and what they share, which older Numba does not have beside them."""
+    return made if isinstance(made, tuple) else (made,)
+
+
 class Launcher(JITCodeLibrary):
     """What hands its arguments on to parts, whose loops are optimised already: what little there is, is looked at once."""
 
@@ -89,9 +107,7 @@ class Launcher(JITCodeLibrary):
         ll_module.data_layout = self._codegen._data_layout
 
     def _optimize_final_module(self):
-        made = self._codegen._module_pass_manager(opt=1, loop_vectorize=False, slp_vectorize=False)
-        passes, *builder = made if isinstance(made, tuple) else (made,)  # older Numba has no builder beside them
-        passes.run(self._final_module, *builder)
+        module_passes(self._codegen, self._final_module, opt=1, loop_vectorize=False, slp_vectorize=False)
 
 
 class Glue(JITCodeLibrary):
@@ -101,9 +117,7 @@ class Glue(JITCodeLibrary):
         ll_module.data_layout = self._codegen._data_layout
 
     def _optimize_final_module(self):
-        made = self._codegen._module_pass_manager()
-        passes, *builder = made if isinstance(made, tuple) else (made,)
-        passes.run(self._final_module, *builder)
+        module_passes(self._codegen, self._final_module)
 
 
 class _WideLower(Lower):
@@ -176,12 +190,9 @@ def _whatever_number(template, args, kws):
     return template(tuple(map(types.unliteral, args)), {name: types.unliteral(kind) for name, kind in kws.items()})
 
 
-def native(fn=None, **options):
-    """A function of the pool."""
-    if fn is None:
-        return partial(native, **options)
-    name = f"_native.{fn.__name__}"
-    return compiled(shell(fn, name, written(fn, (), lambda: compiled(fn, name, True))), name, **options)
+def native(fn):
+    """A function of the pool, which what is written calls."""
+    return written(fn, (), lambda: compiled(fn, f"_native.{fn.__name__}", True))
 
 
 @intrinsic
@@ -297,6 +308,7 @@ def system(typingctx, pool, field, a, b, c):
     return types.intp(*[types.intp] * 5), generate
 
 
+@native
 def wake(pool, index):
     """Wake a worker that sleeps, on another core than this one.
 
@@ -314,10 +326,7 @@ def wake(pool, index):
     release(load(pool, SLEEPING + MOST + index))
 
 
-wake = written(wake, (), lambda: compiled(wake, "_native.wake", True))
-
-
-@native(no_cfunc_wrapper=False)
+@native
 def region(pool, function, data, count, grain):
     """Do all chunks of a task, with the help of idle workers if the pool is free.
 
@@ -400,14 +409,6 @@ def work(pool, index):
             if load(pool, GENERATION) == seen and load(pool, STOP) == 0 or not swap(pool, SLEEPING + index, 1, 0):
                 acquire(load(pool, SLEEPING + MOST + index), 1)
             rounds, since = 0, ticks()
-
-
-def address_of_region() -> int:
-    """Where `region` is, for code that is compiled without it; the code of workers is made too."""
-    for function, parameters in ((region, 5), (work, 2)):
-        function.compile((types.intp,) * parameters)
-    (made,) = region.overloads.values()
-    return made.library.get_pointer_to_function(made.fndesc.llvm_cfunc_wrapper_name)
 
 
 @intrinsic

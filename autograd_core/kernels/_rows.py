@@ -2,7 +2,6 @@
 
 To call a kernel costs Python a quarter of a microsecond or more, and native code some nanoseconds.  A row begins with
 the address of what unpacks it, of which there is one for each way in which words and fractions follow each other.
-Imports Numba, and is itself imported when the first table is made.
 """
 
 from __future__ import annotations
@@ -10,56 +9,37 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from ._jit import EXACT, Kernel, Late, kernel
 
-word = Late("_pack", "word")
-I32, I64, REAL, BYTES = ir.IntType(32), ir.IntType(64), ir.DoubleType(), ir.IntType(8).as_pointer()
+word, call = Late("_pack", "word"), Late("_unpacking", "call")
 
 
-def called(builder: ir.IRBuilder, address: ir.Value, values: list[ir.Value]) -> ir.Value:
-    """Call what Numba compiled, in its way: with places for a result and for an exception, of which there is none."""
-    result, raised = (cgutils.alloca_once(builder, I64, size=2) for _ in range(2))
-    builder.store(I64(0), result)
-    builder.store(I64(0), raised)
-    kind = ir.FunctionType(I32, [BYTES, BYTES, *[v.type for v in values]])
-    places = [builder.bitcast(place, BYTES) for place in (result, raised)]
-    builder.call(builder.inttoptr(address, kind.as_pointer()), [*places, *values])
-    return builder.load(result)
+class Unpack(Late):
+    """What calls the function of a row with words as some letters say."""
 
+    def __init__(self, letters: str):
+        super().__init__("_unpacking", "unpack")
+        self.letters = letters
 
-@intrinsic
-def call(typingctx, function, row):
-    """Call a function of one word; what it returns."""
-    generate = lambda context, builder, sig, args: called(builder, args[0], [args[1]])
-    return types.intp(types.intp, types.intp), generate
+    def resolve(self) -> Any:
+        return super().resolve()(self.letters)
 
 
 @functools.cache
 def unpacking(letters: str) -> Kernel:
     """A kernel that calls the function of a row with the words after it, which are as `letters` says; what that returns."""
 
-    @intrinsic
-    def unpack(typingctx, row):
-        def generate(context, builder, sig, args):
-            row = builder.inttoptr(args[0], I64.as_pointer())
-            words = [builder.load(builder.gep(row, [I64(k)])) for k in range(1, len(letters) + 2)]
-            values = [builder.bitcast(w, REAL) if c == "d" else w for w, c in zip(words[1:], letters)]
-            return called(builder, words[0], values)
-
-        return types.intp(types.intp), generate
+    unpack = Unpack(letters)
 
     def unpacked(row):
         return unpack(row)
 
     unpacked.__module__ = __name__
-    return kernel(unpacked, fastmath=EXACT, name=f"row_{letters}", numbers="i")
+    return kernel(unpacked, fastmath=EXACT, name=f"row_{letters}", numbers="i", written=True)
 
 
 @kernel(fastmath=EXACT, numbers="iii", written=True)
@@ -98,8 +78,6 @@ def bits(x: float) -> int:
     return struct.unpack("<q", struct.pack("<d", x))[0]
 
 
-@functools.cache
 def address(kernel: Kernel) -> int:
     """Where the machine code of a kernel of numbers is."""
-    made = kernel.build().compiled_as
-    return made.library.get_pointer_to_function(made.fndesc.llvm_func_name)
+    return kernel.build().address

@@ -12,7 +12,6 @@ Here stands also what is known of the processor's registers.  Imports Numba, for
 from __future__ import annotations
 
 import ctypes
-import functools
 import importlib
 import operator
 import platform
@@ -21,9 +20,9 @@ from typing import NamedTuple
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import config, types
 
 from . import _cache, _jit
+from ._machine import machine, processor, ready
 from .conv_tiling import KINDS
 
 I1, I8, I32, I64, VOID = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.VoidType()
@@ -43,15 +42,9 @@ class Part(NamedTuple):
     passes: bool = False
 
 
-def _processor() -> tuple[str, str]:
-    """The name and the features of the processor that code is made for."""
-    name, features = config.CPU_NAME, config.CPU_FEATURES
-    return name or llvm.get_host_cpu_name(), features or llvm.get_host_cpu_features().flatten()
-
-
 def _registers() -> tuple[int, int, int, bool]:
     """Rows and vectors of a tile, bytes of a vector, and whether a part of a vector can be loaded at no cost."""
-    features = _processor()[1].split(",")
+    features = processor()[1].split(",")
     if "+avx512f" in features:
         return 14, 2, 64, True  # 28 sums, 2 vectors of b and 1 of a in 32 registers
     if "+avx2" in features and "+fma" in features:
@@ -81,6 +74,8 @@ PARTS = {
 
 def char_of(like) -> str:
     """The letter of the type of entries of an array, or of a number."""
+    from numba import types
+
     return {types.float32: "f", types.float64: "d"}[getattr(like, "dtype", like)]
 
 
@@ -93,7 +88,7 @@ def _object(part: str, char: str, form: int) -> bytes:
         module.triple = llvm.get_process_triple()
         write = getattr(importlib.import_module(f".{PARTS[part].module}", __package__), f"write_{part}")
         write(ir.Function(module, signature(part), name), char, form)
-        found = _machine().emit_object(_improved(llvm.parse_assembly(str(module)), PARTS[part]))
+        found = machine().emit_object(_improved(llvm.parse_assembly(str(module)), PARTS[part]))
         _cache.save(f"_shared-{name}.o", found)
     return found
 
@@ -101,31 +96,13 @@ def _object(part: str, char: str, form: int) -> bytes:
 def _improved(module: llvm.ModuleRef, part: Part) -> llvm.ModuleRef:
     """A module after LLVM's passes, if it is worth while: loops of tiles of a few sums gain a tenth."""
     if part.passes and hasattr(llvm, "create_pass_builder"):  # which older llvmlite does not have
-        builder = llvm.create_pass_builder(_machine(), llvm.create_pipeline_tuning_options(speed_level=3))
+        builder = llvm.create_pass_builder(machine(), llvm.create_pipeline_tuning_options(speed_level=3))
         builder.getModulePassManager().run(module, builder)
     return module
 
 
 def _name(part: str, char: str, form: int) -> str:
     return f"{part}_{char}_{form}"
-
-
-@functools.cache
-def _machine():
-    """What turns LLVM code into the processor's."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    name, features = _processor()
-    target = llvm.Target.from_triple(llvm.get_process_triple())
-    return target.create_target_machine(
-        cpu=name, features=features, opt=3, reloc="default", codemodel="jitdefault", jit=True
-    )
-
-
-@functools.cache
-def _engine() -> llvm.ExecutionEngine:
-    """What holds the code."""
-    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
 
 
 _words = {(part, char): (ctypes.c_int64 * PARTS[part].forms)() for part in PARTS for char in REALS}
@@ -137,10 +114,7 @@ def address_of(part: str, char: str, form: int = 0) -> int:
     with _jit._building:
         name = _name(part, char, form)
         if name not in _made:
-            found, engine = _jit.uncollected(_object, part, char, form), _engine()
-            engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(found))
-            engine.finalize_object()
-            _words[part, char][form] = _made[name] = engine.get_function_address(name)
+            (_words[part, char][form],) = (_made[name],) = ready(_jit.uncollected(_object, part, char, form), [name])
         return _made[name]
 
 

@@ -93,9 +93,9 @@ def start() -> None:
     global _wanted
     with _starting:
         if not state[REGION]:
-            from ._native import address_of_region
+            from ._entries import code_of_pool
 
-            state[REGION] = address_of_region()
+            state[REGION], _ = code_of_pool()
         _wanted = not state[STOP]
         while _wanted and len(_workers) < int(state[THREADS]) - 1:
             try:
@@ -107,8 +107,9 @@ def start() -> None:
 
 def _worker(index: int) -> threading.Thread:
     """A thread with a lock to sleep on, which it finds taken."""
-    from ._native import work
+    from ._entries import code_of_pool
 
+    work = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)(code_of_pool()[1])  # which lets go of Python's lock
     lock = _locks("PyThread_allocate_lock", ctypes.c_void_p)()
     _locks("PyThread_acquire_lock", ctypes.c_int, ctypes.c_void_p, ctypes.c_int)(lock, 1)
     state[SLEEPING + index], state[SLEEPING + MOST + index] = 0, lock

@@ -9,6 +9,7 @@ import functools
 import operator
 from typing import Any, NamedTuple
 
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.funcdesc import ExternalFunctionDescriptor
@@ -17,6 +18,7 @@ from numba.extending import _Intrinsic, intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
 ASIDE = ".written"  # how names of functions end that are written
+I64, BYTES, LINE = ir.IntType(64), ir.IntType(8).as_pointer(), 64
 SIGNATURES: dict[tuple, tuple] = {}  # of functions of Numba's that were asked for
 
 
@@ -54,7 +56,7 @@ class Values:
 
     def __init__(self, scope: dict, typingctx: Any, context: Any = None, builder: Any = None):
         self.scope, self.typing, self.context, self.builder = scope, typingctx, context, builder
-        self.rooms: list[Value] = []  # where memory is that was perhaps taken, and is given back at the end
+        self.rooms: list = []  # where memory is that was perhaps taken, and is given back at the end
         self.loops: list = []  # those that are being written
 
     def given(self, kind: types.Type, held: Any) -> Any:
@@ -111,15 +113,31 @@ class Values:
         else:
             known, sig = self.signature(f, kinds)
             make = functools.partial(self.made, known, sig)
-        held = make([*map(self.cast, args, sig.args)]) if self.builder else None
         if f is blank and self.loops:
             raise NotImplementedError("a kernel that takes memory in a loop: take it before")
         if f is blank and self.builder:
-            slot = cgutils.alloca_once(self.builder, held.type, zfill=True)
-            self.builder.store(held, slot)
-            self.rooms.append(Value(sig.return_type, slot))
-            return self.lent(Value(sig.return_type, held))
+            return self.room(sig.return_type, self.cast(args[1], types.intp))
+        held = make([*map(self.cast, args, sig.args)]) if self.builder else None
         return self.given(sig.return_type, held)
+
+    def room(self, kind: types.Type, count: Any) -> Value:
+        """Memory for so many entries, at the start of a line of the cache, that nobody counts the uses of."""
+        builder, data = self.builder, self.context.get_data_type(kind.dtype)
+        step = self.context.get_constant(types.intp, self.context.get_abi_sizeof(data))
+        taken = self.outside("PyMem_RawMalloc", BYTES, builder.add(builder.mul(count, step), I64(LINE)))
+        slot = cgutils.alloca_once(builder, BYTES, zfill=True)
+        builder.store(taken, slot)
+        self.rooms.append(slot)
+        place = builder.and_(builder.add(builder.ptrtoint(taken, I64), I64(LINE - 1)), I64(-LINE))
+        made = make_array(kind)(self.context, builder)
+        place = builder.inttoptr(place, data.as_pointer())
+        populate_array(made, data=place, shape=[count], strides=[step], itemsize=step, meminfo=None)
+        return Value(kind, made._getvalue())
+
+    def outside(self, name: str, result: Any, *args: Any) -> Any:
+        """Call a C function."""
+        kind = ir.FunctionType(result, [a.type for a in args])
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), args)
 
     def made(self, known: Any, sig: Any, values: list) -> Any:
         """What holds what a function of Numba's gives."""

@@ -149,8 +149,8 @@ class Writer(Arrays):
                 self.builder.position_at_end(block)
         else:
             result = self.joined(self.returns, self.added("returned"))
-        for kind, slot in self.rooms:
-            self.context.nrt.decref(self.builder, kind, self.builder.load(slot))
+        for slot in self.rooms:
+            self.outside("PyMem_RawFree", ir.VoidType(), self.builder.load(slot))
         return result
 
     def run(self, body: list[ast.stmt], names: dict) -> bool:
