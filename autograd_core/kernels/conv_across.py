@@ -20,7 +20,7 @@ from .conv_layout import full, grain, lanes_of, packed
 from .conv_shapes import Shape, backward_taps, bounds, forward_taps
 
 across_tile, turn = Late("_conv_across", "across_tile"), Late("_conv_tile", "turn")
-copy_lines = Late("_conv_lines", "copy_lines")
+copy_lines, fetch_line = Late("_conv_lines", "copy_lines"), Late("_conv_lines", "fetch_line")
 store, swap = Late("_native", "store"), Late("_native", "swap")
 REGISTERS = 30  # for sums of a tile and taps across
 MOST = 7  # taps across
@@ -91,8 +91,11 @@ def lines_correlated(begin, end, x, w, y, rooms, taken, places, source, room, lo
             some = min(deep, high - h1)
             rows, a = -(-some // lines), at + size * (d * step_d * room_h + h1 * step_h) * room_w
             for k in range(blocks):
-                b = w.ctypes.data + size * (group * blocks + k) * panel
-                for i in range(rows * pieces):
+                b, wide, tiles_of = w.ctypes.data + size * (group * blocks + k) * panel, min(lanes, outer - k * lanes), rows * pieces
+                to = (n * outer + k * lanes) * pixels + (d * out_h + h0 + h1) * out_w
+                for i in range(tiles_of):
+                    for c in range(i * wide // tiles_of, (i + 1) * wide // tiles_of):
+                        fetch_line(zero, y.ctypes.data + size * (to + c * pixels), some * out_w)
                     row, piece = i // pieces, i % pieces
                     r0, r1 = row * some // rows, (row + 1) * some // rows
                     v0, v1 = piece * out_w // pieces, (piece + 1) * out_w // pieces
@@ -101,11 +104,10 @@ def lines_correlated(begin, end, x, w, y, rooms, taken, places, source, room, lo
                         a + size * (r0 * step_h * room_w + v0 * step_w), step_h * room_w, table, of_source, b,
                         len(places), channels, staged + size * (r0 * out_w + v0) * lanes, out_w * lanes,
                     )  # fmt: skip
-                to = (n * outer + k * lanes) * pixels + (d * out_h + h0 + h1) * out_w
                 for p in range(0, some * out_w, lanes):
                     turn(
-                        zero, staged + size * p * lanes, lanes, min(lanes, some * out_w - p),
-                        min(lanes, outer - k * lanes), y.ctypes.data + size * (to + p), pixels,
+                        zero, staged + size * p * lanes, lanes, min(lanes, some * out_w - p), wide,
+                        y.ctypes.data + size * (to + p), pixels,
                     )  # fmt: skip
     store(taken.ctypes.data, mine, 0)
 
