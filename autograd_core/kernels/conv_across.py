@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import conv_pixels, conv_tiling
 from ._jit import Late, kernel
 from ._memory import empty
 from ._threads import get_num_threads
@@ -26,7 +27,8 @@ REGISTERS = 30  # for sums of a tile and taps across
 MOST = 7  # taps across
 NEAR = 300_000  # bytes of an image that are copied at a time
 TURNED = 192  # places of the result that are computed before they are turned, at most
-LAYOUT = 16  # taps that would take as long as to turn a place of the result
+TURN = 24  # taps that would take as long as to turn a place of the result and what is around it
+TILED, TILED_FEW = 0.75, 0.45  # cycles of transformed tiles for each product here, up to which these are quicker
 
 
 @kernel(written=True)
@@ -59,27 +61,21 @@ def lines_correlated(begin, end, x, w, y, rooms, taken, places, source, room, lo
     groups, channels, depth, height, width = source
     (_, room_h, room_w, of_source), (out_d, out_h, out_w, block, deep) = room, out
     (step_d, step_h, step_w), (lines, pieces, outer, lanes, kind, copied) = steps, tiles
-    size, zero, shares, blocks, threads = (
-        x.itemsize,
-        x.dtype.type(0),
-        -(-out_h // block),
-        -(-outer // lanes),
-        len(rooms),
-    )
+    size, zero, shares, blocks = x.itemsize, x.dtype.type(0), -(-out_h // block), -(-outer // lanes)
     panel, pixels, table = len(w) // (groups * blocks), out_d * out_h * out_w, places.ctypes.data
     mine = 0
     while not swap(taken.ctypes.data, mine, 0, 1):
-        mine = (mine + 1) % threads
+        mine = (mine + 1) % len(rooms)
     held = rooms[mine]
-    if copied and not taken[threads + mine]:
+    if copied and not taken[len(rooms) + mine]:
         held[:] = 0
-        taken[threads + mine] = 1
+        taken[len(rooms) + mine] = 1
     staged = held.ctypes.data + size * (copied * channels * of_source)
     staged += -staged % (size * lanes)
     for item in range(begin, end):
         n, h0 = item // shares, item % shares * block
         high, group, here = min(block, out_h - h0), n % groups, n * channels * depth * height * width
-        at = x.ctypes.data + size * (here + h0 * step_h * width)
+        at, weights = x.ctypes.data + size * (here + h0 * step_h * width), w.ctypes.data + size * group * blocks * panel
         if copied:
             at = held.ctypes.data
             for c in range(channels):
@@ -91,10 +87,10 @@ def lines_correlated(begin, end, x, w, y, rooms, taken, places, source, room, lo
             some = min(deep, high - h1)
             rows, a = -(-some // lines), at + size * (d * step_d * room_h + h1 * step_h) * room_w
             for k in range(blocks):
-                b, wide, tiles_of = w.ctypes.data + size * (group * blocks + k) * panel, min(lanes, outer - k * lanes), rows * pieces
+                b, wide, count = weights + size * k * panel, min(lanes, outer - k * lanes), rows * pieces
                 to = (n * outer + k * lanes) * pixels + (d * out_h + h0 + h1) * out_w
-                for i in range(tiles_of):
-                    for c in range(i * wide // tiles_of, (i + 1) * wide // tiles_of):
+                for i in range(count):
+                    for c in range(i * wide // count, (i + 1) * wide // count):
                         fetch_line(zero, y.ctypes.data + size * (to + c * pixels), some * out_w)
                     row, piece = i // pieces, i % pieces
                     r0, r1 = row * some // rows, (row + 1) * some // rows
@@ -175,15 +171,32 @@ def plan(s: Shape, back: bool, lanes: int) -> Plan:
     )  # fmt: skip
 
 
+def _cheaper(s: Shape, dtype: np.dtype, back: bool) -> bool:
+    """Whether pixels as lanes take longer: by how full vectors are, and by the lines that are copied, in nanoseconds."""
+    (result, count), lanes = (s.x, s.inputs) if back else (s.y, s.outputs), lanes_of(dtype)
+    taps = s.flops / 2 / math.prod(result)
+    ours, theirs = plan(s, back, lanes), conv_pixels.plan(s, back, lanes)
+    inner = (s.outputs if back else s.inputs) // s.groups
+    lines = [p.items * inner * p.room[0] * p.room[1] for p in (ours, theirs)]
+    vectors = math.prod(result) / lanes * 0.2
+    here = vectors * (taps / full(count // s.groups, lanes) + TURN) + 10 * ours.tiles[-1] * lines[0]
+    return here < vectors * (1.15 * taps / full(result[-1], lanes) + 10) + 25 * lines[1]
+
+
 @functools.lru_cache(2048)
 def fits(s: Shape, dtype: np.dtype, of: str) -> bool:
     """Whether a convolution ("output"), or its gradient by "input", is computed by lines."""
     back, lanes, taps = of == "input", lanes_of(dtype), s.kernel[2]
     if not 2 <= taps <= MOST or s.dilation[2] > 2 or s.stride[2] > 2 or back and s.stride != (1, 1, 1):
         return False
-    (_, high, wide), outer = (s.size, s.inputs) if back else (s.out, s.outputs)
-    outer //= s.groups
-    return full(outer, lanes) > 0.5 and min(high, 4) * wide >= 8
+    (_, high, wide), outer, inner = (s.size, s.inputs, s.outputs) if back else (s.out, s.outputs, s.inputs)
+    filled = full(outer // s.groups, lanes)
+    if filled <= 0.5 or min(high, 4) * wide < 8:
+        return False
+    if conv_pixels.fits(s, dtype, of):
+        return _cheaper(s, dtype, back)
+    tiled = (TILED if inner // s.groups > lanes else TILED_FEW) * s.flops / 2 / lanes / filled
+    return not conv_tiling.fits(s, dtype, of) or conv_tiling.cycles(s, of) > tiled
 
 
 def correlate(x, w, y, s: Shape, back: bool) -> None:
