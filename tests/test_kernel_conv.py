@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from autograd_core.kernels import conv, conv_layout, conv_planes, conv_tiling, conv_windows, conv_winograd
+from autograd_core.kernels import conv, conv_across, conv_layout, conv_planes, conv_tiling, conv_windows, conv_winograd
 from autograd_core.kernels._jit import COMPILED
 from autograd_core.kernels._threads import get_num_threads, set_num_threads
 from autograd_core.kernels.conv_shapes import shape_of
@@ -170,10 +170,11 @@ def test_any_convolution_on_tiles(case):
     s = shape_of(x.shape, w.shape, *how)
     assume(conv_tiling.tiling(s))
     ways = conv_winograd.winograd, conv_winograd.winograd_input, conv_winograd.winograd_weight
-    shapes = (s.x, s.w), (s.y, s.w), (s.y, s.x)
-    for (f, args), way, of in zip(all_three(x, w, how), ways, shapes):
-        exact = f.reference(*args)
-        close(way(*(a.reshape(shape) for a, shape in zip(args, of)), s).reshape(exact.shape), exact)
+    shapes = (s.x, s.w, s.y), (s.y, s.w, s.x), (s.y, s.x, s.w)
+    for (f, args), way, (*of, into) in zip(all_three(x, w, how), ways, shapes):
+        exact, found = f.reference(*args), np.full(into, np.nan, "f")
+        way(*(a.reshape(shape) for a, shape in zip(args, of)), found, s)
+        close(found.reshape(exact.shape), exact)
 
 
 PLANES = [  # height and width, taps, step, padding
@@ -209,6 +210,65 @@ def test_channels_by_themselves_are_convolved_as_they_lie(size, taps, step, padd
             assert np.array_equal(np.isfinite(f.compiled(*args)), np.isfinite(exact))
 
 
+LINES = [  # of tiles: several, one, in parts; read as they lie, or copied; planes; groups; a last block that is shorter
+    ((3, 6, 14, 14), (16, 6, 5, 5), how_to()),
+    ((2, 4, 9, 61), (21, 4, 3, 3), how_to(padding=1)),
+    ((2, 8, 12, 12), (32, 4, 3, 3), how_to(padding=1, groups=2)),
+    ((1, 64, 61, 57), (32, 64, 3, 3), how_to(padding=1, stride=2)),
+    ((2, 3, 24, 30), (20, 3, 7, 7), how_to(padding=3, stride=2)),
+    ((2, 5, 13, 19), (12, 5, 2, 4), ((2, 1), ((0, 3), (2, 5)), (1, 2), 1)),
+    ((2, 3, 5, 6, 9), (16, 3, 2, 3, 3), ((2, 1, 1), ((1, 0), (1, 1), (1, 1)), (2, 1, 1), 1)),
+    ((17, 6, 41), (16, 6, 5), how_to(1, padding=4, stride=2)),
+    ((2, 14, 8, 8), (14, 14, 3, 3), how_to(padding=4)),
+]
+
+
+@pytest.mark.parametrize("dtype", "fd")
+@pytest.mark.parametrize("x, w, how", LINES)
+def test_lines_meet_all_taps_across(x, w, how, dtype):
+    """As the reference, with the same bits for any number of threads, and an infinite entry reaches its windows only."""
+    rng, threads, s = np.random.default_rng(0), get_num_threads(), shape_of(x, w, *how)
+    x, w = rng.standard_normal(x).astype(dtype), rng.standard_normal(w).astype(dtype)
+    (f, args), (back, args_back), _ = all_three(x, w, how)
+    cases = [(f, args, conv_across.forward, s.x, s.y)]
+    if s.stride == (1, 1, 1):
+        cases += [(back, args_back, conv_across.backward, s.y, s.x)]
+    for f, args, way, of, into in cases:
+        source = np.array(args[0])
+        source[0, -1, ..., -1], source[-1, 0, ..., source.shape[-1] // 2] = np.inf, np.inf
+        for a in (args[0], source):
+            results = [np.full(into, np.nan, dtype) for _ in range(3)]
+            with np.errstate(all="ignore"):
+                exact = f.reference(a, *args[1:])
+            try:
+                for n, result in enumerate(results, 1):
+                    set_num_threads(n)
+                    way(a.reshape(of), w.reshape(s.w), result, s)
+            finally:
+                set_num_threads(threads)
+            assert all(np.array_equal(results[0], r, equal_nan=True) for r in results[1:])
+            if a is not source:
+                close(results[0].reshape(exact.shape), exact)
+            else:
+                assert np.array_equal(np.isfinite(results[0]).reshape(exact.shape), np.isfinite(exact))
+
+
+def test_results_are_nobody_elses():
+    """What the kernels answer with are arrays of their own, which backward hands on without a copy."""
+    rng, large = np.random.default_rng(0), lambda v: v.base is not None and not isinstance(v.base, np.ndarray)
+    shapes = (
+        ((4, 64, 56, 56), (64, 1, 3, 3), 64),
+        ((2, 64, 56, 56), (128, 64, 1, 1), 1),
+        ((4, 64, 56, 56), (8, 64, 3, 3), 1),
+    )
+    for x, w, groups in shapes:
+        x, w = rng.standard_normal(x).astype("f"), rng.standard_normal(w).astype("f")
+        how = (2, 2), ((w.shape[2] // 2,) * 2,) * 2, (1, 1), groups
+        for f, args in all_three(x, w, how):
+            result = f(*args)
+            assert result.base is None or large(result)
+
+
 WINDOWS = [  # what is worked on at a time: some lines of an image, all of some images, planes; by several for parts of K
     ((3, 5, 70, 40), (9, 5, 3, 3), how_to(padding=1), lambda r: 1 < 70 % r.block and r.many == 1),
     ((7, 3, 9, 9), (6, 3, 3, 3), how_to(padding=1), lambda r: 1 < r.many and 7 % r.many),
@@ -233,8 +293,11 @@ def test_weights_from_products_of_planes_with_windows(x, w, how, kind, dtype):
     kernel, x, g = w[2:], rng.standard_normal(x).astype(dtype), rng.standard_normal(s.y).astype(dtype)
     exact = conv.convolve_weight.reference(g.reshape(*g.shape[:2], *s.out[-len(kernel) :]), x, *how, kernel)
     exact, x = exact.reshape(s.w), x.reshape(s.x)
+    results = [np.full(s.w, np.nan, dtype) for _ in range(3)]
     try:
-        results = [set_num_threads(n) or conv_windows.weight(g, x, s) for n in (1, 2, 3)]
+        for n, result in enumerate(results, 1):
+            set_num_threads(n)
+            conv_windows.weight(g, x, result, s)
     finally:
         set_num_threads(threads)
     close(results[0], exact)
@@ -242,7 +305,8 @@ def test_weights_from_products_of_planes_with_windows(x, w, how, kind, dtype):
     x[:, 1], g[:, -1] = np.nan, np.inf
     inner, outer = s.inputs // s.groups, s.outputs // s.groups
     with np.errstate(all="ignore"):
-        found = np.isfinite(conv_windows.weight(g, x, s)).reshape(s.groups, outer, inner, -1)
+        conv_windows.weight(g, x, results[0], s)
+    found = np.isfinite(results[0]).reshape(s.groups, outer, inner, -1)
     expected = np.ones_like(found)
     expected[1 // inner, :, 1 % inner] = expected[-1, -1] = False
     assert not found[~expected].any() and found[expected].all()

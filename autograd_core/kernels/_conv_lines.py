@@ -178,6 +178,26 @@ def copy_line(typingctx, like, source, target, count):
 
 
 @intrinsic
+def copy_lines(typingctx, like, source, source_step, target, target_step, lines, count):
+    """target[h target_step + i] = source[h source_step + i] for h < lines, i < count, of which there is at least one."""
+
+    def generate(context, builder, sig, args):
+        e, (source, source_step, target, target_step, lines, count) = Emit(builder, char_of(like)), args[1:]
+        whole = builder.mul(builder.sdiv(builder.sub(count, I64(1)), I64(e.lanes)), I64(e.lanes))
+        rest = e.mask(builder.sub(count, whole))
+
+        def line(h, left):
+            a, b = (e.step(e.at(p), builder.mul(h, n)) for p, n in ((source, source_step), (target, target_step)))
+            _over_line(e, whole, e.lanes, lambda i, left: e.store(e.load(e.step(a, i)), e.step(b, i)))
+            e.masked_store(e.masked_load(e.step(a, whole), rest), e.step(b, whole), rest)
+
+        _over_line(e, lines, 1, line)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 6), generate
+
+
+@intrinsic
 def fetch_line(typingctx, like, target, count):
     """Have the lines of the cache that hold target[i] read while something else is done, since they will be written."""
 

@@ -1,7 +1,8 @@
 """Convolution and its two gradients: which way of computing suits which shape.
 
 x (N, C, size), w (K, C / groups, kernel) and y (N, K, out) have one to three axes of pixels; `padding` is a pair of
-numbers for each.  All three are sums of products of the other two, so each is the gradient of the others.
+numbers for each.  All three are sums of products of the other two, so each is the gradient of the others.  A way fills
+the result that it is given: a view of it would be copied where gradients must be nobody else's.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import math
 
 import numpy as np
 
-from . import conv_pixels, conv_planes, conv_pointwise, conv_tiling, conv_windows, conv_winograd
+from . import conv_across, conv_pixels, conv_planes, conv_pointwise, conv_tiling, conv_windows, conv_winograd
 from ._jit import choice, plain
+from ._memory import empty
 from .conv_direct import direct, direct_input
 from .conv_gradients import direct_weight
 from .conv_reference import convolve_input_reference, convolve_reference, convolve_weight_reference
@@ -56,16 +58,19 @@ def convolve(x, w, stride, padding, dilation, groups):
     shape = (x.shape[0], w.shape[0], *out)
     if 0 in out:
         return np.zeros(shape, x.dtype)
-    x, w = _three_axes(x, s.x), _three_axes(w, s.w)
     if conv_pointwise.fits(s):
-        y = conv_pointwise.pointwise(x, w, s)
+        way = conv_pointwise.pointwise
     elif conv_planes.fits(s, "output"):
-        y = conv_planes.forward(x, w, s)
+        way = conv_planes.forward
+    elif conv_across.fits(s, x.dtype, "output"):
+        way = conv_across.forward
     elif conv_pixels.fits(s, x.dtype, "output"):
-        y = conv_pixels.forward(x, w, s)
+        way = conv_pixels.forward
     else:
-        y = (conv_winograd.winograd if conv_tiling.fits(s, x.dtype, "output") else direct)(x, w, s)
-    return y.reshape(shape)
+        way = conv_winograd.winograd if conv_tiling.fits(s, x.dtype, "output") else direct
+    y = empty(shape, x.dtype)
+    way(_three_axes(x, s.x), _three_axes(w, s.w), y.reshape(s.y), s)
+    return y
 
 
 @choice(reference=convolve_input_reference, sample=_input_sample)
@@ -75,16 +80,19 @@ def convolve_input(g, w, stride, padding, dilation, groups, shape):
         return convolve_input_reference(g, w, stride, padding, dilation, groups, shape)
     x_shape = (g.shape[0], w.shape[1] * groups, *shape)
     s = shape_of(x_shape, w.shape, stride, padding, dilation, groups)
-    g, w = _three_axes(g, s.y), _three_axes(w, s.w)
     if conv_pointwise.fits(s):
-        x = conv_pointwise.pointwise_input(g, w, s)
+        way = conv_pointwise.pointwise_input
     elif conv_planes.fits(s, "input"):
-        x = conv_planes.backward(g, w, s)
+        way = conv_planes.backward
+    elif conv_across.fits(s, g.dtype, "input"):
+        way = conv_across.backward
     elif conv_pixels.fits(s, g.dtype, "input"):
-        x = conv_pixels.backward(g, w, s)
+        way = conv_pixels.backward
     else:
-        x = (conv_winograd.winograd_input if conv_tiling.fits(s, g.dtype, "input") else direct_input)(g, w, s)
-    return x.reshape(x_shape)
+        way = conv_winograd.winograd_input if conv_tiling.fits(s, g.dtype, "input") else direct_input
+    x = empty(x_shape, g.dtype)
+    way(_three_axes(g, s.y), _three_axes(w, s.w), x.reshape(s.x), s)
+    return x
 
 
 @choice(reference=convolve_weight_reference, sample=_weight_sample)
@@ -94,13 +102,14 @@ def convolve_weight(g, x, stride, padding, dilation, groups, shape):
         return convolve_weight_reference(g, x, stride, padding, dilation, groups, shape)
     w_shape = (g.shape[1], x.shape[1] // groups, *shape)
     s = shape_of(x.shape, w_shape, stride, padding, dilation, groups)
-    g, x = _three_axes(g, s.y), _three_axes(x, s.x)
     if conv_planes.fits(s, "weight"):
-        w = conv_planes.weight(g, x, s)
+        way = conv_planes.weight
     elif conv_tiling.fits(s, x.dtype, "weight"):
-        w = conv_winograd.winograd_weight(g, x, s)
+        way = conv_winograd.winograd_weight
     elif conv_windows.fits(s, x.dtype):
-        w = conv_windows.weight(g, x, s)
+        way = conv_windows.weight
     else:
-        w = (conv_pointwise.pointwise_weight if conv_pointwise.fits(s) else direct_weight)(g, x, s)
-    return w.reshape(w_shape)
+        way = conv_pointwise.pointwise_weight if conv_pointwise.fits(s) else direct_weight
+    w = empty(w_shape, x.dtype)
+    way(_three_axes(g, s.y), _three_axes(x, s.x), w.reshape(s.w), s)
+    return w

@@ -11,7 +11,6 @@ import math
 import numpy as np
 
 from ._jit import Late, kernel, plain
-from ._memory import empty
 from .conv_layout import SLACK, channels_last, grain, lanes_of, packed, padded
 from .conv_shapes import Correlation, Shape, backward_taps, bounds, flat_table, forward_taps, table
 
@@ -138,16 +137,16 @@ def pixels_correlated(begin, end, x, w, y, places, starts, source, out, sizes):
                     row[i] = source_row[i]
 
 
-def correlate_rows(x, w, parts: list[Correlation], s: Shape, steps: tuple, shape: tuple) -> np.ndarray:
-    """The sum of correlations, in `shape` (N, K, ...), of x (N, C, ...); weights lie at `steps` for (group, K, C)."""
-    lanes = lanes_of(x.dtype)
+def correlate_rows(x, w, y, parts: list[Correlation], s: Shape, steps: tuple) -> None:
+    """Fill y (N, K, ...) with the sum of correlations of x (N, C, ...); weights lie at `steps` for (group, K, C)."""
+    lanes, shape = lanes_of(x.dtype), y.shape
     inner, outer = x.shape[1] // s.groups, shape[1] // s.groups
     vectors = 2 if outer > lanes else 1
     low, size = bounds(tuple(parts))
     lines = len(parts) == x.shape[2] == 1 and by_lines(parts[0], size, x.shape[1] * x.itemsize)
     source = x.reshape(-1) if lines else channels_last(x, low, size)
     moved = (*x.shape[3:], *low[1:]) if lines else (0, 0, 0, 0)
-    jumps, y = tuple(n + 1 for n in parts[-1].first), empty(shape, x.dtype)
+    jumps = tuple(n + 1 for n in parts[-1].first)
     tables = [table(part, low, size, s.kernel, (inner, x.shape[1]), vectors * lanes) for part in parts]
     weights = [packed(w, t.weights, (inner, outer, vectors * lanes), steps, s.groups) for t in tables]
     rows, taps, entries = [], 0, 0
@@ -163,7 +162,6 @@ def correlate_rows(x, w, parts: list[Correlation], s: Shape, steps: tuple, shape
         (*size, x.shape[1], *(a.step for a in parts[0].axes)), (*shape[2:], block), jumps,
         (s.groups, inner, outer, vectors, lanes), moved,
     )  # fmt: skip
-    return y
 
 
 def rows_of_block(axes: tuple, jumps: tuple = (1, 1, 1)) -> int:
@@ -178,12 +176,12 @@ def by_lines(part: Correlation, size: tuple, pixel: int) -> bool:
     return size[0] == 1 and size[2] * pixel <= LINE and (block == axis.count or 4 * common <= block * axis.step)
 
 
-def correlate_pixels(x, w, part: Correlation, shape: tuple) -> np.ndarray:
-    """A correlation with step 1 whose result, of `shape`, has few channels; w is (K, C, taps)."""
+def correlate_pixels(x, w, y, part: Correlation) -> None:
+    """Fill y, which has few channels, with a correlation with step 1; w is (K, C, taps)."""
     low, size = bounds((part,))
     source = padded(x, low, size)
     starts, places, step = flat_table(part, low, size, x.shape[1])
-    out, y = tuple(a.count for a in part.axes), empty(shape, x.dtype)
+    out, shape = tuple(a.count for a in part.axes), y.shape
     block = max(1, min(out[1], 4 * BLOCK // size[2]))
     items, deep = shape[0] * out[0] * -(-out[1] // block), len(part.axes[2].taps)
     sizes = (x.shape[1], shape[1], deep, step, lanes_of(x.dtype))
@@ -191,7 +189,6 @@ def correlate_pixels(x, w, part: Correlation, shape: tuple) -> np.ndarray:
     pixels_correlated(
         items, grain(items, cost), source, w.reshape(-1), y.reshape(-1), places, starts, size, (*out, block), sizes
     )
-    return y
 
 
 def few(channels: int, dtype: np.dtype) -> bool:
@@ -199,20 +196,20 @@ def few(channels: int, dtype: np.dtype) -> bool:
     return channels <= lanes_of(dtype) // 2
 
 
-def direct(x, w, s: Shape) -> np.ndarray:
-    """y of a convolution."""
+def direct(x, w, y, s: Shape) -> None:
+    """Fill y of a convolution."""
     parts, taps = forward_taps(s), math.prod(s.kernel)
     if s.groups == 1 and s.stride == (1, 1, 1) and few(s.outputs, x.dtype):
-        return correlate_pixels(x, w, parts[0], s.y)
+        return correlate_pixels(x, w, y, parts[0])
     inner = s.inputs // s.groups
-    return correlate_rows(x, w, parts, s, (s.outputs // s.groups * inner * taps, inner * taps, taps), s.y)
+    return correlate_rows(x, w, y, parts, s, (s.outputs // s.groups * inner * taps, inner * taps, taps))
 
 
-def direct_input(g, w, s: Shape) -> np.ndarray:
-    """The gradient by x of <g, y>."""
+def direct_input(g, w, x, s: Shape) -> None:
+    """Fill the gradient by x of <g, y>."""
     parts, taps = backward_taps(s), math.prod(s.kernel)
     if s.groups == 1 and s.stride == (1, 1, 1) and few(s.inputs, g.dtype):
         turned = plain(w.swapaxes(0, 1)[:, :, ::-1, ::-1, ::-1])
-        return correlate_pixels(g, turned, parts[0], s.x)
+        return correlate_pixels(g, turned, x, parts[0])
     inner = s.inputs // s.groups
-    return correlate_rows(g, w, parts, s, (s.outputs // s.groups * inner * taps, taps, inner * taps), s.x)
+    return correlate_rows(g, w, x, parts, s, (s.outputs // s.groups * inner * taps, taps, inner * taps))

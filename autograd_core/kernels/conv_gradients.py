@@ -92,8 +92,8 @@ def lines(s: Shape, size: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray, in
     return flat(taps), flat(places), flat(starts), s.kernel[2] if joined else 1
 
 
-def direct_weight(g, x, s: Shape) -> np.ndarray:
-    """The gradient by w of <g, y>."""
+def direct_weight(g, x, w, s: Shape) -> None:
+    """Fill the gradient by w of <g, y>."""
     lanes, inner, outer = lanes_of(x.dtype), s.inputs // s.groups, s.outputs // s.groups
     low, size = bounds(tuple(forward_taps(s)))
     x, g = channels_last(x, low, size), channels_last(g, (0, 0, 0), s.out)
@@ -109,9 +109,7 @@ def direct_weight(g, x, s: Shape) -> np.ndarray:
         items, grain(items, s.flops / items / 100), x, g, u, taps, joins, places, starts,
         (inner, outer, s.groups, s.inputs, vectors, lanes), (s.out[2], s.stride[2], every), (panels, parts),
     )  # fmt: skip
-    w = empty(s.w, x.dtype)
     items = s.groups * panels * inner * vectors
     cost = (parts + 2) * all_taps * 4
     blocks = (s.groups, panels, parts, vectors * lanes, lanes)
     parts_added(items, grain(items, cost), u, w.reshape(-1), all_taps, inner, outer, blocks)
-    return w

@@ -254,12 +254,12 @@ def _fuller(s: Shape, dtype: np.dtype, of: str) -> bool:
     return height > 1 and s.flops / 2 / LANES / full(width, LANES) < BESIDE * conv_tiling.cycles(s, of)
 
 
-def correlate(x, w, y, s: Shape, back: bool) -> np.ndarray:
+def correlate(x, w, y, s: Shape, back: bool) -> None:
     """Fill y with the convolution of x, or x's gradient with that by what it is the result of."""
     p, threads, taps = plan(s, back, lanes_of(x.dtype)), get_num_threads(), math.prod(s.kernel)
     if not len(p.places):  # strides passed over all there is
         y[...] = 0
-        return y
+        return
     rows, _, _, outer, lanes = p.tiles
     inner, whole = x.shape[1] // s.groups, s.inputs // s.groups * taps
     steps = (s.outputs // s.groups * whole, *((taps, whole) if back else (whole, taps)))
@@ -269,14 +269,13 @@ def correlate(x, w, y, s: Shape, back: bool) -> np.ndarray:
         np.zeros(threads, np.int64), p.places, p.parts, (s.groups, inner, *x.shape[2:]), p.room, p.low, p.out,
         p.steps, p.into, p.tiles,
     )  # fmt: skip
-    return y
 
 
-def forward(x, w, s: Shape) -> np.ndarray:
-    """y of a convolution."""
-    return correlate(x, w, empty(s.y, x.dtype), s, False)
+def forward(x, w, y, s: Shape) -> None:
+    """Fill y of a convolution."""
+    correlate(x, w, y, s, False)
 
 
-def backward(g, w, s: Shape) -> np.ndarray:
-    """The gradient by x of <g, y>."""
-    return correlate(g, w, empty(s.x, g.dtype), s, True)
+def backward(g, w, x, s: Shape) -> None:
+    """Fill the gradient by x of <g, y>."""
+    correlate(g, w, x, s, True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from ._jit import Late, kernel
-from ._memory import empty
 from .conv_layout import grain, lanes_of
 from .conv_shapes import Shape
 
@@ -98,7 +97,7 @@ def _cost(s: Shape, places: int) -> float:
     return places * (0.02 * s.kernel[1] ** 2 + 0.2) + 20
 
 
-def _correlated(x, w, y, source: tuple, out: tuple, low: tuple, s: Shape, turned: bool) -> np.ndarray:
+def _correlated(x, w, y, source: tuple, out: tuple, low: tuple, s: Shape, turned: bool) -> None:
     """Fill y, planes of `out`, from x, planes of `source`."""
     taps, step, planes = s.kernel[1], 1 if turned else s.stride[1], s.n * s.outputs
     planes_correlated(
@@ -106,17 +105,16 @@ def _correlated(x, w, y, source: tuple, out: tuple, low: tuple, s: Shape, turned
         np.zeros(source[1], x.dtype), source, out, low, taps, step, (s.outputs, s.outputs // s.groups), int(turned),
         LINES[taps, step], lanes_of(x.dtype),
     )  # fmt: skip
-    return y
 
 
-def forward(x, w, s: Shape) -> np.ndarray:
-    """y of a convolution."""
-    return _correlated(x, w, empty(s.y, x.dtype), s.size[1:], s.out[1:], s.low[1:], s, False)
+def forward(x, w, y, s: Shape) -> None:
+    """Fill y of a convolution."""
+    _correlated(x, w, y, s.size[1:], s.out[1:], s.low[1:], s, False)
 
 
-def backward(g, w, s: Shape) -> np.ndarray:
-    """The gradient by x of <g, y>."""
-    x, taps, planes, into = empty(s.x, g.dtype), s.kernel[1], s.n * s.inputs, s.size[1:]
+def backward(g, w, x, s: Shape) -> None:
+    """Fill the gradient by x of <g, y>."""
+    taps, planes, into = s.kernel[1], s.n * s.inputs, s.size[1:]
     if s.stride[1] == 1:
         low = (taps - 1 - s.low[1], taps - 1 - s.low[2])
         return _correlated(g, w, x, s.out[1:], into, low, s, True)
@@ -125,15 +123,14 @@ def backward(g, w, s: Shape) -> np.ndarray:
         np.zeros(s.out[2], g.dtype), s.out[1:], into, (s.inputs, s.low[1] % 2, s.low[1] // 2, s.low[2] // 2), taps,
         SPREAD[taps], lanes_of(g.dtype),
     )  # fmt: skip
-    return x
+    return None
 
 
-def weight(g, x, s: Shape) -> np.ndarray:
-    """The gradient by w of <g, y>."""
-    w, cost = empty(s.w, x.dtype), s.n * _cost(s, s.out[1] * s.out[2])
+def weight(g, x, w, s: Shape) -> None:
+    """Fill the gradient by w of <g, y>."""
+    cost = s.n * _cost(s, s.out[1] * s.out[2])
     planes_summed(
         s.outputs, grain(s.outputs, cost), x.reshape(-1), g.reshape(-1), w.reshape(-1), np.zeros(s.size[2], x.dtype),
         s.n, s.size[1:], s.out[1:], s.low[1:], s.kernel[1], s.stride[1], (s.outputs, s.outputs // s.groups),
         lanes_of(x.dtype),
     )  # fmt: skip
-    return w

@@ -147,9 +147,9 @@ def sampled(s: Shape) -> Shape:
     return shape_of((s.n, s.inputs, *s.out), s.w, (1, 1, 1), ((0, 0),) * 3, (1, 1, 1), s.groups)
 
 
-def _pointwise(x, w, s: Shape, inner: int, outer: int, steps: tuple, shape: tuple) -> np.ndarray:
-    """Products of weights at `steps` with those pixels of x that become pixels of s.out."""
-    y, lanes, pixels = empty(shape, x.dtype), lanes_of(x.dtype), math.prod(s.out)
+def _pointwise(x, w, y, s: Shape, inner: int, outer: int, steps: tuple) -> None:
+    """Fill y with products of weights at `steps` with those pixels of x that become pixels of s.out."""
+    lanes, pixels = lanes_of(x.dtype), math.prod(s.out)
     several = 2 * lanes
     panels = max(1, min(-(-pixels // several), NEAR // (inner * several * x.itemsize)))
     length = panels * several
@@ -160,28 +160,26 @@ def _pointwise(x, w, s: Shape, inner: int, outer: int, steps: tuple, shape: tupl
         items, grain(items, cost), w.reshape(-1), x.reshape(-1), y.reshape(-1), START, sizes, steps, lanes,
         s.size, s.out, s.stride,
     )  # fmt: skip
-    return y
 
 
-def pointwise(x, w, s: Shape) -> np.ndarray:
-    """y of a convolution."""
+def pointwise(x, w, y, s: Shape) -> None:
+    """Fill y of a convolution."""
     inner, outer = s.inputs // s.groups, s.outputs // s.groups
-    return _pointwise(x, w, s, inner, outer, (outer * inner, inner, 1), s.y)
+    _pointwise(x, w, y, s, inner, outer, (outer * inner, inner, 1))
 
 
-def pointwise_input(g, w, s: Shape) -> np.ndarray:
-    """The gradient by x of <g, y>."""
+def pointwise_input(g, w, x, s: Shape) -> None:
+    """Fill the gradient by x of <g, y>."""
     inner, outer, dense = s.inputs // s.groups, s.outputs // s.groups, sampled(s)
-    y = _pointwise(g, w, dense, outer, inner, (outer * inner, 1, inner), dense.x)
-    if s.stride == (1, 1, 1):
-        return y
-    x, planes, cost = empty(s.x, g.dtype), s.n * s.inputs * s.size[0], s.size[1] * (5 + s.size[2] * 0.2)
-    planes_spread(planes, grain(planes, cost), y.reshape(-1), x.reshape(-1), s.size, s.out, s.stride)
-    return x
+    y = x if s.stride == (1, 1, 1) else empty(dense.x, g.dtype)
+    _pointwise(g, w, y, dense, outer, inner, (outer * inner, 1, inner))
+    if y is not x:
+        planes, cost = s.n * s.inputs * s.size[0], s.size[1] * (5 + s.size[2] * 0.2)
+        planes_spread(planes, grain(planes, cost), y.reshape(-1), x.reshape(-1), s.size, s.out, s.stride)
 
 
-def pointwise_weight(g, x, s: Shape) -> np.ndarray:
-    """The gradient by w of <g, y>."""
+def pointwise_weight(g, x, w, s: Shape) -> None:
+    """Fill the gradient by w of <g, y>."""
     inner, outer, lanes, pixels = s.inputs // s.groups, s.outputs // s.groups, lanes_of(x.dtype), math.prod(s.out)
     vectors = 2 if inner > lanes else 1
     wide = -(-inner // (vectors * lanes)) * vectors * lanes
@@ -193,4 +191,4 @@ def pointwise_weight(g, x, s: Shape) -> np.ndarray:
         items, grain(items, s.flops / items / 150), g.reshape(-1), x.reshape(-1), u.reshape(-1), START, sizes, lanes,
         s.size, s.out, s.stride,
     )  # fmt: skip
-    return np.add.reduce(u, axis=0)[..., :inner].reshape(s.w)
+    np.add.reduce(u[..., :inner], axis=0, out=w.reshape(s.groups, outer, inner))

@@ -251,9 +251,9 @@ def fits(s: Shape, dtype: np.dtype) -> bool:
     return filled and near and s.kernel != (1, 1, 1)
 
 
-def weight(g, x, s: Shape) -> np.ndarray:
-    """The gradient by w of <g, y>."""
-    p, threads, w = plan(s, lanes_of(x.dtype)), get_num_threads(), empty(s.w, x.dtype)
+def weight(g, x, w, s: Shape) -> None:
+    """Fill the gradient by w of <g, y>."""
+    p, threads = plan(s, lanes_of(x.dtype)), get_num_threads()
     (row_blocks, column_blocks, wide), (parts, split, *_) = p.blocks, p.shares
     u = empty((parts * s.groups * row_blocks * column_blocks * wide,), x.dtype)
     inner, outer, items = s.inputs // s.groups, s.outputs // s.groups, parts * s.groups * split
@@ -266,4 +266,3 @@ def weight(g, x, s: Shape) -> np.ndarray:
     tiles_added(
         items, grain(items, column_blocks * wide * parts * 0.2), u, w.reshape(-1), parts, outer, len(p.places), p.blocks
     )
-    return w

@@ -256,12 +256,10 @@ def _split(w: np.ndarray, s: Shape, t: Tiling) -> np.ndarray:
 
 def _joined(w: np.ndarray, s: Shape, t: Tiling) -> np.ndarray:
     """The way back."""
-    if t.split == (1, 1):
-        return w.reshape(s.w)
     (down, across), (high, wide), depth = t.taps, t.split, s.kernel[0]
     w = w.reshape(s.outputs, high, wide, s.inputs, depth, down, across).transpose(0, 3, 4, 5, 1, 6, 2)
     w = plain(w).reshape(s.outputs, s.inputs, depth, down * high, across * wide)
-    return plain(w[..., : s.kernel[1], : s.kernel[2]])
+    return w[..., : s.kernel[1], : s.kernel[2]]
 
 
 def _lines(count: int, tiles: int) -> int:
@@ -310,9 +308,9 @@ def _convolved(x, w, s: Shape, t: Tiling, taps, channels, low, counts, y, up, fi
     )  # fmt: skip
 
 
-def winograd(x, w, s: Shape) -> np.ndarray:
-    """y of a convolution."""
-    t, y = _tiling(s), empty(s.y, x.dtype)
+def winograd(x, w, y, s: Shape) -> None:
+    """Fill y of a convolution."""
+    t = _tiling(s)
     taps, inner, outer = (
         s.kernel[0] * math.prod(t.taps),
         s.inputs // s.groups * math.prod(t.split),
@@ -320,12 +318,11 @@ def winograd(x, w, s: Shape) -> np.ndarray:
     )
     channels = s.groups, inner, inner, outer, outer * inner * taps, inner * taps, taps
     _convolved(x, _split(w, s, t), s, t, np.arange(taps), channels, s.low, s.out[1:], y, (1, 1), (0, 0))
-    return y
 
 
-def winograd_input(g, w, s: Shape) -> np.ndarray:
-    """The gradient by x of <g, y>."""
-    t, x = _tiling(s), empty(s.x, g.dtype)
+def winograd_input(g, w, x, s: Shape) -> None:
+    """Fill the gradient by x of <g, y>."""
+    t = _tiling(s)
     taps, inner, outer, (high, wide) = (
         s.kernel[0] * math.prod(t.taps),
         s.outputs // s.groups,
@@ -341,11 +338,10 @@ def winograd_input(g, w, s: Shape) -> np.ndarray:
     whole = t._replace(split=(1, 1), apart=t.phases)
     low = (s.dilation[0] * (s.kernel[0] - 1) - s.low[0], *low)
     _convolved(g, _split(w, s, t), s, whole, np.arange(taps)[::-1].copy(), channels, low, counts, x, t.split, first)
-    return x
 
 
-def winograd_weight(g, x, s: Shape) -> np.ndarray:
-    """The gradient by w of <g, y>."""
+def winograd_weight(g, x, w, s: Shape) -> None:
+    """Fill the gradient by w of <g, y>."""
     t = _tiling(s)
     (down, across), (high, wide), points = t.tiles(s.out[1:]), t.split, math.prod(t.points)
     out_d, inner, outer = s.out[0], s.inputs // s.groups * high * wide, s.outputs // s.groups
@@ -379,7 +375,10 @@ def winograd_weight(g, x, s: Shape) -> np.ndarray:
             points * s.groups * blocks, 1, v, d, u, START, depths, (many, out_d, v_panel, d_panel, v_step, d_step),
             (s.groups, inner, blocks, several, pieces, run), int(first > 0),
         )  # fmt: skip
-    w = empty((s.outputs * inner * len(depths) * math.prod(t.taps),), x.dtype)
+    taps = (
+        w.reshape(-1) if t.split == (1, 1) else empty((w.shape[0] * inner * len(depths) * math.prod(t.taps),), x.dtype)
+    )
     items = math.prod(sizes[:4])
-    filters_summed(items, grain(items, 100), u, w, (t.kind, *t.taps, t.points[1]), (*sizes, outer))
-    return _joined(w, s, t)
+    filters_summed(items, grain(items, 100), u, taps, (t.kind, *t.taps, t.points[1]), (*sizes, outer))
+    if t.split != (1, 1):
+        copy(_joined(taps, s, t), w)

@@ -1,0 +1,222 @@
+"""Convolution by lines, with channels as lanes: an entry of a line, read once, meets all the taps across that reach it.
+
+Neither input nor weights in a tile wait for each other, and the image keeps its layout: it is read as it lies, or copied
+with its padding to where a thread works on it.  Only the result is turned, a few lines at a time.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from . import conv_pixels, conv_tiling
+from ._jit import Late, kernel
+from ._memory import empty
+from ._threads import get_num_threads
+from .conv_layout import full, grain, lanes_of, packed
+from .conv_shapes import Shape, backward_taps, bounds, forward_taps
+
+across_tile, turn = Late("_conv_across", "across_tile"), Late("_conv_tile", "turn")
+copy_lines, fetch_line = Late("_conv_lines", "copy_lines"), Late("_conv_lines", "fetch_line")
+store, swap = Late("_native", "store"), Late("_native", "swap")
+REGISTERS = 30  # for sums of a tile and taps across
+MOST = 7  # taps across
+NEAR = 300_000  # bytes of an image that are copied at a time
+TURNED = 192  # places of the result that are computed before they are turned, at most
+TURN = 24  # taps that would take as long as to turn a place of the result and what is around it
+TILED, TILED_FEW = 0.75, 0.45  # cycles of transformed tiles for each product here, up to which these are quicker
+
+
+@kernel(written=True)
+def planes_entered(x, held, at, to, source, room, low):
+    """Put an image, which starts at x[at], to held[to] with zeros above and below; to the sides they are there."""
+    (depth, height, width), (room_d, room_h, room_w, _) = source, room
+    size, zero, plane = x.itemsize, x.dtype.type(0), room_h * room_w
+    left, right = max(low[2], 0), min(low[2] + width, room_w)
+    top, bottom = max(low[1], 0), min(low[1] + height, room_h)
+    for d in range(room_d):
+        start, from_d = to + d * plane, d - low[0]
+        if not (0 <= from_d < depth and top < bottom and left < right):
+            held[start : start + plane] = 0
+            continue
+        held[start : start + top * room_w] = 0
+        held[start + bottom * room_w : start + plane] = 0
+        first = at + (from_d * height + top - low[1]) * width + left - low[2]
+        a, b = x.ctypes.data + size * first, held.ctypes.data + size * (start + top * room_w + left)
+        copy_lines(zero, a, width, b, room_w, bottom - top, right - left)
+
+
+@kernel(chunks=True, written=True, glue=True)
+def lines_correlated(begin, end, x, w, y, rooms, taken, places, source, room, low, out, steps, tiles):
+    """Blocks of lines of y (N, G, K, out) from x (N, G, C, D, H, W) and weights (G, blocks, taps, C, lanes).
+
+    rooms: memory of each thread for a block of y, and before it for its block of x, if that is copied; taken: which are
+    in use, and which have zeros at the sides.  places: of lines of taps.  room: D, H, W of what is read, and how far
+    channels are apart there.  out: D, H, W, lines of a block, lines that are turned together.
+    """
+    groups, channels, depth, height, width = source
+    (_, room_h, room_w, of_source), (out_d, out_h, out_w, block, deep) = room, out
+    (step_d, step_h, step_w), (lines, pieces, outer, lanes, kind, copied) = steps, tiles
+    size, zero, shares, blocks = x.itemsize, x.dtype.type(0), -(-out_h // block), -(-outer // lanes)
+    panel, pixels, table = len(w) // (groups * blocks), out_d * out_h * out_w, places.ctypes.data
+    mine = 0
+    while not swap(taken.ctypes.data, mine, 0, 1):
+        mine = (mine + 1) % len(rooms)
+    held = rooms[mine]
+    if copied and not taken[len(rooms) + mine]:
+        held[:] = 0
+        taken[len(rooms) + mine] = 1
+    staged = held.ctypes.data + size * (copied * channels * of_source)
+    staged += -staged % (size * lanes)
+    for item in range(begin, end):
+        n, h0 = item // shares, item % shares * block
+        high, group, here = min(block, out_h - h0), n % groups, n * channels * depth * height * width
+        at, weights = x.ctypes.data + size * (here + h0 * step_h * width), w.ctypes.data + size * group * blocks * panel
+        if copied:
+            at = held.ctypes.data
+            for c in range(channels):
+                first, before = here + c * depth * height * width, (low[0], low[1] - h0 * step_h, low[2])
+                planes_entered(x, held, first, c * of_source, source[2:], room, before)
+        shifts = -(-high // deep)
+        for index in range(out_d * shifts):
+            d, h1 = index // shifts, index % shifts * deep
+            some = min(deep, high - h1)
+            rows, a = -(-some // lines), at + size * (d * step_d * room_h + h1 * step_h) * room_w
+            for k in range(blocks):
+                b, wide, count = weights + size * k * panel, min(lanes, outer - k * lanes), rows * pieces
+                to = (n * outer + k * lanes) * pixels + (d * out_h + h0 + h1) * out_w
+                for i in range(count):
+                    for c in range(i * wide // count, (i + 1) * wide // count):
+                        fetch_line(zero, y.ctypes.data + size * (to + c * pixels), some * out_w)
+                    row, piece = i // pieces, i % pieces
+                    r0, r1 = row * some // rows, (row + 1) * some // rows
+                    v0, v1 = piece * out_w // pieces, (piece + 1) * out_w // pieces
+                    across_tile(
+                        zero, (r1 - r0 - 1) * 1024 + (v1 - v0) * 32 + kind,
+                        a + size * (r0 * step_h * room_w + v0 * step_w), step_h * room_w, table, of_source, b,
+                        len(places), channels, staged + size * (r0 * out_w + v0) * lanes, out_w * lanes,
+                    )  # fmt: skip
+                for p in range(0, some * out_w, lanes):
+                    turn(
+                        zero, staged + size * p * lanes, lanes, min(lanes, some * out_w - p), wide,
+                        y.ctypes.data + size * (to + p), pixels,
+                    )  # fmt: skip
+    store(taken.ctypes.data, mine, 0)
+
+
+class Plan(NamedTuple):
+    """What the kernel needs to know of a convolution, or of its gradient by the input."""
+
+    places: np.ndarray
+    taps: np.ndarray
+    room: tuple
+    low: tuple
+    out: tuple
+    steps: tuple
+    tiles: tuple
+    length: int  # of the memory of a thread
+    items: int
+    cost: float
+
+
+def _tile(taps: int, high: int, wide: int) -> tuple[int, int]:
+    """Lines of a tile, and how many tiles a line has: as many sums as registers hold."""
+    most = REGISTERS - taps - 1
+    pieces = -(-wide // most)
+    return max(1, min(4, high, most // -(-wide // pieces))), pieces
+
+
+def _turned(high: int, wide: int, lines: int, lanes: int) -> int:
+    """How many lines are turned together, whose places fill vectors best."""
+    counts = range(min(lines, high), max(min(high, TURNED // wide), min(lines, high)) + 1)
+    return max(counts, key=lambda n: (full(n * wide, lanes), -n))
+
+
+@functools.lru_cache(2048)
+def plan(s: Shape, back: bool, lanes: int) -> Plan:
+    """How a convolution is computed, or, going back, its gradient by the input."""
+    (part,), source = (backward_taps(s), s.out) if back else (forward_taps(s), s.size)
+    inner, outer = (s.outputs, s.inputs) if back else (s.inputs, s.outputs)
+    inner, outer, images = inner // s.groups, outer // s.groups, s.n * s.groups
+    (out_d, out_h, out_w), (step_d, step_h, step_w) = ([a.count for a in part.axes], [a.step for a in part.axes])
+    low, size = bounds((part,))
+    copied = low != (0, 0, 0) or any(n > m for n, m in zip(size, source))
+    span, across = size[1] - (out_h - 1) * step_h, part.axes[2].taps
+    lines, pieces = _tile(len(across), out_h, out_w)
+    deep = _turned(out_h, out_w, lines, lanes)
+    most = (NEAR * lanes // (64 * inner * size[0] * size[2]) - span) // step_h + 1
+    block = out_h if images >= 16 and (not copied or most >= out_h) else max(deep, min(out_h // 2, most))
+    block = min(out_h, -(-block // deep) * deep)
+    room = (size[0], (block - 1) * step_h + span, size[2]) if copied else source
+    of_source = math.prod(room)
+    of_source += (16 - of_source % 32) % 32 if copied else 0  # neighbouring channels on different cache lines
+    places = [((d + low[0]) * room[1] + h + low[1]) * room[2] + across[0][0] + low[2]
+              for (d, _), (h, _) in itertools.product(*(a.taps for a in part.axes[:2]))]  # fmt: skip
+    taps = [
+        (i * s.kernel[1] + j) * s.kernel[2] + k
+        for (_, i), (_, j), (_, k) in itertools.product(*(a.taps for a in part.axes))
+    ]
+    apart = across[1][0] - across[0][0]
+    kind = len(across) * 4 + 2 * (step_w - 1) + apart - 1
+    length = (inner * of_source if copied else 0) + (deep * out_w + 1) * lanes
+    items, flat = images * -(-out_h // block), lambda v: np.array(v, np.int64)
+    cost = out_d * block * (out_w * -(-outer // lanes) * inner * len(taps) * 0.2 + copied * inner * 10)
+    return Plan(
+        flat(places), flat(taps), (*room, of_source), low, (out_d, out_h, out_w, block, deep), (step_d, step_h, step_w),
+        (lines, pieces, outer, lanes, kind, int(copied)), length, items, cost,
+    )  # fmt: skip
+
+
+def _cheaper(s: Shape, dtype: np.dtype, back: bool) -> bool:
+    """Whether pixels as lanes take longer: by how full vectors are, and by the lines that are copied, in nanoseconds."""
+    (result, count), lanes = (s.x, s.inputs) if back else (s.y, s.outputs), lanes_of(dtype)
+    taps = s.flops / 2 / math.prod(result)
+    ours, theirs = plan(s, back, lanes), conv_pixels.plan(s, back, lanes)
+    inner = (s.outputs if back else s.inputs) // s.groups
+    lines = [p.items * inner * p.room[0] * p.room[1] for p in (ours, theirs)]
+    vectors = math.prod(result) / lanes * 0.2
+    here = vectors * (taps / full(count // s.groups, lanes) + TURN) + 10 * ours.tiles[-1] * lines[0]
+    return here < vectors * (1.15 * taps / full(result[-1], lanes) + 10) + 25 * lines[1]
+
+
+@functools.lru_cache(2048)
+def fits(s: Shape, dtype: np.dtype, of: str) -> bool:
+    """Whether a convolution ("output"), or its gradient by "input", is computed by lines."""
+    back, lanes, taps = of == "input", lanes_of(dtype), s.kernel[2]
+    if not 2 <= taps <= MOST or s.dilation[2] > 2 or s.stride[2] > 2 or back and s.stride != (1, 1, 1):
+        return False
+    (_, high, wide), outer, inner = (s.size, s.inputs, s.outputs) if back else (s.out, s.outputs, s.inputs)
+    filled = full(outer // s.groups, lanes)
+    if filled <= 0.5 or min(high, 4) * wide < 8:
+        return False
+    if conv_pixels.fits(s, dtype, of):
+        return _cheaper(s, dtype, back)
+    tiled = (TILED if inner // s.groups > lanes else TILED_FEW) * s.flops / 2 / lanes / filled
+    return not conv_tiling.fits(s, dtype, of) or conv_tiling.cycles(s, of) > tiled
+
+
+def correlate(x, w, y, s: Shape, back: bool) -> None:
+    """Fill y with the convolution of x, or x's gradient with that by what it is the result of."""
+    p, threads, taps = plan(s, back, lanes_of(x.dtype)), get_num_threads(), math.prod(s.kernel)
+    outer, lanes = p.tiles[2:4]
+    inner, whole = x.shape[1] // s.groups, s.inputs // s.groups * taps
+    steps = (s.outputs // s.groups * whole, *((taps, whole) if back else (whole, taps)))
+    weights = packed(w, p.taps, (inner, outer, lanes), steps, s.groups)
+    lines_correlated(
+        p.items, grain(p.items, p.cost), x.reshape(-1), weights, y.reshape(-1), empty((threads, p.length), x.dtype),
+        np.zeros(2 * threads, np.int64), p.places, (s.groups, inner, *x.shape[2:]), p.room, p.low, p.out, p.steps, p.tiles,
+    )  # fmt: skip
+
+
+def forward(x, w, y, s: Shape) -> None:
+    """Fill y of a convolution."""
+    correlate(x, w, y, s, False)
+
+
+def backward(g, w, x, s: Shape) -> None:
+    """Fill the gradient by x of <g, y>."""
+    correlate(g, w, x, s, True)
