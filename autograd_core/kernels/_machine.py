@@ -10,8 +10,6 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-from . import _jit
-
 SETTINGS = "CPU_NAME CPU_FEATURES OPT LOOP_VECTORIZE SLP_VECTORIZE BOUNDSCHECK DEBUGINFO"  # those that code depends on
 
 
@@ -62,7 +60,3 @@ def ready(code: bytes, names: list[str]) -> list[int]:
     engine().add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
     engine().finalize_object()
     return [engine().get_function_address(name) for name in names]
-
-
-if hasattr(os, "register_at_fork"):  # wait until nobody compiles or loads: whoever did would be missing in the child
-    os.register_at_fork(before=lambda: _jit._building.acquire(), after_in_parent=lambda: _jit._building.release())
