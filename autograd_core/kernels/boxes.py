@@ -1,4 +1,4 @@
-"""Sums of neighbours that all count the same: averages over windows, and the gradients of most of them.
+"""Sums of neighbours that all count the same: averages over windows.
 
 Rows of a window are added as vectors, then the columns of their sum (`_pool_lines`).
 """
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 rows_summed, windows_summed = Late("_pool_lines", "rows_summed"), Late("_pool_lines", "windows_summed")
 pairs_summed = Late("_pool_lines", "pairs_summed")
 entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
-HALVES = -2
 LANES = 16  # the most in a vector
 
 
@@ -52,8 +51,7 @@ def steps(table: Table, boxes: Boxes) -> tuple[int, np.ndarray, int]:
     left, _ = table.margins
     if table.step and whole:
         return table.step, table.start + left, left
-    halves = (boxes.count == 1).all() and (boxes.start == np.arange(table.n_out) // 2).all()
-    return HALVES if halves else 0, boxes.start, 0
+    return 0, boxes.start, 0
 
 
 def packed(rows: Table, columns: Table, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray] | None:
@@ -83,17 +81,12 @@ def box_rows(begin, end, x, ints, floats, y):
     room = sums.ctypes.data
     i = begin % high
     source, target = x.ctypes.data + size * height * width * (begin // high), y.ctypes.data + size * n * begin
-    for r in range(begin, end):
-        again = r > begin and i > 0 and starts[i] == starts[i - 1] and counts[i] == counts[i - 1]
-        if again and shares[i] == shares[i - 1]:
-            rows_summed(zero, target - size * n, n, 1, target, n)
-        elif step == taps == 2 and left == 0 and counts[i] == 2:
-            first = source + size * starts[i] * width
+    for _ in range(begin, end):
+        first = source + size * starts[i] * width
+        if step == taps == 2 and left == 0 and counts[i] == 2:
             pairs_summed(zero, first, width, columns, shares[i], floats.ctypes.data, target, n, width)
         else:
-            if not again:
-                first = source + size * starts[i] * width
-                rows_summed(zero, first, width, counts[i], room + size * left, width)
+            rows_summed(zero, first, width, counts[i], room + size * left, width)
             windows_summed(
                 zero, room, columns, columns + 4 * padded, taps, step, shares[i], floats.ctypes.data, target, n
             )
