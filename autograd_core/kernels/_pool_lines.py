@@ -76,7 +76,9 @@ class Lanes(Emit):
     def gathered(self, pointer, offsets, mask, otherwise):
         """The entries at offsets from a pointer where the mask is set."""
         size = self._width(otherwise.type.element) // 8
-        pointers = self.b.gep(pointer, [I64(0)])  # llvmlite knows no vectors of pointers, of which LLVM makes one gather
+        pointers = self.b.gep(
+            pointer, [I64(0)]
+        )  # llvmlite knows no vectors of pointers, of which LLVM makes one gather
         pointers.indices, pointers.type = [offsets], ir.VectorType(pointer.type, self.lanes)
         return self._masked("gather", otherwise.type, pointers, I32(size), mask, otherwise)
 

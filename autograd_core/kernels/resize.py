@@ -333,6 +333,32 @@ def _sample(rng, n, dtype):
 @choice(reference=resize_reference, sample=_sample)
 def resize(x, tables):
     """The last axes of x, each by its table."""
+    dtype = x.dtype
+    if quick := _ready(x.shape, tables, dtype):
+        launch, room, shape, ints, floats, numbers, _ = quick
+        x, y = x if x.flags.carray else plain(x), room(shape, dtype)
+        launch(POOL, id(x), ints, floats, id(y), *numbers)
+        return y
+    return _by_loops(x, tables)
+
+
+@functools.lru_cache(4096)
+def _ready(full: tuple, tables: tuple[Table, ...], dtype: np.dtype) -> tuple | None:
+    """The kernel for arrays of a shape, what makes room, and all else that it takes; None where `_by_loops` is to do it."""
+    d, size = len(tables), math.prod(full)
+    if dtype not in (SINGLE, DOUBLE) or not size or d > 2:
+        return None
+    kind, grain, ints, floats, n, high, ends = packed(tables, dtype)
+    if kind not in (BOXES, MORE):
+        return None
+    way, shape, count = windows if kind == BOXES else stretch, (*full[: len(full) - d], *ends), size // n * high
+    launch = way.ALL_SINGLE if dtype == SINGLE else way.ALL_DOUBLE
+    numbers = size, len(ints), len(floats), math.prod(shape), count, grain
+    return launch, empty if size > FEW else np.empty, shape, id(ints), id(floats), numbers, (ints, floats)  # kept alive
+
+
+def _by_loops(x: np.ndarray, tables: tuple[Table, ...]) -> np.ndarray:
+    """What has no kernel of vectors."""
     dtype, size = x.dtype, x.size
     if not (dtype is SINGLE or dtype is DOUBLE) or not size:
         return resize_reference(x, tables)
@@ -346,12 +372,6 @@ def resize(x, tables):
         return resize(resize(x, tables[1:]), (tables[0], identity(ends[1])))
     shape, count, x = (*x.shape[:-d], *ends), size // n * high, x if x.flags.carray else plain(x)
     y = empty(shape, dtype) if size > FEW else np.empty(shape, dtype)
-    if kind == BOXES or kind == MORE:
-        way = windows if kind == BOXES else stretch
-        all_rows = way.ALL_SINGLE if dtype is SINGLE else way.ALL_DOUBLE
-        lengths = size, len(ints), len(floats), y.size
-        all_rows(POOL, id(x), id(ints), id(floats), id(y), *lengths, count, grain)
-        return y
     resize_rows(count, grain, x.ravel(), ints, floats, y.ravel())
     return y
 
