@@ -218,7 +218,10 @@ def _chosen(input: Any, windows: tuple, indices: bool) -> Any:
 
 
 def _max_pool(d: int, name: str, input, kernel_size, stride, padding, dilation, ceil_mode, indices: bool) -> Any:
-    windows = quickly(max_windows, name, d, input.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    try:  # what `quickly` does, without passing everything on
+        windows = max_windows(name, d, input.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    except TypeError:
+        windows = quickly(max_windows, name, d, input.shape, kernel_size, stride, padding, dilation, ceil_mode)
     return _chosen(input, windows, indices)
 
 
