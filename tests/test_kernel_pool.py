@@ -147,6 +147,15 @@ def test_resize(data, dtype, seed, how):
     np.testing.assert_allclose(got, wanted, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("start, weights", [([-2, 0, 1, 2, 9], [0, 1, 2, 1, 0]), ([-1, -1, 0, 1, 2], [0, 0, 1, 0, 1])])
+def test_places_without_neighbours_take_nothing_from_beyond_the_axis_nor_from_nan(start, weights):
+    table = Table(3, np.array(start), np.array(weights, float)[:, None])
+    x = np.full((2, 3, 3), np.nan)
+    x[1] = np.arange(9.0).reshape(3, 3)
+    for tables in ((table, table), (table, identity(3)), (table, shares(3, 7)), (table,)):
+        np.testing.assert_array_equal(resize.compiled(x, tables), resize.reference(x, tables))
+
+
 @given(st.data())
 def test_the_transpose_of_a_table(data):
     table = data.draw(tables_of(data.draw(st.integers(1, 24))))

@@ -15,7 +15,11 @@ from numba.extending import intrinsic
 from ._conv_tile import Emit
 from ._shared import I32, I64, char_of
 
-HALVES = -2  # each entry twice: a window of one entry moves on at every other place
+LANES = 16  # to a multiple of so many entries rows of tables and of rings are filled up
+EVEN, ODD = (
+    -2,
+    -3,
+)  # neighbours move on by one at every other place: at the even ones from the third on, or the odd ones
 
 
 class Lanes(Emit):
@@ -30,6 +34,10 @@ class Lanes(Emit):
         """A vector of one whole number, of either width."""
         return _repeated(self.b, x if x.type == self.place else self.b.trunc(x, self.place), self.lanes)
 
+    def filled(self, count):
+        """The entries of a row that is filled up to whole vectors."""
+        return self.b.and_(self.b.add(count, I64(LANES - 1)), I64(-LANES))
+
     def numbered(self):
         """The number of each lane."""
         return ir.Constant(self.places, list(range(self.lanes)))
@@ -38,6 +46,10 @@ class Lanes(Emit):
         """Which of the lanes come before `count`."""
         few = self.b.select(self.b.icmp_signed("<", count, I64(self.lanes)), count, I64(self.lanes))
         return self.b.icmp_signed("<", self.numbered(), self.spread(few))
+
+    def within(self, first, count):
+        """Which of the lanes are at places from 0 to before `count`, if the first of them is at `first`."""
+        return self.b.icmp_unsigned("<", self.b.add(self.numbered(), self.spread(first)), self.spread(count))
 
     def _masked(self, what, result, *args):
         """Call one of LLVM's functions of vectors with masks."""
@@ -64,10 +76,10 @@ class Lanes(Emit):
     def gathered(self, pointer, offsets, mask, otherwise):
         """The entries at offsets from a pointer where the mask is set."""
         size = self._width(otherwise.type.element) // 8
-        wide = ir.VectorType(I64, self.lanes)
-        base = _repeated(self.b, self.b.ptrtoint(pointer, I64), self.lanes)
-        apart = self.b.mul(self.b.sext(offsets, wide), ir.Constant(wide, [size] * self.lanes))
-        pointers = self.b.inttoptr(self.b.add(base, apart), ir.VectorType(pointer.type, self.lanes))
+        pointers = self.b.gep(
+            pointer, [I64(0)]
+        )  # llvmlite knows no vectors of pointers, of which LLVM makes one gather
+        pointers.indices, pointers.type = [offsets], ir.VectorType(pointer.type, self.lanes)
         return self._masked("gather", otherwise.type, pointers, I32(size), mask, otherwise)
 
     def every_other(self, pointer, kind):
@@ -152,7 +164,7 @@ def windows_summed(typingctx, like, source, starts, counts, taps, step, scale, s
     """target[j] = scale shares[j] (the sum over k < counts[j] of source[starts[j] + k]), for j < columns.
 
     starts and counts are int32, they and shares fill up whole vectors.  If step is 1 or 2, windows all have as many
-    entries as taps says, and begin so far apart; if it is HALVES, they have one entry, which every other one shares.
+    entries as taps says, and begin so far apart.
     """
 
     def generate(context, builder, sig, args):
@@ -165,9 +177,6 @@ def windows_summed(typingctx, like, source, starts, counts, taps, step, scale, s
             first = builder.sext(builder.load(builder.inttoptr(starts, I32.as_pointer())), I64)
 
             def sums(case):
-                if case == HALVES:
-                    half = e.load(e.step(source, builder.ashr(i, I64(1))))
-                    return [e.shuffled(half, half, [j // 2 for j in range(e.lanes)])]
                 if case:
                     begin = e.step(source, builder.add(first, builder.mul(i, I64(case))))
                     read = lambda p: e.load(p) if case == 1 else e.every_other(p, e.vector)
@@ -182,7 +191,7 @@ def windows_summed(typingctx, like, source, starts, counts, taps, step, scale, s
 
                 return e.loop(taps, 1, [zero], near)
 
-            total = e.either(step, (1, 2, HALVES, 0), sums)[0]
+            total = e.either(step, (1, 2, 0), sums)[0]
             weights = builder.fmul(e.all(scale), e.load(e.step(e.at(shares), i)))
             e.write(builder.fmul(weights, total), e.step(e.at(target), i), e.below(builder.sub(columns, i)))
 
@@ -216,6 +225,93 @@ def pairs_summed(typingctx, like, source, pitch, starts, scale, shares, target, 
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 3, like, *[types.intp] * 4), generate
+
+
+@intrinsic
+def line_stretched(typingctx, like, source, width, starts, weights, taps, step, scale, target, columns, copies):
+    """So many rows of target, each of `columns` entries scale (the sum over k < taps of weights[k, j] source[starts[j] + k]).
+
+    starts are int32, they and rows of weights fill up whole vectors.  What has no weight is not looked at, and may lie
+    outside of the `width` entries of source.  If step is 1, neighbours begin one entry after those of the place before;
+    if it is EVEN or ODD, at every other place.
+    """
+
+    def generate(context, builder, sig, args):
+        e = Lanes(context, builder, like)
+        _, source, width, starts, weights, taps, step, scale, target, columns, copies = args
+        source, weights, scale, zero = e.at(source), e.at(weights), e.all(scale), e.constant(0)
+        line = builder.inttoptr(starts, I32.as_pointer())
+        first, pitch = builder.sext(builder.load(line), I64), e.filled(columns)
+
+        def vector(i, case):
+            if case:
+                begin = builder.add(first, i if case == 1 else builder.ashr(i, I64(1)))
+            else:
+                begin = e.load(e.step(line, i), e.places)
+
+            def near(k, total):
+                weight = e.load(e.step(weights, builder.add(builder.mul(k, pitch), i)))
+                counts = builder.fcmp_unordered("une", weight, zero)
+                if case:
+                    at = builder.add(begin, k)
+                    v = e.read(e.step(source, at), e.within(at, width), zero)
+                else:
+                    v = e.gathered(source, builder.add(begin, e.spread(k)), counts, zero)
+                if case in (EVEN, ODD):
+                    v = e.shuffled(v, v, [(j + (case == ODD)) // 2 for j in range(e.lanes)])
+                return [builder.fadd(total, builder.select(counts, builder.fmul(weight, v), zero))]
+
+            total = builder.fmul(scale, e.loop(taps, 1, [zero], near)[0])
+            here, mask = e.step(e.at(target), i), e.within(i, columns)
+            e.loop(copies, 1, [], lambda c: e.write(total, e.step(here, builder.mul(c, columns)), mask))
+
+        def all_of(case):
+            e.loop(columns, e.lanes, [], lambda i: vector(i, case))
+            return []
+
+        e.either(step, (1, EVEN, ODD, 0), all_of)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 6, like, *[types.intp] * 3), generate
+
+
+@intrinsic
+def rows_mixed(typingctx, like, ring, rows, first, weights, taps, target, columns, copies):
+    """So many rows of target, each of `columns` entries the sum over a < taps of weights[a] ring[(first + a) % rows].
+
+    Rows of the ring fill up whole vectors, and there is room for one more; what has no weight is not looked at.
+    """
+
+    def generate(context, builder, sig, args):
+        e = Lanes(context, builder, like)
+        _, ring, rows, first, weights, taps, target, columns, copies = args
+        ring, weights, target, zero = e.at(ring), e.at(weights), e.at(target), e.constant(0)
+        pitch = e.filled(columns)
+
+        def pair(i):
+            def row(a, *totals):
+                weight, at = e.all(builder.load(e.step(weights, a))), builder.add(first, a)
+                at = builder.select(builder.icmp_signed("<", at, rows), at, builder.sub(at, rows))
+                counts = builder.fcmp_unordered("une", weight, zero)
+                here, new = e.step(ring, builder.add(builder.mul(at, pitch), i)), []
+                for k, total in enumerate(totals):
+                    v = builder.fmul(weight, e.load(e.step(here, k * e.lanes)))
+                    new.append(builder.fadd(total, builder.select(counts, v, zero)))
+                return new
+
+            totals, here = e.loop(taps, 1, [zero, zero], row), e.step(target, i)
+            masks = [e.within(builder.add(i, I64(k * e.lanes)), columns) for k in range(2)]
+
+            def copy(c):
+                for k in range(2):
+                    e.write(totals[k], e.step(e.step(here, builder.mul(c, columns)), k * e.lanes), masks[k])
+
+            e.loop(copies, 1, [], copy)
+
+        e.loop(columns, 2 * e.lanes, [], pair)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 8), generate
 
 
 @intrinsic

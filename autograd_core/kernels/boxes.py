@@ -1,4 +1,4 @@
-"""Sums of neighbours that all count the same: averages over windows, and the gradients of most of them.
+"""Sums of neighbours that all count the same: averages over windows.
 
 Rows of a window are added as vectors, then the columns of their sum (`_pool_lines`).
 """
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 rows_summed, windows_summed = Late("_pool_lines", "rows_summed"), Late("_pool_lines", "windows_summed")
 pairs_summed = Late("_pool_lines", "pairs_summed")
 entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
-HALVES = -2
 LANES = 16  # the most in a vector
 
 
@@ -52,8 +51,7 @@ def steps(table: Table, boxes: Boxes) -> tuple[int, np.ndarray, int]:
     left, _ = table.margins
     if table.step and whole:
         return table.step, table.start + left, left
-    halves = (boxes.count == 1).all() and (boxes.start == np.arange(table.n_out) // 2).all()
-    return HALVES if halves else 0, boxes.start, 0
+    return 0, boxes.start, 0
 
 
 def packed(rows: Table, columns: Table, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray] | None:
@@ -64,39 +62,40 @@ def packed(rows: Table, columns: Table, dtype: np.dtype) -> tuple[np.ndarray, np
     step, start, left = steps(columns, along)
     taps = columns.weights.shape[1] if step > 0 else int(along.count.max())
     whole = max(left + columns.n_in, int(start.max()) + taps) + 3 * LANES
-    lines = np.zeros((2, columns.n_out + -columns.n_out % LANES), np.int32)
-    shares = np.zeros(lines.shape[1])
-    lines[0, : columns.n_out], lines[1, : columns.n_out], shares[: columns.n_out] = start, along.count, along.share
-    header = rows.n_in, columns.n_in, rows.n_out, columns.n_out, left, step, taps, whole
+    even = len(set(down.share.tolist())) == 1 and not step
+    together = max(1, LANES // columns.n_out) if even else 1
+    n = columns.n_out * together
+    lines, shares = np.zeros((2, n + -n % LANES), np.int32), np.zeros(n + -n % LANES)
+    lines[0, :n] = (start + whole * np.arange(together)[:, None]).ravel()
+    lines[1, :n], shares[:n] = np.tile(along.count, together), np.tile(along.share, together)
+    header = rows.n_in, columns.n_in, rows.n_out, columns.n_out, left, step, taps, whole, together
     ints = np.concatenate([header, lines.ravel().view(np.int64), down.start, down.count])
     return ints.astype(np.int64), np.concatenate([shares, down.share]).astype(dtype)
 
 
 @kernel(chunks=True)
 def box_rows(begin, end, x, ints, floats, y):
-    """Rows of y (P, I, J) from x (P, H, W), as `packed` tables say."""
-    height, width, high, n, left, step, taps, whole = ints[:8]
-    padded, size, zero = n + -n % 16, x.itemsize, x.dtype.type(0)
-    starts, counts = ints[8 + padded :], ints[8 + padded + high :]
-    columns, shares = ints.ctypes.data + 64, floats[padded:]
-    sums = np.zeros(whole, x.dtype)
+    """Rows of y (P, I, J) from x (P, H, W), as `packed` tables say.  Short rows of one share go sideways together."""
+    height, width, high, n, left, step, taps, whole, together = ints[:9]
+    padded, size, zero = n * together + -(n * together) % 16, x.itemsize, x.dtype.type(0)
+    starts, counts = ints[9 + padded :], ints[9 + padded + high :]
+    columns, shares = ints.ctypes.data + 72, floats[padded:]
+    sums = np.zeros(whole * together, x.dtype)
     room = sums.ctypes.data
     i = begin % high
     source, target = x.ctypes.data + size * height * width * (begin // high), y.ctypes.data + size * n * begin
     for r in range(begin, end):
-        again = r > begin and i > 0 and starts[i] == starts[i - 1] and counts[i] == counts[i - 1]
-        if again and shares[i] == shares[i - 1]:
-            rows_summed(zero, target - size * n, n, 1, target, n)
-        elif step == taps == 2 and left == 0 and counts[i] == 2:
-            first = source + size * starts[i] * width
+        first = source + size * starts[i] * width
+        if step == taps == 2 and left == 0 and counts[i] == 2:
             pairs_summed(zero, first, width, columns, shares[i], floats.ctypes.data, target, n, width)
         else:
-            if not again:
-                first = source + size * starts[i] * width
-                rows_summed(zero, first, width, counts[i], room + size * left, width)
-            windows_summed(
-                zero, room, columns, columns + 4 * padded, taps, step, shares[i], floats.ctypes.data, target, n
-            )
+            k = (r - begin) % together
+            rows_summed(zero, first, width, counts[i], room + size * (k * whole + left), width)
+            if k == together - 1 or r == end - 1:
+                windows_summed(
+                    zero, room, columns, columns + 4 * padded, taps, step, shares[i], floats.ctypes.data,
+                    target - size * n * k, n * (k + 1),
+                )  # fmt: skip
         i, target = i + 1, target + size * n
         if i == high:
             i, source = 0, source + size * height * width

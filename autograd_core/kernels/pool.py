@@ -69,37 +69,39 @@ def after(v, p, m, q):
 def pool_rows(begin, end, x, ints, y, places):
     """Rows of y and of places, of planes of three axes, as `packed` windows say: the best of some rows, then sideways.
 
-    Margins are filled with what is less than anything, at a place behind all others.
+    Margins are filled with what is less than anything, at a place behind all others.  Short rows go sideways together.
     """
-    depth, height, width, deep, high, wide, deeper, lower, dilation, left, step, taps, whole = ints[:13]
+    depth, height, width, deep, high, wide, deeper, lower, dilation, left, step, taps, whole, together = ints[:14]
     padded, size, mark, zero, none = (
-        wide + -wide % 16,
+        wide * together + -(wide * together) % 16,
         x.itemsize,
         places.itemsize,
         x.dtype.type(0),
         places.dtype.type(0),
     )
-    starts, rest = ints.ctypes.data + 104, ints[13 + padded :]
+    starts, rest = ints.ctypes.data + 112, ints[14 + padded :]
     df, dc, hf, hc = rest[:deep], rest[deep : 2 * deep], rest[2 * deep : 2 * deep + high], rest[2 * deep + high :]
-    space, marks = np.empty(whole, x.dtype), np.empty(whole, places.dtype)
+    space, marks = np.empty(whole * together, x.dtype), np.empty(whole * together, places.dtype)
     space[:], marks[:] = -np.inf, np.iinfo(places.dtype).max
     best, number = space.ctypes.data, marks.ctypes.data
     for r in range(begin, end):
         plane, i = r // high // deep, r % high
-        d = r // high % deep
+        d, k = r // high % deep, (r - begin) % together
         for a in range(dc[d]):
             row = ((df[d] + a * deeper) * height + hf[i]) * width
             source = x.ctypes.data + size * (plane * depth * height * width + row)
             rows_compared(
-                zero, none, source, lower * width, hc[i], row, lower * width, a, best + size * left, number + mark * left,
-                width,
+                zero, none, source, lower * width, hc[i], row, lower * width, a, best + size * (k * whole + left),
+                number + mark * (k * whole + left), width,
             )  # fmt: skip
         if dc[d] * hc[i] <= 0:
-            space[left : left + width], marks[left : left + width] = -np.inf, -1
-        windows_compared(
-            zero, none, best, number, starts, starts + 4 * padded, taps, step, dilation, y.ctypes.data + size * r * wide,
-            places.ctypes.data + mark * r * wide, wide,
-        )  # fmt: skip
+            space[k * whole + left : k * whole + left + width] = -np.inf
+            marks[k * whole + left : k * whole + left + width] = -1
+        if k == together - 1 or r == end - 1:
+            windows_compared(
+                zero, none, best, number, starts, starts + 4 * padded, taps, step, dilation,
+                y.ctypes.data + size * (r - k) * wide, places.ctypes.data + mark * (r - k) * wide, (k + 1) * wide,
+            )  # fmt: skip
     space[:0], marks[:0] = 0, 0  # they are in use until here
 
 
@@ -246,27 +248,33 @@ def launchers(x: np.ndarray, mark: np.dtype) -> Launchers | None:
 @choice(reference=largest_reference, sample=_sample)
 def largest(x, windows):
     """The largest entry of each window, and its place in the plane."""
-    ends, wide, grain, ints, mark, hollow, paired = packed(windows)
-    kernels, seen = launchers(x, mark), _rows(x.shape, ends)
-    if not (kernels and seen):
+    dtype = x.dtype
+    ready = _ready(x.shape, windows, dtype)
+    if not ready:
         return largest_reference(x, windows)
-    shape, count, size, room = seen
-    x, y, places = x if x.flags.carray else plain(x), room(shape, x.dtype), room(shape, mark)
-    if paired:
-        kernels.pairs(POOL, id(x), id(y), id(places), size, *paired, count, grain)
+    room, shape, mark, pairs, rows, ints, numbers, hollow, _ = ready
+    x, y, places = x if x.flags.carray else plain(x), room(shape, dtype), room(shape, mark)
+    if pairs:
+        pairs(POOL, id(x), id(y), id(places), *numbers)
         return y, places
-    kernels.rows(POOL, id(x), id(ints), id(y), id(places), size, len(ints), count, wide, grain)
+    rows(POOL, id(x), ints, id(y), id(places), *numbers)
     if hollow:  # windows that lie in a margin have no entry
         places[places == np.iinfo(mark).max] = -1
     return y, places
 
 
 @functools.lru_cache(4096)
-def _rows(full: tuple, ends: tuple) -> tuple | None:
-    """The shape of results, their rows, how many entries they are made of, and what makes room; None without entries."""
+def _ready(full: tuple, windows: tuple[Windows, ...], dtype: np.dtype) -> tuple | None:
+    """What makes room, for which shape and type of places, and the kernel with what it takes; None for the reference."""
+    ends, wide, grain, ints, mark, hollow, paired = packed(windows)
     shape, size = (*full[: len(full) - len(ends)], *ends), math.prod(full)
-    room = np.empty if 8 * max(math.prod(shape), size) < _memory.LEAST else empty
-    return (shape, math.prod(shape) // ends[-1], size, room) if math.prod(shape) * size else None
+    made = math.prod(shape)
+    if dtype not in (SINGLE, DOUBLE) or not made * size:
+        return None
+    room = np.empty if 8 * max(made, size) < _memory.LEAST else empty
+    kernels, count = (SINGLES if dtype == SINGLE else DOUBLES)[mark.itemsize > 4], made // ends[-1]
+    numbers = (size, *paired, count, grain) if paired else (size, len(ints), count, wide, grain)
+    return room, shape, mark, paired and kernels.pairs, kernels.rows, id(ints), numbers, hollow, ints  # kept alive
 
 
 @functools.lru_cache(1024)
@@ -275,9 +283,11 @@ def packed(windows: tuple[Windows, ...]) -> tuple:
     d, h, w = axes = (*(single(),) * (3 - len(windows)), *windows)
     whole = w.left + max(w.n + w.right, 0) + 3 * LANES
     header = [a.n for a in axes] + [len(a) for a in axes] + [a.step for a in axes]
-    header += [w.left, w.stride, w.taps, whole]
-    lines = np.zeros((2, len(w) + -len(w) % LANES), np.int32)
-    lines[0, : len(w)], lines[1, : len(w)] = w.begin, (w.end - 1 - w.begin) // w.step + 1
+    together = 1 if w.stride else max(1, LANES // max(len(w), 1))
+    header += [w.left, w.stride, w.taps, whole, together]
+    lines, n = np.zeros((2, len(w) * together + -(len(w) * together) % LANES), np.int32), len(w) * together
+    lines[0, :n] = (w.begin + whole * np.arange(together)[:, None]).ravel()
+    lines[1, :n] = np.tile((w.end - 1 - w.begin) // w.step + 1, together)
     ints = np.concatenate([header, lines.ravel().view(np.int64), d.first, d.count, h.first, h.count]).astype(np.int64)
     grain = max(1, CHUNK // (w.n * max(1, d.taps * h.taps // 2) + 1))
     hollow = bool((w.count <= 0).any())

@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from . import boxes as windows
+from . import stretch
 from ._jit import Late, choice, inline, kernel, plain
 from ._memory import empty
 from ._sizes import CHUNK
@@ -20,7 +21,7 @@ from ._threads import ADDRESS as POOL
 from .reduce import DOUBLE, SINGLE
 
 borrowed = Late("_borrowed", "borrowed")
-NARROW, WIDE, LAST, FIRST, TOTAL, NOTHING, BOXES = range(7)  # ways to go about it
+NARROW, LAST, FIRST, TOTAL, NOTHING, BOXES, MORE, TWICE = range(8)  # ways to go about it
 FEW = 1 << 10  # entries that make no large array, whatever becomes of them
 LONG = 16  # neighbours from which on each result is a sum of its own, and not results side by side
 
@@ -142,27 +143,26 @@ def mixed(x, i, k, u, v, y, o, n):
 
 
 @kernel
-def combine(x, i, pitch, ring, first, w, at, taps, y, o, n):
-    """n entries of y from rows of x, the k-th at i + (first + k) % ring * pitch, each times w[at + k]."""
-    low, high = at, at + taps
-    while low < high and w[low] == 0:
+def combine(x, i, pitch, w, at, taps, y, o, n):
+    """n entries of y from rows of x, of which the k-th is at i + k pitch and counts w[at + k]."""
+    low, high = 0, taps
+    while low < high and w[at + low] == 0:
         low += 1
-    while low < high and w[high - 1] == 0:
+    while low < high and w[at + high - 1] == 0:
         high -= 1
     if high == low:
         y[o : o + n] = 0
         return
-    one = i + (first + low - at) % ring * pitch
-    if high > low + 1 and w[low + 1] != 0:
-        two = i + (first + low + 1 - at) % ring * pitch
-        mixed(x, one, two, w[low], w[low + 1], y, o, n)
+    one = i + low * pitch
+    if high > low + 1 and w[at + low + 1] != 0:
+        mixed(x, one, one + pitch, w[at + low], w[at + low + 1], y, o, n)
         low += 2
     else:
-        times(x, one, w[low], y, o, n)
+        times(x, one, w[at + low], y, o, n)
         low += 1
     for k in range(low, high):
-        if w[k] != 0:
-            plus(x, i + (first + k - at) % ring * pitch, w[k], y, o, n)
+        if w[at + k] != 0:
+            plus(x, i + k * pitch, w[at + k], y, o, n)
 
 
 @kernel
@@ -271,8 +271,7 @@ def across(x, i, start, w, wt, taps, step, y, o):
 def resize_rows(begin, end, x, ints, floats, y):
     """Rows of y (P, I, J) from x (P, H, W), as a `packed` pair of tables says.
 
-    Along rows first if y has as many rows as x or more: those that are done are kept in a ring, as the next row of y
-    needs most of them too.  Each inner function is called at one place only, for the sake of the time to compile.
+    Each inner function is called at one place only, for the sake of the time to compile.
     """
     kind, height, width, high, n, down, along, left, right, step = ints[:10]
     vstart, hstart, hstop = (
@@ -282,36 +281,21 @@ def resize_rows(begin, end, x, ints, floats, y):
     )
     a, b, c = high * down, high * down + n * along, high * down + 2 * n * along
     vw, hw, hwt, share = borrowed(floats[:a]), borrowed(floats[a:b]), borrowed(floats[b:c]), borrowed(floats[c:])
-    whole = width + left + right
-    space = np.zeros(whole + (down * n if kind == WIDE else 0), x.dtype)
-    x, y, padded, rows = borrowed(x), borrowed(y), borrowed(space[:whole]), borrowed(space[whole:])
-    last = begin
+    space = np.zeros(width + left + right, x.dtype)
+    x, y, padded = borrowed(x), borrowed(y), borrowed(space)
     for r in range(begin, end):
-        p, i = r // high, r % high
-        image = p * height * width
-        if r == begin or i == 0:
-            last = max(vstart[i], 0)
+        i, image = r % high, r // high * height * width
         if kind == TOTAL:
             totals(x, r * width, hstart, hstop, share, y, r * n)
             continue
-        for turn in range(2):
-            if (turn == 0) == (kind == WIDE):
-                row, stop = (last, min(vstart[i] + down, height)) if kind == WIDE else (r - r, r - r + (kind != FIRST))
-                while row < stop:
-                    source, at = padded, r - r
-                    if kind != NARROW and whole == width:
-                        source, at = x, image + row * width
-                    elif kind != NARROW:
-                        copied(x, image + row * width, padded, left, width)
-                    target, to = (rows, row % down * n) if kind == WIDE else (y, r * n)
-                    across(source, at, hstart, hw, hwt, along, step, target, to)
-                    row += 1
-                last = row
-            elif kind != LAST:
-                source, at, pitch, ring = (rows, r - r, n, down) if kind == WIDE else (x, image, width, height)
-                target, to = (padded, left) if kind == NARROW else (y, r * n)
-                count = width if kind == NARROW else n
-                combine(source, at, pitch, ring, vstart[i], vw, i * down, down, target, to, count)
+        if kind != LAST:
+            target, to, count = (padded, left, width) if kind == NARROW else (y, r * n, n)
+            combine(x, image + vstart[i] * width, width, vw, i * down, down, target, to, count)
+        elif left + right:
+            copied(x, image, padded, left, width)
+        if kind != FIRST:
+            source, at = (padded, r - r) if kind == NARROW or left + right else (x, image)
+            across(source, at, hstart, hw, hwt, along, step, y, r * n)
     space[:0] = 0  # it is in use until here
 
 
@@ -349,6 +333,32 @@ def _sample(rng, n, dtype):
 @choice(reference=resize_reference, sample=_sample)
 def resize(x, tables):
     """The last axes of x, each by its table."""
+    dtype = x.dtype
+    if quick := _ready(x.shape, tables, dtype):
+        launch, room, shape, ints, floats, numbers, _ = quick
+        x, y = x if x.flags.carray else plain(x), room(shape, dtype)
+        launch(POOL, id(x), ints, floats, id(y), *numbers)
+        return y
+    return _by_loops(x, tables)
+
+
+@functools.lru_cache(4096)
+def _ready(full: tuple, tables: tuple[Table, ...], dtype: np.dtype) -> tuple | None:
+    """The kernel for arrays of a shape, what makes room, and all else that it takes; None where `_by_loops` is to do it."""
+    d, size = len(tables), math.prod(full)
+    if dtype not in (SINGLE, DOUBLE) or not size or d > 2:
+        return None
+    kind, grain, ints, floats, n, high, ends = packed(tables, dtype)
+    if kind not in (BOXES, MORE):
+        return None
+    way, shape, count = windows if kind == BOXES else stretch, (*full[: len(full) - d], *ends), size // n * high
+    launch = way.ALL_SINGLE if dtype == SINGLE else way.ALL_DOUBLE
+    numbers = size, len(ints), len(floats), math.prod(shape), count, grain
+    return launch, empty if size > FEW else np.empty, shape, id(ints), id(floats), numbers, (ints, floats)  # kept alive
+
+
+def _by_loops(x: np.ndarray, tables: tuple[Table, ...]) -> np.ndarray:
+    """What has no kernel of vectors."""
     dtype, size = x.dtype, x.size
     if not (dtype is SINGLE or dtype is DOUBLE) or not size:
         return resize_reference(x, tables)
@@ -358,13 +368,10 @@ def resize(x, tables):
     kind, grain, ints, floats, n, high, ends = packed(tables, dtype)
     if kind == NOTHING:
         return np.array(x, order="C") if 0 not in ends else np.zeros((*x.shape[:-d], *ends), dtype)
+    if kind == TWICE:
+        return resize(resize(x, tables[1:]), (tables[0], identity(ends[1])))
     shape, count, x = (*x.shape[:-d], *ends), size // n * high, x if x.flags.carray else plain(x)
     y = empty(shape, dtype) if size > FEW else np.empty(shape, dtype)
-    if kind == BOXES:
-        all_rows = windows.ALL_SINGLE if dtype is SINGLE else windows.ALL_DOUBLE
-        lengths = size, len(ints), len(floats), y.size
-        all_rows(POOL, id(x), id(ints), id(floats), id(y), *lengths, count, grain)
-        return y
     resize_rows(count, grain, x.ravel(), ints, floats, y.ravel())
     return y
 
@@ -377,17 +384,21 @@ def packed(tables: tuple[Table, ...], dtype: np.dtype) -> tuple:
     ends, n = tuple(t.n_out for t in tables), rows.n_in * columns.n_in
     if 0 in ends or same_rows and same_columns:
         return NOTHING, 1, None, None, n, 0, ends
-    wide = rows.n_out >= rows.n_in
-    kind = LAST if same_rows else FIRST if same_columns else WIDE if wide else NARROW
+    kind, many = LAST if same_rows else FIRST if same_columns else NARROW, columns.weights.shape[1] >= LONG
+    more = columns.n_out - columns.n_in if same_rows else rows.n_out - rows.n_in
     height, high = rows.n_in, rows.n_out
     if same_rows:
         n, height, high, rows = columns.n_in, 1, 1, identity(1)
     even = columns.even if kind == LAST else None
     kind = TOTAL if even else kind
     grain = max(1, CHUNK // max(columns.n_out, rows.weights.shape[1] * columns.n_in))
-    boxes = windows.packed(rows, columns, dtype) if kind != FIRST and columns.weights.shape[1] < LONG else None
+    boxes = None if kind == FIRST or many or more > 0 else windows.packed(rows, columns, dtype)
     if boxes:
         return BOXES, grain, *boxes, n, high, ends
+    if kind != FIRST and more >= 0 and not many:
+        return MORE, grain, *stretch.packed(rows, columns, dtype), n, high, ends
+    if kind == NARROW and more >= 0:
+        return TWICE, grain, None, None, n, high, ends
     header = kind, height, columns.n_in, high, columns.n_out, rows.weights.shape[1], columns.weights.shape[1]
     starts = columns.start + columns.margins[0], even[0] if even else []
     shares = even[1] if even else []

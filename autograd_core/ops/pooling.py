@@ -218,7 +218,10 @@ def _chosen(input: Any, windows: tuple, indices: bool) -> Any:
 
 
 def _max_pool(d: int, name: str, input, kernel_size, stride, padding, dilation, ceil_mode, indices: bool) -> Any:
-    windows = quickly(max_windows, name, d, input.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    try:  # what `quickly` does, without passing everything on
+        windows = max_windows(name, d, input.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    except TypeError:
+        windows = quickly(max_windows, name, d, input.shape, kernel_size, stride, padding, dilation, ceil_mode)
     return _chosen(input, windows, indices)
 
 
@@ -268,9 +271,14 @@ def _floats(input: Any, name: str) -> None:
 
 
 def _avg_pool(d: int, name: str, input, kernel_size, stride, padding, ceil_mode, count_padding, divisor) -> Any:
-    windows = name, d, input.shape, kernel_size, stride, padding, 1, ceil_mode
-    tables = quickly(mean_tables, count_padding, divisor, False, *windows)
-    _floats(input, name)
+    shape = input.shape
+    try:  # what `quickly` does, without passing everything on
+        tables = mean_tables(count_padding, divisor, False, name, d, shape, kernel_size, stride, padding, 1, ceil_mode)
+    except TypeError:
+        windows = name, d, shape, kernel_size, stride, padding, 1, ceil_mode
+        tables = quickly(mean_tables, count_padding, divisor, False, *windows)
+    if input.dtype.kind not in "fc":
+        _floats(input, name)
     return resampled(input, tables=tables)
 
 
@@ -283,8 +291,8 @@ def avg_pool2d(
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
 ):
     """The average of each window of (N, C, H, W)."""
-    options = stride, padding, ceil_mode, count_include_pad, divisor_override
-    return _avg_pool(2, "avg_pool2d", input, kernel_size, *options)
+    include, divisor = count_include_pad, divisor_override
+    return _avg_pool(2, "avg_pool2d", input, kernel_size, stride, padding, ceil_mode, include, divisor)
 
 
 def avg_pool3d(
