@@ -1,8 +1,9 @@
 """The product of matrices: blocks in the order in which the tile reads them, shared out to all threads.
 
-c is cut into *cells* of some hundred rows and the columns of one tile.  The rows of b that a cell needs, some hundred at a
-time, lie in the nearest cache, side by side: a *panel*.  Tiles go down the cell with the panel as their right factor.  The
-left factor is read where it is, or, if a is large, from a copy in the order of reading.
+c is cut into *cells* of some hundred rows and the columns of one tile, or of some if depth is small.  The rows of b that a
+tile needs, some hundred at a time, are a *panel*, which is read where it is, or, if its rows are far from each other, from
+a copy in which they are side by side.  Tiles go down the cell, and across it, with panels as their right factor.  The left
+factor is read where it is, or, if a is large, from a copy in the order of reading.
 
 Which numbers are added in which order follows from the sizes alone, and so do the cells; threads take them as they come.
 
@@ -26,6 +27,8 @@ PANEL = MOST_DEPTH * 128  # bytes of a panel
 BLOCK = 576 << 10  # bytes of a that a cell reads, at most: with a panel, they fit the second cache
 LOW = 4 * 14  # rows of a cell, at least, if there are so many
 PIECES = 4  # panels, or rows of tiles, that a thread copies at a time
+NEAR = 16 << 10  # bytes of panels that a cell has side by side: they and rows of a stay in the nearest cache
+DIRECT = 256 << 10  # bytes from the first row of a panel to its last, up to which it is read where it is
 CELLS = 16  # of c, at least, so that threads are done at about the same time
 GRAIN = 1 << 17  # products that a thread takes at a time, at least; parts of tiles count as if they were whole
 START = 8  # products for each entry of a tile that take as long as it takes to begin with it
@@ -48,36 +51,52 @@ def offset(record, whole, item):
 
 
 @kernel(written=True)
+def tiles_of(m):
+    """How rows are cut into tiles of about the same height: how many, how high at least, how many are one higher."""
+    tiles = (m + ROWS - 1) // ROWS
+    return tiles, m // max(tiles, 1), m % max(tiles, 1)
+
+
+@kernel(written=True)
 def cells(begin, end, code, sizes, left, right, result, finish, depths, copied, records):
     """Some cells of c, in all matrices of a batch, over a range of depth."""
     (size, tile, pack), (m, n, k), (a_copy, b_copy), (bias, activation) = code, sizes, copied, finish
-    (a, a_row, a_col), (b, b_row, b_col), (c, c_row), (start, stop, most, tall) = left, right, result, depths
+    (a, a_row, a_col), (b, b_row, b_col), (c, c_row), (start, stop, most, tall, wide) = left, right, result, depths
     width, stack = WIDTH // size, on_stack(PANEL)
-    panels, tops = (n + width - 1) // width, (m + tall - 1) // tall
+    tiles, least, more = tiles_of(m)
+    across, tops = (n + wide - 1) // wide, (tiles + tall - 1) // tall
     for cell in range(begin, end):
-        item, top, j = cell // (panels * tops), cell // panels % tops * tall, cell % panels * width
-        bottom, w = min(top + tall, m), min(width, n - j)
+        item, top, j = cell // (across * tops), cell // across % tops * tall, cell % across * wide
+        bottom, right_end = min(top + tall, tiles), min(j + wide, n)
         if item:
             a, b = left[0] + offset(records[0], records[2], item), right[0] + offset(records[1], records[2], item)
             c = result[0] + offset(records[2], records[2], item)
         for d in range(start, stop, most):
             depth = min(most, stop - d, k - d)  # 0 if k is: then all that is left to do is to finish
-            panel, panel_row, last = b + (d * b_row + j * b_col) * size, b_row, d + depth >= k
+            panels, b_step, panel_step, last = b + (d * b_row + j * b_col) * size, b_row, WIDTH, d + depth >= k
             if b_copy:
-                panel, panel_row = b_copy + j * depth * size, width
-            elif b_col != 1 or (m > 2 * ROWS and w < n):
-                pack_at(pack, panel, b_row, b_col, stack, width, depth, w)
-                panel, panel_row = stack, width
-            for i in range(top, bottom, ROWS):
-                h = min(ROWS, bottom - i)
+                panels, b_step, panel_step = b_copy + j * depth * size, width, depth * WIDTH
+            elif b_col != 1 or (bottom - top > 2 and width < n and depth * b_row * size > DIRECT):
+                for at in range(j, right_end, width):
+                    source, w = panels + (at - j) * b_col * size, min(width, right_end - at)
+                    pack_at(pack, source, b_row, b_col, stack + (at - j) * depth * size, width, depth, w)
+                panels, b_step, panel_step = stack, width, depth * WIDTH
+            mode, bias_step = (1 if d else 0) + (activation if last else 0), WIDTH if bias and last else 0
+            i = top * least + min(top, more)
+            for t in range(top, bottom):
+                h = least + (1 if t < more else 0)
                 rows, row, col = a + (i * a_row + d * a_col) * size, a_row, a_col
                 if a_copy:
                     rows, row, col = a_copy + i * depth * size, 1, h
-                mode = (1 if d else 0) + (activation if last else 0)
-                row_of_bias = bias + j * size if bias and last else 0
-                to = c + (i * c_row + j) * size
-                packed = 1 if row == 1 and w * size % BYTES_OF_VECTOR == 0 else 0
-                tile_at(tile, size, rows, row, col, panel, panel_row, to, c_row, depth, w, mode, row_of_bias, h, packed)
+                panel, to, row_of_bias = panels, c + (i * c_row + j) * size, bias + j * size if bias_step else 0
+                for at in range(j, right_end, width):
+                    w = min(width, right_end - at)
+                    packed = 1 if row == 1 and w * size % BYTES_OF_VECTOR == 0 else 0
+                    tile_at(
+                        tile, size, rows, row, col, panel, b_step, to, c_row, depth, w, mode, row_of_bias, h, packed
+                    )
+                    panel, to, row_of_bias = panel + panel_step, to + WIDTH, row_of_bias + bias_step
+                i += h
 
 
 @kernel(written=True)
@@ -85,30 +104,35 @@ def copies(begin, end, code, sizes, left, right, d, depth, copied):
     """Copy some panels of b, and then tiles' rows of a so that those of one column are side by side."""
     (size, _, pack), (m, n, _), (a_copy, b_copy) = code, sizes, copied
     (a, a_row, a_col), (b, b_row, b_col), width = left, right, WIDTH // size
-    panels = (n + width - 1) // width if b_copy else 0
+    panels, (_, least, more) = (n + width - 1) // width if b_copy else 0, tiles_of(m)
     for piece in range(begin, end):
-        j, i = piece * width, (piece - panels) * ROWS
+        j, t = piece * width, piece - panels
         if piece < panels:
             source = b + (d * b_row + j * b_col) * size
             pack_at(pack, source, b_row, b_col, b_copy + j * depth * size, width, depth, min(width, n - j))
         else:
-            source, h = a + (i * a_row + d * a_col) * size, min(ROWS, m - i)
+            i, h = t * least + min(t, more), least + (1 if t < more else 0)
+            source = a + (i * a_row + d * a_col) * size
             pack_at(pack, source, a_col, a_row, a_copy + i * depth * size, h, depth, h)
 
 
 @kernel(written=True)
-def blocks(m, n, k, items, size):
-    """How work is cut: depth at a time, rows of a cell, cells, cells for a thread at a time."""
+def blocks(m, n, k, items, size, near):
+    """How work is cut: depth at a time, tiles of a cell's height, its columns, cells, cells for a thread at a time."""
     panels, tiles = (n * size + WIDTH - 1) // WIDTH, (m + ROWS - 1) // ROWS
-    work = items * panels * tiles * (k + START) * ROWS * WIDTH // size
+    work = items * panels * tiles * (k + START) * ROWS * WIDTH // 4  # in float64 each takes as long as two
     parts = (k + DEPTH - 1) // DEPTH if k > MOST_DEPTH else 1
     most = max((k + parts - 1) // parts, 1)
+    across = max((panels - 1) // max(near // (most * WIDTH), 1) + 1, 1)
+    wide = max((panels + across - 1) // across, 1)
+    across = (panels + wide - 1) // wide
     tops = (m * most * size + BLOCK - 1) // BLOCK
     if work >= ALONE:
-        tops = max(tops, min((CELLS - 1) // (panels * items) + 1, m // LOW))
-    tall = max((m + max(tops, 1) * ROWS - 1) // (max(tops, 1) * ROWS), 1) * ROWS
-    count = items * panels * ((m + tall - 1) // tall)
-    return most, tall, count, max((GRAIN * count + work - 1) // work, 1) if work >= ALONE else count
+        tops = max(tops, min((CELLS - 1) // max(across * items, 1) + 1, m // LOW))
+    tall = max((tiles + max(tops, 1) - 1) // max(tops, 1), 1)
+    count = items * across * ((tiles + tall - 1) // tall)
+    grain = (GRAIN * count + work - 1) // work if work >= ALONE else count
+    return most, tall, wide * (WIDTH // size), count, max(grain, 1)
 
 
 @kernel(numbers="iiaaaai", written=True)
@@ -120,9 +144,9 @@ def product(pool, table, a, b, c, bias, activation):
     at_c, _, _, c_row, _, items = matrices(c, code[0])
     if not (whole(a, code[0]) and whole(b, code[0])):
         return False
-    most, tall, count, grain = blocks(m, n, k, items, code[0])
+    most, tall, wide, count, grain = blocks(m, n, k, items, code[0], NEAR)
     sizes, left, right, result = (m, n, k), (at_a, a_row, a_col), (at_b, b_row, b_col), (at_c, c_row)
-    finish, depths = (word(bias, HEAD) if bias else 0, activation), (0, max(k, 1), most, tall)
+    finish, depths = (word(bias, HEAD) if bias else 0, activation), (0, max(k, 1), most, tall, wide)
     for_chunks(pool, cells, count, grain, (code, sizes, left, right, result, finish, depths, (0, 0), (a, b, c)))
     return True
 
@@ -137,14 +161,14 @@ def large(pool, table, a, b, c, bias, activation, room):
     at_c, _, _, c_row, _, _ = matrices(c, size)
     if not (whole(a, size) and whole(b, size)):
         return False
-    most, tall, count, grain = blocks(m, n, k, 1, size)
+    most, tall, wide, count, grain = blocks(m, n, k, 1, size, 0)
     sizes, left, right, result = (m, n, k), (at_a, a_row, a_col), (at_b, b_row, b_col), (at_c, c_row)
     finish, panels = (word(bias, HEAD) if bias else 0, activation), (n + width - 1) // width
-    b_copy = at if m > tall else 0  # where lines of the cache begin, whatever the depth
+    b_copy = at if m > tall * ROWS else 0  # where lines of the cache begin, whatever the depth
     copied = at + panels * most * WIDTH if n >= 4 * width else 0, b_copy
     pieces = (panels if b_copy else 0) + ((m + ROWS - 1) // ROWS if copied[0] else 0)
     for d in range(0, k, most):
         for_chunks(pool, copies, pieces, PIECES, (code, sizes, left, right, d, min(most, k - d), copied))
-        depths = d, min(d + most, k), most, tall
+        depths = d, min(d + most, k), most, tall, wide
         for_chunks(pool, cells, count, grain, (code, sizes, left, right, result, finish, depths, copied, (a, b, c)))
     return True

@@ -49,6 +49,9 @@ START, ADD, RELU = 0, 1, 2
 PACKED = (ROWS + 1) * VECTORS  # forms before those for packed factors
 LATENCY = 8  # sums that must be under way at once to keep the multipliers busy
 AHEAD = 16  # rows of b that are asked for before they are needed
+GROUP = 7  # rows of a that are addressed from the same pointer: so few need registers
+LINE, LINES = 64, 16  # bytes of a line of the cache, and rows of a that are asked for in turn: a tile's, and a few more
+NEAR, FURTHER = 768, 128  # bytes of a row up to which the tile below is asked for; beyond that, how far ahead
 
 
 def shape_of(dtype: np.dtype) -> tuple[int, int]:
@@ -67,6 +70,7 @@ class _Tile(Vectors):
         self.rows, self.vectors, self.values = rows, vectors, values
         self.sets = max(LATENCY // (rows * vectors), 1)  # sums of every so-manieth product, added in the end
         self.last = self._last() if masks else None
+        self.packed = isinstance(values["a_row"], ir.Constant)
 
     def write(self) -> None:
         """All of it: sums over depth, then what is done to them, then c."""
@@ -120,29 +124,62 @@ class _Tile(Vectors):
         """Add products to len(start) sets of sums, each from a k of its own."""
         builder, sets = self.builder, len(start)
         before, body, after = builder.block, builder.append_basic_block("depth"), builder.append_basic_block("done")
-        groups = range(0, self.rows, 4)  # rows are addressed from every fourth: so few pointers need registers
-        bases = [self.at(a, builder.mul(a_row, I64(i))) for i in groups]
-        steps = [I64(0), a_row, builder.mul(a_row, I64(2)), builder.mul(a_row, I64(3))]
+        bases = [self.at(a, builder.mul(a_row, I64(i))) for i in range(0, self.rows, GROUP)]
+        steps = {i: self._opaque(builder.mul(a_row, I64(i))) for i in range(1, GROUP, 2)}
+        following = self._following(a, a_row) if sets == 1 and self.rows >= GROUP and not self.packed else None
         builder.cbranch(builder.icmp_signed(">", depth, I64(0)), body, after)
         builder.position_at_end(body)
         k = self._phi(I64, I64(0), before)
         rows_of_a = [self._phi(BYTES, p, before) for p in bases]
         row_of_b = self._phi(BYTES, b, before)
         sums = [[self._phi(self.vector, value, before) for value in part] for part in start]
-        new, here, there = [], list(rows_of_a), row_of_b
+        new, there = [], row_of_b
+        here = [builder.inttoptr(self._opaque(builder.ptrtoint(p, I64)), BYTES) for p in rows_of_a]
+        if following is not None:
+            self._ask_for_lines(following, a_row, k)
         for part in sums:
             new.append(self._products(part, here, steps, there))
             self._ask_for_next(there, b_row)
             here, there = [self.at(p, a_depth) for p in here], self.at(there, b_row)
-        following = builder.add(k, I64(sets))
-        phis, values = [k, row_of_b, *rows_of_a], [following, there, *here]
+        after_k = builder.add(k, I64(sets))
+        phis, values = [k, row_of_b, *rows_of_a], [after_k, there, *here]
         for phi, value in zip(phis + sum(sums, []), values + sum(new, [])):
             phi.add_incoming(value, body)
-        builder.cbranch(builder.icmp_signed("<", following, depth), body, after)
+        builder.cbranch(builder.icmp_signed("<", after_k, depth), body, after)
         builder.position_at_end(after)
         join = lambda old, value: self._join(old, before, value, body)
         result = [[join(*pair) for pair in zip(*part)] for part in zip(start, new)]
         return result, join(a, here[0]), join(b, there)
+
+    def _opaque(self, x):
+        """A number of which LLVM does not know where it comes from: addresses stay as they are written here.
+
+        It would make of them a sum of which each waits for the last, and one more instruction for each row.
+        """
+        return self.builder.asm(ir.FunctionType(I64, [I64]), "", "=r,0", [x], False)
+
+    def _row(self, base, steps, i: int):
+        """The address i < GROUP rows further on, as a base and 1, 2 or 4 times a step."""
+        if not i:
+            return base
+        twos = (i & -i).bit_length() - 1
+        return self.at(base, self.builder.shl(steps[i >> twos], I64(twos)))
+
+    def _following(self, a, a_row):
+        """Where what is read of a lies that should come near: the tile below, or if that is much, some lines further on."""
+        builder = self.builder
+        near = builder.icmp_signed("<=", self.values["depth"], I64(NEAR // self.size))
+        return self.at(a, builder.select(near, builder.mul(a_row, I64(self.rows)), I64(FURTHER)))
+
+    def _ask_for_lines(self, following, a_row, k) -> None:
+        """Ask for some lines of LINES rows, so that over as many k as a line has entries it is one of each."""
+        builder, each = self.builder, LINE // self.size
+        count = LINES // each
+        row, line = builder.and_(builder.mul(k, I64(count)), I64(LINES - 1)), builder.udiv(k, I64(each))
+        place = self.at(following, builder.add(builder.mul(row, a_row), builder.mul(line, I64(LINE))))
+        for _ in range(count):
+            self.ask_for(place)
+            place = self.at(place, a_row)
 
     def _ask_for_next(self, row, b_row) -> None:
         ahead = self.at(row, self.builder.mul(b_row, I64(AHEAD)))
@@ -165,7 +202,7 @@ class _Tile(Vectors):
         right = [self.load(*self._place(row_of_b, j)) for j in range(self.vectors)]
         new = []
         for i in range(self.rows):
-            pointer = self.at(rows_of_a[i // 4], steps[i % 4]) if i % 4 else rows_of_a[i // 4]
+            pointer = self._row(rows_of_a[i // GROUP], steps, i % GROUP)
             x = self.spread(builder.load(builder.bitcast(pointer, self.real.as_pointer()), align=self.size))
             new += [self.fma(x, y, sums[i * self.vectors + j]) for j, y in enumerate(right)]
         return new
