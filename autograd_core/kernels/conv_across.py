@@ -16,6 +16,7 @@ import numpy as np
 from . import conv_pixels, conv_tiling
 from ._jit import Late, kernel
 from ._memory import empty
+from ._steps import fill
 from ._threads import get_num_threads
 from .conv_layout import full, grain, lanes_of, packed
 from .conv_shapes import Shape, backward_taps, bounds, forward_taps
@@ -205,10 +206,12 @@ def correlate(x, w, y, s: Shape, back: bool) -> None:
     outer, lanes = p.tiles[2:4]
     inner, whole = x.shape[1] // s.groups, s.inputs // s.groups * taps
     steps = (s.outputs // s.groups * whole, *((taps, whole) if back else (whole, taps)))
+    taken = np.empty(2 * threads, np.int64)
+    fill(taken, 0)
     weights = packed(w, p.taps, (inner, outer, lanes), steps, s.groups)
     lines_correlated(
         p.items, grain(p.items, p.cost), x.reshape(-1), weights, y.reshape(-1), empty((threads, p.length), x.dtype),
-        np.zeros(2 * threads, np.int64), p.places, (s.groups, inner, *x.shape[2:]), p.room, p.low, p.out, p.steps, p.tiles,
+        taken, p.places, (s.groups, inner, *x.shape[2:]), p.room, p.low, p.out, p.steps, p.tiles,
     )  # fmt: skip
 
 

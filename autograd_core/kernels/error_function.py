@@ -114,12 +114,16 @@ def erfcx(x: Array) -> Array:
     return pieces((x < 0,), (below, _erfcx), x)
 
 
+FOUR = 4 / ROOT_HALF  # so that a need not be divided, and rounded, first
+_MILLS = tuple(c * 0.7071067811865475 for c in _ERFCX)  # (a + FOUR) times the tail of the normal distribution over exp(-a²/2)
+
+
 def normal_tail(a: Array) -> tuple[Array, Array]:
     """Two factors of the chance of a standard normal number above a, for 0 <= a <= 40; the second is exp(-a²/2)."""
     head = a.astype(np.float32).astype(np.float64)
     density = np.exp(-0.5 * head * head)
     density += density * np.expm1(-0.5 * (a - head) * (a + head))  # rounds less often than the product in `_bell`
-    return 0.5 * _erfcx(a * ROOT_HALF), density
+    return horner(_MILLS, (a - FOUR) / (a + FOUR)) / (a + FOUR), density
 
 
 def normal_centre(x: Array) -> Array:

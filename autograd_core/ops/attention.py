@@ -156,10 +156,13 @@ def scaled_dot_product_attention(
     mask = _mask(attn_mask, query, key)
     p = checked(dropout_p, "scaled_dot_product_attention(dropout_p)")
     nothing = np.zeros((1,) * (query.ndim - 2) + (0, 0), query.dtype)
-    mask = nothing if mask is None else mask
+    mask, half = nothing if mask is None else mask, query.dtype == np.float16
+    if half:  # blocks are of float32 or float64
+        query, key, value, mask = (x.astype(np.float32) for x in (query, key, value, mask))
     traced = any(isinstance(x, Traced) for x in (query, key, value, mask))
     place = _places(query, key, p, traced) if p else nothing
-    return attend(query, key, value, mask, place, scale=scale, causal=bool(is_causal), p=p)[0]
+    y = attend(query, key, value, mask, place, scale=scale, causal=bool(is_causal), p=p)[0]
+    return y.astype(np.float16) if half else y
 
 
 def _checked(query: Any, key: Any, value: Any, groups: bool) -> tuple:
