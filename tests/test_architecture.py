@@ -80,6 +80,13 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_trees_afterwards():
+    """A million nodes, through which each later look at all objects would go."""
+    yield
+    parsed.cache_clear()
+
+
 def modules() -> dict[str, Path]:
     """Dotted names below autograd_core; a package under its own name, the root left out."""
     paths = {p.relative_to(CORE).with_suffix(""): p for p in CORE.rglob("*.py")}
