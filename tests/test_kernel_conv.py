@@ -220,6 +220,9 @@ LINES = [  # of tiles: several, one, in parts; read as they lie, or copied; plan
     ((2, 3, 5, 6, 9), (16, 3, 2, 3, 3), ((2, 1, 1), ((1, 0), (1, 1), (1, 1)), (2, 1, 1), 1)),
     ((17, 6, 41), (16, 6, 5), how_to(1, padding=4, stride=2)),
     ((2, 14, 8, 8), (14, 14, 3, 3), how_to(padding=4)),
+    ((2, 17, 33, 31), (9, 17, 2, 2), ((2, 2), ((1, 0), (0, 3)), (1, 1), 1)),
+    ((1, 40, 23, 18), (12, 20, 4, 4), ((2, 2), ((1, 1), (2, 1)), (1, 1), 2)),
+    ((1, 12, 5, 9, 26), (7, 12, 3, 2, 3), ((1, 2, 2), ((1, 1), (1, 1), (1, 0)), (2, 1, 1), 1)),
 ]
 
 
@@ -231,7 +234,7 @@ def test_lines_meet_all_taps_across(x, w, how, dtype):
     x, w = rng.standard_normal(x).astype(dtype), rng.standard_normal(w).astype(dtype)
     (f, args), (back, args_back), _ = all_three(x, w, how)
     cases = [(f, args, conv_across.forward, s.x, s.y)]
-    if s.stride == (1, 1, 1):
+    if conv_across.goes_back(s):
         cases += [(back, args_back, conv_across.backward, s.y, s.x)]
     for f, args, way, of, into in cases:
         source = np.array(args[0])
