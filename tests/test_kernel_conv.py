@@ -5,7 +5,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from autograd_core.kernels import conv, conv_across, conv_layout, conv_planes, conv_tiling, conv_windows, conv_winograd
+from autograd_core.kernels import (
+    conv,
+    conv_across,
+    conv_gradients,
+    conv_layout,
+    conv_planes,
+    conv_tiling,
+    conv_windows,
+    conv_winograd,
+)
 from autograd_core.kernels._jit import COMPILED
 from autograd_core.kernels._threads import get_num_threads, set_num_threads
 from autograd_core.kernels.conv_shapes import shape_of
@@ -220,6 +229,9 @@ LINES = [  # of tiles: several, one, in parts; read as they lie, or copied; plan
     ((2, 3, 5, 6, 9), (16, 3, 2, 3, 3), ((2, 1, 1), ((1, 0), (1, 1), (1, 1)), (2, 1, 1), 1)),
     ((17, 6, 41), (16, 6, 5), how_to(1, padding=4, stride=2)),
     ((2, 14, 8, 8), (14, 14, 3, 3), how_to(padding=4)),
+    ((2, 17, 33, 31), (9, 17, 2, 2), ((2, 2), ((1, 0), (0, 3)), (1, 1), 1)),
+    ((1, 40, 23, 18), (12, 20, 4, 4), ((2, 2), ((1, 1), (2, 1)), (1, 1), 2)),
+    ((1, 12, 5, 9, 26), (7, 12, 3, 2, 3), ((1, 2, 2), ((1, 1), (1, 1), (1, 0)), (2, 1, 1), 1)),
 ]
 
 
@@ -231,7 +243,7 @@ def test_lines_meet_all_taps_across(x, w, how, dtype):
     x, w = rng.standard_normal(x).astype(dtype), rng.standard_normal(w).astype(dtype)
     (f, args), (back, args_back), _ = all_three(x, w, how)
     cases = [(f, args, conv_across.forward, s.x, s.y)]
-    if s.stride == (1, 1, 1):
+    if conv_across.goes_back(s):
         cases += [(back, args_back, conv_across.backward, s.y, s.x)]
     for f, args, way, of, into in cases:
         source = np.array(args[0])
@@ -284,12 +296,28 @@ WINDOWS = [  # what is worked on at a time: some lines of an image, all of some 
 ]
 
 
+HELD = [  # lines of an image, fewer at its end; images, fewer at the end; parts of K; planes; one line, turned whole
+    ((2, 40, 71, 61), (33, 40, 3, 3), how_to(padding=1), lambda p: 1 < 71 % p.room[6] and p.room[5] == 1),
+    ((7, 20, 9, 9), (18, 20, 3, 3), how_to(padding=1), lambda p: 1 < p.room[5] and 7 % p.room[5]),
+    ((3, 30, 6, 7), (270, 30, 2, 3), ((2, 1), ((3, 0), (0, 4)), (1, 2), 1), lambda p: p.shares[1] == 2),
+    ((3, 34, 19, 21), (100, 17, 3, 3), how_to(padding=1, stride=2, groups=2), lambda p: p.sizes[0] == 2),
+    ((3, 5, 7, 9, 12), (3, 5, 2, 3, 3), ((2, 1, 3), ((1, 1),) * 3, (2, 1, 1), 1), lambda p: p.room[0] == 9),
+    ((2, 17, 700), (13, 17, 19), how_to(1, padding=20), lambda p: p.sizes[2] == 1),
+    ((2, 3, 60, 900), (5, 3, 1, 2), how_to(), lambda p: p.room[6] < 60),
+    ((2, 3, 2, 2), (5, 3, 1, 1), how_to(padding=4, stride=4), lambda p: True),
+]
+
+
 @pytest.mark.parametrize("dtype", "fd")
-@pytest.mark.parametrize("x, w, how, kind", WINDOWS)
-def test_weights_from_products_of_planes_with_windows(x, w, how, kind, dtype):
+@pytest.mark.parametrize("way, x, w, how, kind", [("windows", *c) for c in WINDOWS] + [("lines", *c) for c in HELD])
+def test_weights_from_lines_that_are_held(way, x, w, how, kind, dtype):
     """As the reference, with the same bits for any number of threads, and an entry that is none stays in its channel."""
     rng, threads, s = np.random.default_rng(0), get_num_threads(), shape_of(x, w, *how)
-    assert kind(conv_windows.room(s, conv_layout.lanes_of(np.dtype("f"))))
+    plan, weight = {
+        "windows": (conv_windows.room, conv_windows.weight),
+        "lines": (conv_gradients.plan, conv_gradients.direct_weight),
+    }[way]
+    assert kind(plan(s, conv_layout.lanes_of(np.dtype("f"))))
     kernel, x, g = w[2:], rng.standard_normal(x).astype(dtype), rng.standard_normal(s.y).astype(dtype)
     exact = conv.convolve_weight.reference(g.reshape(*g.shape[:2], *s.out[-len(kernel) :]), x, *how, kernel)
     exact, x = exact.reshape(s.w), x.reshape(s.x)
@@ -297,7 +325,7 @@ def test_weights_from_products_of_planes_with_windows(x, w, how, kind, dtype):
     try:
         for n, result in enumerate(results, 1):
             set_num_threads(n)
-            conv_windows.weight(g, x, result, s)
+            weight(g, x, result, s)
     finally:
         set_num_threads(threads)
     close(results[0], exact)
@@ -305,7 +333,7 @@ def test_weights_from_products_of_planes_with_windows(x, w, how, kind, dtype):
     x[:, 1], g[:, -1] = np.nan, np.inf
     inner, outer = s.inputs // s.groups, s.outputs // s.groups
     with np.errstate(all="ignore"):
-        conv_windows.weight(g, x, results[0], s)
+        weight(g, x, results[0], s)
     found = np.isfinite(results[0]).reshape(s.groups, outer, inner, -1)
     expected = np.ones_like(found)
     expected[1 // inner, :, 1 % inner] = expected[-1, -1] = False

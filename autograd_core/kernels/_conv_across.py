@@ -12,6 +12,8 @@ from numba.extending import intrinsic
 from ._conv_tile import Emit
 from ._shared import I64, call_shared, char_of
 
+SPREAD = 12  # bit of a form
+
 
 @intrinsic
 def across_tile(typingctx, like, form, x, x_line, places, channel, w, segments, depth, y, y_line):
@@ -19,7 +21,8 @@ def across_tile(typingctx, like, form, x, x_line, places, channel, w, segments, 
 
     w[((s taps + j) depth + c) lanes + i] x[r x_line + places[s] + c channel + v step + j apart].
 
-    form is ((32 (lines - 1) + columns) 8 + taps) 4 + 2 (step - 1) + apart - 1, with at most 4 lines.
+    form is ((32 (lines - 1) + columns) 8 + taps) 4 + 2 (step - 1) + apart - 1, with at most 4 lines.  With 4096 more entries
+    lie two columns apart, going back over a step of two: the p-th and the j-th tap meet in column 2 p + j - taps + step.
     """
 
     def generate(context, builder, sig, args):
@@ -32,14 +35,10 @@ def across_tile(typingctx, like, form, x, x_line, places, channel, w, segments, 
 def write_across(function: ir.Function, char: str, form: int) -> None:
     """The tile of a form."""
     e = Emit(ir.IRBuilder(function.append_basic_block("entry")), char)
-    lines, columns, taps, step, apart = (
-        form // 1024 + 1,
-        form // 32 % 32,
-        form // 4 % 8,
-        form // 2 % 2 + 1,
-        form % 2 + 1,
-    )
-    met = [[(j, o) for j in range(taps) for o in range(columns) if o * step + j * apart == p] for p in range(64)]
+    lines, columns, taps = form // 1024 % 4 + 1, form // 32 % 32, form // 4 % 8
+    step, apart = form // 2 % 2 + 1, form % 2 + 1
+    column = lambda p, j: 2 * p + j - taps + step if form >> SPREAD else (p - j * apart) / step
+    met = [[(j, o) for j in range(taps) for o in range(columns) if column(p, j) == o] for p in range(64)]
     _across_tile(e, lines, columns, taps, met, *function.args[:-1])
     e.b.ret_void()
 

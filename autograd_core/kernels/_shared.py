@@ -68,7 +68,7 @@ PARTS = {
     "turn": Part("_conv_tile", 6, passes=True),
     "pixels": Part("_conv_lines", 10, 7 * 16, True),
     "windows": Part("_conv_lines", 10, 5 * 16, True),
-    "across": Part("_conv_across", 10, 4 * 1024, True),
+    "across": Part("_conv_across", 10, 8 * 1024, True),
     **{name: Part("_conv_transforms", 7, len(KINDS), True) for name in TRANSFORMS},
 }
 

@@ -28,7 +28,8 @@ NEAR = 64  # vectors of a line of g that are worked on at a time: with ROWS line
 HELD, FAR = 1 << 18, 1 << 21  # entries of x that are; where channels fill few of the lanes
 ITEMS = 16  # are made at least
 AROUND = 6  # vectors that would take as long as to add up what a tile has, and what is around it
-LEAST = 0.78  # of the lanes that are filled, of those that channels fill
+LEAST, LESS = 0.7, 0.95  # of the lanes that are filled; of what channels as lanes reach, which is as quick
+FEW = 5  # cycles that a tile of channels takes at least, for each pixel
 PAIRS = 64  # of channels in a group, at most, for kernels of 1 x 1
 
 
@@ -237,6 +238,13 @@ def plan(s: Shape, lanes: int) -> Plan:
     return Plan(flat(places), flat(starts), r, blocks, (parts, split, chunks, across), length)
 
 
+def _reached(inner: int, outer: int, lanes: int) -> float:
+    """How much of what the processor can multiply is left where channels are rows and lanes of tiles, two vectors wide."""
+    pieces, vectors = -(-inner // 14), -(-outer // lanes)
+    rows, whole, odd = inner / pieces, vectors // 2, vectors % 2
+    return inner * outer / lanes / 2 / (pieces * (whole * max(rows, FEW) + odd * max(rows / 2, FEW)))
+
+
 @functools.lru_cache(2048)
 def fits(s: Shape, dtype: np.dtype) -> bool:
     """Whether pixels fill vectors, or channels do so much less, and what is held is near."""
@@ -246,7 +254,7 @@ def fits(s: Shape, dtype: np.dtype) -> bool:
     if s.groups > 1 and full(outer, lanes) <= 0.5 and (s.kernel != (1, 1, 1) or inner * outer <= PAIRS):
         return held <= FAR
     vectors, useful = r.many * s.out[0] * r.deep, r.many * s.out[0] * r.block * s.out[2]
-    filled = useful / lanes > LEAST * full(outer, lanes) * (vectors + AROUND)
+    filled = useful / lanes > max(LEAST, LESS * _reached(inner, outer, lanes)) * (vectors + AROUND)
     near = held <= 2 * HELD and vectors <= 2 * NEAR and r.lines <= 1.5 * r.block
     return filled and near and s.kernel != (1, 1, 1)
 
