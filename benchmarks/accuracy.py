@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from autograd_core.kernels import elementwise
 from autograd_core.kernels import vector_math as vector
 from autograd_core.kernels._jit import EXACT, Late, kernel
 from autograd_core.kernels.vector_exp import log2, log10
@@ -24,22 +25,30 @@ NAMES = """
     gelu_tanh rsqrt
 """.split()
 SCOPE = {n: getattr(vector, n) for n in NAMES if hasattr(vector, n)} | {"log2": log2, "log10": log10}
-SCOPE |= {"pow": vector.pow, "__name__": __name__}
+SCOPE = {**elementwise.SCOPE, **SCOPE, "pow": vector.pow, "__name__": __name__}
+
+
+def called(name: str, x: str, single: bool) -> str:
+    """A call as loops have it: by the quick way for arguments that it is for."""
+    if name not in elementwise.quick_ways() or name in elementwise.PICKED and not single:
+        return f"{name}({x})"
+    near, size, low, high = (text.format(x=x) for text in elementwise.QUICK[name])
+    return f"{near}({x}) if {low} <= {size.format(x=x)} <= {high} else {name}({x})"
 
 
 @functools.cache
-def loop(name: str) -> Callable:
+def loop(name: str, single: bool) -> Callable:
     """out[i] = f(x[i]), or f(x[i], y[i]) for pow."""
-    args, call = ("x, y", "x[i], y[i]") if name == "pow" else ("x", "x[i]")
+    args, call = ("x, y", "pow(x[i], y[i])") if name == "pow" else ("x", called(name, "x[i]", single))
     scope = dict(SCOPE)
-    exec(f"def run({args}, out):\n    for i in range(len(out)):\n        out[i] = {name}({call})\n", scope)
-    return kernel(scope["run"], fastmath=EXACT, name=f"accuracy_{name}")
+    exec(f"def run({args}, out):\n    for i in range(len(out)):\n        out[i] = {call}\n", scope)
+    return kernel(scope["run"], fastmath=EXACT, name=f"accuracy_{name}_{single}")
 
 
 def ours(name: str, *arguments: np.ndarray) -> np.ndarray:
     """What our function makes of these arguments."""
     out = np.empty_like(arguments[0])
-    loop(name)(*arguments, out)
+    loop(name, out.dtype == np.float32)(*arguments, out)
     return out
 
 
@@ -145,7 +154,7 @@ def against_double(name: str) -> Callable:
     source = f"""def run(x, e):
     most = np.float32({np.finfo(np.float32).max!r})
     for i in range(len(e)):
-        y, exact = {name}(x[i]), {name}(np.float64(x[i]))
+        y, exact = {called(name, "x[i]", True)}, {name}(np.float64(x[i]))
         size = abs(np.float32(exact))
         unit = np.float64(of_rank(size, np.int32(rank(size) + 1))) - np.float64(size)
         distance = abs(np.float64(y) - exact) / unit

@@ -20,6 +20,7 @@ from ._borrowed import recorded
 from ._entries import CLASSES, IN_ORDER
 from ._machine import machine
 from ._native import Part, function_passes, module_passes, region, work
+from ._pieces import VECTOR
 from ._products import HEAD
 from ._written import WIDE
 
@@ -48,6 +49,8 @@ class Room(Part):
 
     def _optimize_final_module(self):
         module_passes(self._codegen, self._final_module)
+        if any(f.name.endswith(VECTOR) for f in self._final_module.functions):  # which loops of vectors call by now
+            module_passes(self._codegen, self._final_module, opt=1, loop_vectorize=False, slp_vectorize=False)
 
 
 @functools.cache

@@ -64,12 +64,16 @@ QUICK = {
     "cos": ("near_cos", "abs({x})", "like({x}, 0)", "like({x}, near)"),
     "exp": ("near_exp", "abs({x})", "like({x}, 0)", "pick({x}, 86.0, 707.0)"),
     "log": ("near_log", "{x}", TINY, HUGE),
+    "gelu": ("near_gelu", "abs({x})", "like({x}, 0)", "like({x}, far)"),
+    "gelu_slope": ("near_gelu_slope", "abs({x})", "like({x}, 0)", "like({x}, far)"),
 }
+PICKED = {"gelu", "gelu_slope"}  # polynomials of `_pieces`: of float32, on processors with AVX-512
 
 SCOPE = {n: getattr(vector_math, n) for n in dir(vector_math) if n in STEPS or n == "like"}
 SCOPE |= {"sqrt": math.sqrt, "near_sin": vector_trig.near_sin, "near_cos": vector_trig.near_cos, "__name__": __name__}
 SCOPE |= {"near_exp": vector_exp.near_exp, "near_log": vector_exp.near_log, "near": vector_trig.NEAR}
-SCOPE |= {"pick": _scalars.pick, "far_from": _scalars.far_from}
+SCOPE |= {"near_gelu": vector_math.near_gelu, "near_gelu_slope": vector_math.near_gelu_slope, "far": vector_math.FAR}
+SCOPE |= {"pick": _scalars.pick, "far_from": _scalars.far_from, "single": _scalars.single}
 SCOPE |= {n: getattr(vector_math, n) for n in ("expm1", "pow", "softplus")}
 SCOPE |= {"paired": range, "inf": math.inf, "nan": math.nan, "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc}
 SLOW = {n for n, f in SCOPE.items() if isinstance(f, Kernel)} - {"rsqrt"}  # each operation waits for those before it
@@ -81,6 +85,15 @@ def turns(steps: Sequence[str]) -> str:
     """What the loop of some steps goes through: one that waits for what it works out itself, by two vectors at a time."""
     words = {word for step in steps for word in re.findall(r"\w+", step)}
     return "paired" if words & SLOW and not words & WIDE else "range"
+
+
+@functools.cache
+def quick_ways() -> list[str]:
+    """The functions that have a quick way on this processor."""
+    from ._machine import processor
+
+    picks = "+avx512f" in processor()[1].split(",")
+    return [f for f in QUICK if picks or f not in PICKED]
 
 
 class Program(NamedTuple):
@@ -102,7 +115,8 @@ class Program(NamedTuple):
         lines += [f"    {n} = like({first}s[0], {v})" for n, v in CONSTANTS.items()]
         inputs = [n for n, array in zip(names, self.arrays) if array]
         count = f"len({first}s)"
-        if quick := [(n, f) for n in inputs for f in QUICK if any(s.endswith(f" {f}({n})") for s in self.steps)]:
+        ways = quick_ways()
+        if quick := [(n, f) for n in inputs for f in ways if any(s.endswith(f" {f}({n})") for s in self.steps)]:
             lines += [f"    {line}" for line in self.at_first(count, inputs, outs, quick)]
             lines += [f"    {n}s = {n}s[done:count]" for n in cut]
         lines += [f"    {line}" for line in self.over(count, inputs, self.steps, outs)]
@@ -128,8 +142,10 @@ class Program(NamedTuple):
             leave += [f"if far{k} > far_from({low}, {high}):", "    break"]
         cut = [f"{n}p = {n}s[done:stop]" for n in inputs + outs]
         turn = [*cut, *start, *self.over("stop - done", inputs, steps, outs, "p"), *leave, "done = stop"]
-        head = ["done = 0", f"count = {count}", "while done < count:", f"    stop = min(count, done + {PIECE})"]
-        return [*head, *[f"    {line}" for line in turn]]
+        pieces = ["while done < count:", f"    stop = min(count, done + {PIECE})", *[f"    {line}" for line in turn]]
+        if PICKED.intersection(f for _, f in quick):
+            pieces = [f"if single({inputs[0]}s[0]):", *[f"    {line}" for line in pieces]]
+        return ["done = 0", f"count = {count}", *pieces]
 
 
 @functools.cache

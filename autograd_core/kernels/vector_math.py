@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._jit import inline
+from ._jit import Late, inline
 from ._scalars import Polynomial, fma, like, nearest, pick, raised, signed, single, two_to  # noqa: F401 - for other kernels
 from .vector_exp import (  # noqa: F401
     EXP,
@@ -34,6 +34,8 @@ from .vector_exp import (  # noqa: F401
     two_sum,
 )
 from .vector_trig import cos, sin  # noqa: F401
+
+normal_above, normal_slope = (Late("_normal", n) for n in ("above", "slope"))
 
 # erf(x) / x - 1 in powers of x**2, for |x| up to 1
 ERF = Polynomial(
@@ -335,6 +337,23 @@ def gelu_slope(x):
         y = exp_times(half * square, half * fma(t, t, -square), factor, like(x, 0))
     y = like(x, 1) - y if x > like(x, 0) else y
     return y if x == x else x
+
+
+FAR = 5.61  # up to where the polynomials below are for
+
+
+@inline
+def near_gelu(x):
+    """gelu(x) of float32 for |x| up to FAR, for processors with AVX-512."""
+    t = abs(x)
+    return fma(-t, normal_above(t), like(x, -0.0) if x < like(x, -0.0) else x)
+
+
+@inline
+def near_gelu_slope(x):
+    """The derivative of that."""
+    y = normal_slope(abs(x))
+    return like(x, 1) - y if x > like(x, 0) else y
 
 
 @inline
