@@ -243,7 +243,7 @@ def read_few(x, index):
 def one_in_each(x, places, axis):
     """The entry at one place of an axis, which goes, for each entry of the others."""
     dtype = x.dtype
-    if (dtype is SINGLE or dtype is DOUBLE) and (seen := layout_of_one(x.shape, places.shape, axis)):
+    if COMPILED and (dtype is SINGLE or dtype is DOUBLE) and (seen := layout_of_one(x.shape, places.shape, axis)):
         return _read(x, places, seen, True)
     last = places.ndim + axis + 1
     y = taken(x, places.reshape((*places.shape[:last], 1, *places.shape[last:])), axis, True)
