@@ -109,7 +109,7 @@ class Ground:
         self.kernels.mkdir(parents=True)
         (folder / "autograd_core" / "__init__.py").touch()
         under = "__init__ _jit _cache _machine _written _writer _arrays _values _native _entries _callers _borrowed _products"
-        under += " _threads _memory _sizes _steps random"
+        under += " _known _threads _memory _sizes _steps random"
         for name in under.split():
             shutil.copy2(KERNELS / f"{name}.py", self.kernels)
         shutil.copy2(Path(__file__).parent / "ground" / "probe.py", self.kernels)

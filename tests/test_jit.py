@@ -158,9 +158,9 @@ USE = """if True:
     numba.core.compiler.compile_extra = counting
     from autograd_core.kernels import _entries
     code = _entries.compiled
-    def counting_too(name, *rest):
+    def counting_too(name, *rest, **how):
         compiled.append(name.rpartition(".")[2])
-        return code(name, *rest)
+        return code(name, *rest, **how)
     _entries.compiled = counting_too
     x, out = np.arange(1000.0), np.zeros(1000)
     probe.mix(1000, 10, x, out)

@@ -1,11 +1,13 @@
 """Functions that are written into kernels as LLVM code: they do what Python does, and round as they say."""
 
+import ast
 import gc
 import importlib
 import math
 import pkgutil
 import re
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -278,6 +280,40 @@ def test_the_text_of_all_kernels_that_are_written_is_found():
         importlib.import_module(f"autograd_core.kernels.{module.name}")
     written = [k for k in KERNELS.values() if k.written]
     assert len(written) > 100 and not [k for k in written if body(k.fn.__code__) is None]
+
+
+@compiled
+def test_the_text_of_a_kernel_is_what_stands_in_its_file():
+    """Only its own lines are read, which must mean the same by themselves."""
+    from autograd_core.kernels._written import body
+
+    trees: dict = {}
+    for code in [k.fn.__code__ for k in KERNELS.values() if k.written and k.fn.__code__.co_filename.endswith(".py")]:
+        file = code.co_filename
+        if file not in trees:
+            trees[file] = [n for n in ast.walk(ast.parse(Path(file).read_text())) if isinstance(n, ast.FunctionDef)]
+        lines = [{n.lineno, *(d.lineno for d in n.decorator_list)} for n in trees[file]]
+        place = code.co_name, code.co_firstlineno
+        (node,) = [n for n, at in zip(trees[file], lines) if (n.name, min(at)) == place]
+        assert [*map(ast.dump, body(code))] == [*map(ast.dump, node.body)]
+
+
+ALL_OF_NUMBA = """if True:
+    import sys
+    import numba
+    import numpy as np
+    from autograd_core.kernels import probe
+    x, out = np.arange(20.0), np.zeros(20)
+    probe.mix(20, 10, x, out)
+    print("scipy.linalg" in sys.modules)
+    a = np.eye(3) * 4 + np.ones((3, 3))
+    dot, of_words = numba.njit(lambda a: a.dot(a)), numba.njit(lambda: {k: k * k for k in range(4)}[3])
+    print(np.array_equal(dot(a), a @ a), of_words())
+    """
+
+
+def test_numba_has_all_its_functions_after_a_kernel_was_written(ground):
+    assert ground.run("-c", ALL_OF_NUMBA) == "False\nTrue 9\n"
 
 
 CHANGED = """if True:

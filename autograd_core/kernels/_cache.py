@@ -134,11 +134,16 @@ class Cache:
 
     def load_overload(self, signature, target_context):
         """What was compiled for a signature, or None: whatever is wrong with what was kept, it can be compiled."""
+        from ._known import load_all
+
         content = load(file(self.name, signature))
         try:
-            return content and _loaded(content, target_context)
+            found = content and _loaded(content, target_context)
         except Exception:
-            return None
+            found = None
+        if found is None:
+            load_all()  # Numba would do so itself, and take longer
+        return found
 
     def save_overload(self, signature, result) -> None:
         """Keep what was compiled, and the names of what it refers to."""
@@ -159,6 +164,7 @@ def _loaded(content: bytes, target_context):
     from numba.core.compiler import CompileResult
     from numba.core.runtime import rtsys
 
+    from ._known import load_all
     from ._machine import missing
 
     needs, (name, kind, code), *reduced = pickle.loads(content)
@@ -166,7 +172,7 @@ def _loaded(content: bytes, target_context):
         return _part(target_context, name, code, *reduced)
     rtsys.initialize(target_context)
     if missing(needs):
-        target_context.refresh()
+        load_all()
     return None if missing(needs) else CompileResult._rebuild(target_context, (name, kind, code), *reduced)
 
 

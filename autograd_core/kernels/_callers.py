@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.core.callconv import create_error_model
+from numba.core import cgutils, config
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.core.runtime import rtsys
@@ -18,6 +17,7 @@ from numba.np.numpy_support import from_dtype
 
 from ._borrowed import recorded
 from ._entries import CLASSES, IN_ORDER
+from ._known import few, load_all
 from ._machine import machine
 from ._native import Part, function_passes, module_passes, region, work
 from ._pieces import VECTOR
@@ -38,45 +38,50 @@ def kind_of(word: str) -> types.Type:
 
 
 class Room(Part):
-    """What is written, with all that it calls; `glue` calls code that all share, and is looked at once."""
+    """What is written, with all that it calls; `glue` does little but call code that all share, and is looked at once."""
 
-    glue = False
+    def __init__(self, codegen, name, glue, level):
+        super().__init__(codegen, name)
+        self.glue, self.how = glue, {"opt": level} if level < config.OPT else {}
 
     def _optimize_functions(self, ll_module):
         ll_module.data_layout = self._codegen._data_layout
         if not self.glue:
-            function_passes(self._codegen, ll_module)
+            function_passes(self._codegen, ll_module, **self.how)
 
     def _optimize_final_module(self):
-        module_passes(self._codegen, self._final_module)
+        module_passes(self._codegen, self._final_module, **self.how)
         if any(f.name.endswith(VECTOR) for f in self._final_module.functions):  # which loops of vectors call by now
             module_passes(self._codegen, self._final_module, opt=1, loop_vectorize=False, slp_vectorize=False)
 
 
-@functools.cache
-def _context() -> Any:
-    """What functions are written with."""
-    target = cpu_target.target_context
-    target.refresh()  # loads all that Numba knows of
-    return target.subtarget(enable_nrt=True, error_model=create_error_model("numpy", target))
-
-
-def compiled(name: str, write: Callable, glue: bool) -> tuple[list[str], bytes]:
+def compiled(name: str, write: Callable, glue: bool, level: int) -> tuple[list[str], bytes]:
     """The code that `write(context, module)` writes, and the names of what it needs from outside."""
     with global_compiler_lock:
-        context = _context()
-        room = Room(context.codegen(), name)
-        room.glue = glue
-        module = room.create_ir_module(name)
-        with context.push_code_library(room):
-            write(context, module)
+        room = Room(few().codegen(), name, glue, level)
+        module = _written(room, name, write)
         if any(function.startswith("NRT_") for function in module.globals):
+            rtsys.initialize(cpu_target.target_context)
             room.add_linking_library(rtsys.library)
         room.add_ir_module(module)
         room.finalize()
         made = room._final_module
     outside = [x.name for x in (*made.functions, *made.global_variables) if x.is_declaration]
     return [n for n in outside if not n.startswith("llvm.")], machine().emit_object(made)
+
+
+def _written(room: Room, name: str, write: Callable) -> ir.Module:
+    """A module with what `write` writes, which is tried again if there may be functions of Numba's that it missed."""
+    module, context = room.create_ir_module(name), few()
+    try:
+        with context.push_code_library(room):
+            write(context, module)
+    except Exception:
+        if load_all.cache_info().currsize:
+            raise
+        load_all()
+        return _written(room, name, write)
+    return module
 
 
 def _begun(module: ir.Module, name: str, result: Any, parameters: list) -> tuple[ir.Function, ir.IRBuilder]:
@@ -98,7 +103,7 @@ def write_pool(context: Any, module: ir.Module) -> None:
 def write_entry(names: list, part: Callable, words: tuple, nogil: bool, context: Any, module: ir.Module) -> None:
     """The code for arguments that some words describe, and what Python calls."""
     written = part()
-    context.typing_context.refresh()  # to know all that it calls, which is registered where it is made
+    context.refresh()  # to know all that it calls, which is registered where it is made
     signature, inner = written._defn(context.typing_context, *map(kind_of, words))
     numbers = [NUMBERS.get(word, types.intp) for word in words]
     code, builder = _begun(module, names[0], I32, [BYTES, BYTES, *map(context.get_value_type, numbers)])

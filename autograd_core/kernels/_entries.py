@@ -49,22 +49,22 @@ def word_for(a: Any) -> str | None:
 # --- code -------------------------------------------------------------------------------------------------------------
 
 
-def load(name: str, words: tuple, write: str, given: tuple, symbols: list, keep=True, glue=False) -> list[int]:
+def load(name: str, words: tuple, write: str, given: tuple, symbols: list, keep=True, **how: Any) -> list[int]:
     """Where functions of some names are in what a function of `_callers` writes, which may be kept on disk."""
     file = _cache.file(name, words)
     code = _kept(file) if keep else None
     if code is None:
-        needs, code = compiled(name, write, given, glue)
+        needs, code = compiled(name, write, given, **how)
         if keep:
             _cache.save(file, pickle.dumps((needs, code)))
     return ready(code, symbols)
 
 
-def compiled(name: str, write: str, given: tuple, glue: bool) -> tuple[list[str], bytes]:
+def compiled(name: str, write: str, given: tuple, glue: bool = False, level: int = 3) -> tuple[list[str], bytes]:
     """The code that a function of `_callers` writes, and the names of what it needs from outside."""
     from . import _callers
 
-    return _callers.compiled(name, functools.partial(getattr(_callers, write), *given), glue)
+    return _callers.compiled(name, functools.partial(getattr(_callers, write), *given), glue, level)
 
 
 def _kept(file: str) -> bytes | None:
@@ -82,7 +82,7 @@ def _kept(file: str) -> bytes | None:
 @functools.cache
 def code_of_pool() -> list[int]:
     """Where the code of regions is, for what is compiled without it, and the code of workers."""
-    return load("_native.pool", (), "write_pool", (), ["region", "work"])
+    return load("_native.pool", (), "write_pool", (), ["region", "work"], glue=True)
 
 
 # --- what Python calls ------------------------------------------------------------------------------------------------

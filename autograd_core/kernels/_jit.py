@@ -65,6 +65,7 @@ class Kernel(functools.partial):
 
         self = super().__new__(cls, first)
         self.written, self.glue = options.pop("written", False), options.pop("glue", False)
+        self.level = options.pop("level", 3)  # of LLVM's passes
         self.fn, self.chunks, self.options, self.first, self._part = fn, chunks, options, first, None
         self.numbers = numbers
         self.name = f"{fn.__module__.rpartition('.')[2]}.{name or fn.__qualname__}"
@@ -126,7 +127,7 @@ class Kernel(functools.partial):
             return self._by_numba()
         from ._entries import chosen, entry
 
-        how = {"glue": self.glue, "keep": self.fn.__module__.startswith(__package__)}
+        how = {"glue": self.glue, "level": self.level, "keep": self.fn.__module__.startswith(__package__)}
         how |= {"nogil": self.options.get("nogil", True)}
         if self.chunks or not self.numbers:
             return chosen(self, self._launched_part if self.chunks else lambda: self.part, how)
@@ -233,7 +234,7 @@ def kernel(fn: Callable | None = None, *, chunks=False, fastmath=SUMS, name=None
 
     One of `numbers`, a letter for each parameter (i: whole, d: any, a: an array), is compiled for these alone, and called
     at half the cost.  It is given arrays as the addresses of NumPy's records, by `id`, and makes arrays of them with
-    `entries`.
+    `entries`.  At `level=2` LLVM leaves a loop one, whatever it asks that does not change; at 3 it makes one for each answer.
     """
     if fn is None:
         return lambda fn: kernel(fn, chunks=chunks, fastmath=fastmath, name=name, numbers=numbers, **options)

@@ -82,9 +82,9 @@ class Part(JITCodeLibrary):
         return self
 
 
-def function_passes(codegen, module) -> None:
+def function_passes(codegen, module, **options) -> None:
     """Look at functions one by one, as Numba does, with passes that are put together once for all."""
-    passes, *builder = _passes(codegen._function_pass_manager())
+    passes, *builder = _passes(codegen._function_pass_manager(**options))
     for function in module.functions:
         passes.run(function, *builder)
 
@@ -264,9 +264,17 @@ def _on_packet(context, builder, f, wanted, packet):
         context.active_code_library.add_linking_library(compiled.library)
         context.call_internal_no_propagate(inner, compiled.fndesc, wanted, arguments)
     else:
-        context.get_function(f, wanted)(inner, arguments)
+        _, write = _found(context.typing_context, f, wanted.args)
+        write(context, inner, wanted, arguments)
     inner.ret_void()
     return function
+
+
+def _found(typingctx, f, kinds):
+    """The signature of a function for some types, and what writes it if it is written."""
+    if isinstance(f, types.Dispatcher):
+        return f.get_call_type(typingctx, kinds, {}), None
+    return f.typing_key._defn(typingctx, *kinds)
 
 
 @intrinsic
@@ -417,7 +425,7 @@ def for_chunks(typingctx, pool, f, count, grain, args):
 
     An f that raises does so for nobody: its chunk stays as it is then, and all others are done.
     """
-    wanted = f.get_call_type(typingctx, (types.intp, types.intp, *args.types), {})
+    wanted, _ = _found(typingctx, f, (types.intp, types.intp, *args.types))
 
     def generate(context, builder, sig, values):
         pool, _, count, grain, packet = values

@@ -135,7 +135,7 @@ def blocks(m, n, k, items, size, near):
     return most, tall, wide * (WIDTH // size), count, max(grain, 1)
 
 
-@kernel(numbers="iiaaaai", written=True)
+@kernel(numbers="iiaaaai", written=True, glue=True)
 def product(pool, table, a, b, c, bias, activation):
     """c = a @ b with all leading axes of c, plus a row, then an activation; arrays as their records; whether it could be done."""
     code = word(table, 0), word(table, 1), word(table, 2)
@@ -151,7 +151,7 @@ def product(pool, table, a, b, c, bias, activation):
     return True
 
 
-@kernel(numbers="iiaaaaia", written=True)
+@kernel(numbers="iiaaaaia", written=True, glue=True)
 def large(pool, table, a, b, c, bias, activation, room):
     """The same for two matrices whose parts are copied first, a range of depth after the other; `room` is memory for it."""
     code = word(table, 0), word(table, 1), word(table, 2)

@@ -39,10 +39,10 @@ def unpacking(letters: str) -> Kernel:
         return unpack(row)
 
     unpacked.__module__ = __name__
-    return kernel(unpacked, fastmath=EXACT, name=f"row_{letters}", numbers="i", written=True)
+    return kernel(unpacked, fastmath=EXACT, name=f"row_{letters}", numbers="i", written=True, glue=True)
 
 
-@kernel(fastmath=EXACT, numbers="iii", written=True)
+@kernel(fastmath=EXACT, numbers="iii", written=True, glue=True)
 def run(rows, starts, count):
     """Call each of some rows; what the last returns, if it is a whole number or a truth."""
     found = 0

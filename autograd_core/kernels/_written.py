@@ -53,11 +53,11 @@ class Fixed(list):
 
 
 @functools.cache
-def read(file: str) -> dict[tuple, tuple[ast.FunctionDef, CodeType]]:
-    """The functions in a file, by name and first line, as trees and as what Python makes of them."""
+def read(text: str, file: str, flags: int) -> dict[tuple, tuple[ast.FunctionDef, CodeType]]:
+    """The functions in a text, by name and first line, as trees and as what Python makes of them."""
     try:
-        tree = ast.parse("".join(linecache.getlines(file)))
-        codes = [*inside(compile(tree, file, "exec", dont_inherit=True))]
+        tree = ast.parse(text)
+        codes = [*inside(compile(tree, file, "exec", flags, dont_inherit=True))]
     except SyntaxError:
         return {}
     found = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
@@ -73,10 +73,26 @@ def inside(code: CodeType) -> Iterator[CodeType]:
             yield from inside(c)
 
 
+def texts(code: CodeType) -> Iterator[str]:
+    """Where the text of a function may be read: its own lines, where they stand in the file, and the whole file."""
+    lines, first = linecache.getlines(code.co_filename), code.co_firstlineno
+    last = max(line for c in (code, *inside(code)) for _, line, *_ in c.co_positions() if line)
+    if 3 < first <= len(lines):
+        closed, indented = ", ".join(code.co_freevars), lines[first - 1][0].isspace()
+        imports = "import np" if "np" in code.co_names else ""  # Python calls what is imported in another way
+        above = f"def around({closed}):" if closed else "if True:" if indented else ""
+        yield "\n".join(["\n" * (first - 4), imports, above, "".join(lines[first - 1 : last])])
+    yield "".join(lines)
+
+
 def body(code: CodeType) -> list[ast.stmt] | None:
     """The statements of a function; None if its text is not there, or is not what runs, having changed since."""
-    node, found = read(code.co_filename).get((code.co_name, code.co_firstlineno), (None, None))
-    return node.body if found == code else None
+    flags = code.co_flags & annotations.compiler_flag
+    for text in texts(code):
+        node, found = read(text, code.co_filename, flags).get((code.co_name, code.co_firstlineno), (None, None))
+        if found == code:
+            return node.body
+    return None
 
 
 def written(fn: FunctionType, flags: Iterable[str], compiled: Callable[[], Any], inlined: bool = False) -> Any:

@@ -37,7 +37,7 @@ def owner(array, kind):
     return array if word(array, BASE) == 0 else 0
 
 
-@kernel(numbers="iiii", written=True, nogil=False)
+@kernel(numbers="iiii", written=True, glue=True, nogil=False)
 def held(table, count, room, arguments):
     """Whether all rows of a table hold; `room` are words to work in: three, and one for each argument."""
     k, place, here = 0, 0, 0

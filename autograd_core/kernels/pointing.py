@@ -16,7 +16,7 @@ from ._products import HEAD
 word, set_word = Late("_pack", "word"), Late("_pack", "set_word")
 
 
-@kernel(numbers="aii", written=True)
+@kernel(numbers="aii", written=True, glue=True)
 def point(made, table, count):
     """Point records to the memory of `made`: table has, for each, its address and how many bytes after the first it begins."""
     place = word(made, HEAD)

@@ -60,7 +60,7 @@ def joined(name: str, step: Any) -> Kernel:
     scope |= {"FAR": FAR, "PIECE": PIECE, "AHEAD": AHEAD}
     source = SOURCE.format(**{part: ", ".join(words) for part, words in parts.items()})
     made = generated(source, f"{name}_together", scope)
-    return kernel(made, chunks=True, fastmath=WRITTEN, name=f"{name}_together", written=True)
+    return kernel(made, chunks=True, fastmath=WRITTEN, name=f"{name}_together", written=True, level=2)
 
 
 def declare(name: str, step: Any) -> None:
@@ -119,7 +119,7 @@ def alone(step: Any, arrays: tuple, numbers: tuple) -> None:
     run(step, arrays[0].dtype.char, starts, records, np.zeros(1, np.int64), np.array([numbers], np.float64))
 
 
-@kernel(numbers="iii", written=True)
+@kernel(numbers="iii", written=True, glue=True)
 def fit(records, count, width):
     """Whether the first array in each row of records may be written to, and the second is of its class, type and form."""
     table = word(records, HEAD)
@@ -136,7 +136,7 @@ def fit(records, count, width):
     return True
 
 
-@kernel(numbers="iiii", written=True)
+@kernel(numbers="iiii", written=True, glue=True)
 def follow(table, kinds, count, before):
     """Let counters move on as the first ones have, if all were where these were: whether that is so.
 
