@@ -18,7 +18,7 @@ from . import tape
 from .blame import doubtful, note, spoilt, square
 from .kernels._memory import Block
 from .kernels.copying import copied
-from .op import REGISTRY, Plan, Traced
+from .op import REGISTRY, Plan, Sound, Traced
 from .reach import all_leaves, ancestors, leading_to
 from .tape import ORDINARY, Keep, Leaf, Node, Packed, Pick, current, enter, no_grad, observe, places, state, write_after
 from .tensor import Tensor, at, node_of
@@ -49,11 +49,12 @@ class Walk:
         self.tracked = tracked  # whether the gradients will themselves be differentiated
         self.lifts = tracked or captured  # whether rules run on tensors, so that what they do is seen
         self.ours: set = set()  # nodes whose pending cotangent nobody else can see, so that it may be added to in place
+        self.sound: set = set()  # those of them that have been looked at by whoever made them
 
     def run(self, careful: bool) -> dict:
         """The cotangents of leaves and wanted nodes."""
-        pending, found, ours = dict(self.roots), {}, set()
-        self.ours, latest_write = ours, tape.latest_write
+        pending, found, ours, sound = dict(self.roots), {}, set(), set()
+        self.ours, self.sound, latest_write = ours, sound, tape.latest_write
         mode = state.mode
         special = self.needed is not None or self.tracked or (mode is not None and mode.observers)
         for node in reversed(self.order):
@@ -101,11 +102,15 @@ class Walk:
                         and fresh(ct, cotangents, plan, env)
                     ):
                         ours.add(parent)
+                        if cotangents.__class__ is Sound and ct is cotangents[k - 1]:
+                            sound.add(parent)
                 elif parent in ours and ct.__class__ is np.ndarray:
                     before = pending[parent]
                     before += ct
+                    sound.discard(parent)
                 else:
                     pending[parent] = total = pending[parent] + ct
+                    sound.discard(parent)
                     if total.__class__ is np.ndarray:
                         ours.add(parent)
                     else:
@@ -296,7 +301,7 @@ def pullback(
 def gradients_of(walk: Walk, careful: bool, told: bool) -> dict:
     """What a walk finds, made again with care where it has to be; and who is to be told of zeros and NaN is."""
     found = walk.run(careful)
-    if careful or not any(map(doubtful, found.values())):
+    if careful or not any(doubtful(g) for node, g in found.items() if node not in walk.sound):
         return found
     squares = {node: square(g) for node, g in found.items()}
     if any(s != s for s in squares.values()):

@@ -14,7 +14,7 @@ import numpy as np
 
 from .kernels import elementwise as loops
 from .kernels._jit import COMPILED, plain
-from .op import PULLS, Op, Partial, Plan, Traced
+from .op import PULLS, Op, Partial, Plan, Sound, Traced
 
 
 class Symbol(Traced):
@@ -100,8 +100,9 @@ class Pull:
                 self.found[key] = self.written(key[:-1], g.dtype)
             if (found := self.found[key]) is not None:
                 kernel, results, used, places = found
-                made = loops.run(kernel, g, [operands[k] for k in used], results)
-                return tuple([g if place is None else made[place] for place in places])
+                made, sound = loops.run(kernel, g, [operands[k] for k in used], results)
+                cotangents = [g if place is None else made[place] for place in places]
+                return Sound(cotangents) if sound else tuple(cotangents)
         return None
 
     def written(self, kinds: tuple, dtype: np.dtype) -> tuple | None:
@@ -124,7 +125,7 @@ class Pull:
         except Exception:  # whatever a rule does that a symbol does not know
             return None
         arrays = tuple(kinds[k] == "array" for k in used)
-        return loops.whole(loops.Program(arrays, tuple(steps), tuple(results)), dtype), len(results), used, places
+        return loops.whole(loops.Program(arrays, tuple(steps), tuple(results), True), dtype), len(results), used, places
 
 
 def called(rule: Any, g: Symbol, i: int, values: dict) -> Any:
