@@ -199,14 +199,18 @@ def whole(program: Program, dtype: np.dtype) -> Callable:
     return kernel(generated(source, name, scope), numbers=numbers, written=True, name=name)
 
 
-def run(kernel: Callable, x: np.ndarray, operands: Sequence, results: int) -> tuple[list[np.ndarray], bool]:
-    """The results of the kernel of all entries that looks, for arrays like x with entries in order, and numbers.
-
-    And whether none has NaN, and each an entry that is not 0.
-    """
-    made, told = [empty(x.shape, x.dtype) for _ in range(results)], np.zeros(1 + results, np.int64)
+def run(kernel: Callable, x: np.ndarray, operands: Sequence, results: int = 1) -> list[np.ndarray]:
+    """The results of the kernel of all entries, for arrays like x with entries in order, and numbers."""
+    made = [empty(x.shape, x.dtype) for _ in range(results)]
     given = [id(v) if v.__class__ is np.ndarray else v for v in operands]
-    kernel(POOL, x.size, grain(x.size), *map(id, made), *given, id(told))
+    kernel(POOL, x.size, grain(x.size), *map(id, made), *given)
+    return made
+
+
+def looked_at(kernel: Callable, x: np.ndarray, operands: Sequence, results: int) -> tuple[list[np.ndarray], bool]:
+    """Those of a kernel that looks, and whether none of them has NaN and each an entry that is not 0."""
+    told = np.zeros(1 + results, np.int64)
+    made = run(kernel, x, [*operands, told], results)
     spoilt, *some = told.tolist()
     return made, not spoilt and all(some)
 
