@@ -89,21 +89,25 @@ class Pull:
 
     def run(self, kinds: tuple, operands: list, g: np.ndarray) -> tuple | None:
         """The cotangents, if these kinds of operands can be dealt with; those that are g itself are g itself."""
-        numbers = [k for k, kind in enumerate(kinds) if kind == "number"]
-        for key in (
-            (*kinds, g.dtype),
-            (*[operands[k] if k in numbers and k else kind for k, kind in enumerate(kinds)], g.dtype),
-        ):
-            if key not in self.found:
-                if len(self.found) > 100:
-                    self.found.clear()
-                self.found[key] = self.written(key[:-1], g.dtype)
-            if (found := self.found[key]) is not None:
-                kernel, results, used, places = found
-                made, sound = loops.looked_at(kernel, g, [operands[k] for k in used], results)
-                cotangents = [g if place is None else made[place] for place in places]
-                return Sound(cotangents) if sound else tuple(cotangents)
-        return None
+        found = self.known(kinds, g.dtype)
+        if found is None and "number" in kinds:  # perhaps with a loop for these numbers
+            stated = [v if k and kind == "number" else kind for k, (kind, v) in enumerate(zip(kinds, operands))]
+            found = self.known(tuple(stated), g.dtype)
+        if found is None:
+            return None
+        kernel, results, used, places = found
+        made, sound = loops.looked_at(kernel, g, [operands[k] for k in used], results)
+        cotangents = [g if place is None else made[place] for place in places]
+        return Sound(cotangents) if sound else tuple(cotangents)
+
+    def known(self, kinds: tuple, dtype: np.dtype) -> tuple | None:
+        """What `written` gives, which is kept."""
+        key = kinds, dtype
+        if key not in self.found:
+            if len(self.found) > 100:
+                self.found.clear()
+            self.found[key] = self.written(kinds, dtype)
+        return self.found[key]
 
     def written(self, kinds: tuple, dtype: np.dtype) -> tuple | None:
         """The loop of the rules, its number of results, the operands it takes, and where the result of each rule is."""
