@@ -301,7 +301,8 @@ def pullback(
 def gradients_of(walk: Walk, careful: bool, told: bool) -> dict:
     """What a walk finds, made again with care where it has to be; and who is to be told of zeros and NaN is."""
     found = walk.run(careful)
-    if careful or not any(doubtful(g) for node, g in found.items() if node not in walk.sound):
+    unseen = [g for node, g in found.items() if node not in walk.sound] if walk.sound else found.values()
+    if careful or not any(map(doubtful, unseen)):
         return found
     squares = {node: square(g) for node, g in found.items()}
     if any(s != s for s in squares.values()):
