@@ -14,7 +14,7 @@ import numpy as np
 
 from .kernels import elementwise as loops
 from .kernels._jit import COMPILED, plain
-from .op import PULLS, Op, Partial, Plan, Sound, Traced
+from .op import PULLS, Op, Partial, Plan, Traced
 
 
 class Symbol(Traced):
@@ -96,9 +96,8 @@ class Pull:
         if found is None:
             return None
         kernel, results, used, places = found
-        made, sound = loops.looked_at(kernel, g, [operands[k] for k in used], results)
-        cotangents = [g if place is None else made[place] for place in places]
-        return Sound(cotangents) if sound else tuple(cotangents)
+        made = loops.looked_at(kernel, g, [operands[k] for k in used], results)
+        return made.__class__([g if place is None else made[place] for place in places])
 
     def known(self, kinds: tuple, dtype: np.dtype) -> tuple | None:
         """What `written` gives, which is kept."""

@@ -23,12 +23,6 @@ REGISTRY: dict[str, Op] = {}
 PULLS: list[Callable] = []  # the class that makes one loop of the rules of an elementwise op, once there is one
 
 
-class Sound(tuple):
-    """Cotangents without NaN of which none is all zero: who made them has seen each entry, so nobody need look again."""
-
-    __slots__ = ()
-
-
 class Traced:
     """A value with a say in how ops act on it: Tensor, Dual and Batched each define `apply`."""
 

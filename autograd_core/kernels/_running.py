@@ -71,7 +71,9 @@ class Eight:
         """a * b + c, rounded once."""
         kind = "v8f64" if a.type == NUMBERS else "f64"
         function = ir.FunctionType(a.type, [a.type] * 3)
-        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, function, f"llvm.fma.{kind}"), [a, b, c])
+        return self.builder.call(
+            cgutils.get_or_insert_function(self.builder.module, function, f"llvm.fma.{kind}"), [a, b, c]
+        )
 
     def within(self, v, low: int | None, high: int):
         """Whether the sizes of all entries, or of a number, are from 2**low, or 0, to 2**high, or 2**127 in float32."""

@@ -188,7 +188,8 @@ def whole(program: Program, dtype: np.dtype) -> Callable:
     )
     operands = [f"entries(zero, {n}, count)" if array else n for n, array in zip(names, program.arrays)]
     told = ["told"] * program.looks
-    given = [*operands, *[f"entries(zero, {n}, count)" for n in outs]] + [f"entries(number, told, {1 + len(outs)})"] * len(told)
+    given = [*operands, *[f"entries(zero, {n}, count)" for n in outs]]
+    given += [f"entries(number, {n}, {1 + len(outs)})" for n in told]
     source = f"""def whole(pool, count, grain, {", ".join(outs + names + told)}):
     for_chunks(pool, chunk, count, grain, ({", ".join(given)},))
 """
@@ -207,12 +208,18 @@ def run(kernel: Callable, x: np.ndarray, operands: Sequence, results: int = 1) -
     return made
 
 
-def looked_at(kernel: Callable, x: np.ndarray, operands: Sequence, results: int) -> tuple[list[np.ndarray], bool]:
-    """Those of a kernel that looks, and whether none of them has NaN and each an entry that is not 0."""
+class Sound(tuple):
+    """Results without NaN of which none is all zero: who made them has seen each entry, so nobody need look again."""
+
+    __slots__ = ()
+
+
+def looked_at(kernel: Callable, x: np.ndarray, operands: Sequence, results: int) -> tuple:
+    """The results of a kernel that looks, marked as sound if they are."""
     told = np.zeros(1 + results, np.int64)
     made = run(kernel, x, [*operands, told], results)
     spoilt, *some = told.tolist()
-    return made, not spoilt and all(some)
+    return tuple(made) if spoilt or not all(some) else Sound(made)
 
 
 def power(x: str, exponent: float) -> str | None:
