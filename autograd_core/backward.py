@@ -18,6 +18,7 @@ from . import tape
 from .blame import doubtful, note, spoilt, square
 from .kernels._memory import Block
 from .kernels.copying import copied
+from .kernels.elementwise import Sound
 from .op import REGISTRY, Plan, Traced
 from .reach import all_leaves, ancestors, leading_to
 from .tape import ORDINARY, Keep, Leaf, Node, Packed, Pick, current, enter, no_grad, observe, places, state, write_after
@@ -48,11 +49,12 @@ class Walk:
         self.roots, self.order, self.needed, self.wanted, self.level = roots, order, needed, wanted, level
         self.tracked = tracked  # whether the gradients will themselves be differentiated
         self.lifts = tracked or captured  # whether rules run on tensors, so that what they do is seen
-        self.ours: set = set()  # nodes whose pending cotangent nobody else can see, so that it may be added to in place
+        # Nodes whose pending cotangent nobody else can see, so that it may be added to in place; whether it is sound.
+        self.ours: dict = {}
 
     def run(self, careful: bool) -> dict:
         """The cotangents of leaves and wanted nodes."""
-        pending, found, ours = dict(self.roots), {}, set()
+        pending, found, ours = dict(self.roots), {}, {}
         self.ours, latest_write = ours, tape.latest_write
         mode = state.mode
         special = self.needed is not None or self.tracked or (mode is not None and mode.observers)
@@ -66,7 +68,7 @@ class Walk:
             if kind is Leaf:
                 found[node] = g
                 if node.hooks:
-                    ours.discard(node)
+                    ours.pop(node, None)
                 continue
             if kind is Pick:
                 self.picked(node, g, pending, found)
@@ -100,16 +102,17 @@ class Walk:
                         and not self.tracked
                         and fresh(ct, cotangents, plan, env)
                     ):
-                        ours.add(parent)
+                        ours[parent] = cotangents.__class__ is Sound and ct is cotangents[k - 1]
                 elif parent in ours and ct.__class__ is np.ndarray:
                     before = pending[parent]
                     before += ct
+                    ours[parent] = False
                 else:
                     pending[parent] = total = pending[parent] + ct
                     if total.__class__ is np.ndarray:
-                        ours.add(parent)
+                        ours[parent] = False
                     else:
-                        ours.discard(parent)
+                        ours.pop(parent, None)
         return found
 
     def picked(self, node: Pick, g: Any, pending: dict, found: dict) -> None:
@@ -296,7 +299,7 @@ def pullback(
 def gradients_of(walk: Walk, careful: bool, told: bool) -> dict:
     """What a walk finds, made again with care where it has to be; and who is to be told of zeros and NaN is."""
     found = walk.run(careful)
-    if careful or not any(map(doubtful, found.values())):
+    if careful or not any(map(doubtful, [g for node, g in found.items() if not walk.ours.get(node)])):
         return found
     squares = {node: square(g) for node, g in found.items()}
     if any(s != s for s in squares.values()):

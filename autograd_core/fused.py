@@ -89,20 +89,24 @@ class Pull:
 
     def run(self, kinds: tuple, operands: list, g: np.ndarray) -> tuple | None:
         """The cotangents, if these kinds of operands can be dealt with; those that are g itself are g itself."""
-        numbers = [k for k, kind in enumerate(kinds) if kind == "number"]
-        for key in (
-            (*kinds, g.dtype),
-            (*[operands[k] if k in numbers and k else kind for k, kind in enumerate(kinds)], g.dtype),
-        ):
-            if key not in self.found:
-                if len(self.found) > 100:
-                    self.found.clear()
-                self.found[key] = self.written(key[:-1], g.dtype)
-            if (found := self.found[key]) is not None:
-                kernel, results, used, places = found
-                made = loops.run(kernel, g, [operands[k] for k in used], results)
-                return tuple([g if place is None else made[place] for place in places])
-        return None
+        found = self.known(kinds, g.dtype)
+        if found is None and "number" in kinds:  # perhaps with a loop for these numbers
+            stated = [v if k and kind == "number" else kind for k, (kind, v) in enumerate(zip(kinds, operands))]
+            found = self.known(tuple(stated), g.dtype)
+        if found is None:
+            return None
+        kernel, results, used, places = found
+        made = loops.looked_at(kernel, g, [operands[k] for k in used], results)
+        return made.__class__([g if place is None else made[place] for place in places])
+
+    def known(self, kinds: tuple, dtype: np.dtype) -> tuple | None:
+        """What `written` gives, which is kept."""
+        key = kinds, dtype
+        if key not in self.found:
+            if len(self.found) > 100:
+                self.found.clear()
+            self.found[key] = self.written(kinds, dtype)
+        return self.found[key]
 
     def written(self, kinds: tuple, dtype: np.dtype) -> tuple | None:
         """The loop of the rules, its number of results, the operands it takes, and where the result of each rule is."""
@@ -124,7 +128,7 @@ class Pull:
         except Exception:  # whatever a rule does that a symbol does not know
             return None
         arrays = tuple(kinds[k] == "array" for k in used)
-        return loops.whole(loops.Program(arrays, tuple(steps), tuple(results)), dtype), len(results), used, places
+        return loops.whole(loops.Program(arrays, tuple(steps), tuple(results), True), dtype), len(results), used, places
 
 
 def called(rule: Any, g: Symbol, i: int, values: dict) -> Any:

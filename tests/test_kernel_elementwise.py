@@ -240,7 +240,8 @@ def step_by_step(program, *operands):
     scope |= {"far_from": lambda low, x: x if x >= low else np.inf}
     exec(program.source(), scope)
     outs = [np.empty_like(operands[0]) for _ in program.results]
-    scope["loop"](0, len(outs[0]), *operands, *outs)
+    told = [np.zeros(1 + len(outs), int)] * program.looks
+    scope["loop"](0, len(outs[0]), *operands, *outs, *told)
     return outs
 
 
@@ -253,7 +254,8 @@ def pulled(name, dtype, count, monkeypatch=None):
     g = RNG.normal(size=count).astype(dtype)
     if monkeypatch:
         monkeypatch.setattr(loops, "whole", lambda program, dtype: program)
-        monkeypatch.setattr(loops, "run", lambda program, x, operands, count: step_by_step(program, *operands))
+        looked_at = lambda program, x, operands, count: tuple(step_by_step(program, *operands))
+        monkeypatch.setattr(loops, "looked_at", looked_at)
     cotangents = Pull(plan, lambda g, env: None)(g, env)
     assert cotangents is not None, "left to NumPy"
     with np.errstate(all="ignore"):
@@ -279,6 +281,51 @@ def test_rules_become_loops(name, monkeypatch):
 def test_loops_of_rules(name, dtype):
     for ct, wanted in pulled(name, dtype, 1000):
         close(ct, wanted, dtype)
+
+
+@compiled
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["mul", "sin", "tanh"])
+def test_loops_of_rules_say_what_they_have_written(name, dtype):
+    """NaN anywhere, in any result, and a result that is all zero; the quick way of `sin` may be left in the middle."""
+    op, count = REGISTRY[name], 2 * loops.MOST + 5
+    plan = op.plan((1 << len(op.inputs) + 1) - 1)
+    pull, seen = Pull(plan, lambda g, env: None), set()
+    ordinary = {"x": RNG.uniform(0.5, 1, count).astype(dtype), "g": RNG.uniform(0.5, 1, count).astype(dtype)}
+    for what, value, places in [
+        ("g", 1.0, [0]), ("g", math.nan, [loops.MOST]), ("g", math.nan, [count - 1]), ("x", math.nan, [5]),
+        ("g", 0.0, slice(None)), ("g", 0.0, slice(1, None)), ("g", -0.0, slice(None)), ("x", 0.0, slice(None)),
+        ("x", 1e6, [count // 2]), ("x", math.inf, [count // 2]), ("g", 1e-42, slice(None)), ("g", math.inf, [7]),
+    ]:  # fmt: skip
+        given = {n: v.copy() for n, v in ordinary.items()}
+        given[what][places] = value
+        xs = [given["x"], np.full(count, 0.5, dtype)][: len(op.inputs)]
+        with np.errstate(all="ignore"):
+            y = op.forward(*xs)
+        made = pull(given["g"], plan.save(y, *xs))
+        clean = all(not np.isnan(ct).any() and ct.any() for ct in made)
+        assert isinstance(made, loops.Sound) == clean, (what, value, places)
+        seen.add(clean)
+    assert len(seen) == 2
+
+
+@compiled
+def test_gradients_that_spoil_each_other_are_looked_at():
+    """Each loop has written neither NaN nor nothing but zeros; what becomes of it in the walk is both."""
+    for f, said in [
+        (lambda x: x.sqrt() - x.sqrt(), "NaN"),
+        (lambda x: x.exp() - x.exp(), "zero"),
+        (lambda x: x.exp() - x.exp() + x.exp() - x.exp(), "zero"),
+    ]:
+        x = ag.tensor(np.zeros(3 * loops.LARGE), requires_grad=True)
+        with np.errstate(all="ignore"):
+            f(x).sum().backward()
+        assert f"gradient was {said}" in ag.explain(x)
+    number = ag.tensor(2.0, requires_grad=True)
+    ends = ag.tensor(np.resize([math.inf, -math.inf], 3 * loops.LARGE))
+    with np.errstate(all="ignore"):
+        (number * ends).backward(ag.tensor(np.ones(3 * loops.LARGE)))
+    assert "gradient was NaN" in ag.explain(number)
 
 
 @compiled

@@ -78,6 +78,74 @@ def test_infinite_and_missing_entries(row):
         np.testing.assert_allclose(scan.cumsum.compiled(x, -1), np.cumsum(x))
 
 
+SPECIALS = [0.0, np.inf, -np.inf, np.nan, 1e-300, 1e300, 1e-160, -1e160, 2.0**101, 2.0**-101, 5e-324]
+
+
+def step_by_step(g, x, y):
+    """The gradient of running products, entry by entry in extended precision, where a zero stays zero."""
+    zero_or = lambda a, b: np.longdouble(0) if a == 0 or b == 0 else a * b
+    carried, factor, out = np.longdouble(0), np.longdouble(0), []
+    for k in range(len(x) - 1, -1, -1):
+        carried = (np.longdouble(0) if carried == 0 else carried * factor) + np.longdouble(g[k])
+        factor = np.longdouble(x[k])
+        out.append(zero_or(carried, np.longdouble(y[k - 1] if k else 1)))
+    return np.array(out[::-1])
+
+
+@compiled
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("special", SPECIALS)
+def test_products_of_numbers_of_any_size(special, dtype):
+    """As when they are made one by one, wherever the special numbers stand among the eight that are taken at a time."""
+    for place in (*range(3, 21), 39):
+        x = 1 + np.random.default_rng(place).standard_normal(40) / 8
+        x[place] = special
+        for other in (None, 1 / special if special else 7.0):
+            if other is not None:
+                x[(place + 5) % 40] = other
+            with np.errstate(all="ignore"):
+                a = x.astype(dtype)
+                for flip in (slice(None), slice(None, None, -1)):
+                    exact = np.cumprod(a[flip].astype("d"))[flip].astype(dtype)
+                    got = scan.cumprod.compiled(a, -1, flip.step is not None)
+                    np.testing.assert_allclose(got, exact, rtol=1e-6 if dtype is np.float32 else 1e-13)
+
+
+@compiled
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("special", [0.0, 1e-33, -1e33, 2.0**101])
+@pytest.mark.parametrize("n", [2, 9, 10, 17, 18, 40, 101])
+def test_gradients_of_products_of_numbers_of_any_size(n, special, dtype):
+    rng = np.random.default_rng(n)
+    for place in range(0, n, 3):
+        x, g = 1 + rng.standard_normal(n) / 8, rng.standard_normal(n)
+        x[place], g[(place + 3) % n] = special, special if abs(special) < 1 else 1.0
+        x, g = x.astype(dtype), g.astype(dtype)
+        y = np.cumprod(x.astype("d")).astype(dtype)
+        exact = step_by_step(g, x, y)
+        scale = step_by_step(abs(g), abs(x), abs(y))  # of what is added up
+        within = scale * (1e-6 if dtype is np.float32 else 1e-14) + np.finfo(dtype).tiny
+        got = scan.product_pull.compiled(g, x, y, -1)
+        assert (abs(got - exact) <= within).all()
+        got = scan.product_pull.compiled(g[::-1], x[::-1], y[::-1], -1, True)
+        assert (abs(got[::-1] - exact) <= within).all()
+
+
+@compiled
+@pytest.mark.parametrize("place", [2, 5, 9, 16, 30])
+def test_an_infinite_product_behind_a_zero_has_no_gradient(place):
+    """Where nothing comes back, an infinite product before it gives no NaN; where a number comes back, it is infinite."""
+    x, g = np.full(40, 1.5), np.zeros(40)
+    y = np.cumprod(x)
+    y[place], g[place] = np.inf, 1.0
+    got = scan.product_pull.compiled(g, x, y, -1)
+    np.testing.assert_allclose(got, step_by_step(g, x, y).astype("d"), rtol=1e-14)
+    assert np.isfinite(got).all()
+    g[place + 3] = 1.0
+    got = scan.product_pull.compiled(g, x, y, -1)
+    np.testing.assert_array_equal(np.isinf(got), np.arange(40) == place + 1)
+
+
 @compiled
 def test_a_zero_times_infinity_is_zero_in_recurrences():
     a, b = np.array([[1.0, np.inf, 2.0, np.nan, 3.0]] * 9).T, np.array([[0.0, 0.0, 1.0, 0.0, 1.0]] * 9).T

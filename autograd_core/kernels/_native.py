@@ -36,7 +36,7 @@ SHARED = ir.FunctionType(VOID, [I64] * 5)
 # worker costs whoever does it 2 to 20 microseconds, and it comes some 40 later: with less than WORTH at hand it is not
 # worth while.  An idle worker looks for work for NEAR, longer than Python usually takes from one region to the next,
 # and then sleeps.
-SHORT, WORTH, NEAR = 30_000, 300_000, 200_000
+SHORT, WORTH, NEAR = 22_000, 300_000, 200_000
 SPINS = 1 << 14  # rounds of looking, at most, where there is no such clock
 
 # How many chunks have been taken, in one word: from the front, by whoever opened the region, in its lower half, and

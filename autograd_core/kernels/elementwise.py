@@ -102,24 +102,31 @@ class Program(NamedTuple):
     arrays: tuple[bool, ...]  # or else numbers, the same for all entries
     steps: tuple[str, ...]  # "t0 = x0 * x1", x0, x1, ... being the operands
     results: tuple[str, ...]
+    looks: bool = False  # whether to say if a result has NaN among its entries, and of each if it has one that is not 0
 
     def source(self) -> str:
         """The loop over a chunk."""
         names = [f"x{k}" for k in range(len(self.arrays))]
         first = names[self.arrays.index(True)]
         outs = [f"y{k}" for k in range(len(self.results))]
-        lines = [f"def loop(begin, end, {', '.join(f'{n}s' for n in names + outs)}):"]
+        told = ["told"] * self.looks
+        lines = [f"def loop(begin, end, {', '.join([f'{n}s' for n in names + outs] + told)}):"]
         cut = [n for n, array in zip(names, self.arrays) if array] + outs
         lines += [f"    {n}s = {n}s[begin:end]" for n in cut]
         lines += [f"    {n} = like({first}s[0], {n}s)" for n, array in zip(names, self.arrays) if not array]
         lines += [f"    {n} = like({first}s[0], {v})" for n, v in CONSTANTS.items()]
         inputs = [n for n, array in zip(names, self.arrays) if array]
+        most = [f"most{k}" for k in range(len(outs) * self.looks)]
+        lines += [f"    {m} = far_from(zero, zero)" for m in most]
         count = f"len({first}s)"
         ways = quick_ways()
         if quick := [(n, f) for n in inputs for f in ways if any(s.endswith(f" {f}({n})") for s in self.steps)]:
             lines += [f"    {line}" for line in self.at_first(count, inputs, outs, quick)]
             lines += [f"    {n}s = {n}s[done:count]" for n in cut]
         lines += [f"    {line}" for line in self.over(count, inputs, self.steps, outs)]
+        for k, m in enumerate(most):  # of several threads those that write there write the same
+            lines += [f"    if {m} > far_from(zero, like(zero, inf)):", "        told[0] = 1"]
+            lines += [f"    if {m} > far_from(zero, zero):", f"        told[{k + 1}] = 1"]
         return "\n".join([*lines, ""])
 
     def over(self, count: str, inputs: list[str], steps: Sequence[str], outs: list[str], of: str = "s") -> list[str]:
@@ -127,11 +134,15 @@ class Program(NamedTuple):
         body = (
             [f"{n} = {n}{of}[i]" for n in inputs] + [*steps] + [f"{y}{of}[i] = {t}" for y, t in zip(outs, self.results)]
         )
+        for k, t in enumerate(self.results * self.looks):
+            body += [f"size{k} = far_from(zero, abs({t}))", f"most{k} = size{k} if size{k} > most{k} else most{k}"]
         return [f"for i in {turns(self.steps)}({count}):", *[f"    {line}" for line in body]]
 
     def at_first(self, count: str, inputs: list[str], outs: list[str], quick: list[tuple[str, str]]) -> list[str]:
         """The quick way, piece by piece, until a piece has an entry for which it will not do: from there on all is left."""
-        steps, start, leave = [*self.steps], [], []
+        most = [f"most{k}" for k in range(len(outs) * self.looks)]
+        start, again = [f"{m}_before = {m}" for m in most], [f"    {m} = {m}_before" for m in most]
+        steps, leave = [*self.steps], []
         for k, (n, f) in enumerate(quick):
             near, size, low, high = (
                 text.format(x=x) for text, x in zip(QUICK[f], ("", n, "zero", "zero"), strict=True)
@@ -139,7 +150,7 @@ class Program(NamedTuple):
             steps = [s.replace(f" {f}({n})", f" {near}({n})") if s.endswith(f" {f}({n})") else s for s in steps]
             steps += [f"away = far_from({low}, {size})", f"far{k} = away if away > far{k} else far{k}"]
             start += [f"far{k} = far_from({low}, {low})"]
-            leave += [f"if far{k} > far_from({low}, {high}):", "    break"]
+            leave += [f"if far{k} > far_from({low}, {high}):", *again, "    break"]
         cut = [f"{n}p = {n}s[done:stop]" for n in inputs + outs]
         turn = [*cut, *start, *self.over("stop - done", inputs, steps, outs, "p"), *leave, "done = stop"]
         pieces = ["while done < count:", f"    stop = min(count, done + {PIECE})", *[f"    {line}" for line in turn]]
@@ -192,13 +203,16 @@ def whole(program: Program, dtype: np.dtype) -> Callable:
         [f"{letter}{k}" for k in range(len(of))] for letter, of in (("x", program.arrays), ("y", program.results))
     )
     operands = [f"entries(zero, {n}, count)" if array else n for n, array in zip(names, program.arrays)]
-    given = ", ".join([*operands, *[f"entries(zero, {n}, count)" for n in outs]])
-    source = f"""def whole(pool, count, grain, {", ".join(outs + names)}):
-    for_chunks(pool, chunk, count, grain, ({given},))
+    told = ["told"] * program.looks
+    given = [*operands, *[f"entries(zero, {n}, count)" for n in outs]]
+    given += [f"entries(number, {n}, {1 + len(outs)})" for n in told]
+    source = f"""def whole(pool, count, grain, {", ".join(outs + names + told)}):
+    for_chunks(pool, chunk, count, grain, ({", ".join(given)},))
 """
     scope = {"chunk": chunk, "entries": entries, "for_chunks": for_chunks, "zero": dtype.type(0), "__name__": __name__}
+    scope["number"] = np.int64(0)
     numbers, name = "iii" + "a" * len(outs), f"{chunk.name.rpartition('.')[2]}_{dtype.char}"
-    numbers += "".join("a" if array else "d" for array in program.arrays)
+    numbers += "".join("a" if array else "d" for array in program.arrays) + "a" * len(told)
     return kernel(generated(source, name, scope), numbers=numbers, written=True, name=name)
 
 
@@ -208,6 +222,20 @@ def run(kernel: Callable, x: np.ndarray, operands: Sequence, results: int = 1) -
     given = [id(v) if v.__class__ is np.ndarray else v for v in operands]
     kernel(POOL, x.size, grain(x.size), *map(id, made), *given)
     return made
+
+
+class Sound(tuple):
+    """Results without NaN of which none is all zero: who made them has seen each entry, so nobody need look again."""
+
+    __slots__ = ()
+
+
+def looked_at(kernel: Callable, x: np.ndarray, operands: Sequence, results: int) -> tuple:
+    """The results of a kernel that looks, marked as sound if they are."""
+    told = np.zeros(1 + results, np.int64)
+    made = run(kernel, x, [*operands, told], results)
+    spoilt, *some = told.tolist()
+    return tuple(made) if spoilt or not all(some) else Sound(made)
 
 
 def power(x: str, exponent: float) -> str | None:

@@ -1,8 +1,8 @@
 """Cumulative functions: running sums, products, extremes, and first-order linear recurrences, along one axis.
 
 Every array is taken as (outer, n, inner), in order and flat, and gone through along n: rows where inner is 1, columns
-else.  `reverse` starts from the far end.  A long running sum waits for each addition, so the sum of a row is made in
-eight stretches side by side, which are then put together; single precision is carried along in double.
+else.  `reverse` starts from the far end.  A running sum waits for each addition, so those of a row are made for eight
+entries at a time (`_running`), and so are products; single precision is carried along in double.
 """
 
 from __future__ import annotations
@@ -19,8 +19,14 @@ from .reduce import DOUBLE, FLOATS, GRAIN, SINGLE, at, shared_out
 from .sums import running_in_single
 
 entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
+sums_on, sums_back, products_on, products_back, usual, pulled_on, pulled_back, usual_pull = (
+    Late("_running", name)
+    for name in (
+        "sums_on", "sums_back", "products_on", "products_back", "usual", "pulled_on", "pulled_back", "usual_pull"
+    )
+)  # fmt: skip
 LONG = np.dtype(np.int64)
-STRETCH, PIECE = 256, 512  # entries of a row that wait for each other, columns at a time
+WIDE, PIECE = 8, 512  # entries of a row at a time, columns at a time
 FEW = 8  # with fewer columns each line is gone through by itself
 ROW = 32  # entries of a row that are compared with the largest so far at a time
 
@@ -37,41 +43,13 @@ def sum_rows(begin, end, x, out, n, inner, reverse):
     """Running sums of x (rows, n), inner being 1."""
     step = -1 if reverse else 1
     for i in range(begin, end):
-        place, left = i * n + (n - 1 if reverse else 0), n
-        done = 0.0
-        while left >= 16:
-            long = min(STRETCH, left // 8)
-            a = b = c = d = e = f = g = h = 0.0
-            s = long * step
-            for k in range(long):
-                p = place + k * step
-                a += at(x, p)
-                b += at(x, p + s)
-                c += at(x, p + 2 * s)
-                d += at(x, p + 3 * s)
-                e += at(x, p + 4 * s)
-                f += at(x, p + 5 * s)
-                g += at(x, p + 6 * s)
-                h += at(x, p + 7 * s)
-                out[np.uint64(p)] = a
-                out[np.uint64(p + s)] = b
-                out[np.uint64(p + 2 * s)] = c
-                out[np.uint64(p + 3 * s)] = d
-                out[np.uint64(p + 4 * s)] = e
-                out[np.uint64(p + 5 * s)] = f
-                out[np.uint64(p + 6 * s)] = g
-                out[np.uint64(p + 7 * s)] = h
-            for part in (a, b, c, d, e, f, g, h):
-                low = place - (long - 1 if reverse else 0)
-                before = x.dtype.type(done)
-                for k in range(long):
-                    out[np.uint64(low + k)] += before
-                done += part
-                place += s
-            left -= 8 * long
-        for _ in range(left):
-            done += at(x, place)
-            out[np.uint64(place)] = done
+        place, total = i * n + (n - 1 if reverse else 0), 0.0
+        for _ in range(n // WIDE):
+            total = sums_back(x, place - WIDE + 1, out, total) if reverse else sums_on(x, place, out, total)
+            place += WIDE * step
+        for _ in range(n % WIDE):
+            total += at(x, place)
+            out[np.uint64(place)] = total
             place += step
 
 
@@ -98,11 +76,18 @@ def product_lines(begin, end, x, out, n, inner, reverse):
     for i in range(begin, end):
         o = i // inner
         place = (o * n + (n - 1 if reverse else 0)) * inner + i - o * inner
-        total = 1.0
-        for _ in range(n):
-            total *= at(x, place)
-            out[np.uint64(place)] = total
-            place += -inner if reverse else inner
+        total, k = 1.0, 0
+        while k < n:
+            low = place - WIDE + 1 if reverse else place
+            if inner == 1 and n - k >= WIDE and usual(x, low, total):
+                total = products_back(x, low, out, total) if reverse else products_on(x, low, out, total)
+                place += -WIDE if reverse else WIDE
+            else:
+                for _ in range(min(WIDE, n - k)):
+                    total *= at(x, place)
+                    out[np.uint64(place)] = total
+                    place += -inner if reverse else inner
+            k += WIDE
 
 
 @kernel(chunks=True, fastmath=EXACT)
@@ -147,19 +132,29 @@ def product_pull_lines(begin, end, g, x, y, out, n, inner, reverse):
     for i in range(begin, end):
         o = i // inner
         place = (o * n + (0 if reverse else n - 1)) * inner + i - o * inner
-        carried, factor = 0.0, zero
-        for k in range(n):
-            term = carried * factor
-            if term != term and carried == 0:
-                term = 0.0
-            carried = term + at(g, place)
-            factor = at(x, place)
-            before = one if k == n - 1 else at(y, place - step)
-            whole = carried * before
-            if whole != whole and (carried == 0 or before == 0):
-                whole = 0.0
-            out[np.uint64(place)] = whole
-            place -= step
+        carried, factor, k = 0.0, zero, 0
+        while k < n:
+            low = place if reverse else place - WIDE + 1
+            if inner == 1 and k > 0 and n - k > WIDE and usual_pull(g, x, low, low + step, carried):
+                if reverse:
+                    carried = pulled_on(g, x, y, low, out, carried)
+                else:
+                    carried = pulled_back(g, x, y, low, out, carried)
+                k, place = k + WIDE, place - WIDE * step
+                factor = at(x, place + step)
+                continue
+            for _ in range(min(WIDE if k > 0 else 1, n - k)):
+                term = carried * factor
+                if term != term and carried == 0:
+                    term = 0.0
+                carried = term + at(g, place)
+                factor = at(x, place)
+                before = one if k == n - 1 else at(y, place - step)
+                whole = carried * before
+                if whole != whole and (carried == 0 or before == 0):
+                    whole = 0.0
+                out[np.uint64(place)] = whole
+                k, place = k + 1, place - step
 
 
 @kernel(chunks=True, fastmath=EXACT)
