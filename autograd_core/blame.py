@@ -28,7 +28,9 @@ def square(g: Any) -> complex:
     flat = g if g.ndim == 1 else g.ravel("K")
     if flat.size >= LARGE and flat.dtype.char in "fd":
         return square_sum(flat, (-1,)).item()
-    return flat.dot(flat)  # the method, which is called in half the time
+    return flat.dot(
+        flat
+    ).item()  # the method, which is called in half the time; Python compares its own numbers quicker
 
 
 def doubtful(g: Any) -> bool:
