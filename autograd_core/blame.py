@@ -28,15 +28,13 @@ def square(g: Any) -> complex:
     flat = g if g.ndim == 1 else g.ravel("K")
     if flat.size >= LARGE and flat.dtype.char in "fd":
         return square_sum(flat, (-1,)).item()
-    return flat.dot(
-        flat
-    ).item()  # the method, which is called in half the time; Python compares its own numbers quicker
+    return flat.dot(flat)  # the method, which is called in half the time
 
 
 def doubtful(g: Any) -> bool:
     """Whether all of a gradient is zero, or some of it NaN."""
     s = square(g)
-    return s != s or s == 0
+    return not s or s != s  # to compare one of NumPy's numbers with one of Python's takes longer than all else here
 
 
 def spoilt(square: complex) -> str:
