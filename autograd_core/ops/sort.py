@@ -110,7 +110,8 @@ def with_axis(x: Any) -> Any:
 
 def paired(take: Any, x: Any, axis: int, both: tuple) -> Chosen:
     """Entries of x and where they are, found together, as tensors; recorded as what `take` takes from there."""
-    return tuple.__new__(Chosen, (found_at(take, x, *both, {"axis": axis}), at(both[1])))
+    y, places = both
+    return tuple.__new__(Chosen, (found_at(take, x, y, places, {"axis": axis}), at(places)))
 
 
 def chosen(primitive: Any, x: Any, dim: Any, keepdim: bool, name: str, rank: tuple = (), **params: Any) -> Chosen:
