@@ -183,10 +183,9 @@ class Walk:
         """Let go of what the nodes kept."""
         needed = self.needed
         for node in self.order if needed is None else needed:
-            kind = node.__class__
-            if kind is Node and node.plan.keeps or kind is Packed:
-                if needed is None or not needed.isdisjoint(node.parents):
-                    node.env = None
+            kept = node.__class__ is Node and node.plan.keeps or node.__class__ is Packed
+            if kept and (needed is None or not needed.isdisjoint(node.parents)):
+                node.env = None
 
 
 def fresh(ct: Any, cotangents: Sequence, plan: Any, env: Sequence) -> bool:
@@ -317,8 +316,7 @@ def _traced(g: Any) -> bool:
 
 
 def _runs_user_code(node: Any) -> bool:
-    kind = node.__class__
-    return bool(node.hooks) or kind is Packed or (kind is Node and node.plan.__class__ is not Plan)
+    return bool(node.hooks) or node.__class__ is Packed or node.__class__ is Node and node.plan.__class__ is not Plan
 
 
 def _root(g: Any, level: int, tracked: bool) -> Any:
