@@ -12,7 +12,8 @@ import autograd_core as ag
 from autograd_core.kernels import _deterministic
 from autograd_core.kernels._jit import COMPILED
 from autograd_core.kernels._threads import get_num_threads, set_num_threads
-from autograd_core.kernels.matmul import matmul
+from autograd_core.kernels.matmul import matmul, rowwise
+from nn import functional as F
 
 compiled = pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
 TOLERANCE = {"f": 3e-6, "d": 1e-14}
@@ -178,6 +179,28 @@ def test_ops_use_it_where_products_are_large():
     assert y.grad.numpy().tobytes() == matmul.compiled(a.T, g).tobytes()
     batch = rng.standard_normal((3, 4, 50, 60)).astype("f")
     np.testing.assert_allclose(ag.matmul(batch, b[:60]), np.matmul(batch, b[:60]), atol=1e-4)
+
+
+@compiled
+@pytest.mark.parametrize("char", "fd")
+@pytest.mark.parametrize("sizes", [(32, 32, 32), (64, 64, 64), (33, 64, 65), (200, 5, 40), (31, 64, 64), (64, 1, 600)])
+def test_rows_by_rows_are_one_kernel_with_the_bias_also_in_a_replay(sizes, char):
+    (m, k, n), rng = sizes, np.random.default_rng(0)
+    x, w, bias = (rng.standard_normal(shape).astype(char) for shape in ((m, k), (n, k), (n,)))
+    ways = (x, w.T), (np.asfortranarray(x), w.T), (x, np.ascontiguousarray(w.T))
+    assert [rowwise(*pair) for pair in ways] == [m >= 32, k == 1, k == 1]  # a single column or row lies both ways
+    wide, size = x.astype("g") @ w.T.astype("g"), abs(x.astype("g")) @ abs(w.T.astype("g"))
+    for f, y in (
+        (lambda x, w, b: ag.matmul(x, w.T), wide),
+        (lambda x, w, b: F.linear(x, w), wide),
+        (lambda x, w, b: F.linear(x, w, b), wide + bias),
+        (lambda x, w, b: F.linear(x.reshape(1, m, k), w, b)[0], wide + bias),
+    ):
+        given = ag.tensor(x), ag.tensor(w), ag.tensor(bias)
+        found, again = f(*given).numpy(), ag.compile(f)
+        assert (abs(found - y) <= TOLERANCE[char] * 2 * (size + abs(bias))).all()
+        for _ in range(3):
+            assert np.array_equal(again(*given).numpy(), found)
 
 
 @compiled

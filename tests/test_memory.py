@@ -65,7 +65,7 @@ def test_no_more_is_kept_than_allowed(monkeypatch):
     keep = lambda block, most: _memory.Block.__del__(block, most=most)
     blocks = [_memory.Block() for _ in range(4)]
     for block, size in zip(blocks, [600, 300, 200, 2000], strict=True):
-        block.raw = np.empty(size, np.uint8)
+        block.raw = np.empty(size, np.uint8), 0
     keep(blocks[0], 1000), keep(blocks[1], 1000)
     assert _memory._kept == [900] and set(_memory._free) == {600, 300}
     keep(blocks[2], 1000)

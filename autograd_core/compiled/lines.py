@@ -53,7 +53,8 @@ def product(a: Array, b: Array, c: Array, bias: Array | None, activation: int) -
         return None
     fit = COMPILED and steps(a) and steps(b) and c.contiguous and (bias is None or bias.contiguous)
     narrow = m < products.FEW or n < products.FEW or (k >= products.PARTED and m * n <= products.SQUARE)
-    if fit and (size <= TINY or products.LARGE <= size < PACKED and not narrow):
+    rowwise = size >= products.ROWWISE and m >= products.SIDE <= n and a.contiguous and transposed(b).contiguous
+    if fit and (size <= TINY or (rowwise or size >= products.LARGE) and size < PACKED and not narrow):
         code = products._codes.get(a.dtype) or products._code(a.dtype)
         return [Row(products.product, (POOL, code, a, b, c, bias, activation))]
     if size < products.LARGE and not (n == 1 == m) and bias is None and c.contiguous:

@@ -24,7 +24,7 @@ def _most() -> int:
 
 MOST = _most()
 _give_back = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None  # glibc's
-_free: dict[int, list[np.ndarray]] = {}  # by size
+_free: dict[int, list[tuple[np.ndarray, int]]] = {}  # by size: memory, and where its first line of the cache is
 _kept = [0]  # bytes in _free
 
 
@@ -34,7 +34,7 @@ class Block:
     __slots__ = ("__array_interface__", "raw")
 
     def __del__(self, free=_free, kept=_kept, most=MOST):
-        size = self.raw.nbytes
+        size = self.raw[0].nbytes
         if size > most:
             return
         if kept[0] + size > most:  # of sizes that are used no more, perhaps
@@ -51,9 +51,7 @@ def empty(shape: tuple[int, ...], dtype: np.dtype, least: int = LEAST) -> np.nda
         return np.empty(shape, dtype)
     raw, block = _taken(_class(size)), Block()
     block.raw = raw
-    address = raw.__array_interface__["data"][0]
-    described = {"data": (address + -address % LINE, False), "typestr": dtype.str, "shape": shape, "version": 3}
-    block.__array_interface__ = described
+    block.__array_interface__ = {"data": (raw[1], False), "typestr": dtype.str, "shape": shape, "version": 3}
     return np.asarray(block)
 
 
@@ -72,12 +70,13 @@ def _class(size: int) -> int:
     return size + -size % step + LINE
 
 
-def _taken(size: int) -> np.ndarray:
-    """A free block of a size, or a new one."""
+def _taken(size: int) -> tuple[np.ndarray, int]:
+    """A free block of a size, or a new one, and where its first line of the cache is."""
     try:
         raw = _free[size].pop()
     except (KeyError, IndexError):
-        return np.empty(size, np.uint8)
+        new = np.empty(size, np.uint8)
+        return new, new.ctypes.data + -new.ctypes.data % LINE
     _kept[0] -= size
     return raw
 

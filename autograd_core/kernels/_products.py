@@ -26,7 +26,8 @@ DEPTH, MOST_DEPTH = 512, 640  # of a panel: about, and at most; c is read and wr
 PANEL = MOST_DEPTH * 128  # bytes of a panel
 BLOCK = 576 << 10  # bytes of a that a cell reads, at most: with a panel, they fit the second cache
 LOW = 4 * 14  # rows of a cell, at least, if there are so many
-PIECES = 4  # panels, or rows of tiles, that a thread copies at a time
+PIECES = 8  # panels, or rows of tiles, that a thread copies at a time
+STRETCH = 16  # rows that it copies of all of them before the next: pieces begin in the middle of lines of the cache
 NEAR = 16 << 10  # bytes of panels that a cell has side by side: they and rows of a stay in the nearest cache
 DIRECT = 256 << 10  # bytes from the first row of a panel to its last, up to which it is read where it is
 CELLS = 16  # of c, at least, so that threads are done at about the same time
@@ -105,15 +106,21 @@ def copies(begin, end, code, sizes, left, right, d, depth, copied):
     (size, _, pack), (m, n, _), (a_copy, b_copy) = code, sizes, copied
     (a, a_row, a_col), (b, b_row, b_col), width = left, right, WIDTH // size
     panels, (_, least, more) = (n + width - 1) // width if b_copy else 0, tiles_of(m)
-    for piece in range(begin, end):
-        j, t = piece * width, piece - panels
-        if piece < panels:
-            source = b + (d * b_row + j * b_col) * size
-            pack_at(pack, source, b_row, b_col, b_copy + j * depth * size, width, depth, min(width, n - j))
-        else:
+    middle, step = min(max(panels, begin), end), min(depth, STRETCH) if b_col == 1 else depth
+    for first in range(0, depth, step):
+        count = min(step, depth - first)
+        for piece in range(begin, middle):
+            j = piece * width
+            source, to = b + ((d + first) * b_row + j * b_col) * size, b_copy + (j * depth + first * width) * size
+            pack_at(pack, source, b_row, b_col, to, width, count, min(width, n - j))
+    step = min(depth, STRETCH) if a_row == 1 else depth
+    for first in range(0, depth, step):
+        count = min(step, depth - first)
+        for piece in range(middle, end):
+            t = piece - panels
             i, h = t * least + min(t, more), least + (1 if t < more else 0)
-            source = a + (i * a_row + d * a_col) * size
-            pack_at(pack, source, a_col, a_row, a_copy + i * depth * size, h, depth, h)
+            source, to = a + (i * a_row + (d + first) * a_col) * size, a_copy + (i * depth + first * h) * size
+            pack_at(pack, source, a_col, a_row, to, h, count, h)
 
 
 @kernel(written=True)

@@ -285,6 +285,9 @@ def multiply(typingctx, like, a, a_row, a_depth, b, b_row, c, c_row, depth, rows
     def generate(context, builder, sig, args):
         _, *first, rows, columns, mode, bias = args
         form = form_of(builder, rows, columns, I64(SIZES[char]))
+        whole = builder.icmp_signed("==", builder.urem(columns, I64(LANES[char])), I64(0))
+        packed = builder.and_(whole, builder.icmp_signed("==", first[1], I64(1)))
+        form = builder.add(form, builder.select(packed, I64(PACKED), I64(0)))
         call_shared(builder, "tile", char, [*first, columns, mode, bias, form])
         return context.get_dummy_value()
 

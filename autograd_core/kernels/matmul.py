@@ -18,6 +18,7 @@ RELU = 2
 DOT = 10_000  # entries of vectors whose inner product OpenBLAS takes by parts, as many as it has threads
 FRESH = MEMORY // 8  # entries of a result so small that its memory is not kept
 PARTED, SQUARE, PARTS = 4096, 64 * 64, 16  # products for each of few results from which they are taken in so many parts
+ROWWISE, SIDE = 1 << 15, 32  # products of rows by rows, and rows of each, from which OpenBLAS is slower than ours
 FEW = 4  # fewer rows or columns are a matter of their own
 _codes: dict[np.dtype, int | None] = {}
 _tables: list[np.ndarray] = []
@@ -33,7 +34,7 @@ def two(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
         return None
     n = b.shape[1]
     size = a.size * n
-    if size < LARGE and not (n == 1 and size >= DOT and len(a) == 1):
+    if size < LARGE and not (n == 1 and size >= DOT and len(a) == 1) and not (size >= ROWWISE and rowwise(a, b)):
         try:
             return a.dot(b)
         except ValueError:
@@ -49,6 +50,11 @@ def two(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
         return matmul.compiled(a, b)
     c = (np.empty if m * n < FRESH else empty)((m, n), dtype)
     return c if product(POOL, _codes.get(dtype) or _code(dtype), id(a), id(b), id(c), 0, 0) else matmul(a, b)
+
+
+def rowwise(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether a product of ROWWISE or more is ours though it is small: rows of a by columns of b that lie as rows."""
+    return len(a) >= SIDE <= b.shape[1] and b.flags.f_contiguous and a.flags.c_contiguous and COMPILED
 
 
 def matmul_reference(a, b, bias=None, relu=False):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.matmul import LARGE, matmul_reference
+from ..kernels.matmul import LARGE, ROWWISE, matmul_reference, rowwise
 from ..kernels.matmul import matmul as matrix_product
 from ..op import op
 from ..vmap import aligned
@@ -87,11 +87,11 @@ def affine(input, weight, bias):
 
 def _affine(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
     """One product for all rows, to which the bias is added as it is written."""
-    multiply = matrix_product if x.size * w.shape[0] >= LARGE else matmul_reference
-    if x.ndim == 2:
-        return multiply(x, w.T, bias)
-    y = multiply(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), w.T, bias)
-    return y.reshape(*x.shape[:-1], w.shape[0])
+    a, b = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), w.T
+    count = a.size * len(w)
+    small = matrix_product.compiled if count >= ROWWISE and rowwise(a, b) else matmul_reference
+    y = (matrix_product if count >= LARGE else small)(a, b, bias)
+    return y if x.ndim == 2 else y.reshape(*x.shape[:-1], len(w))
 
 
 def linear(input, weight, bias=None):

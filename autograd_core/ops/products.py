@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.matmul import DOT, LARGE, SINGLE, WIDE, two, work
+from ..kernels.matmul import DOT, LARGE, ROWWISE, SINGLE, WIDE, two, work
 from ..kernels.matmul import matmul as matrix_product
 from ..op import SHORTCUTS, elementwise, op
 from ..samples import shapes
@@ -103,7 +103,9 @@ def matmul(a=None, b=None, input=None, other=None):
             dtype = x.dtype
             if (dtype is SINGLE or dtype is WIDE) and y.dtype is dtype and x.ndim == 2 == y.ndim:
                 try:  # what `two` does with small ones, which are done before it could be called
-                    value = x.dot(y) if x.size * y.shape[1] < LARGE and x.size < DOT else two(x, y)
+                    size = x.size * y.shape[1]
+                    small = size < ROWWISE or (size < LARGE and (y.flags.c_contiguous or x.flags.f_contiguous))
+                    value = x.dot(y) if small and x.size < DOT else two(x, y)
                 except ValueError:
                     value = None
                 if value is not None:
