@@ -59,9 +59,9 @@ class Walk:
     def run(self, careful: bool) -> dict:
         """The cotangents of leaves and wanted nodes."""
         pending, found, ours = dict(self.roots), {}, {}
-        self.ours, latest_write = ours, tape.latest_write
+        self.ours, latest_write, tracked = ours, tape.latest_write, self.tracked
         mode = state.mode
-        special = self.needed is not None or self.tracked or (mode is not None and mode.observers)
+        special = self.needed is not None or tracked or (mode is not None and mode.observers)
         for node in reversed(self.order):
             g = pending.pop(node, None)
             if g is None:
@@ -100,12 +100,7 @@ class Walk:
                     ct = fitted(ct, parent, node)
                 if parent not in pending:
                     pending[parent] = ct
-                    if (
-                        parent.__class__ is Leaf
-                        and ct is not g
-                        and not self.tracked
-                        and fresh(ct, cotangents, plan, env)
-                    ):
+                    if parent.__class__ is Leaf and ct is not g and not tracked and fresh(ct, cotangents, plan, env):
                         ours[parent] = cotangents.__class__ is Sound and ct is cotangents[k - 1]
                 elif parent in ours and ct.__class__ is np.ndarray:
                     before = pending[parent]

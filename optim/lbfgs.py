@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core import Tensor, from_numpy, tape
+from autograd_core.kernels.matmul import inner
 
 from .checks import not_negative, number, settings, whole
 from .layout import check_gradient, check_writable, plain
@@ -151,7 +152,7 @@ class Descent:
         d = self.direction()
         state["prev_flat_grad"][...], state["prev_loss"] = self.gradient, self.value
         t = state["t"] = self.first_length() if state["n_iter"] == 1 else self.lr
-        slope = float(np.dot(self.gradient, d))
+        slope = inner(self.gradient, d)
         if slope > -group["tolerance_change"]:
             return False
         evaluations = self.evaluations
@@ -204,11 +205,11 @@ class Descent:
         np.negative(self.gradient, out=d)
         shares = [0.0] * len(dirs)
         for i in range(len(dirs) - 1, -1, -1):
-            shares[i] = float(np.dot(steps[i], d)) * weights[i]
+            shares[i] = inner(steps[i], d) * weights[i]
             d -= self.times(dirs[i], shares[i])
         d *= d.dtype.type(state["H_diag"])
         for i in range(len(dirs)):
-            d += self.times(steps[i], shares[i] - float(np.dot(dirs[i], d)) * weights[i])
+            d += self.times(steps[i], shares[i] - inner(dirs[i], d) * weights[i])
         return d
 
     def remember(self) -> None:
@@ -216,12 +217,12 @@ class Descent:
         state, rows = self.state, self.state["_rows"]
         y = np.subtract(self.gradient, state["prev_flat_grad"], out=rows[-2])
         s = np.multiply(state["d"], y.dtype.type(state["t"]), out=rows[-1])
-        product = float(np.dot(y, s))
+        product = inner(y, s)
         if not product > 1e-10:
             return
         for name, value in ("old_dirs", y), ("old_stps", s), ("ro", 1.0 / product):
             state[name].append(value)
-        state["H_diag"] = product / float(np.dot(y, y))
+        state["H_diag"] = product / inner(y, y)
         full = len(state["ro"]) > self.group["history_size"]
         rows[-2:] = [state[n][0] if full else np.empty_like(y) for n in ("old_dirs", "old_stps")]
         for name in "old_dirs", "old_stps", "ro":

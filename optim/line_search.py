@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from autograd_core.kernels.matmul import inner
+
 
 class Point(NamedTuple):
     """A place on the line: how far, the value there, its gradient, and the slope along the line."""
@@ -55,7 +57,7 @@ class Search:
         """The point so far along; others are held."""
         row = next(r for r in self.rows if all(r is not p.gradient for p in (self.start, *held)))
         value, gradient = self.evaluate(t, row)
-        return Point(t, value, gradient, float(np.dot(gradient, self.direction)))
+        return Point(t, value, gradient, inner(gradient, self.direction))
 
     def too_high(self, p: Point) -> bool:
         """Whether the value has not fallen enough."""

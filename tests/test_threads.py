@@ -2,6 +2,7 @@
 
 import os
 import random
+import subprocess
 import sys
 import threading
 import time
@@ -219,6 +220,38 @@ def test_threads_and_processes(warm_ground, name):
 
 def test_an_interrupt_while_something_is_compiled_is_neither_lost_nor_does_harm(ground):
     ground.run("-X", "dev", str(PROGRAMS), "interrupt_while_compiling")
+
+
+FORKS = """
+import os, threading
+import numpy as np
+import autograd_core as ag
+
+x, stop = ag.tensor(np.ones((50, 999)), requires_grad=True), []
+
+def differentiate():
+    while not stop:
+        ag.exp(x).sum().backward()
+
+threads = [threading.Thread(target=differentiate) for _ in range(6)]
+for t in threads:
+    t.start()
+ag.exp(x).sum().backward()
+for _ in range(20):
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+stop.append(True)
+for t in threads:
+    t.join()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="this program forks")
+def test_forks_while_threads_look_at_gradients_of_float64():
+    env = {**os.environ, "PYTHONWARNINGS": "ignore", "OPENBLAS_NUM_THREADS": "2"}  # whose own wait for ever after a fork
+    subprocess.run([sys.executable, "-c", FORKS], check=True, timeout=300, env=env)
 
 
 @pytest.mark.slow

@@ -57,6 +57,12 @@ def rowwise(a: np.ndarray, b: np.ndarray) -> bool:
     return len(a) >= SIDE <= b.shape[1] and b.flags.f_contiguous and a.flags.c_contiguous and COMPILED
 
 
+def inner(a: np.ndarray, b: np.ndarray) -> float:
+    """The inner product of two vectors of real numbers, on our own threads if it is long."""
+    found = two(a.reshape(1, -1), b.reshape(-1, 1)) if a.size >= DOT else None
+    return float(a.dot(b) if found is None else found.item())
+
+
 def matmul_reference(a, b, bias=None, relu=False):
     """NumPy's own."""
     return _finished(np.matmul(a, b), bias, relu)

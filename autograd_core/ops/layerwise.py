@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import optimizer as kernels
+from ..kernels.matmul import inner
 from ..op import op
 from .updates import counted, factor, limits, number
 
@@ -17,7 +18,7 @@ __all__: list[str] = []
 def size(x: Any) -> float:
     """The Euclidean norm of all entries."""
     flat = x.reshape(-1)
-    return sqrt(float(np.dot(flat, flat)))
+    return sqrt(inner(flat, flat))
 
 
 def trust(p: Any, update: float, most: float = float("inf")) -> float:
