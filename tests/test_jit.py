@@ -74,6 +74,13 @@ def test_a_name_is_given_once(declare):
         declare()
 
 
+def test_a_kernel_that_two_threads_make_at_once_is_one():
+    from autograd_core.kernels import elementwise
+
+    program = elementwise.program("exp", (True,))
+    assert elementwise.loop.__wrapped__(program) is elementwise.loop(program)
+
+
 def made_by(a, b):
     return [kernel(fn, name=name) for fn, name in ((lambda x: x + a, "plus_a"), (lambda x: x + b, "plus_b"))]
 

@@ -11,6 +11,7 @@ import functools
 import gc
 import importlib
 import linecache
+import operator
 import os
 import threading
 import time
@@ -51,6 +52,12 @@ class Late:
 BUILTINS = {"min": Late("_order", "smallest"), "max": Late("_order", "largest")}
 
 
+def _alike(a: Callable, b: Callable) -> bool:
+    """Whether two functions were made by the same lines: the same code, which closes over the very same."""
+    closed = [[cell.cell_contents for cell in f.__closure__ or ()] for f in (a, b)]
+    return a is not b and a.__code__ == b.__code__ and all(map(operator.is_, *closed))
+
+
 class Kernel(functools.partial):
     """A function that is compiled when it is first called, and kept on disk.
 
@@ -63,16 +70,18 @@ class Kernel(functools.partial):
         def first(*args):
             return self.build()(*args)
 
+        name = f"{fn.__module__.rpartition('.')[2]}.{name or fn.__qualname__}"
+        if "<" in name or (name in KERNELS and not _alike(KERNELS[name].fn, fn)):
+            raise ValueError(f"kernel {name}: give it a name=... of its own, under which it is kept on disk")
+        if name in KERNELS:  # two threads make it at once
+            return KERNELS[name]
         self = super().__new__(cls, first)
         self.written, self.glue = options.pop("written", False), options.pop("glue", False)
         self.level = options.pop("level", 3)  # of LLVM's passes
         self.fn, self.chunks, self.options, self.first, self._part = fn, chunks, options, first, None
-        self.numbers = numbers
-        self.name = f"{fn.__module__.rpartition('.')[2]}.{name or fn.__qualname__}"
-        if self.name in KERNELS or "<" in self.name:
-            raise ValueError(f"kernel {self.name}: give it a name=... of its own, under which it is kept on disk")
+        self.numbers, self.name = numbers, name
         self.__doc__, self.__name__, self.__wrapped__ = fn.__doc__, fn.__name__, fn
-        KERNELS[self.name] = self
+        KERNELS[name] = self
         return self
 
     @property
