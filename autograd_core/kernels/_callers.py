@@ -20,9 +20,8 @@ from ._entries import CLASSES, IN_ORDER
 from ._known import few, load_all
 from ._machine import machine
 from ._native import Part, function_passes, module_passes, region, work
-from ._pieces import VECTOR
 from ._products import HEAD
-from ._written import WIDE
+from ._written import VECTOR, WIDE
 
 I8, I32, I64, VOID = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.VoidType()
 BYTES = I8.as_pointer()
@@ -51,7 +50,7 @@ class Room(Part):
 
     def _optimize_final_module(self):
         module_passes(self._codegen, self._final_module, **self.how)
-        if any(f.name.endswith(VECTOR) for f in self._final_module.functions):  # which loops of vectors call by now
+        if any(f.name.endswith(VECTOR) for f in self._final_module.functions):
             module_passes(self._codegen, self._final_module, opt=1, loop_vectorize=False, slp_vectorize=False)
 
 

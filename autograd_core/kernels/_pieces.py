@@ -12,13 +12,12 @@ from numba.extending import intrinsic
 
 from ._emit import Vectors
 from ._shared import I32
-from ._written import WIDE
+from ._written import VECTOR, WIDE
 
 LANES = 16
 NUMBER, NUMBERS = ir.FloatType(), ir.VectorType(ir.FloatType(), LANES)
 WORDS = ir.VectorType(I32, LANES)
 SHIFTER = 12582912.0  # a sum with this has a whole number in its last bits
-VECTOR = ".vector"  # how the name of a function of vectors ends
 
 
 def pieces(name: str, tables: Callable):

@@ -32,6 +32,7 @@ from ._values import ASIDE
 from ._writer import Writer
 
 WIDE = '"prefer-vector-width"="512"'  # loops use the widest vectors: LLVM is shy of these, which slowed down older processors
+VECTOR = ".vector"  # how the name of a function of vectors ends that loops call once they are of vectors
 ROUNDED = {"fadd", "fsub", "fmul", "fdiv", "frem", "fcmp"}
 
 
