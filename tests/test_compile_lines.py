@@ -378,7 +378,7 @@ def test_a_replay_makes_no_arrays_and_is_right(name):
     finally:
         tracemalloc.stop()
     # Less than the arrays are: what is left are numbers of Python's, and lines that kernels have for each thread.
-    assert peak < (200_000 if name == "attention" else 8000), f"{peak} bytes\n{step.source()}"
+    assert peak < (200_000 if name == "attention" else 16_000), f"{peak} bytes\n{step.source()}"
     as_they_are = [line for line in step.source().splitlines() if "take_" in line and not line.strip().startswith("if")]
     assert not as_they_are
 
