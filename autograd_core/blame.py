@@ -34,7 +34,7 @@ def square(g: Any) -> complex:
 def doubtful(g: Any) -> bool:
     """Whether all of a gradient is zero, or some of it NaN."""
     s = square(g)
-    return s != s or s == 0
+    return not s or s != s  # to compare one of NumPy's numbers with one of Python's takes longer than all else here
 
 
 def spoilt(square: complex) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from .errors import explained
 from .op import Op
 from .tape import NO_GRAD, Pick, state
-from .tensor import Tensor, as_entry, record
+from .tensor import PLAIN, Tensor, as_entry, at, record
 
 new = object.__new__
 
@@ -67,6 +67,20 @@ def recorded(op: Op, args: tuple, values: list, params: dict, y: Any) -> Tensor:
             y = (first, *y[1:]) if several else first
             node = record(op, y, values, params, parents, bit + needs)
             t.node = Pick.of(node, 0, first.shape, first.dtype) if several and node else node
+    return t
+
+
+def unwatched(x: Any) -> bool:
+    """Whether x is a plain tensor, and nobody watches."""
+    mode = state.mode
+    return x.__class__ in PLAIN and x.origin is None and (mode is None or mode is NO_GRAD)
+
+
+def found_at(take: Any, x: Tensor, y: np.ndarray, places: np.ndarray, params: dict) -> Tensor:
+    """The tensor of entries of such an x that were found with their places, as the op `take` would take them from there."""
+    t = at(y)
+    if x.node is not None and state.mode is None:
+        t.node = record(take.op, y, [x.value, places], params, [x.node], 0b101)
     return t
 
 

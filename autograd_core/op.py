@@ -99,7 +99,7 @@ class Plan:
         op, star = self.op, "*" if self.op.variadic else ""
         signature = ["y", *(star + n for n in op.inputs), *([] if star else ["*"] * bool(op.defaults))]
         signature += [f"{n}=defaults[{n!r}]" for n in op.defaults]
-        shape = "tuple(map(_shape, {}))" if star else "_shape({})"
+        shape = "tuple(map(_shape, {}))" if star else "_shape({})" if op.elementwise else "{}.shape"
         slots = [(n, n) for n in ("y", *op.inputs)] + [(f"{n}_shape", shape.format(n)) for n in op.inputs]
         kept = [source if n in self.reads else "None" for n, source in slots + [(n, n) for n in op.defaults]]
         return eval(

@@ -133,7 +133,7 @@ SPELLED = {
         ("p", "axis", "keepdims"), ("beta", "threshold"), ("tables",), ("axes",), ("axes", "after"), ("skip",),
         ("shape", "axes", "after"), ("axes", "after", "how"), ("size", "axis"), ("axis", "each", "how"), ("scale",),
         ("axis", "reverse"), ("k", "axis", "keepdims"), ("k", "axis", "largest"), ("axis", "largest"),
-        ("axis", "skip", "keepdims"),
+        ("axis", "skip", "keepdims"), ("shape",), ("padding", "align"),
     ]
 }  # fmt: skip
 

@@ -290,6 +290,7 @@ def saved_tensors_hooks(pack: Callable, unpack: Callable) -> Iterator[None]:
     """Pass every array the tape keeps through `pack`, and through `unpack` when backward needs it."""
     for f in (pack, unpack):
         require_callable(f, "saved_tensors_hooks")
+    expect_user_code()
     with using(pack=(pack, unpack)):
         yield
 

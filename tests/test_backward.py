@@ -1,5 +1,6 @@
 """Reverse mode: accumulation, retaining, hooks, freeing, depth, memory, modes."""
 
+import contextvars
 import gc
 import pickle
 import threading
@@ -409,3 +410,18 @@ def test_retained_gradients_count_once_however_often_the_walk_is_made(monkeypatc
         with np.errstate(all="ignore"):
             (f(h) + dead * 0).sum().backward()
         assert h.grad.tolist() == w.grad.tolist() and dead.grad.tolist() == [0, 0]
+
+
+def test_what_users_wrote_runs_in_their_context():
+    place, seen = contextvars.ContextVar("place", default="elsewhere"), []
+    place.set("here")
+    note = lambda t: seen.append(place.get())
+    x = ag.tensor([1.0, 2.0], requires_grad=True)
+    with ag.saved_tensors_hooks(lambda t: t, lambda t: note(t) or t):
+        packed = (x * x).sum()
+    hooked = x * x
+    hooked.register_hook(note)
+    for y in (packed, hooked.sum()):
+        y.backward()
+        assert seen and set(seen) == {"here"}
+        seen.clear()

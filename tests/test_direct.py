@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
-from autograd_core.ops import dropout, embedding, losses, normalization, pooling, resampling
+from autograd_core.ops import dropout, embedding, losses, normalization, pooling, resampling, scan, sort
 from autograd_core.tape import using
 from nn import Parameter
 
@@ -27,6 +27,10 @@ CASES = {
     "dropout": (dropout.dropout, [IMAGES]),
     "embedding": (lambda i, w: embedding.embedding(i, w), [CLASSES, IMAGES[0, :, 0]]),
     "max_pool2d": (lambda x: pooling.max_pool2d(x, 2), [IMAGES]),
+    "max_pool2d with places": (lambda x: pooling.max_pool2d(x, 2, return_indices=True)[0], [IMAGES]),
+    "cummax": (lambda x: scan.cummax(x, -1)[0], [IMAGES]),
+    "topk": (lambda x: sort.topk(x, 2)[0], [IMAGES]),
+    "median": (lambda x: sort.median(x, -2)[0], [IMAGES]),
     "grid_sample": (lambda x, g: resampling.grid_sample(x, g, align_corners=False), [IMAGES, GRID]),
 }
 

@@ -205,6 +205,29 @@ def test_corners(seed, padding, align, sizes, points):
     np.testing.assert_allclose(got, wanted, atol=1e-9)
 
 
+@pytest.mark.parametrize("char", "fd")
+@pytest.mark.parametrize("align", [False, True])
+@pytest.mark.parametrize("padding", [0, 1, 2])
+@pytest.mark.parametrize("full, points", [((2, 3, 7, 5), (4, 9)), ((1, 9, 9), (7, 10))])
+def test_a_few_images_at_once_have_the_bits_of_one_step_after_the_other(
+    monkeypatch, full, points, padding, align, char
+):
+    rng = np.random.default_rng(0)
+    x, g = rng.standard_normal(full).astype(char), rng.standard_normal((*full[:-2], *points)).astype(char)
+    grid = rng.uniform(-1.5, 1.5, (*full[:-3], *points, 2)).astype(char)
+    grid.flat[3] = np.nan
+    steps = [
+        lambda: grids.images(x, grid, padding, align),
+        lambda: grids.images_back(g, grid, full, padding, align),
+        lambda: grids.images_slopes(g, x, grid, padding, align),
+    ]
+    assert grids.few(full, grid.shape, x.dtype, grid.dtype)
+    at_once = [step() for step in steps]
+    monkeypatch.setattr(grids, "few", lambda *_: None)
+    for a, step in zip(at_once, steps, strict=True):
+        np.testing.assert_array_equal(a, step(), strict=True)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_number_of_threads_changes_nothing(dtype):
     rng = np.random.default_rng(0)

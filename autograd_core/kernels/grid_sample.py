@@ -7,142 +7,24 @@ gradients.  A weight of zero takes nothing, not even from NaN.
 
 from __future__ import annotations
 
+import functools
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from ._jit import Late, choice, kernel, plain
+from ._jit import COMPILED, Kernel, Late, choice, kernel, plain
 from ._memory import empty
-from ._sizes import CHUNK
-from .grid_corners import BLOCK, corner_blocks, corners, slopes, weighed
+from ._sizes import CHUNK, LEAST
+from .grid_corners import BLOCK, corner_blocks, corner_slopes, corners, slopes
+from .grid_planes import correlate_blocks, sample_planes, spread_planes
+from .reduce import DOUBLE, SINGLE
 
-borrowed = Late("_borrowed", "borrowed")
+entries = Late("_borrowed", "entries")
 FEW = CHUNK // 4  # entries of images and of grids, up to which one thread does all at once
 
 
-def apart(*arguments):
-    """The compiler for functions whose arrays share no memory."""
-    from ._borrowed import Apart
-
-    return Apart(*arguments)
-
-
 # --- kernels ---------------------------------------------------------------------------------------------------------
-
-
-@kernel(pipeline_class=apart)
-def gather4(x, i, size, w, places, j, n, y, o):
-    """n sums of four."""
-    x, y = x[i : i + size], y[o : o + n]
-    a, b, c, d = w[j : j + n], w[j + n : j + 2 * n], w[j + 2 * n : j + 3 * n], w[j + 3 * n : j + 4 * n]
-    p, q = places[j : j + n], places[j + n : j + 2 * n]
-    r, s = places[j + 2 * n : j + 3 * n], places[j + 3 * n : j + 4 * n]
-    zero = y.dtype.type(0)
-    for t in range(n):
-        e, f, g, h = a[t], b[t], c[t], d[t]
-        first, second = e * x[np.uint64(p[t])], f * x[np.uint64(q[t])]
-        third, fourth = g * x[np.uint64(r[t])], h * x[np.uint64(s[t])]
-        low = (first if e != 0 else zero) + (second if f != 0 else zero)
-        y[t] = low + (third if g != 0 else zero) + (fourth if h != 0 else zero)
-
-
-@kernel(pipeline_class=apart)
-def gather(x, i, size, w, places, j, n, y, o, first):
-    """n entries times their weights, added to what is there unless they are the first."""
-    x, y, w, places = x[i : i + size], y[o : o + n], w[j : j + n], places[j : j + n]
-    if first:
-        y[:] = 0
-    for t in range(n):
-        y[t] += weighed(w[t], x[np.uint64(places[t])])
-
-
-@kernel
-def scatter(g, i, w, places, j, n, y, o, size):
-    """n entries times their weights added at their places."""
-    g, w, places, y = g[i : i + n], w[j : j + n], places[j : j + n], y[o : o + size]
-    for t in range(n):
-        y[np.uint64(places[t])] += weighed(w[t], g[t])
-
-
-@kernel
-def scatter4(g, i, w, places, j, n, y, o, size):
-    """The same for four places each."""
-    g, y = g[i : i + n], y[o : o + size]
-    a, b, c, d = w[j : j + n], w[j + n : j + 2 * n], w[j + 2 * n : j + 3 * n], w[j + 3 * n : j + 4 * n]
-    p, q = places[j : j + n], places[j + n : j + 2 * n]
-    r, s = places[j + 2 * n : j + 3 * n], places[j + 3 * n : j + 4 * n]
-    for t in range(n):
-        v = g[t]
-        y[np.uint64(p[t])] += weighed(a[t], v)
-        y[np.uint64(q[t])] += weighed(b[t], v)
-        y[np.uint64(r[t])] += weighed(c[t], v)
-        y[np.uint64(s[t])] += weighed(d[t], v)
-
-
-@kernel(pipeline_class=apart)
-def products(g, i, x, j, size, places, k, n, y, o):
-    """n products of entries of g and of x at places, added up."""
-    g, x, places, y = g[i : i + n], x[j : j + size], places[k : k + n], y[o : o + n]
-    for t in range(n):
-        y[t] += g[t] * x[np.uint64(places[t])]
-
-
-@kernel(pipeline_class=apart)
-def products4(g, i, x, j, size, places, k, far, n, y):
-    """The same for four places each."""
-    g, x, u, v, w = g[i : i + n], x[j : j + size], k + far, k + 2 * far, k + 3 * far
-    p, q, r, s = places[k : k + n], places[u : u + n], places[v : v + n], places[w : w + n]
-    a, b, c, d = y[k : k + n], y[u : u + n], y[v : v + n], y[w : w + n]
-    for t in range(n):
-        a[t] += g[t] * x[np.uint64(p[t])]
-        b[t] += g[t] * x[np.uint64(q[t])]
-        c[t] += g[t] * x[np.uint64(r[t])]
-        d[t] += g[t] * x[np.uint64(s[t])]
-
-
-@kernel(chunks=True)
-def sample_planes(begin, end, x, channels, size, w, places, taps, n, y):
-    """Planes of y (N, C, P)."""
-    x, w, places, y = borrowed(x), borrowed(w), borrowed(places), borrowed(y)
-    for r in range(begin, end):
-        at = r // channels * taps * n
-        if taps == 4:
-            gather4(x, r * size, size, w, places, at, n, y, r * n)
-        else:
-            for k in range(taps):
-                gather(x, r * size, size, w, places, at + k * n, n, y, r * n, k == 0)
-
-
-@kernel(chunks=True)
-def spread_planes(begin, end, g, channels, n, w, places, taps, y, size):
-    """Planes of y (N, C, S)."""
-    g, w, places, y = borrowed(g), borrowed(w), borrowed(places), borrowed(y)
-    for r in range(begin, end):
-        y[r * size : r * size + size] = 0
-        if taps == 4:
-            scatter4(g, r * n, w, places, r // channels * 4 * n, n, y, r * size, size)
-            continue
-        for k in range(taps):
-            scatter(g, r * n, w, places, (r // channels * taps + k) * n, n, y, r * size, size)
-
-
-@kernel(chunks=True)
-def correlate_blocks(begin, end, g, x, channels, size, places, taps, n, block, y):
-    """Blocks of y (N, K, P), each added up over the channels."""
-    g, x, places, y = borrowed(g), borrowed(x), borrowed(places), borrowed(y)
-    blocks = -(-n // block)
-    for r in range(begin, end):
-        m, start = r // blocks, r % blocks * block
-        count = min(block, n - start)
-        for k in range(taps):
-            y[(m * taps + k) * n + start : (m * taps + k) * n + start + count] = 0
-        for c in range(m * channels, (m + 1) * channels):
-            if taps == 4:
-                products4(g, c * n + start, x, c * size, size, places, m * 4 * n + start, n, count, y)
-                continue
-            for k in range(taps):
-                at = (m * taps + k) * n + start
-                products(g, c * n + start, x, c * size, size, places, at, count, y, at)
 
 
 @kernel
@@ -153,6 +35,63 @@ def images_at_once(x, channels, height, width, grid, padding, align, n, y):
     corner_blocks(0, points // n * -(-n // BLOCK), grid, height, width, padding, align, n, BLOCK, w, places)
     sample_planes(0, len(y) // n, x, channels, height * width, w, places, 4, n, y)
     w[:0], places[:0] = 0, 0  # they are in use until here
+
+
+@kernel
+def back_at_once(g, channels, height, width, grid, padding, align, n, y):
+    """The gradient (N, C, height, width) by images from that by what points took of them, a few."""
+    points = len(grid) // 2
+    w, places = np.empty(4 * points, g.dtype), np.empty(4 * points, np.int32)
+    corner_blocks(0, points // n * -(-n // BLOCK), grid, height, width, padding, align, n, BLOCK, w, places)
+    spread_planes(0, len(g) // n, g, channels, n, w, places, 4, y, height * width)
+    w[:0], places[:0] = 0, 0  # they are in use until here
+
+
+@kernel
+def slopes_at_once(g, x, channels, height, width, grid, padding, align, n, y):
+    """The gradient (N, P, 2) by points, likewise; the weights make room for their own gradients."""
+    points = len(grid) // 2
+    blocks, w, places = points // n * -(-n // BLOCK), np.empty(4 * points, x.dtype), np.empty(4 * points, np.int32)
+    corner_blocks(0, blocks, grid, height, width, padding, align, n, BLOCK, w, places)
+    correlate_blocks(0, blocks, g, x, channels, height * width, places, 4, n, BLOCK, w)
+    corner_slopes(0, blocks, grid, w, height, width, padding, align, n, BLOCK, y)
+    w[:0], places[:0] = 0, 0  # they are in use until here
+
+
+class AtOnce(NamedTuple):
+    """The kernels that do all of a few images and points, of floats of one type."""
+
+    images: Kernel
+    back: Kernel
+    slopes: Kernel
+
+
+def launching(dtype: np.dtype) -> AtOnce:
+    """Those of a type; they are told how many images, channels, rows, columns and points there are."""
+    zero = dtype.type(0)
+    named = lambda name: {"name": f"{name}_{dtype.char}", "launcher": True}
+
+    @kernel(numbers="aaaiiiiiii", **named("images"))
+    def images(x, grid, y, count, channels, height, width, n, padding, align):
+        xs, points = entries(zero, x, count * channels * height * width), entries(zero, grid, 2 * count * n)
+        images_at_once(xs, channels, height, width, points, padding, align, n, entries(zero, y, count * channels * n))
+
+    @kernel(numbers="aaaiiiiiii", **named("back"))
+    def back(g, grid, y, count, channels, height, width, n, padding, align):
+        gs, points = entries(zero, g, count * channels * n), entries(zero, grid, 2 * count * n)
+        made = entries(zero, y, count * channels * height * width)
+        back_at_once(gs, channels, height, width, points, padding, align, n, made)
+
+    @kernel(numbers="aaaaiiiiiii", **named("slopes"))
+    def slopes(g, x, grid, y, count, channels, height, width, n, padding, align):
+        gs, xs = entries(zero, g, count * channels * n), entries(zero, x, count * channels * height * width)
+        points, made = entries(zero, grid, 2 * count * n), entries(zero, y, 2 * count * n)
+        slopes_at_once(gs, xs, channels, height, width, points, padding, align, n, made)
+
+    return AtOnce(images, back, slopes)
+
+
+SINGLES, DOUBLES = launching(SINGLE), launching(DOUBLE)
 
 
 # --- arrays ----------------------------------------------------------------------------------------------------------
@@ -266,23 +205,46 @@ def _images(rng, n, dtype):
 @choice(reference=images_reference, sample=_images)
 def images(x, grid, padding, align):
     """Images (..., C, H, W) at points of a grid (..., h, w, 2): (..., C, h, w)."""
-    few = x.dtype.char in "fd" and x.dtype == grid.dtype and 0 < x.size <= FEW and 0 < grid.size <= FEW
-    shape = (*x.shape[:-2], *grid.shape[-3:-1])
-    if not few or math.prod(shape) > FEW:
+    seen = few(x.shape, grid.shape, x.dtype, grid.dtype)
+    if not seen:
         return images_reference(x, grid, padding, align)
-    y, (channels, height, width), n = np.empty(shape, x.dtype), x.shape[-3:], shape[-1] * shape[-2]
-    images_at_once(plain(x).ravel(), channels, height, width, plain(grid).ravel(), padding, align, n, y.ravel())
+    (kernel, _, _), lengths, shape = seen
+    x, grid, y = x if x.flags.carray else plain(x), plain(grid), np.empty(shape, x.dtype)
+    kernel(id(x), id(grid), id(y), *lengths, padding, align)
     return y
+
+
+@functools.lru_cache(4096)
+def few(full: tuple, points: tuple, *types: np.dtype) -> tuple[AtOnce, tuple, tuple] | None:
+    """The kernels for images and points of such shapes, what they are told, and the shape of images at points.
+
+    None unless there are a few of each, all of one type.
+    """
+    kernels, shape = {(SINGLE,): SINGLES, (DOUBLE,): DOUBLES}.get(tuple(set(types))), (*full[:-2], *points[-3:-1])
+    sizes = math.prod(full), math.prod(points), math.prod(shape)
+    if not COMPILED or not kernels or sizes[0] < LEAST["grid_sample.images"] or not 0 < min(sizes) <= max(sizes) <= FEW:
+        return None
+    return kernels, (math.prod(full[:-3]), *full[-3:], points[-3] * points[-2]), shape
 
 
 def images_back(g, grid, shape, padding, align):
     """The gradient by images, of a shape (..., C, H, W), from that by what points of a grid took of them."""
+    if seen := few(shape, grid.shape, g.dtype, grid.dtype):
+        (_, kernel, _), lengths, _ = seen
+        g, grid, y = plain(g), plain(grid), np.empty(shape, g.dtype)
+        kernel(id(g), id(grid), id(y), *lengths, padding, align)
+        return y
     flat, points = flattened(g, grid)
     return spread(flat, *corners(points, shape[-2:], padding, align), math.prod(shape[-2:])).reshape(shape)
 
 
 def images_slopes(g, x, grid, padding, align):
     """The gradient by the points of a grid, likewise."""
+    if seen := few(x.shape, grid.shape, g.dtype, x.dtype, grid.dtype):
+        (_, _, kernel), lengths, _ = seen
+        g, x, grid, y = plain(g), plain(x), plain(grid), np.empty(grid.shape, x.dtype)
+        kernel(id(g), id(x), id(grid), id(y), *lengths, padding, align)
+        return y
     (flat, points), (images, _), sizes = flattened(g, grid), flattened(x, grid), x.shape[-2:]
     d = correlate(flat, images, corners(points, sizes, padding, align)[1])
     return slopes(points, d, sizes, padding, align).reshape(grid.shape)

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ..direct import first_of
+from ..direct import found_at, unwatched
 from ..kernels import pool as kernels
 from ..kernels.resize import Table, identity
 from ..op import op
 from ..samples import shapes
+from ..tensor import at
 from .math import where
 from .resampling import numbers, quickly, resampled, shares
 from .scatter import scatter
@@ -211,10 +212,12 @@ def mean_tables(count_padding: bool, divisor: int | None, scaled: bool, *argumen
 
 def _chosen(input: Any, windows: tuple, indices: bool) -> Any:
     """The largest of windows, with their places if these are wanted."""
-    if not indices:
-        return first_of(largest_of, (input,), {"windows": windows})
-    values, places = largest_of(input, windows=windows)
-    return values, places.astype(np.int64)
+    if unwatched(input) and input.value.dtype.kind == "f":
+        y, places = kernels.largest(input.value, windows)
+        y = found_at(taken_at, input, y, places, {"axes": len(windows)})
+        return (y, at(places.astype(np.int64))) if indices else y
+    y, places = largest_of(input, windows=windows)
+    return (y, places.astype(np.int64)) if indices else y
 
 
 def _max_pool(d: int, name: str, input, kernel_size, stride, padding, dilation, ceil_mode, indices: bool) -> Any:

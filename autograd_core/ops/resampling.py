@@ -436,7 +436,8 @@ MODE_NAMES = ("bilinear", "nearest", "bicubic")
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """`input` (N, C, H, W) or (N, C, D, H, W) at points of a grid (N, ..., 2 or 3) whose coordinates x, y(, z) are
     -1 at one end and 1 at the other."""
-    d, shape, points = input.ndim - 2, input.shape, grid.shape
+    shape, points = input.shape, grid.shape
+    d = len(shape) - 2
     if d not in (2, 3) or len(points) != d + 2 or points[-1] != d or points[0] != shape[0]:
         needs = "input (N, C, H, W) and grid (N, H', W', 2), or input (N, C, D, H, W) and grid (N, D', H', W', 3)"
         raise ValueError(f"{called('grid_sample')}: needs {needs}, got {tuple(shape)} and {tuple(points)}")

@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..direct import arrays_of, recorded
+from ..direct import unwatched
 from ..kernels import reduce, scan
 from ..op import op
 from ..samples import shapes
-from ..tensor import at
 from .axes import one_axis
 from .base import clone, conj, masked
 from .index import take_along
@@ -33,7 +32,7 @@ from .reduce import (
     typed,
 )  # fmt: skip
 from .shape import along, cat, cat_along, expand_dims, reshape_to, view_at
-from .sort import Chosen, with_axis
+from .sort import Chosen, paired, with_axis
 
 __all__ = [
     "cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "logcumsumexp", "prod", "trapezoid",
@@ -234,16 +233,13 @@ def cummin(x, dim):
 def _running(x: Any, dim: Any, name: str, largest: bool) -> Chosen:
     ndim = x.ndim
     axis, line = one_axis(ndim, dim, name), x if ndim else with_axis(x)
-    values = arrays_of((line,))
-    if values is None or values[0].dtype.kind == "c":
+    if unwatched(line) and (values := line.value).dtype.kind != "c":
+        both = paired(take_along, line, axis, scan.extremes(values, axis, 1 if largest else -1))
+    else:
         demand_order(x, name)
         places = arg_running(line, axis=axis, largest=largest)
-        entries = take_along(line, places, axis=axis)
-    else:
-        y, found = scan.extremes(values[0], axis, 1 if largest else -1)
-        places = at(found)
-        entries = recorded(take_along.op, (line, places), [*values, found], {"axis": axis}, y)
-    return Chosen(entries, places) if ndim else Chosen(*(reshape_to(v, shape=()) for v in (entries, places)))
+        both = Chosen(take_along(line, places, axis=axis), places)
+    return both if ndim else Chosen(*(reshape_to(v, shape=()) for v in both))
 
 
 def prod(x, dim=None, keepdim=False, *, dtype=None):

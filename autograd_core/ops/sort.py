@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..direct import found_at, unwatched
 from ..kernels import extreme, select
 from ..op import Traced, op
 from ..samples import shapes
 from ..tensor import at
 from .axes import one_axis
 from .base import clone
-from .index import entry_at, take_along, unrecorded
+from .index import entry_at, take_along
 from .math import ceil, floor, maximum, minimum, where
 from .math import round as rounded
 from .reduce import EVERY, amax, amin, count, demand_entries, demand_order, reduce_sum, refuse, shared
@@ -107,9 +108,10 @@ def with_axis(x: Any) -> Any:
     return x if x.ndim else reshape_to(x, shape=(1,))
 
 
-def paired(both: tuple) -> Chosen:
-    """Arrays of entries and places, as tensors."""
-    return tuple.__new__(Chosen, (at(both[0]), at(both[1])))
+def paired(take: Any, x: Any, axis: int, both: tuple) -> Chosen:
+    """Entries of x and where they are, found together, as tensors; recorded as what `take` takes from there."""
+    y, places = both
+    return tuple.__new__(Chosen, (found_at(take, x, y, places, {"axis": axis}), at(places)))
 
 
 def chosen(primitive: Any, x: Any, dim: Any, keepdim: bool, name: str, rank: tuple = (), **params: Any) -> Chosen:
@@ -119,10 +121,11 @@ def chosen(primitive: Any, x: Any, dim: Any, keepdim: bool, name: str, rank: tup
     if 0 in shape or x.dtype.kind == "c":
         demand_order(x, name)
         demand_entries(rows, (axis,), name)
-    if rank and unrecorded(rows) and (both := select.kth_pair(rows.value, axis, kept, *rank)):
-        return paired(both)
+    take = take_along if kept else entry_at
+    if rank and unwatched(rows) and (both := select.kth_pair(rows.value, axis, kept, *rank)):
+        return paired(take, rows, axis, both)
     places = primitive(rows, axis=axis, keepdims=kept, **params)
-    return Chosen((take_along if kept else entry_at)(rows, places, axis=axis), places)
+    return Chosen(take(rows, places, axis=axis), places)
 
 
 # --- extremes --------------------------------------------------------------------------------------------------------
@@ -206,13 +209,13 @@ def whole(k: Any, name: str) -> int:
 def topk(x, k, dim=-1, largest=True, sorted=True):
     """The k largest (or smallest) entries along `dim`, best first, and where they are."""
     shape = x.shape
-    axis, rows, k = one_axis(len(shape), dim, "topk"), x if shape else with_axis(x), whole(k, "topk")
-    if x.dtype.kind == "c":
-        demand_order(x, "topk")
+    axis, rows = one_axis(len(shape), dim, "topk"), x if shape else with_axis(x)
+    k = k if k.__class__ is int else whole(k, "topk")
     if not 0 <= k <= (n := shape[axis] if shape else 1):
         raise ValueError(f"topk: k must be from 0 to {n}, the length of axis {dim} of shape {x.shape}, got {k}")
-    if unrecorded(rows) and (both := select.best_pair(rows.value, k, axis, bool(largest))):
-        return paired(both)
+    if unwatched(rows) and (both := select.best_pair(rows.value, k, axis, bool(largest))):
+        return paired(take_along, rows, axis, both)
+    demand_order(x, "topk")
     places = arg_topk(rows, k=k, axis=axis, largest=bool(largest))
     values = take_along(rows, places, axis=axis)
     return Chosen(values, places) if shape or not k else Chosen(*(reshape_to(v, shape=()) for v in (values, places)))
