@@ -120,23 +120,6 @@ def test_batches(name, axes):
         np.testing.assert_allclose(y.numpy()[k], alone, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize(
-    "shape, options",
-    [
-        ((2, 3, 6, 7), {"kernel_size": (2, 3)}),
-        ((3, 6, 7), {"kernel_size": 3, "stride": 2, "padding": 1}),
-        ((2, 3, 8, 8), {"kernel_size": 2, "dilation": 2, "padding": (1, 0)}),
-    ],
-)
-def test_unfold_and_fold_equal_pytorch(shape, options):
-    torch = pytest.importorskip("torch")
-    x = draw(*shape)
-    columns = torch.nn.functional.unfold(torch.tensor(x), **options)
-    np.testing.assert_allclose(c.unfold_windows(x, **options), columns.numpy())
-    folded = torch.nn.functional.fold(columns, shape[-2:], **options)
-    np.testing.assert_allclose(c.fold_windows(columns.numpy(), shape[-2:], **options), folded.numpy())
-
-
 ERRORS = [
     (
         lambda: c.conv2d(draw(1, 3, 5, 5), draw(4, 2, 3, 3)),
@@ -161,9 +144,6 @@ ERRORS = [
     (lambda: c.conv_transpose1d(draw(1, 3, 5), draw(2, 3, 3)), ValueError, "input has 3 channels where weight needs 2"),
     (lambda: c.conv_transpose1d(draw(1, 3, 5), draw(3, 3, 3), output_padding=1), ValueError, "output_padding must be"),
     (lambda: c.conv_transpose1d(draw(1, 3, 1), draw(3, 3, 3), padding=2), ValueError, "give less padding"),
-    (lambda: c.unfold_windows(draw(1, 3, 2, 2), 3), ValueError, "unfold: windows of"),
-    (lambda: c.fold_windows(draw(1, 9, 5), (4, 4), 3), ValueError, "fold: images of"),
-    (lambda: c.fold_windows(draw(1, 8, 4), (4, 4), 3), ValueError, "fold: axis 1"),
 ]
 
 
