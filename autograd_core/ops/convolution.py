@@ -254,15 +254,20 @@ def _transposed_plan(who, rank, input, weight, bias, stride, padding, output_pad
             f"{who}: output_padding must be smaller than stride or dilation, got output_padding {more}, "
             f"stride {stride}, dilation {dilation}"
         )
-    rows = zip(input[-rank:], weight[2:], stride, padding, dilation, more)
-    shape = tuple((n - 1) * s - 2 * p + d * (k - 1) + m + 1 for n, k, s, p, d, m in rows)
+    rows = zip(input[-rank:], weight[2:], stride, dilation)
+    spans = [(n - 1) * s + d * (k - 1) + 1 for n, k, s, d in rows]
+    shape = sizes = tuple(n - 2 * p + m for n, p, m in zip(spans, padding, more))
+    none = len(input) == rank + 2 and input[0] == 0
+    if not none and 0 in input[-rank:]:
+        raise ValueError(f"{who}: input has images without pixels, its shape is {input}; only the batch may be empty")
+    if min(sizes) < (0 if none else 1):
+        raise ValueError(f"{who}: the result would have sizes {sizes}; give less padding")
     around, zeros = tuple((p, p) for p in padding), (0,) * rank
     if any(m >= s for m, s in zip(more, stride)):  # less is cut off at the end, and what is not there is 0
-        around = tuple((p, p - min(m, p)) for p, m in zip(padding, more))
-        zeros = tuple(max(m - p, 0) for p, m in zip(padding, more))
-        shape = tuple(n - z for n, z in zip(shape, zeros))
-    if min(shape) < 1:
-        raise ValueError(f"{who}: the result would have sizes {shape}; give less padding")
+        starts = [min(p, n) for p, n in zip(padding, spans)]
+        shape = tuple(min(n - p, m) for n, p, m in zip(spans, starts, sizes))
+        around = tuple((p, n - p - m) for n, p, m in zip(spans, starts, shape))
+        zeros = tuple(m - n for m, n in zip(sizes, shape))
     how = {"stride": stride, "padding": around, "dilation": dilation, "groups": groups, "shape": shape}
     return how, [n for z in reversed(zeros) for n in (0, z)] if any(zeros) else None
 
