@@ -23,7 +23,7 @@ CORE = ROOT / "autograd_core"
 ORDER = """
     kernels.* samples errors op fused dtypes tape views vmap tensor shortcuts direct ops.axes ops.meanings ops.base
     ops.shape ops.create ops.math ops.padding ops.index ops.reduce ops.moments ops.products ops.sort ops.scan
-    ops.scatter ops.updates ops.layerwise ops.embedding ops.linear ops.convolution ops.linalg ops.fft ops.special
+    ops.scatter ops.updates ops.layerwise ops.embedding ops.linear ops.convolution ops.folding ops.linalg ops.fft ops.special
     ops.scaling
     ops.activations ops.normalization ops.dropout ops.composed ops.loss_ops ops.losses ops.ctc ops.resampling
     ops.pooling ops.attention ops.recurrent ops blame reach backward forward tree attributes functional jacobians members

@@ -102,6 +102,32 @@ def test_a_transpose_that_reaches_beyond_the_last_stride_by_hand():
     assert y(3) == [[[0.0, 10.0, 20.0]]]
 
 
+ENDS = [  # input, weight, stride, padding, dilation, groups, output_padding
+    ((17, 12, 1, 16), (12, 8, 1, 3), (3, 2), (1, 0), 3, 3, 2),  # all that is made lies before the result
+    ((2, 4, 1), (4, 3, 1), 1, 1, 3, 2, 2),
+    ((1, 2, 1), (2, 3, 1), 1, 2, 5, 1, 4),
+    ((2, 4, 2, 2, 1), (4, 3, 3, 3, 1), (2, 1, 1), (2, 0, 1), (1, 1, 3), 2, (0, 0, 2)),
+    ((0, 4, 2), (4, 3, 1), 1, 1, 1, 2, 0),  # no images, and those without pixels
+    ((0, 2, 2, 2), (2, 3, 3, 2), 1, 2, (1, 2), 1, 0),
+    ((0, 2, 1, 2), (2, 3, 1, 1), (1, 3), (1, 2), (3, 1), 1, (2, 0)),
+]
+
+
+@pytest.mark.parametrize("x, w, stride, padding, dilation, groups, more", ENDS)
+def test_transposes_of_which_little_or_nothing_is_left(x, w, stride, padding, dilation, groups, more):
+    torch = pytest.importorskip("torch")
+    name, arrays = f"conv_transpose{len(w) - 2}d", [draw(*x), draw(*w), draw(w[1] * groups)]
+    ours = [ag.tensor(a, requires_grad=True) for a in arrays]
+    theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
+    how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "output_padding": more}
+    y, e = getattr(ag, name)(*ours, **how), getattr(torch.nn.functional, name)(*theirs, **how)
+    assert tuple(y.shape) == tuple(e.shape)
+    np.testing.assert_allclose(y.detach(), e.detach().numpy(), rtol=1e-12)
+    gs, es = ag.gradient((y**2).sum(), ours), torch.autograd.grad((e**2).sum(), theirs)
+    for a, b in zip(gs, es, strict=True):
+        np.testing.assert_allclose(a, b.numpy(), rtol=1e-11, atol=1e-12)
+
+
 def test_complex_numbers():
     x, w = draw(1, 2, 6) + 1j * draw(1, 2, 6), draw(3, 2, 3) + 1j * draw(3, 2, 3)
     parts = [c.conv1d(a, b) for a in (x.real, x.imag) for b in (w.real, w.imag)]
@@ -118,23 +144,6 @@ def test_batches(name, axes):
     for k in range(3):
         alone = f(x[k] if axes[0] == 0 else x, w[k] if axes[1] == 0 else w)
         np.testing.assert_allclose(y.numpy()[k], alone, rtol=1e-10, atol=1e-10)
-
-
-@pytest.mark.parametrize(
-    "shape, options",
-    [
-        ((2, 3, 6, 7), {"kernel_size": (2, 3)}),
-        ((3, 6, 7), {"kernel_size": 3, "stride": 2, "padding": 1}),
-        ((2, 3, 8, 8), {"kernel_size": 2, "dilation": 2, "padding": (1, 0)}),
-    ],
-)
-def test_unfold_and_fold_equal_pytorch(shape, options):
-    torch = pytest.importorskip("torch")
-    x = draw(*shape)
-    columns = torch.nn.functional.unfold(torch.tensor(x), **options)
-    np.testing.assert_allclose(c.unfold_windows(x, **options), columns.numpy())
-    folded = torch.nn.functional.fold(columns, shape[-2:], **options)
-    np.testing.assert_allclose(c.fold_windows(columns.numpy(), shape[-2:], **options), folded.numpy())
 
 
 ERRORS = [
@@ -161,9 +170,9 @@ ERRORS = [
     (lambda: c.conv_transpose1d(draw(1, 3, 5), draw(2, 3, 3)), ValueError, "input has 3 channels where weight needs 2"),
     (lambda: c.conv_transpose1d(draw(1, 3, 5), draw(3, 3, 3), output_padding=1), ValueError, "output_padding must be"),
     (lambda: c.conv_transpose1d(draw(1, 3, 1), draw(3, 3, 3), padding=2), ValueError, "give less padding"),
-    (lambda: c.unfold_windows(draw(1, 3, 2, 2), 3), ValueError, "unfold: windows of"),
-    (lambda: c.fold_windows(draw(1, 9, 5), (4, 4), 3), ValueError, "fold: images of"),
-    (lambda: c.fold_windows(draw(1, 8, 4), (4, 4), 3), ValueError, "fold: axis 1"),
+    (lambda: c.conv_transpose1d(draw(1, 3, 2), draw(3, 3, 1), padding=1), ValueError, r"sizes \(0,\); give less"),
+    (lambda: c.conv_transpose1d(draw(0, 3, 2), draw(3, 3, 1), padding=2), ValueError, r"sizes \(-2,\); give less"),
+    (lambda: c.conv_transpose1d(draw(1, 3, 0), draw(3, 3, 3)), ValueError, "images without pixels"),
 ]
 
 

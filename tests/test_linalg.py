@@ -665,3 +665,9 @@ def test_ex_functions_say_where_they_failed():
         with pytest.raises(np.linalg.LinAlgError):
             getattr(ag.linalg, name)(ag.tensor(a), check_errors=True)
     np.testing.assert_allclose(ag.linalg.matmul(ag.tensor(a), ag.tensor(a)).numpy(), a @ a)
+
+
+def test_the_first_power_is_a_copy():
+    x = ag.tensor([[1.0, 2.0], [3.0, 4.0]])
+    ag.linalg.matrix_power(x, 1).add_(1)
+    assert x.tolist() == [[1.0, 2.0], [3.0, 4.0]]

@@ -170,6 +170,32 @@ def test_named_products(name, shapes, options, make):
     agree(*both(name, **options), *[make(*s, seed=k) for k, s in enumerate(shapes)])
 
 
+BETA_ZERO = {
+    "addmm": [(2, 3), (2, 4), (4, 3)], "baddbmm": [(5, 2, 3), (5, 2, 4), (5, 4, 3)], "addr": [(3,), (2,), (3,)],
+    "addbmm": [(2, 3), (5, 2, 4), (5, 4, 3)], "addmv": [(2,), (2, 4), (4,)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BETA_ZERO)
+def test_beta_zero_gives_what_is_added_to_a_gradient_of_zeros(name):
+    torch = pytest.importorskip("torch")
+    arrays = [real(*shape) for shape in BETA_ZERO[name]]
+    arrays[0].flat[0], arrays[0].flat[1] = np.inf, np.nan
+    ours = [ag.tensor(a, requires_grad=True) for a in arrays]
+    theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
+    y, e = getattr(ag, name)(*ours, beta=0), getattr(torch, name)(*theirs, beta=0)
+    np.testing.assert_allclose(y.detach(), e.detach().numpy(), rtol=1e-12)
+    gs, es = ag.gradient((y**2).sum(), ours), torch.autograd.grad((e**2).sum(), theirs)
+    for g, e in zip(gs, es, strict=True):
+        np.testing.assert_allclose(g, e.numpy(), rtol=1e-12)
+    assert not np.signbit(gs[0].numpy()).any()
+
+
+def test_beta_zero_keeps_the_sign_of_a_zero():
+    y = ag.addr(np.full((2, 1), np.inf), np.array([-0.0, 0.0]), np.array([1.0]), beta=0)
+    assert y.tolist() == [[0.0], [0.0]] and np.signbit(y).tolist() == [[True], [False]]
+
+
 def test_beta_zero_does_not_look_at_what_is_added_to():
     y = ag.addmm(np.full((2, 2), np.nan), real(2, 3), real(3, 2), beta=0)
     assert np.isfinite(y).all()

@@ -204,6 +204,48 @@ def test_shuffles():
     np.testing.assert_array_equal(F.pixel_unshuffle(F.pixel_shuffle(x[:, :4], 2), 2), x[:, :4])
 
 
+ALONE = {
+    "pixel_shuffle by 1": (F.pixel_shuffle, (2, 4, 3, 2), 1),
+    "pixel_shuffle of single pixels": (F.pixel_shuffle, (1, 4, 1, 1), 2),
+    "pixel_unshuffle by 1": (F.pixel_unshuffle, (2, 4, 3, 2), 1),
+    "pixel_unshuffle to single pixels": (F.pixel_unshuffle, (1, 1, 2, 2), 2),
+    "channel_shuffle in one group": (F.channel_shuffle, (2, 4, 3, 2), 1),
+    "channel_shuffle in groups of one": (F.channel_shuffle, (2, 4, 3, 2), 4),
+}
+
+
+@pytest.mark.parametrize("case", ALONE)
+def test_shuffles_that_move_nothing_are_copies(case):
+    f, shape, number = ALONE[case]
+    x = ag.tensor(RNG.standard_normal(shape))
+    before = x.numpy().copy()
+    y = f(x, number)
+    np.testing.assert_array_equal(np.ravel(y), np.ravel(before))
+    y.add_(1)
+    np.testing.assert_array_equal(x, before)
+
+
+NOTHING = [
+    ((0, 5, 8, 9), (0, 5, 5, 2)), ((2, 0, 8, 9), (2, 5, 5, 2)), ((2, 3, 4, 5), (2, 0, 5, 2)),
+    ((0, 5, 8, 9, 3), (0, 5, 5, 2, 3)), ((2, 0, 8, 9, 3), (2, 5, 5, 2, 3)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize("shape, points", NOTHING)
+def test_grid_sample_of_no_images_no_channels_and_no_points(shape, points, mode):
+    torch = pytest.importorskip("torch")
+    if mode == "bicubic" and len(shape) == 5:
+        pytest.skip("there is no such mode")
+    x, grid = RNG.standard_normal(shape), RNG.uniform(-1, 1, points)
+    for padding, align in itertools.product(F.PADDINGS, (False, True)):
+        ours = lambda x, g: F.grid_sample(x, g, mode, padding, align)  # noqa: B023
+        theirs = lambda x, g: torch.nn.functional.grid_sample(x, g, mode, padding, align)  # noqa: B023
+        compare(ours, theirs, x, grid, second=False)
+    with pytest.raises(ValueError, match="no entries to sample"):
+        F.grid_sample(x[:, :, :0], grid, mode)
+
+
 def test_batches_and_forward_mode():
     x, grid = RNG.standard_normal((3, 1, 2, 4, 5)), RNG.uniform(-1, 1, (3, 1, 3, 3, 2))
     f = lambda t, g: F.interpolate(F.grid_sample(t, g, align_corners=False), (5, 4), mode="bicubic")

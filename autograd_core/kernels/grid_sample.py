@@ -186,7 +186,8 @@ def correlate(g, x, places):
 
 def flattened(x, grid):
     """Images (..., C, S) and points (..., P, 2)."""
-    return x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1]), grid.reshape(*grid.shape[:-3], -1, 2)
+    flat = grid.reshape(*grid.shape[:-3], math.prod(grid.shape[-3:-1]), 2)
+    return x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1]), flat
 
 
 def images_reference(x, grid, padding, align):

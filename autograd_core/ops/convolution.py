@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import operator
 from typing import Any
 
@@ -255,15 +254,20 @@ def _transposed_plan(who, rank, input, weight, bias, stride, padding, output_pad
             f"{who}: output_padding must be smaller than stride or dilation, got output_padding {more}, "
             f"stride {stride}, dilation {dilation}"
         )
-    rows = zip(input[-rank:], weight[2:], stride, padding, dilation, more)
-    shape = tuple((n - 1) * s - 2 * p + d * (k - 1) + m + 1 for n, k, s, p, d, m in rows)
+    rows = zip(input[-rank:], weight[2:], stride, dilation)
+    spans = [(n - 1) * s + d * (k - 1) + 1 for n, k, s, d in rows]
+    shape = sizes = tuple(n - 2 * p + m for n, p, m in zip(spans, padding, more))
+    none = len(input) == rank + 2 and input[0] == 0
+    if not none and 0 in input[-rank:]:
+        raise ValueError(f"{who}: input has images without pixels, its shape is {input}; only the batch may be empty")
+    if min(sizes) < (0 if none else 1):
+        raise ValueError(f"{who}: the result would have sizes {sizes}; give less padding")
     around, zeros = tuple((p, p) for p in padding), (0,) * rank
     if any(m >= s for m, s in zip(more, stride)):  # less is cut off at the end, and what is not there is 0
-        around = tuple((p, p - min(m, p)) for p, m in zip(padding, more))
-        zeros = tuple(max(m - p, 0) for p, m in zip(padding, more))
-        shape = tuple(n - z for n, z in zip(shape, zeros))
-    if min(shape) < 1:
-        raise ValueError(f"{who}: the result would have sizes {shape}; give less padding")
+        starts = [min(p, n) for p, n in zip(padding, spans)]
+        shape = tuple(min(n - p, m) for n, p, m in zip(spans, starts, sizes))
+        around = tuple((p, n - p - m) for n, p, m in zip(spans, starts, shape))
+        zeros = tuple(m - n for m, n in zip(sizes, shape))
     how = {"stride": stride, "padding": around, "dilation": dilation, "groups": groups, "shape": shape}
     return how, [n for z in reversed(zeros) for n in (0, z)] if any(zeros) else None
 
@@ -306,54 +310,3 @@ def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_paddi
     return _transposed(
         "conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation
     )  # fmt: skip
-
-
-# --- windows as columns ----------------------------------------------------------------------------------------------
-
-
-def _unit_weights(channels: int, kernel: tuple, dtype: Any) -> np.ndarray:
-    """The kernels whose convolution copies each entry of a window: (C * taps, 1, kernel), for C groups."""
-    taps = math.prod(kernel)
-    return np.tile(np.eye(taps, dtype=dtype).reshape(taps, 1, *kernel), (channels, *(1,) * (len(kernel) + 1)))
-
-
-def unfold_windows(input, kernel_size, dilation=1, padding=0, stride=1):
-    """Windows of images (N, C, H, W) as columns (N, C * taps, places): PyTorch's `nn.functional.unfold`."""
-    who = "unfold"
-    if not hasattr(input, "ndim") or input.ndim not in (3, 4):
-        raise ValueError(f"{who}: input must be (N, C, H, W) or (C, H, W), got shape {getattr(input, 'shape', input)}")
-    kernel, how = _window_arguments(who, kernel_size, dilation, padding, stride)
-    single = input.ndim == 3
-    x = reshape_to(input, shape=(1, *input.shape)) if single else input
-    out = output_sizes(tuple(x.shape), (1, 1, *kernel), how["stride"], how["padding"], how["dilation"])
-    if min(out) < 1:
-        raise ValueError(f"{who}: windows of {kernel} do not fit input of shape {tuple(input.shape)} with its padding")
-    y = convolve(x, _unit_weights(x.shape[1], kernel, x.dtype), groups=x.shape[1], **how)
-    y = reshape_to(y, shape=(*y.shape[:2], math.prod(out)))
-    return reshape_to(y, shape=tuple(y.shape[1:])) if single else y
-
-
-def fold_windows(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
-    """Columns (N, C * taps, places) added up where windows lie in images (N, C, *output_size): PyTorch's `fold`."""
-    who = "fold"
-    if not hasattr(input, "ndim") or input.ndim not in (2, 3):
-        raise ValueError(f"{who}: input must be (N, C * taps, places), got shape {getattr(input, 'shape', input)}")
-    kernel, how = _window_arguments(who, kernel_size, dilation, padding, stride)
-    size, taps = numbers(output_size, 2, who, "output_size", 1), math.prod(kernel)
-    x = reshape_to(input, shape=(1, *input.shape)) if input.ndim == 2 else input
-    out = output_sizes((1, 1, *size), (1, 1, *kernel), how["stride"], how["padding"], how["dilation"])
-    if x.shape[1] % taps:
-        raise ValueError(f"{who}: axis 1 of input must be a multiple of the {taps} taps, got {tuple(input.shape)}")
-    if min(out) < 1 or x.shape[2] != math.prod(out):
-        raise ValueError(f"{who}: images of {size} have {out} = {math.prod(out)} windows, input has {x.shape[2]}")
-    channels = x.shape[1] // taps
-    g = reshape_to(x, shape=(*x.shape[:2], *out))
-    y = convolve_input(g, _unit_weights(channels, kernel, x.dtype), groups=channels, shape=size, **how)
-    return reshape_to(y, shape=tuple(y.shape[1:])) if input.ndim == 2 else y
-
-
-def _window_arguments(who, kernel_size, dilation, padding, stride):
-    kernel = numbers(kernel_size, 2, who, "kernel_size", 1)
-    padding = tuple((p, p) for p in numbers(padding, 2, who, "padding", 0))
-    stride, dilation = numbers(stride, 2, who, "stride", 1), numbers(dilation, 2, who, "dilation", 1)
-    return kernel, {"stride": stride, "padding": padding, "dilation": dilation}

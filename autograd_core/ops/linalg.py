@@ -18,7 +18,7 @@ from ..op import op
 from ..samples import shapes
 from ..vmap import aligned
 from .axes import all_axes, one_axis
-from .base import conj, imag, masked, real
+from .base import clone, conj, imag, masked, real
 from .math import angle, eq, logical_and, ne, where
 from .products import adjoint, crossed, inverse_or_zero, matmul, product
 from .reduce import reduce_norm, reduce_sum, rounded_once
@@ -925,6 +925,8 @@ def matrix_power(A, n):
         raise TypeError(f"matrix_power: n must be an integer, got {n!r}")
     if n == 0:
         return masked(A, np.False_) + np.eye(A.shape[-1], dtype=A.dtype)
+    if n == 1:
+        return clone(A)
     base, n, result = (inv(A) if n < 0 else A), abs(n), None
     while n:
         if n & 1:

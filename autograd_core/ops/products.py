@@ -17,8 +17,9 @@ from ..tape import state
 from ..tensor import Tensor
 from ..vmap import aligned
 from .axes import one_axis, spelled
-from .base import conj, masked
+from .base import conj
 from .index import index_select
+from .math import where
 from .reduce import reduce_norm, reduce_sum
 from .shape import afford, expand_dims, reshape_to
 
@@ -232,9 +233,14 @@ def _added(name: str, x: Any, y: Any, beta: Any, alpha: Any) -> Any:
     if len(x.shape) > len(y.shape) or any(n not in (1, m) for n, m in zip((*lead, *x.shape), y.shape)):
         raise ValueError(f"{name}: x of shape {tuple(x.shape)} cannot be added to a product of shape {tuple(y.shape)}")
     whole = x.dtype if x.dtype.kind in "biu" and y.dtype.kind in "biu" else None  # which it stays, as in PyTorch
-    y = y if alpha == 1 else masked(y, 0) if alpha == 0 else _scaled(y, alpha, whole)
-    y = y if beta == 0 else (x if beta == 1 else _scaled(x, beta, whole)) + y
+    y = y if alpha == 1 else _nothing(y) if alpha == 0 else _scaled(y, alpha, whole)
+    y = y - _nothing(x) if beta == 0 else (x if beta == 1 else _scaled(x, beta, whole)) + y
     return y if whole is None else y.astype(whole)
+
+
+def _nothing(x: Any) -> Any:
+    """Zeros that x has a part in, and so a gradient of zeros; taken away they leave even -0 as it is."""
+    return where(np.False_, x, np.zeros((), x.dtype))
 
 
 def _scaled(x: Any, factor: Any, whole: Any) -> Any:

@@ -20,7 +20,7 @@ from ..kernels import grid_sample as kernels
 from ..kernels.resize import Table, boxes, identity, resize
 from ..op import op
 from ..samples import shapes
-from .base import broadcast_to, masked
+from .base import broadcast_to, compact, masked
 from .math import clamp, floor, round, where
 from .products import product
 from .shape import permuted, reshape_to, stack_along, swapaxes, view_at
@@ -449,7 +449,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     if input.dtype != grid.dtype or input.dtype.kind != "f":
         given = f"{input.dtype} and {grid.dtype}"
         raise TypeError(f"{called('grid_sample')}: input and grid must have one floating-point type, got {given}")
-    if 0 in shape[1:]:
+    if 0 in shape[2:]:
         raise ValueError(f"{called('grid_sample')}: input has no entries to sample, its shape is {tuple(shape)}")
     if mode == "bilinear" and d == 2:
         return images_at(input, grid, padding=padding_mode, align=bool(align_corners))
@@ -510,7 +510,7 @@ def pixel_shuffle(input, upscale_factor):
         raise ValueError(f"pixel_shuffle: {c} channels do not divide into squares of {r} x {r}")
     x = reshape_to(input, shape=(*lead, c // (r * r), r, r, h, w))
     x = permuted(x, axes=(-5, -2, -4, -1, -3))
-    return reshape_to(x, shape=(*lead, c // (r * r), h * r, w * r))
+    return reshape_to(compact(x), shape=(*lead, c // (r * r), h * r, w * r))
 
 
 def pixel_unshuffle(input, downscale_factor):
@@ -520,7 +520,7 @@ def pixel_unshuffle(input, downscale_factor):
         raise ValueError(f"pixel_unshuffle: images of {h} x {w} do not divide into squares of {r} x {r}")
     x = reshape_to(input, shape=(*lead, c, h // r, r, w // r, r))
     x = permuted(x, axes=(-5, -3, -1, -4, -2))
-    return reshape_to(x, shape=(*lead, c * r * r, h // r, w // r))
+    return reshape_to(compact(x), shape=(*lead, c * r * r, h // r, w // r))
 
 
 def channel_shuffle(input, groups):
@@ -530,4 +530,4 @@ def channel_shuffle(input, groups):
         raise ValueError(f"channel_shuffle: needs (N, C, ...) with C in {groups} groups, got {tuple(input.shape)}")
     n, c, *rest = input.shape
     x = swapaxes(reshape_to(input, shape=(n, groups, c // groups, *rest)), 1, 2)
-    return reshape_to(x, shape=(n, c, *rest))
+    return reshape_to(compact(x), shape=(n, c, *rest))

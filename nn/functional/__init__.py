@@ -46,8 +46,6 @@ from autograd_core.ops.convolution import (
     conv_transpose2d,
     conv_transpose3d,
 )
-from autograd_core.ops.convolution import fold_windows as fold
-from autograd_core.ops.convolution import unfold_windows as unfold
 from autograd_core.ops.ctc import ctc_loss
 from autograd_core.ops.dropout import (
     alpha_dropout,
@@ -58,6 +56,8 @@ from autograd_core.ops.dropout import (
     feature_alpha_dropout,
 )
 from autograd_core.ops.embedding import embedding, embedding_bag, one_hot
+from autograd_core.ops.folding import fold_windows as fold
+from autograd_core.ops.folding import unfold_windows as unfold
 from autograd_core.ops.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,

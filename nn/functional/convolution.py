@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from autograd_core import Tensor, einsum, fft, flip
-from autograd_core.ops.convolution import conv1d, conv2d, conv3d, numbers, pairs, unfold_windows
+from autograd_core.ops.convolution import conv1d, conv2d, conv3d, numbers, pairs
+from autograd_core.ops.folding import unfold_windows
 from autograd_core.ops.padding import pad
 
 __all__ = [
