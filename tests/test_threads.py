@@ -250,7 +250,11 @@ for t in threads:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="this program forks")
 def test_forks_while_threads_look_at_gradients_of_float64():
-    env = {**os.environ, "PYTHONWARNINGS": "ignore", "OPENBLAS_NUM_THREADS": "2"}  # whose own wait for ever after a fork
+    env = {
+        **os.environ,
+        "PYTHONWARNINGS": "ignore",
+        "OPENBLAS_NUM_THREADS": "2",
+    }  # whose own wait for ever after a fork
     subprocess.run([sys.executable, "-c", FORKS], check=True, timeout=300, env=env)
 
 
