@@ -4,6 +4,7 @@ What a test records with `record_property` is printed at the end of the run, whi
 tests were skipped because a package is not installed is kept, so that they can be run alone once it is: `--wanting torch`.
 """
 
+import gc
 import os
 import re
 import shutil
@@ -71,6 +72,12 @@ def pytest_collection_modifyitems(config, items):
         left = set(items).difference(chosen)
         config.hook.pytest_deselected(items=[item for item in items if item in left])
         items[:] = chosen
+
+
+def pytest_collection_finish(session):
+    """Have collections of garbage, and captures, which look through all objects, pass over the million that tests are made of."""
+    gc.collect()
+    gc.freeze()
 
 
 class Unwritten:
