@@ -50,9 +50,9 @@ def started(code: str, cold: bool) -> Callable[[Any], Step]:
     def run() -> float:
         with tempfile.TemporaryDirectory() as folder:
             apart = {name: os.path.join(folder, name) for name in CACHES} if cold else {}
-            done = subprocess.run(
-                [sys.executable, "-c", code], env={**os.environ, **apart}, capture_output=True, text=True
-            )
+            # With bytecode, as what is installed has it.
+            env = {**os.environ, **apart, "PYTHONDONTWRITEBYTECODE": ""}
+            done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"the new process failed: {done.stderr.strip().splitlines()[-1:]}")
         return float(done.stdout.split()[-1])
