@@ -223,7 +223,7 @@ def test_an_interrupt_while_something_is_compiled_is_neither_lost_nor_does_harm(
 
 
 FORKS = """
-import os, threading
+import os, threading, time
 import numpy as np
 import autograd_core as ag
 
@@ -233,11 +233,12 @@ def differentiate():
     while not stop:
         ag.exp(x).sum().backward()
 
+ag.exp(x).sum().backward()
 threads = [threading.Thread(target=differentiate) for _ in range(6)]
 for t in threads:
     t.start()
-ag.exp(x).sum().backward()
 for _ in range(20):
+    time.sleep(0.01)
     pid = os.fork()
     if not pid:
         os._exit(0)

@@ -4,8 +4,7 @@ Entries are added to those one, two and four places before them, and what has co
 next eight wait for that one addition.  All is done in float64, and rounded when it is written.
 
 Products are made so only of numbers that are neither very large nor very small, so that none in between can leave what
-float64 has.  Imports Numba, and is itself imported when the first kernel that names one of
-these is built.
+float64 has.  Imports Numba, and is itself imported when the first kernel that names one of these is built.
 """
 
 from __future__ import annotations
