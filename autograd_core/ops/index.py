@@ -26,23 +26,13 @@ from ..tape import NO_GRAD, current, mark_written, memory, observe, state
 from ..tensor import LEAVE, PLAIN, at, node_of
 from ..views import View, as_array, require_writable
 from . import math
+from .arguments import common_shape, integer, sequence
+from .arranging import expand_dims, permuted, reshape_to, stack_along, view_at, whole
 from .axes import one_axis
 from .base import broadcast_to as spread_to
 from .base import fit_shape, masked
-from .shape import (
-    atleast_1d,
-    common_shape,
-    expand_dims,
-    integer,
-    permuted,
-    ravel,
-    reshape_to,
-    sequence,
-    stack_along,
-    unbind,
-    view_at,
-    whole,
-)  # fmt: skip
+from .parts import unbind
+from .shape import atleast_1d, ravel
 
 __all__ = [
     "argwhere", "combinations", "gather", "index_put", "index_select", "masked_fill", "masked_scatter", "masked_select",

@@ -17,13 +17,13 @@ from ..kernels import linalg as kernels
 from ..op import op
 from ..samples import shapes
 from ..vmap import aligned
+from .arranging import cat_along, diagonal_of, expand_dims, put_diagonal, reshape_to, stack_along, triangle, view_at
 from .axes import all_axes, one_axis
 from .base import clone, conj, imag, masked, real
 from .math import angle, eq, logical_and, ne, where
+from .parts import diagonal as _diagonal
 from .products import adjoint, crossed, inverse_or_zero, matmul, product
 from .reduce import reduce_norm, reduce_sum, rounded_once
-from .shape import cat_along, diagonal_of, expand_dims, put_diagonal, reshape_to, stack_along, triangle, view_at
-from .shape import diagonal as _diagonal
 from .shape import movedim as _movedim
 
 __all__ = [

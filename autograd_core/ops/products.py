@@ -16,12 +16,13 @@ from ..samples import shapes
 from ..tape import state
 from ..tensor import Tensor
 from ..vmap import aligned
+from .arguments import afford
+from .arranging import expand_dims, reshape_to
 from .axes import one_axis, spelled
 from .base import conj
 from .index import index_select
 from .math import where
 from .reduce import reduce_norm, reduce_sum
-from .shape import afford, expand_dims, reshape_to
 
 __all__ = [
     *("addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "cross", "dot", "einsum", "ger", "inner"),

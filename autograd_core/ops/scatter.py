@@ -18,6 +18,7 @@ from ..op import Traced, op
 from ..samples import shapes
 from ..tensor import PLAIN, at
 from . import math
+from .arranging import cat_along, reshape_to, view_at, whole
 from .axes import one_axis
 from .base import broadcast_to as spread_to
 from .base import conj, masked
@@ -40,7 +41,7 @@ from .index import (
     whole_numbers,
 )
 from .scan import recurrence
-from .shape import cat_along, ravel, reshape_to, view_at, whole
+from .shape import ravel
 
 __all__ = [
     "index_add", "index_copy", "index_fill", "index_reduce", "scatter", "scatter_add", "scatter_reduce",
