@@ -19,7 +19,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from .forward import Dual
 from .op import REGISTRY, Traced
 from .ops import PUBLIC
-from .ops.index import innermost_of
+from .ops.arguments import innermost_of
 from .tensor import Tensor, at
 from .vmap import Batched
 

@@ -22,7 +22,8 @@ CORE = ROOT / "autograd_core"
 # Every module of autograd_core, from the ground up.  Each may import what stands before it, kernels only each other.
 ORDER = """
     kernels.* samples errors op fused dtypes tape views vmap tensor shortcuts direct ops.axes ops.meanings ops.base
-    ops.arguments ops.arranging ops.shape ops.parts ops.joining ops.create ops.math ops.padding ops.index ops.reduce
+    ops.arguments ops.arranging ops.shape ops.parts ops.joining ops.create ops.math ops.padding ops.entries ops.index
+    ops.gather ops.masks ops.reduce
     ops.moments ops.products ops.sort ops.scan ops.scatter ops.updates ops.layerwise ops.embedding ops.linear
     ops.convolution ops.folding ops.linalg ops.fft ops.special ops.scaling ops.activations ops.normalization
     ops.dropout ops.composed ops.loss_ops ops.losses ops.ctc ops.resampling ops.pooling ops.attention ops.recurrent
@@ -46,7 +47,7 @@ UPWARD = {
     ("ops.activations", "random"): "some slopes, and the noise of a soft choice, are drawn from the default generator",
     ("ops.pooling", "random"): "fractional pooling draws its windows",
     ("views", "tensor"): "an in-place change of a view gives its base a new history, which is recorded as tensors are",
-    ("ops.math", "ops.index"): "where(condition) with nothing to choose from is nonzero(condition)",
+    ("ops.math", "ops.masks"): "where(condition) with nothing to choose from is nonzero(condition)",
     ("ops.composed", "functional"): "rules that are derivatives of compositions are found as any derivative is",
     ("ops.attention", "random"): "so is where the words of its dropout begin",
     ("ops.dropout", "random"): "masks are drawn from the default generator, which watches draws as all others",
@@ -61,7 +62,6 @@ USUAL = 345
 LINES = {
     "backward.py": 375,
     "numpy_functions.py": 1000,
-    "ops/index.py": 700,
     "ops/linalg.py": 780,
     "ops/math.py": 415,
     "ops/products.py": 450,

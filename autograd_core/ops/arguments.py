@@ -1,4 +1,4 @@
-"""What functions are given: whole numbers, sizes, lists of tensors, read as far as they make sense, or an error."""
+"""What functions are given: whole numbers, sizes, lists of tensors; read, or refused with what was given."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ import numpy as np
 
 from ..dtypes import promote_types
 from ..op import Traced
+from ..tape import observe, state
+from ..tensor import LEAVE
+
+# --- read and checked ------------------------------------------------------------------------------------------------
 
 
 def integer(n: Any, name: str, what: str) -> int:
@@ -87,6 +91,11 @@ def needs_axes(x: Any, count: int, name: str) -> None:
         raise ValueError(f"{name}: needs a tensor with at least {count} axes, got shape {x.shape}")
 
 
+def needs_number(value: Any, name: str) -> None:
+    if np.ndim(value) != 0:
+        raise ValueError(f"{name}: value must be one number, got shape {tuple(value.shape)}")
+
+
 def afford(shape: tuple, dtype: np.dtype, name: str) -> None:
     """Refuse a result that this machine's memory cannot hold."""
     if (needed := prod(shape) * dtype.itemsize) > 1 << 28 and needed > memory_limit():
@@ -106,3 +115,39 @@ def memory_limit() -> float:
             return min(total, int(limit.read()))
     except (OSError, ValueError):
         return total
+
+
+# --- the numbers inside ----------------------------------------------------------------------------------------------
+
+
+def differs(i: Any) -> bool:
+    """Whether a value differs over the batch of a `vmap` around."""
+    while isinstance(i, Traced):
+        if hasattr(i, "batch"):
+            return True
+        i = i.innermost()
+    return False
+
+
+def bare(value: Any) -> Any:
+    """The numbers of a value, inside however many transforms, to check them."""
+    while isinstance(value, Traced):
+        value = value.innermost()
+    return value
+
+
+def innermost_of(index: Any, who: str = "") -> np.ndarray:
+    """The numbers of a value, by which is decided what to compute: whoever captures a run must know.
+
+    Where they decide on shapes, a batch of them cannot: its members would go different ways.
+    """
+    while isinstance(index, Traced):
+        if who and type(index).__name__ == "Batched":
+            raise RuntimeError(
+                f"{who} decide what is computed, and inside vmap they differ over the batch; let all members share them "
+                "(in_dims None), or call the function in a loop"
+            )
+        if state.mode is not None:
+            observe(LEAVE, (index,), {"decides": True}, None)
+        index = index.innermost()
+    return index

@@ -15,7 +15,7 @@ from .arranging import expand_dims
 from .base import broadcast_to
 from .composed import OnDemand, arrived, pulled_back
 from .dropout import checked, dropped
-from .index import repeated
+from .gather import repeated
 from .math import exp, where
 from .products import product
 from .reduce import reduce_sum

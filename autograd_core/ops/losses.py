@@ -15,9 +15,10 @@ import numpy as np
 from ..direct import arrays_of, first_of, recorded
 from ..kernels import cross_entropy as kernels
 from ..op import Traced
+from .arguments import bare
 from .arranging import expand_dims, reshape_to
 from .base import broadcast_to
-from .index import bare, gather
+from .gather import gather
 from .loss_ops import binary_losses, cross_entropy_of, in_unit, logit_losses, picked_losses, squared_gaps
 from .math import abs, clamp_min, exp, log, logaddexp, logical_and, minimum, sqrt, where, xlogy
 from .reduce import any as any_of

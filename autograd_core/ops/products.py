@@ -20,7 +20,7 @@ from .arguments import afford
 from .arranging import expand_dims, reshape_to
 from .axes import one_axis, spelled
 from .base import conj
-from .index import index_select
+from .gather import index_select
 from .math import where
 from .reduce import reduce_norm, reduce_sum
 

@@ -13,11 +13,12 @@ from ..kernels import recurrent as kernel
 from ..kernels._steps import added, copied
 from ..op import op
 from ..tensor import at
+from .arguments import innermost_of
 from .arranging import along, cat_along, permuted, reshape_to, split_at, stack_along, view_at
 from .base import broadcast_to
 from .composed import OnDemand, arrived, pulled_back
 from .dropout import dropout as dropped_out
-from .index import innermost_of, whole_numbers
+from .gather import whole_numbers
 from .math import relu, sigmoid, tanh
 from .products import product
 

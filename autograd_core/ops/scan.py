@@ -18,7 +18,7 @@ from ..samples import shapes
 from .arranging import along, cat_along, expand_dims, reshape_to, view_at
 from .axes import one_axis
 from .base import clone, conj, masked
-from .index import take_along
+from .entries import take_along
 from .joining import cat
 from .reduce import (
     EVERY,
