@@ -37,7 +37,11 @@ ORDER = """
     compiled.passes.order compiled.passes.dead compiled.passes.tidy compiled.passes.copies compiled.passes.fuse
     compiled.passes.common compiled.passes.constants compiled.passes.split compiled.passes.normalize compiled.passes.join
     compiled.passes.recompute compiled.passes compiled.halves compiled.results compiled.reverse compiled.back compiled.quick
-    compiled.replay compiled.explain compiled.function compiled.modules compiled numpy_functions numpy_linalg interop habits
+    compiled.replay compiled.explain compiled.function compiled.modules compiled
+    numpy_functions.operands numpy_functions.reductions numpy_functions.shapes numpy_functions.creation
+    numpy_functions.differences numpy_functions.sorting numpy_functions.indexing numpy_functions.elementwise
+    numpy_functions.products numpy_functions.polynomials numpy_functions.statistics numpy_functions.applying
+    numpy_functions.linalg numpy_functions.fft numpy_functions interop habits
     autograd.functional autograd symbolic.expression symbolic.normal symbolic.simplify symbolic.calculus
     symbolic.printing symbolic.swell symbolic source.read source.order source.structure source.kinds source.support source.pull
     source.functions source.assignments source.sweep source.program source.function source lab.table lab.steps
@@ -64,7 +68,6 @@ UPWARD = {
 USUAL = 345
 LINES = {
     "backward.py": 375,
-    "numpy_functions.py": 1000,
     "ops/math.py": 415,
     "ops/products.py": 450,
     "ops/resampling.py": 375,
