@@ -13,7 +13,8 @@ from ..op import op
 from ..vmap import aligned
 from .arranging import expand_dims, reshape_to
 from .base import conj
-from .products import contract, matmul, product
+from .contractions import contract
+from .products import matmul, product
 
 __all__ = ["bilinear"]
 

@@ -12,8 +12,9 @@ from ...kernels import linalg as kernels
 from ...op import op
 from ...samples import shapes
 from ..base import conj, imag, real
+from ..distances import inverse_or_zero
 from ..math import eq, logical_and, ne, where
-from ..products import adjoint, inverse_or_zero, product
+from ..products import adjoint, product
 from .matrices import by_columns, by_rows, diag, diag_of, leading_columns, matrices, plus
 from .systems import solution
 
