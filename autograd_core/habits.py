@@ -15,7 +15,7 @@ import numpy as np
 from . import dtypes, functional, jacobians
 from .attributes import PRINTING
 from .errors import called
-from .numpy_functions import fill_diagonal
+from .numpy_functions.indexing import fill_diagonal
 from .op import Traced
 from .ops import PUBLIC
 from .ops.create import empty, tensor

@@ -19,10 +19,26 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from . import numpy_functions as nf
-from . import numpy_linalg
 from .errors import MISUSES, said
-from .numpy_functions import NUMBERS, F, cast, common, needs_grad, operand, plain, stand_in, store
+from .numpy_functions import FORM, SPACES, VALUES, differences, reductions, shapes
+from .numpy_functions.operands import (
+    NUMBERS,
+    F,
+    Unseen,
+    cast,
+    common,
+    constant,
+    cut,
+    merged,
+    needs_grad,
+    operand,
+    plain,
+    spread,
+    stand_in,
+    store,
+    traced_in,
+    truth,
+)
 from .op import Traced, elementwise, predicate
 from .ops import PUBLIC
 from .tape import current
@@ -42,7 +58,7 @@ def kind_of(args: Any) -> str:
     """The name of the traced type among some arguments."""
     if isinstance(args, Traced):
         return "Tensor" if isinstance(args, Tensor) else type(args).__name__
-    return next((kind_of(a) for a in args if nf.traced_in(a)), "Tensor")
+    return next((kind_of(a) for a in args if traced_in(a)), "Tensor")
 
 
 # --- ufuncs ----------------------------------------------------------------------------------------------------------
@@ -60,17 +76,17 @@ WRITTEN: dict[str, Callable] = {  # ufuncs that are several of our functions
     "divmod": lambda a, b: (F.floor_divide(a, b), F.remainder(a, b)),
     "modf":   lambda x: (x - F.trunc(x), F.trunc(x)),
     "vecdot": lambda a, b: F.sum(F.conj(a) * b, dim=-1),
-    "matvec": lambda a, b: F.matmul(a, nf.expand_dims(b, -1))[..., 0],
-    "vecmat": lambda a, b: F.matmul(nf.expand_dims(F.conj(a), -2), b)[..., 0, :],
+    "matvec": lambda a, b: F.matmul(a, shapes.expand_dims(b, -1))[..., 0],
+    "vecmat": lambda a, b: F.matmul(shapes.expand_dims(F.conj(a), -2), b)[..., 0, :],
     "cbrt":   cbrt,
     "bitwise_count": bit_count,
 }
 REDUCED = {
-    np.add: nf.sum, np.multiply: nf.prod, np.logical_and: nf.all, np.logical_or: nf.any,
-    np.maximum: nf.max, np.minimum: nf.min, np.fmax: nf.nanmax, np.fmin: nf.nanmin,
+    np.add: reductions.sum, np.multiply: reductions.prod, np.logical_and: reductions.all, np.logical_or: reductions.any,
+    np.maximum: reductions.max, np.minimum: reductions.min, np.fmax: reductions.nanmax, np.fmin: reductions.nanmin,
 }
 SCANNED = {
-    np.add: nf.cumsum, np.multiply: nf.cumprod,
+    np.add: differences.cumsum, np.multiply: differences.cumprod,
     np.maximum: lambda x, axis, dtype=None: F.cummax(x, axis)[0],
     np.minimum: lambda x, axis, dtype=None: F.cummin(x, axis)[0],
 }
@@ -113,7 +129,7 @@ def called(ufunc: np.ufunc, *inputs, where: Any = True, dtype=None, casting="sam
 
 
 def only_where(where: Any, y: Any, base: Any) -> Any:
-    return F.where(nf.truth(where), y, np.zeros((), y.dtype) if base is None else cast(base, y.dtype))
+    return F.where(truth(where), y, np.zeros((), y.dtype) if base is None else cast(base, y.dtype))
 
 
 def on_axes(function: Callable, ufunc: np.ufunc, values: list, options: dict) -> Any:
@@ -132,7 +148,7 @@ def identity(ufunc: np.ufunc, x: Any) -> np.ndarray:
 
 def folded(ufunc: np.ufunc, x: Any, axis: int, dtype: Any) -> list:
     """The running results of a ufunc along an axis."""
-    parts = nf.unstack(x, axis)
+    parts = shapes.unstack(x, axis)
     results = [cast(parts[0], dtype)] if dtype is not None and parts else list(parts[:1])
     for part in parts[1:]:
         results.append(called(ufunc, results[-1], part, dtype=dtype))
@@ -142,17 +158,17 @@ def folded(ufunc: np.ufunc, x: Any, axis: int, dtype: Any) -> list:
 def reduce(ufunc: np.ufunc, x: Any, axis: Any = 0, dtype=None, keepdims=False, initial=None, where: Any = True) -> Any:
     """`ufunc.reduce`: by a reduction of ours, or else one entry after the other."""
     x, function = operand(x), REDUCED.get(ufunc)
-    if function in (nf.sum, nf.prod):
+    if function in (reductions.sum, reductions.prod):
         return function(x, axis, dtype, keepdims, initial, where)
-    if function in (nf.all, nf.any):
+    if function in (reductions.all, reductions.any):
         return function(x, axis, keepdims, where)
     if function is not None:
         return function(x if dtype is None else cast(x, dtype), axis, keepdims, initial, where)
-    x, kept = nf.merged(x, axis)
+    x, kept = merged(x, axis)
     if where is not True:
-        x = F.where(nf.truth(where), x, identity(ufunc, x))
+        x = F.where(truth(where), x, identity(ufunc, x))
     results = folded(ufunc, x, -1, dtype)
-    y = results[-1] if results else nf.spread(identity(ufunc, x), x.shape[:-1])
+    y = results[-1] if results else spread(identity(ufunc, x), x.shape[:-1])
     y = y if initial is None else called(ufunc, initial, y)
     return y.reshape(kept) if keepdims else y
 
@@ -168,10 +184,10 @@ def accumulate(ufunc: np.ufunc, x: Any, axis: int = 0, dtype: Any = None) -> Any
 
 def reduceat(ufunc: np.ufunc, x: Any, indices: Any, axis: int = 0, dtype: Any = None) -> Any:
     """`ufunc.reduceat`: the reductions of slices from each index to the next."""
-    x, starts = operand(x), nf.constant(indices, "reduceat: indices")
+    x, starts = operand(x), constant(indices, "reduceat: indices")
     axis = normalize_axis_index(axis, x.ndim)
     stops = [*starts[1:], x.shape[axis]]
-    pieces = [nf.cut(x, axis, int(i), int(max(i + 1, j))) for i, j in zip(starts, stops)]
+    pieces = [cut(x, axis, int(i), int(max(i + 1, j))) for i, j in zip(starts, stops)]
     return F.stack([reduce(ufunc, p, axis, dtype) for p in pieces], axis)
 
 
@@ -185,10 +201,10 @@ def change_at(ufunc: np.ufunc, x: Any, index: Any, *values: Any) -> None:
     """`np.add.at` and `np.subtract.at`: add in place, again where an index is repeated."""
     if ufunc not in (np.add, np.subtract) or not isinstance(x, Traced):
         raise uncovered(f"{ufunc.__name__}.at", f"{kind_of((x, *values))} this way")
-    see = lambda i: plain(i) if nf.traced_in(i) else i
+    see = lambda i: plain(i) if traced_in(i) else i
     index = tuple(map(see, index)) if isinstance(index, tuple) else see(index)
     places = np.arange(math.prod(x.shape)).reshape(x.shape)[index]
-    change = nf.spread(cast(operand(values[0]), x.dtype), places.shape).reshape((-1,))
+    change = spread(cast(operand(values[0]), x.dtype), places.shape).reshape((-1,))
     change = change if ufunc is np.add else -change
     x.write(F.index_add(x.reshape((-1,)), 0, places.ravel(), change).reshape(tuple(x.shape)))
 
@@ -301,28 +317,28 @@ def about_values(function: Callable, *args: Any, **options: Any) -> Any:
 
 def seen(x: Any) -> Any:
     """x with arrays for traced values, in it or in a sequence of it."""
-    return x if not nf.traced_in(x) else plain(x) if isinstance(x, Traced) else tuple(map(seen, x))
+    return x if not traced_in(x) else plain(x) if isinstance(x, Traced) else tuple(map(seen, x))
 
 
 def table() -> dict[Callable, Callable]:
     """What stands in for each of NumPy's functions."""
     found: dict[Callable, Callable] = {}
-    for space, functions in ((np, vars(nf)), (np.linalg, vars(numpy_linalg)), (np.fft, numpy_linalg.FFT)):
+    for space, functions in SPACES:
         for name, stand in functions.items():
             if callable(stand) and hasattr(function := vars(space).get(name), "_implementation"):
                 found[function] = stand
-    for names, ask in ((nf.FORM, about_form), (nf.VALUES, about_values)):
+    for names, ask in ((FORM, about_form), (VALUES, about_values)):
         found |= {getattr(np, name): functools.partial(ask, getattr(np, name)) for name in names}
     return found | {getattr(np, name): functools.partial(like, getattr(np, name)) for name in LIKE}
 
 
 LIKE = "arange array asanyarray asarray ascontiguousarray empty eye full identity ones tri zeros".split()
-UNWRAPPED = {getattr(np, name) for name in nf.FORM} | {np.einsum_path}
+UNWRAPPED = {getattr(np, name) for name in FORM} | {np.einsum_path}
 
 
 def like(function: Callable, *args: Any, **options: Any) -> Any:
     """NumPy's way to make an array of the type of another one: `np.zeros(3, like=t)`."""
-    if not args or not nf.traced_in(args[0]):
+    if not args or not traced_in(args[0]):
         return function(*args, **options)
     dtype = args[1] if len(args) > 1 else options.get("dtype")
     x = operand(args[0])
@@ -379,7 +395,7 @@ def array_function(self: Any, function: Callable, kinds: Any, args: tuple, optio
         raise uncovered(f"{name} with {unknown}", kind_of((*args, *options.values())))
     try:
         result = stand(*places, **names)
-    except nf.Unseen as error:
+    except Unseen as error:
         raise TypeError(f"numpy.{name}: {error}") from None
     except MISUSES as error:
         raise renamed(error, name) from error

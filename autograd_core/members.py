@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import called
 from .op import Traced
-from .ops.shape import stack
+from .ops.joining import stack
 from .tape import state as thread
 from .tensor import at
 from .vmap import Batched

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_core import Tensor, argmax, cat, checkpoint, gather, tensor, where
-from autograd_core.ops.index import innermost_of
+from autograd_core.ops.arguments import innermost_of
 from autograd_core.ops.losses import _reduction
 
 from . import functional as F

@@ -20,7 +20,7 @@ from autograd_core import (
     rnn_tanh_cell,
     zeros,
 )
-from autograd_core.ops.index import innermost_of
+from autograd_core.ops.arguments import innermost_of
 
 from .errors import demand_type
 from .linear import uniform

@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from autograd_core import Tensor, cat, empty, ones, ones_like, rand, stack, tensor, where, zeros
-from autograd_core.ops.index import innermost_of
+from autograd_core.ops.arguments import innermost_of
 from autograd_core.tree import flatten, tree_map
 
 from . import functional as F

@@ -19,7 +19,7 @@ from autograd_core import Tensor, enable_grad, get_default_dtype, saved_tensors_
 from autograd_core.dtypes import as_dtype
 from autograd_core.models import as_it_was
 from autograd_core.op import Op
-from autograd_core.ops.products import _order, _split
+from autograd_core.ops.contractions import labels_of, order_of
 from autograd_core.tape import current, memory, using
 from autograd_core.tensor import at
 from autograd_core.tree import flatten
@@ -34,10 +34,10 @@ __all__ = ["Summary", "summary"]
 
 def _einsum(*xs: Any, spec: str) -> int:
     """Operands are contracted two at a time; each time all labels of both make a nest of loops."""
-    operands, result = _split(spec)
+    operands, result = labels_of(spec)
     sizes = {label: n for x, labels in zip(xs, operands) for label, n in zip(labels, x.shape)}
     terms, total = list(operands), 0
-    for chosen in _order(spec, tuple(x.shape for x in xs)):
+    for chosen in order_of(spec, tuple(x.shape for x in xs)):
         taken = [terms[k] for k in chosen]
         terms = [t for k, t in enumerate(terms) if k not in chosen]
         while len(taken) > 1:

@@ -22,8 +22,11 @@ CORE = ROOT / "autograd_core"
 # Every module of autograd_core, from the ground up.  Each may import what stands before it, kernels only each other.
 ORDER = """
     kernels.* samples errors op fused dtypes tape views vmap tensor shortcuts direct ops.axes ops.meanings ops.base
-    ops.shape ops.create ops.math ops.padding ops.index ops.reduce ops.moments ops.products ops.sort ops.scan
-    ops.scatter ops.updates ops.layerwise ops.embedding ops.linear ops.convolution ops.folding ops.linalg ops.fft ops.special
+    ops.arguments ops.arranging ops.shape ops.parts ops.joining ops.create ops.math ops.padding ops.entries ops.index
+    ops.gather ops.masks ops.reduce ops.moments ops.products ops.contractions ops.distances ops.sort ops.scan
+    ops.scatter ops.updates ops.layerwise ops.embedding ops.linear ops.convolution ops.folding
+    ops.linalg.matrices ops.linalg.systems ops.linalg.spectra ops.linalg.factorisations ops.linalg.determinants
+    ops.linalg.least_squares ops.linalg.norms ops.linalg.products ops.linalg ops.fft ops.special
     ops.scaling
     ops.activations ops.normalization ops.dropout ops.composed ops.loss_ops ops.losses ops.ctc ops.resampling
     ops.pooling ops.attention ops.recurrent ops blame reach backward forward tree attributes functional jacobians members
@@ -34,7 +37,11 @@ ORDER = """
     compiled.passes.order compiled.passes.dead compiled.passes.tidy compiled.passes.copies compiled.passes.fuse
     compiled.passes.common compiled.passes.constants compiled.passes.split compiled.passes.normalize compiled.passes.join
     compiled.passes.recompute compiled.passes compiled.halves compiled.results compiled.reverse compiled.back compiled.quick
-    compiled.replay compiled.explain compiled.function compiled.modules compiled numpy_functions numpy_linalg interop habits
+    compiled.replay compiled.explain compiled.function compiled.modules compiled
+    numpy_functions.operands numpy_functions.reductions numpy_functions.shapes numpy_functions.creation
+    numpy_functions.differences numpy_functions.sorting numpy_functions.indexing numpy_functions.elementwise
+    numpy_functions.products numpy_functions.polynomials numpy_functions.statistics numpy_functions.applying
+    numpy_functions.linalg numpy_functions.fft numpy_functions interop habits
     autograd.functional autograd symbolic.expression symbolic.normal symbolic.simplify symbolic.calculus
     symbolic.printing symbolic.swell symbolic source.read source.order source.structure source.kinds source.support source.pull
     source.functions source.assignments source.sweep source.program source.function source lab.table lab.steps
@@ -47,7 +54,7 @@ UPWARD = {
     ("ops.activations", "random"): "some slopes, and the noise of a soft choice, are drawn from the default generator",
     ("ops.pooling", "random"): "fractional pooling draws its windows",
     ("views", "tensor"): "an in-place change of a view gives its base a new history, which is recorded as tensors are",
-    ("ops.math", "ops.index"): "where(condition) with nothing to choose from is nonzero(condition)",
+    ("ops.math", "ops.masks"): "where(condition) with nothing to choose from is nonzero(condition)",
     ("ops.composed", "functional"): "rules that are derivatives of compositions are found as any derivative is",
     ("ops.attention", "random"): "so is where the words of its dropout begin",
     ("ops.dropout", "random"): "masks are drawn from the default generator, which watches draws as all others",
@@ -61,13 +68,8 @@ UPWARD = {
 USUAL = 345
 LINES = {
     "backward.py": 375,
-    "numpy_functions.py": 1000,
-    "ops/index.py": 700,
-    "ops/linalg.py": 780,
     "ops/math.py": 415,
-    "ops/products.py": 450,
-    "ops/resampling.py": 375,
-    "ops/shape.py": 725,
+    "ops/resampling.py": 376,
     "random.py": 360,
     "tensor.py": 390,
 }

@@ -12,7 +12,7 @@ from ..backward import gradient
 from ..custom import Function
 from ..gradcheck import gradcheck, gradgradcheck
 from ..ops.create import as_tensor
-from ..ops.shape import stack
+from ..ops.joining import stack
 from ..tape import enable_grad, inference_mode, no_grad, set_grad_enabled
 from ..tensor import Tensor
 from . import functional

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import CaptureError
 from ..op import REGISTRY, Op, Traced
-from ..ops.index import bare
+from ..ops.arguments import bare
 from ..tape import Leaf, Node, clock, current, enable_grad, memory, user_line, using
 from ..tensor import DETACH, LEAVE, Tensor, at, node_of
 from .picked import Pick, Picks

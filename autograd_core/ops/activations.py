@@ -18,8 +18,8 @@ from .axes import one_axis
 from .base import clone
 from .math import abs, exp, le, log, logical_and, logical_not, sigmoid, tanh, where
 from .math import relu as rectified
+from .parts import chunk
 from .reduce import amax
-from .shape import chunk
 from .special import softmax, softmin  # noqa: F401
 
 __all__ = ["celu", "hardshrink", "prelu", "rrelu", "selu", "threshold"]  # PyTorch has these beside torch.relu

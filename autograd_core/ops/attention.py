@@ -11,14 +11,14 @@ from ..kernels import attention as kernel
 from ..kernels import attention_dropout as dropout
 from ..op import Traced, op
 from ..tensor import Tensor
+from .arranging import expand_dims
 from .base import broadcast_to
 from .composed import OnDemand, arrived, pulled_back
 from .dropout import checked, dropped
-from .index import repeated
+from .gather import repeated
 from .math import exp, where
 from .products import product
 from .reduce import reduce_sum
-from .shape import expand_dims
 
 __all__: list[str] = []  # torch.nn.functional has it
 

@@ -11,9 +11,11 @@ import numpy as np
 from ..kernels import conv as kernels
 from ..op import op
 from ..vmap import one_by_one
+from .arranging import permuted, reshape_to
 from .base import broadcast_to, conj
 from .math import add
-from .shape import constant_pad_nd, permuted, reshape_to, swapaxes
+from .padding import constant_pad_nd
+from .shape import swapaxes
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_tbc", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 

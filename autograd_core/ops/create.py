@@ -21,8 +21,10 @@ from ..kernels._memory import lined_up
 from ..op import Traced, op
 from ..tape import current, observe, state
 from ..tensor import Tensor, at
+from .arguments import afford
+from .arranging import reshape_to, stack_along
 from .base import clone, filled
-from .shape import afford, reshape_to, spread_view, stack_along
+from .shape import spread_view
 
 __all__ = [
     "arange", "as_tensor", "asarray", "bartlett_window", "blackman_window", "device", "empty", "empty_like", "eye",

@@ -9,12 +9,13 @@ import numpy as np
 
 from ..kernels import ctc as kernels
 from ..op import op
+from .arguments import innermost_of
+from .arranging import expand_dims, reshape_to
 from .composed import pulled_back
-from .index import innermost_of
+from .joining import cat, stack
 from .losses import _reduction
 from .math import isinf, logaddexp, where
 from .reduce import mean, sum
-from .shape import cat, expand_dims, reshape_to, stack
 from .special import softmax_along
 
 __all__: list[str] = []  # torch.ctc_loss has codes for reductions

@@ -16,11 +16,14 @@ from ..op import Traced, op
 from ..samples import shapes
 from ..tape import no_grad
 from ..views import write
+from .arguments import bare, differs, innermost_of
+from .arranging import along, expand_dims, reshape_to, view_at
 from .base import broadcast_to
-from .index import bare, differs, innermost_of, put_entries, take_along, take_entries, whole_numbers
+from .entries import put_entries, take_along, take_entries
+from .gather import whole_numbers
 from .math import maximum
 from .reduce import norm as norm_of
-from .shape import along, expand_dims, ravel, reshape_to, view_at
+from .shape import ravel
 
 __all__: list[str] = []  # torch.embedding is another function; this one is of torch.nn.functional
 

@@ -16,10 +16,10 @@ import numpy as np
 from ..dtypes import as_dtype, get_default_dtype
 from ..op import Traced, op
 from ..samples import shapes
+from .arranging import rolled
 from .axes import all_axes, one_axis
 from .base import conj
 from .create import as_tensor, made
-from .shape import rolled
 
 __all__ = [
     "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "hfft2", "hfftn", "ifft", "ifft2", "ifftn", "ifftshift",

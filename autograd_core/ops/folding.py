@@ -7,8 +7,8 @@ import math
 from ..kernels import folding as kernels
 from ..op import op
 from ..samples import shapes
+from .arranging import reshape_to
 from .convolution import numbers
-from .shape import reshape_to
 
 __all__: list[str] = []  # torch.nn.functional has them
 

@@ -11,9 +11,10 @@ from ..kernels.matmul import LARGE, ROWWISE, matmul_reference, rowwise
 from ..kernels.matmul import matmul as matrix_product
 from ..op import op
 from ..vmap import aligned
+from .arranging import expand_dims, reshape_to
 from .base import conj
-from .products import contract, matmul, product
-from .shape import expand_dims, reshape_to
+from .contractions import contract
+from .products import matmul, product
 
 __all__ = ["bilinear"]
 

@@ -9,10 +9,10 @@ import numpy as np
 from ..kernels import cross_entropy as kernels
 from ..kernels import losses as sums
 from ..op import elementwise, op
+from .arranging import expand_dims
 from .base import broadcast_to
 from .math import clamp_min, exp, log, log1p, logaddexp, sigmoid
 from .reduce import reduce_sum
-from .shape import expand_dims
 
 __all__: list[str] = []
 

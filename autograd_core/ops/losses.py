@@ -15,14 +15,15 @@ import numpy as np
 from ..direct import arrays_of, first_of, recorded
 from ..kernels import cross_entropy as kernels
 from ..op import Traced
+from .arguments import bare
+from .arranging import expand_dims, reshape_to
 from .base import broadcast_to
-from .index import bare, gather
+from .gather import gather
 from .loss_ops import binary_losses, cross_entropy_of, in_unit, logit_losses, picked_losses, squared_gaps
 from .math import abs, clamp_min, exp, log, logaddexp, logical_and, minimum, sqrt, where, xlogy
 from .reduce import any as any_of
 from .reduce import mean, norm, reduce_sum, sum
 from .scan import cumsum
-from .shape import expand_dims, reshape_to
 from .special import log_softmax_along
 
 __all__ = ["cosine_similarity", "pairwise_distance"]  # PyTorch's others at the top level have codes for reductions

@@ -136,7 +136,7 @@ select = elementwise(
 def where(condition, a=None, b=None):
     """a where the condition holds, b elsewhere; of a condition alone, the indices where it holds, a tensor per axis."""
     if a is None and b is None:
-        from .index import nonzero
+        from .masks import nonzero
 
         return nonzero(condition, as_tuple=True)
     if a is None or b is None:

@@ -11,10 +11,10 @@ from ..dtypes import float16, float32
 from ..kernels import moments
 from ..op import op
 from ..samples import shapes
+from .arranging import expand_dims, reshape_to
 from .base import conj, real
 from .math import sqrt, where
 from .reduce import axes_of, count, demand_inexact, inexact, mean, reduce_norm, reduce_sum, rounded_once, spread
-from .shape import expand_dims, reshape_to
 
 __all__ = ["corrcoef", "cov", "std", "std_mean", "var", "var_mean"]
 

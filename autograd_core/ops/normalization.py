@@ -14,11 +14,11 @@ from ..op import Traced, op
 from ..tape import mark_all, memory, writes_of
 from ..tensor import Tensor
 from ..views import require_writable
+from .arranging import expand_dims, reshape_to, stack_along
 from .base import broadcast_to
 from .math import rsqrt
 from .reduce import reduce_sum
 from .scaling import local_response_norm, normalize  # noqa: F401 - for those who look for all norms here
-from .shape import expand_dims, reshape_to, stack_along
 
 __all__ = [
     "group_norm",

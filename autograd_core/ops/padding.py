@@ -10,9 +10,10 @@ import numpy as np
 
 from ..op import op
 from ..samples import shapes
-from .shape import along, constant_pad_nd, integers, view_at
+from .arguments import integers
+from .arranging import along, put_block, view_at
 
-__all__: list[str] = []  # torch.nn.functional has it
+__all__ = ["constant_pad_nd"]  # `pad` is in torch.nn.functional
 
 MODES = ("reflect", "replicate", "circular")
 
@@ -122,3 +123,29 @@ def _check(x: Any, numbers: tuple, borders: tuple, mode: str) -> None:
             }[mode]
             shape = tuple(x.shape)
             raise ValueError(f"pad: mode {mode!r} needs {need}; got {sides} for dim {axis} of shape {shape}")
+
+
+def constant_pad_nd(x, pad, value=0):
+    """x with entries put around it: pad is (before, after) of the last axis, then of the one before it, and so on.
+
+    Negative numbers take entries away.
+    """
+    pad = integers((pad,), "constant_pad_nd")
+    if len(pad) % 2 or len(pad) > 2 * x.ndim:
+        raise ValueError(f"constant_pad_nd: needs two numbers for each of at most {x.ndim} axes, got {pad}")
+    pairs = [(0, 0)] * (x.ndim - len(pad) // 2) + [pad[k : k + 2] for k in range(len(pad) - 2, -1, -2)]
+    shape = tuple(a + n + b for (a, b), n in zip(pairs, x.shape))
+    if any(n < 0 for n in shape):
+        raise ValueError(f"constant_pad_nd: {pad} takes away more than there is of shape {x.shape}")
+    if any(n < 0 for n in pad):
+        x = view_at(x, index=tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(pairs, x.shape)))
+    index = tuple(slice(max(a, 0), max(a, 0) + n) for (a, _), n in zip(pairs, x.shape))
+    padded = put_block(x, shape=shape, index=index)
+    return padded if value == 0 else padded + border(shape, index, value, x.dtype)
+
+
+def border(shape: tuple, index: tuple, value: Any, dtype: Any) -> np.ndarray:
+    """A value everywhere but in a block of zeros."""
+    frame = np.full(shape, value, dtype)
+    frame[index] = 0
+    return frame

@@ -18,10 +18,10 @@ from ..kernels.resize import Table, identity
 from ..op import op
 from ..samples import shapes
 from ..tensor import at
+from .arranging import reshape_to
 from .math import where
 from .resampling import numbers, quickly, resampled, shares
 from .scatter import scatter
-from .shape import reshape_to
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_max_pool1d", "avg_pool1d", "max_pool1d", "max_pool1d_with_indices", "max_pool2d",

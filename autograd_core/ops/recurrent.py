@@ -13,13 +13,14 @@ from ..kernels import recurrent as kernel
 from ..kernels._steps import added, copied
 from ..op import op
 from ..tensor import at
+from .arguments import innermost_of
+from .arranging import along, cat_along, permuted, reshape_to, split_at, stack_along, view_at
 from .base import broadcast_to
 from .composed import OnDemand, arrived, pulled_back
 from .dropout import dropout as dropped_out
-from .index import innermost_of, whole_numbers
+from .gather import whole_numbers
 from .math import relu, sigmoid, tanh
 from .products import product
-from .shape import along, cat_along, permuted, reshape_to, split_at, stack_along, view_at
 
 __all__ = [
     "gru", "gru_cell", "lstm", "lstm_cell", "rnn_relu", "rnn_relu_cell", "rnn_tanh", "rnn_tanh_cell",

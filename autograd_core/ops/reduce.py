@@ -19,10 +19,10 @@ from ..kernels import extreme, softmaxes
 from ..kernels import reduce as kernels
 from ..op import elementwise, op, predicate
 from ..samples import shapes
+from .arranging import expand_dims
 from .axes import all_axes, one_axis
 from .base import conj, masked
 from .math import abs, exp, isinf, sgn, where
-from .shape import expand_dims
 
 __all__ = [
     "all", "amax", "amin", "aminmax", "any", "count_nonzero", "dist", "logsumexp", "mean", "nanmean", "nansum", "norm",

@@ -20,10 +20,11 @@ from ..kernels import grid_sample as kernels
 from ..kernels.resize import Table, boxes, identity, resize
 from ..op import op
 from ..samples import shapes
+from .arranging import permuted, reshape_to, stack_along, view_at
 from .base import broadcast_to, compact, masked
 from .math import clamp, floor, round, where
 from .products import product
-from .shape import permuted, reshape_to, stack_along, swapaxes, view_at
+from .shape import swapaxes
 
 __all__ = [
     "affine_grid_generator", "channel_shuffle", "grid_sampler", "grid_sampler_2d", "grid_sampler_3d", "pixel_shuffle",

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from .joining import cat
 from .math import clamp, pow
 from .reduce import norm
-from .shape import cat
 
 __all__: list[str] = []
 

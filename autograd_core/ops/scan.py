@@ -15,9 +15,11 @@ from ..direct import unwatched
 from ..kernels import reduce, scan
 from ..op import op
 from ..samples import shapes
+from .arranging import along, cat_along, expand_dims, reshape_to, view_at
 from .axes import one_axis
 from .base import clone, conj, masked
-from .index import take_along
+from .entries import take_along
+from .joining import cat
 from .reduce import (
     EVERY,
     axes_of,
@@ -31,7 +33,6 @@ from .reduce import (
     spread,
     typed,
 )  # fmt: skip
-from .shape import along, cat, cat_along, expand_dims, reshape_to, view_at
 from .sort import Chosen, paired, with_axis
 
 __all__ = [

@@ -18,29 +18,16 @@ from ..op import Traced, op
 from ..samples import shapes
 from ..tensor import PLAIN, at
 from . import math
+from .arguments import differs, innermost_of, needs_number
+from .arranging import cat_along, reshape_to, view_at, whole
 from .axes import one_axis
 from .base import broadcast_to as spread_to
 from .base import conj, masked
-from .index import (
-    as_vector,
-    axis_of_slices,
-    beside,
-    differs,
-    fits_beside,
-    flat_index,
-    innermost_of,
-    misplaced,
-    needs_number,
-    nothing,
-    same_but,
-    suited,
-    take_along,
-    take_entries,
-    unrecorded,
-    whole_numbers,
-)
+from .entries import axis_of_slices, beside, flat_index, nothing, same_but, take_along, take_entries, unrecorded
+from .gather import as_vector, fits_beside, whole_numbers
+from .index import misplaced, suited
 from .scan import recurrence
-from .shape import cat_along, ravel, reshape_to, view_at, whole
+from .shape import ravel
 
 __all__ = [
     "index_add", "index_copy", "index_fill", "index_reduce", "scatter", "scatter_add", "scatter_reduce",

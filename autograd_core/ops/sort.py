@@ -17,13 +17,13 @@ from ..kernels import extreme, select
 from ..op import Traced, op
 from ..samples import shapes
 from ..tensor import at
+from .arranging import along, permuted, reshape_to, view_at
 from .axes import one_axis
 from .base import clone
-from .index import entry_at, take_along
+from .entries import entry_at, take_along
 from .math import ceil, floor, maximum, minimum, where
 from .math import round as rounded
 from .reduce import EVERY, amax, amin, count, demand_entries, demand_order, reduce_sum, refuse, shared
-from .shape import along, permuted, reshape_to, view_at
 
 __all__ = [
     "argmax", "argmin", "argsort", "bincount", "bucketize", "histc", "histogram", "kthvalue", "max", "median", "min",

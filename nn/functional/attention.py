@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from autograd_core import Tensor, as_tensor, cat, softmax, zeros
+from autograd_core.ops.arguments import innermost_of
 from autograd_core.ops.attention import scaled_dot_product_attention, weights_of
 from autograd_core.ops.dropout import dropout
-from autograd_core.ops.index import innermost_of
 from autograd_core.ops.linear import linear
 
 __all__ = ["multi_head_attention_forward", "scaled_dot_product_attention"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core import Tensor, cat, einsum, op, sqrt, where
-from autograd_core.ops.index import innermost_of
+from autograd_core.ops.arguments import innermost_of
 from autograd_core.ops.pooling import avg_pool2d, avg_pool3d, taken_at
 
 __all__ = [

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core import Tensor, cat, checkpoint, matmul, stack
-from autograd_core.ops.index import innermost_of
+from autograd_core.ops.arguments import innermost_of
 from autograd_core.ops.linear import bilinear, linear
 from autograd_core.ops.losses import cross_entropy
 from autograd_core.ops.padding import pad

@@ -12,8 +12,8 @@ import numpy as np
 import autograd_core as ag
 from autograd_core import Generator, Tensor, as_tensor, cat, einsum, index_put, log, multinomial, where, zeros
 from autograd_core.ops.activations import logsigmoid
+from autograd_core.ops.arguments import innermost_of
 from autograd_core.ops.embedding import embedding
-from autograd_core.ops.index import innermost_of
 from autograd_core.ops.linear import linear
 
 from .losses import reduced

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from autograd_core import Tensor, cat, full, index_copy, index_select, tensor
-from autograd_core.ops.index import innermost_of
+from autograd_core.ops.arguments import innermost_of
 
 __all__ = [
     "PackedSequence",

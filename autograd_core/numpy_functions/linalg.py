@@ -1,18 +1,17 @@
-"""`np.linalg` and `np.fft` on traced values: NumPy's names, arguments, types and results, computed by our functions."""
+"""What stands in for the functions of `np.linalg`."""
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from . import numpy_functions as nf
-from .numpy_functions import F, common, inexact, operand, plain
-from .ops import fft as our_fft
-from .ops import linalg as ours
+from ..ops import linalg as ours
+from ..vmap import Batched
+from . import products, reductions, shapes
+from .operands import F, common, inexact, operand, plain
 
 # --- decompositions --------------------------------------------------------------------------------------------------
 
@@ -54,7 +53,7 @@ _REAL_RESULTS = np.lib.NumpyVersion(np.__version__) < "2.5.0"  # later ones are 
 
 def real_if_possible(x: Any, *results: Any) -> tuple:
     """Real results where the eigenvalues of a real matrix are all real, as NumPy has it."""
-    possible = _REAL_RESULTS and x.dtype.kind == "f" and not isinstance(x, nf.Batched)
+    possible = _REAL_RESULTS and x.dtype.kind == "f" and not isinstance(x, Batched)
     is_real = possible and (plain(results[0]).imag == 0).all()
     return tuple(F.real(r) if is_real else r for r in results)
 
@@ -163,7 +162,7 @@ def norm_of_matrices(x: Any, ord: Any, axes: tuple, keepdims: bool) -> Any:
     if ord == "fro":
         return ours.vector_norm(x, 2, axes, keepdims)
     y = ours.matrix_norm(F.movedim(x, axes, (-2, -1)), ord)
-    return nf.expand_dims(y, axes) if keepdims else y
+    return shapes.expand_dims(y, axes) if keepdims else y
 
 
 def matrix_norm(x, keepdims=False, ord="fro"):
@@ -173,28 +172,28 @@ def matrix_norm(x, keepdims=False, ord="fro"):
 def vector_norm(x, axis=None, keepdims=False, ord=2):
     x = inexact(x)
     one = lambda v, _: ours.vector_norm(v, ord, -1)
-    return nf.along(one, x, axis, keepdims)
+    return reductions.along(one, x, axis, keepdims)
 
 
 def trace(x, offset=0, dtype=None):
-    return nf.trace(x, offset, -2, -1, dtype)
+    return products.trace(x, offset, -2, -1, dtype)
 
 
 def diagonal(x, offset=0):
-    return nf.diagonal(x, offset, -2, -1)
+    return shapes.diagonal(x, offset, -2, -1)
 
 
 # --- products --------------------------------------------------------------------------------------------------------
 
 
 def cross(x1, x2, axis=-1):
-    return nf.cross(x1, x2, axis=axis)
+    return products.cross(x1, x2, axis=axis)
 
 
 def outer(x1, x2):
     if operand(x1).ndim != 1 or operand(x2).ndim != 1:
         raise ValueError(f"outer: needs two vectors, got shapes {operand(x1).shape} and {operand(x2).shape}")
-    return nf.outer(x1, x2)
+    return products.outer(x1, x2)
 
 
 def matmul(x1, x2):
@@ -206,34 +205,4 @@ def vecdot(x1, x2, axis=-1):
     return F.sum(F.conj(a) * b, dim=axis) if axis == -1 else vecdot(F.movedim(a, axis, -1), F.movedim(b, axis, -1))
 
 
-matrix_transpose, tensordot = nf.matrix_transpose, nf.tensordot
-
-
-# --- Fourier transforms ----------------------------------------------------------------------------------------------
-
-
-def one_transform(name: str, a, n=None, axis=-1, norm=None):
-    return getattr(our_fft, name)(inexact(a), n=n, dim=axis, norm=norm)
-
-
-def plane_transform(name: str, a, s=None, axes=(-2, -1), norm=None):
-    return many_transform(name[:-1] + "n", a, s, axes, norm)
-
-
-def many_transform(name: str, a, s=None, axes=None, norm=None):
-    if axes is None and s is not None:
-        axes = tuple(range(-len(s), 0))
-    return getattr(our_fft, name)(inexact(a), s=s, dim=axes, norm=norm)
-
-
-def shift(name: str, x, axes=None):
-    return getattr(our_fft, name)(operand(x), dim=axes)
-
-
-FORMS = {
-    one_transform: "fft ifft rfft irfft hfft ihfft",
-    plane_transform: "fft2 ifft2 rfft2 irfft2",
-    many_transform: "fftn ifftn rfftn irfftn",
-    shift: "fftshift ifftshift",
-}
-FFT = {name: functools.partial(form, name) for form, names in FORMS.items() for name in names.split()}
+matrix_transpose, tensordot = shapes.matrix_transpose, products.tensordot
