@@ -1,5 +1,7 @@
 """The kernels of convolution against their references: shapes drawn at random, both types, one thread and several."""
 
+import platform
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -441,3 +443,20 @@ def test_weights_are_packed_by_blocks_of_lanes(inner, outer, taps, lanes, outer_
     expected = expected.reshape(groups, blocks, lanes, inner, len(order)).transpose(0, 1, 4, 3, 2)
     found = conv_layout.packed(w, order, (inner, outer, lanes), steps, groups)
     assert np.array_equal(found.reshape(expected.shape), expected)
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="others multiply and add at once")
+@pytest.mark.parametrize("dtype", "fd")
+def test_processors_without_fma_call_nothing_for_it(dtype):
+    import llvmlite.binding as llvm
+    from llvmlite import ir
+
+    from autograd_core.kernels import _conv_tile, _machine, _shared
+
+    _machine.machine()  # which makes LLVM ready
+    module = ir.Module()
+    _conv_tile.write_products(ir.Function(module, _shared.signature("products"), "products"), dtype, 16 * 2 + 3)
+    target = llvm.Target.from_triple(llvm.get_process_triple())
+    plain = target.create_target_machine(cpu="x86-64", features="")
+    code = plain.emit_assembly(llvm.parse_assembly(str(module)))
+    assert "mul" in code and "fma" not in code and "call" not in code

@@ -10,7 +10,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._conv_tile import Emit
+from ._emit import Emit
 from ._shared import I32, I64, call_shared, char_of
 
 

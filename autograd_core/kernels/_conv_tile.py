@@ -1,96 +1,19 @@
 """The inner loops of convolution as LLVM vector code: a tile of products, small transposes.
 
-All addresses are integers, all steps count entries.  A vector has 64 bytes; LLVM splits it where registers are shorter.
-Imports Numba, and is itself imported when the first kernel of a convolution is built.
+All addresses are integers, all steps count entries.  Imports Numba, and is itself imported when the first kernel of a
+convolution is built.
 """
 
 from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._shared import I32, I64, REALS, SIZES, call_shared, char_of
+from ._emit import Emit
+from ._shared import I64, call_shared, char_of
 
-BYTES = 64
 ROWS = {1: 14, 2: 14, 3: 8, 6: 4}  # the most rows of a tile of so many vectors: what 32 registers hold
-
-
-class Emit:
-    """Vectors of one type of number, by its letter, and the instructions on them."""
-
-    def __init__(self, builder, char):
-        self.b, self.number, self.size = builder, REALS[char], SIZES[char]
-        self.lanes = BYTES // self.size
-        self.vector = ir.VectorType(self.number, self.lanes)
-        self.pointer = self.number.as_pointer()
-
-    def at(self, address):
-        """An address as a pointer to numbers."""
-        return self.b.inttoptr(address, self.pointer)
-
-    def step(self, pointer, offset):
-        """A pointer so many entries further."""
-        return self.b.gep(pointer, [offset if isinstance(offset, ir.Value) else I64(offset)])
-
-    def load(self, pointer, type=None):
-        type = type or self.vector
-        return self.b.load(self.b.bitcast(pointer, type.as_pointer()), align=self.size)
-
-    def store(self, value, pointer):
-        self.b.store(value, self.b.bitcast(pointer, value.type.as_pointer()), align=self.size)
-
-    def all(self, x):
-        """A vector of one number."""
-        undefined = ir.Constant(self.vector, ir.Undefined)
-        zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
-        return self.b.shuffle_vector(self.b.insert_element(undefined, x, I32(0)), undefined, zeros)
-
-    def constant(self, value):
-        return ir.Constant(self.vector, [float(value)] * self.lanes)
-
-    def fma(self, a, b, c):
-        """a * b + c, rounded once."""
-        kind = "f32" if self.size == 4 else "f64"
-        signature = ir.FunctionType(self.vector, [self.vector] * 3)
-        name = f"llvm.fma.v{self.lanes}{kind}"
-        return self.b.call(cgutils.get_or_insert_function(self.b.module, signature, name), [a, b, c])
-
-    def transposed(self, rows):
-        """As many vectors as each has entries, turned: entry j of vector i becomes entry i of vector j."""
-        n, width = len(rows), 1
-        while width < n:
-            for i in [i for i in range(n) if not i & width]:
-                a, b = rows[i], rows[i + width]
-                low = [j if not j & width else n + j - width for j in range(n)]
-                high = [j + width if not j & width else n + j for j in range(n)]
-                rows[i], rows[i + width] = (self.shuffled(a, b, order) for order in (low, high))
-            width *= 2
-        return rows
-
-    def shuffled(self, a, b, order):
-        return self.b.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, len(order)), list(order)))
-
-    def mask(self, count, lanes=0):
-        """Which of the lanes come before `count`."""
-        lanes = lanes or self.lanes
-        number = ir.VectorType(I64, lanes)
-        undefined, zeros = ir.Constant(number, ir.Undefined), ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
-        spread = self.b.shuffle_vector(self.b.insert_element(undefined, count, I32(0)), undefined, zeros)
-        return self.b.icmp_signed("<", ir.Constant(number, list(range(lanes))), spread)
-
-    def masked_load(self, pointer, mask):
-        kind, pointer = f"v{self.lanes}f{8 * self.size}", self.b.bitcast(pointer, self.vector.as_pointer())
-        signature = ir.FunctionType(self.vector, [pointer.type, I32, mask.type, self.vector])
-        load = cgutils.get_or_insert_function(self.b.module, signature, f"llvm.masked.load.{kind}.p0")
-        return self.b.call(load, [pointer, I32(self.size), mask, ir.Constant(self.vector, None)])
-
-    def masked_store(self, value, pointer, mask):
-        kind, pointer = f"v{value.type.count}f{8 * self.size}", self.b.bitcast(pointer, value.type.as_pointer())
-        signature = ir.FunctionType(ir.VoidType(), [value.type, pointer.type, I32, mask.type])
-        store = cgutils.get_or_insert_function(self.b.module, signature, f"llvm.masked.store.{kind}.p0")
-        self.b.call(store, [value, pointer, I32(self.size), mask])
 
 
 # --- the tile --------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ._conv_tile import Emit
+from ._emit import Emit
 from ._shared import I64, call_shared, char_of
 from .conv_tiling import KINDS
 

@@ -1,108 +1,160 @@
-"""What products of matrices are written with, as LLVM code: loops, and vectors as wide as the processor's registers.
+"""What kernels that are LLVM code are written with: loops, and vectors of one type of number.
 
 Addresses are integers and steps count entries.  Imports Numba, for kernels only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import contextmanager
 
 from llvmlite import ir
 from numba.core import cgutils
 
-from ._shared import BYTES, I1, I32, I64, LANES, REALS, SIZES, VOID
+from ._shared import BYTES, I32, I64, REALS, SIZES, VOID
+
+WIDEST = 64  # bytes of a vector; LLVM splits it where registers are shorter
+
+
+@contextmanager
+def carrying(builder: ir.IRBuilder, start, stop, step: int, values: list):
+    """A loop from a start by steps while below a stop that carries values: (counter, values so far, list for new ones).
+
+    What is put into the list stands after the loop for what the values have become.
+    """
+    before = builder.block
+    head, body, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
+    builder.branch(head)
+    builder.position_at_end(head)
+    i, held, new = builder.phi(I64), [builder.phi(v.type) for v in values], []
+    builder.cbranch(builder.icmp_signed("<", i, stop), body, after)
+    builder.position_at_end(body)
+    yield i, held, new
+    for phi, first, following in zip([i, *held], [start, *values], [builder.add(i, I64(step)), *new]):
+        phi.add_incoming(first, before)
+        phi.add_incoming(following, builder.block)
+    builder.branch(head)
+    builder.position_at_end(after)
+    new[:] = held
 
 
 @contextmanager
 def counting(builder: ir.IRBuilder, stop, step: int = 1):
     """A loop whose counter goes from 0 by steps while it is below `stop`."""
-    before = builder.block
-    head, body, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
-    builder.branch(head)
-    builder.position_at_end(head)
-    i = builder.phi(I64)
-    i.add_incoming(I64(0), before)
-    builder.cbranch(builder.icmp_signed("<", i, stop), body, after)
-    builder.position_at_end(body)
-    yield i
-    i.add_incoming(builder.add(i, I64(step)), builder.block)
-    builder.branch(head)
-    builder.position_at_end(after)
+    with carrying(builder, I64(0), stop, step, []) as (i, _, _):
+        yield i
 
 
-class Vectors:
-    """Loads and stores of vectors, whole or the first few entries."""
+class Emit:
+    """Vectors of one type of number, by its letter, and the instructions on them."""
 
-    def __init__(self, builder: ir.IRBuilder, char: str):
-        self.builder, self.lanes, self.size = builder, LANES[char], SIZES[char]
-        self.real, self.vector = REALS[char], ir.VectorType(REALS[char], self.lanes)
-        self.all = ir.VectorType(I1, self.lanes)
-        self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
-        self.kind = f"v{self.lanes}f{8 * self.size}"
+    def __init__(self, builder: ir.IRBuilder, char: str, size_of_vector: int = WIDEST):
+        self.b, self.number, self.size = builder, REALS[char], SIZES[char]
+        self.lanes = size_of_vector // self.size
+        self.vector = ir.VectorType(self.number, self.lanes)
+        self.pointer = self.number.as_pointer()
 
-    def function(self, name: str, result, arguments):
-        """One of LLVM's own."""
-        return cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(result, arguments), name)
+    def called(self, name: str, result, *values):
+        """What one of LLVM's own functions gives."""
+        signature = ir.FunctionType(result, [v.type for v in values])
+        return self.b.call(cgutils.get_or_insert_function(self.b.module, signature, name), values)
+
+    # --- memory
+
+    def at(self, address):
+        """An address as a pointer to numbers."""
+        return self.b.inttoptr(address, self.pointer)
+
+    def step(self, pointer, offset):
+        """A pointer so many entries further."""
+        return self.b.gep(pointer, [offset if isinstance(offset, ir.Value) else I64(offset)])
+
+    def load(self, pointer, kind=None):
+        """A vector, of numbers if no other kind is given; no vector has to be aligned."""
+        kind = kind or self.vector
+        return self.b.load(self.b.bitcast(pointer, kind.as_pointer()), align=bytes_of(kind.element))
+
+    def store(self, value, pointer) -> None:
+        """Write a vector."""
+        to = self.b.bitcast(pointer, value.type.as_pointer())
+        self.b.store(value, to, align=bytes_of(value.type.element))
+
+    def mask(self, count):
+        """Which of the lanes come before `count`, a whole number of either sign."""
+        numbers = ir.Constant(ir.VectorType(count.type, self.lanes), list(range(self.lanes)))
+        return self.b.icmp_signed("<", numbers, self.all(count))
+
+    def masked_load(self, pointer, mask, otherwise=None):
+        """A vector where the mask is set, 0 or what is given elsewhere; without a mask, all of it."""
+        otherwise = otherwise or self.constant(0)
+        kind = otherwise.type
+        if mask is None:
+            return self.load(pointer, kind)
+        values = self.b.bitcast(pointer, kind.as_pointer()), I32(bytes_of(kind.element)), mask, otherwise
+        return self.called(f"llvm.masked.load.{named(kind)}.p0", kind, *values)
+
+    def masked_store(self, value, pointer, mask) -> None:
+        """Write a vector where the mask is set; without a mask all of it."""
+        if mask is None:
+            return self.store(value, pointer)
+        to, size = self.b.bitcast(pointer, value.type.as_pointer()), I32(bytes_of(value.type.element))
+        self.called(f"llvm.masked.store.{named(value.type)}.p0", VOID, value, to, size, mask)
 
     def ask_for(self, pointer, write: int = 0) -> None:
-        """Let a line of memory come near."""
-        function = self.function("llvm.prefetch.p0", VOID, [pointer.type, I32, I32, I32])
-        self.builder.call(function, [pointer, I32(write), I32(3), I32(1)])
+        """Let a line of memory come near, which will be read, or written."""
+        self.called("llvm.prefetch.p0", VOID, self.b.bitcast(pointer, BYTES), I32(write), I32(3), I32(1))
+
+    # --- values
+
+    def constant(self, value: float):
+        """A vector of one number that is known."""
+        return ir.Constant(self.vector, [float(value)] * self.lanes)
+
+    def all(self, x):
+        """A vector of one value, of any type."""
+        nothing = ir.Constant(ir.VectorType(x.type, self.lanes), ir.Undefined)
+        return self.shuffled(self.b.insert_element(nothing, x, I32(0)), nothing, [0] * self.lanes)
 
     def fma(self, a, b, c):
-        """a * b + c, rounded once where that costs no more."""
-        return self.builder.call(self.function(f"llvm.fmuladd.{self.kind}", self.vector, [self.vector] * 3), [a, b, c])
+        """a * b + c of vectors or numbers, rounded once by all processors that have an instruction for it.
 
-    def pointer(self, address, *steps):
-        """A pointer to the entry after an address by a sum of products (i, step)."""
-        builder, offset = self.builder, I64(0)
-        for i, step in steps:
-            offset = builder.add(offset, builder.mul(i, step))
-        return builder.gep(builder.inttoptr(address, BYTES), [builder.mul(offset, I64(self.size))])
+        Those that have none round twice: they would call a function for each entry, and nothing here needs the one rounding.
+        """
+        return self.called(f"llvm.fmuladd.{named(a.type)}", a.type, a, b, c)
 
-    def spread(self, x):
-        """A vector with x everywhere."""
-        nothing = ir.Constant(ir.VectorType(x.type, self.lanes), ir.Undefined)
-        zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(self.builder.insert_element(nothing, x, I32(0)), nothing, zeros)
+    def shuffled(self, a, b, order):
+        """A vector of entries of two, those of the second counted after those of the first."""
+        return self.b.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, len(order)), list(order)))
 
-    def first(self, count):
-        """The mask of the first entries; none for a count of 0 or less."""
-        numbers = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
-        return self.builder.icmp_signed("<", numbers, self.spread(count))
-
-    def load(self, pointer, mask=None):
-        """A vector; 0 where the mask is not set."""
-        pointer = self.builder.bitcast(pointer, self.vector.as_pointer())
-        if mask is None:
-            return self.builder.load(pointer, align=self.size)
-        kinds = [pointer.type, I32, self.all, self.vector]
-        function = self.function(f"llvm.masked.load.{self.kind}.p0", self.vector, kinds)
-        return self.builder.call(function, [pointer, I32(self.size), mask, self.zero])
-
-    def store(self, value, pointer, mask=None) -> None:
-        """Write a vector, or what the mask says of it."""
-        pointer = self.builder.bitcast(pointer, self.vector.as_pointer())
-        if mask is None:
-            self.builder.store(value, pointer, align=self.size)
-            return
-        kinds = [self.vector, pointer.type, I32, self.all]
-        function = self.function(f"llvm.masked.store.{self.kind}.p0", VOID, kinds)
-        self.builder.call(function, [value, pointer, I32(self.size), mask])
+    def folded(self, x, join: Callable):
+        """What a vector's entries give together: halves are joined until one is left."""
+        lanes = self.lanes
+        while lanes > 1:
+            lanes //= 2
+            order = [*range(lanes, 2 * lanes), *range(lanes, self.lanes)][: self.lanes]
+            x = join(x, self.shuffled(x, x, order))
+        return self.b.extract_element(x, I32(0))
 
     def transposed(self, rows: list) -> list:
-        """As many vectors as they have entries, transposed: halves change places, then the quarters in them, and so on."""
-        half = self.lanes // 2
-        while half:
-            new = list(rows)
-            for i in range(self.lanes):
-                if not i & half:
-                    x, y = rows[i], rows[i + half]
-                    low = [j if not j & half else self.lanes + j - half for j in range(self.lanes)]
-                    high = [j + half if not j & half else self.lanes + j for j in range(self.lanes)]
-                    new[i], new[i + half] = self._shuffled(x, y, low), self._shuffled(x, y, high)
-            rows, half = new, half // 2
+        """As many vectors as they have entries, transposed: neighbours change places, pairs of them, and so on.
+
+        Those within 128 bits come first, for which there are instructions without tables; halves before quarters.
+        """
+        rows, n = list(rows), self.lanes
+        for far in [k for k in (1, 2, 8, 4) if k < n]:
+            low = [j if not j & far else n + j - far for j in range(n)]
+            high = [j + far if not j & far else n + j for j in range(n)]
+            for i in [i for i in range(n) if not i & far]:
+                pair = rows[i], rows[i + far]
+                rows[i], rows[i + far] = self.shuffled(*pair, low), self.shuffled(*pair, high)
         return rows
 
-    def _shuffled(self, x, y, order):
-        return self.builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(I32, self.lanes), order))
+
+def named(kind: ir.Type) -> str:
+    """What LLVM calls a type in names of functions."""
+    return f"v{kind.count}{named(kind.element)}" if isinstance(kind, ir.VectorType) else kind.intrinsic_name
+
+
+def bytes_of(kind: ir.Type) -> int:
+    """How many a number has."""
+    return int(kind.intrinsic_name[1:]) // 8

@@ -12,9 +12,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ._dots import _carrying
-from ._emit import Vectors
-from ._shared import I32, I64
+from ._emit import Emit, carrying
+from ._shared import BYTES_OF_VECTOR, I64
 from ._vector import FRACTION, ONE
 from .vector_exp import EXP
 
@@ -27,52 +26,43 @@ NUMBERS = {
 }
 
 
-class Line(Vectors):
-    """What is done to the vectors of a line of n entries, from an address on."""
+class Line(Emit):
+    """What is done to the vectors of a line of n entries."""
 
     def __init__(self, builder: ir.IRBuilder, char: str, n):
-        super().__init__(builder, char)
+        super().__init__(builder, char, BYTES_OF_VECTOR)
         self.char, self.n = char, n
 
-    def everywhere(self, number: float):
-        """A vector with a number that is known in all places."""
-        return ir.Constant(self.vector, [number] * self.lanes)
-
-    def folded(self, x, join: Callable):
-        """What a vector's entries give together: halves are joined until one is left."""
-        lanes = self.lanes
-        while lanes > 1:
-            lanes //= 2
-            order = [*range(lanes, 2 * lanes), *range(lanes, self.lanes)][: self.lanes]
-            x = join(x, self.builder.shuffle_vector(x, x, ir.Constant(ir.VectorType(I32, self.lanes), order)))
-        return self.builder.extract_element(x, I32(0))
+    def place(self, at, k):
+        """Where entry k lies of a line that begins at an address."""
+        return self.step(self.at(at), k)
 
     def each(self, do: Callable, join: Callable | None = None, start=None):
         """do(place, mask, sum so far) for all vectors, a few at a time; what comes out, if that is to be joined."""
-        builder, lanes = self.builder, self.lanes
+        builder, lanes = self.b, self.lanes
         carried = [start] * SETS if join else []
         many, whole = builder.and_(self.n, I64(-SETS * lanes)), builder.and_(self.n, I64(-lanes))
-        with _carrying(builder, I64(0), many, SETS * lanes, carried) as (k, sums, new):
+        with carrying(builder, I64(0), many, SETS * lanes, carried) as (k, sums, new):
             places = [builder.add(k, I64(s * lanes)) for s in range(SETS)]
             found = [do(place, None, total) for place, total in zip(places, sums or [None] * SETS)]
             new += found if join else []
         while len(new) > 1:
             new = [join(*pair) for pair in zip(new[::2], new[1::2])]  # type: ignore[misc]
-        with _carrying(builder, many, whole, lanes, new) as (k, sums, rest):
+        with carrying(builder, many, whole, lanes, new) as (k, sums, rest):
             found = [do(k, None, *(sums or [None]))]
             rest += found if join else []
-        with _carrying(builder, whole, self.n, lanes, rest) as (k, sums, last):
-            found = [do(k, self.first(builder.sub(self.n, k)), *(sums or [None]))]
+        with carrying(builder, whole, self.n, lanes, rest) as (k, sums, last):
+            found = [do(k, self.mask(builder.sub(self.n, k)), *(sums or [None]))]
             last += found if join else []
         return self.folded(last[0], join) if join else None
 
     def larger(self, a, b):
         """The larger of each two entries; the second where the first is NaN."""
-        return self.builder.select(self.builder.fcmp_ordered(">", a, b), a, b)
+        return self.b.select(self.b.fcmp_ordered(">", a, b), a, b)
 
     def exp_below(self, x):
         """exp(x) for x up to 0, with 0 in place of subnormal numbers, as `softmax.exp_below`."""
-        builder, (turn, high, low, least, shifter) = self.builder, map(self.everywhere, NUMBERS[self.char])
+        builder, (turn, high, low, least, shifter) = self.b, map(self.constant, NUMBERS[self.char])
         width = 8 * self.size
         words = ir.VectorType(ir.IntType(width), self.lanes)
         word = lambda number: ir.Constant(words, [number] * self.lanes)
@@ -80,51 +70,51 @@ class Line(Vectors):
         n = builder.fsub(shifted, shifter)
         r = self.fma(n, low, self.fma(n, high, x))
         first, *rest = EXP.arguments[1 if self.char == "f" else 2]
-        y = self.everywhere(first)
+        y = self.constant(first)
         for c in (*rest, 1.0, 1.0):
-            y = self.fma(y, r, self.everywhere(c))
+            y = self.fma(y, r, self.constant(c))
         whole = builder.shl(builder.bitcast(shifted, words), word(FRACTION[width]))
         y = builder.fmul(y, builder.bitcast(builder.add(whole, word(ONE[width])), self.vector))
-        return builder.select(builder.fcmp_ordered("<", x, least), self.zero, y)
+        return builder.select(builder.fcmp_ordered("<", x, least), self.constant(0), y)
 
     def top(self, at):
         """The largest entry that is a number, and 0 in place of -inf."""
-        low, builder = self.everywhere(float("-inf")), self.builder
+        low, builder = self.constant(float("-inf")), self.b
 
         def do(k, mask, so_far):
-            x = self.load(self.pointer(at, (k, I64(1))), mask)
+            x = self.masked_load(self.place(at, k), mask)
             return self.larger(x if mask is None else builder.select(mask, x, low), so_far)
 
-        found, nothing = self.each(do, self.larger, low), self.real(0.0)
-        return builder.select(builder.fcmp_ordered("==", found, self.real(float("-inf"))), nothing, found)
+        found, nothing = self.each(do, self.larger, low), self.number(0.0)
+        return builder.select(builder.fcmp_ordered("==", found, self.number(float("-inf"))), nothing, found)
 
     def exps(self, at, top, to):
         """The sum of exp(x - top), which are written if there is a place for them."""
-        builder, spread = self.builder, self.spread(top)
+        builder, spread, zero = self.b, self.all(top), self.constant(0)
 
         def do(k, mask, so_far):
-            x = self.load(self.pointer(at, (k, I64(1))), mask)
+            x = self.masked_load(self.place(at, k), mask)
             e = self.exp_below(builder.fsub(x, spread))
             if to is not None:
-                self.store(e, self.pointer(to, (k, I64(1))), mask)
-            return builder.fadd(so_far, e if mask is None else builder.select(mask, e, self.zero))
+                self.masked_store(e, self.place(to, k), mask)
+            return builder.fadd(so_far, e if mask is None else builder.select(mask, e, zero))
 
-        return self.each(do, builder.fadd, self.zero)
+        return self.each(do, builder.fadd, zero)
 
     def summed(self, term: Callable, *at):
         """The sum of what is made of vectors at several places, which is 0 where all entries are."""
 
         def do(k, mask, so_far):
-            return self.builder.fadd(so_far, term(*[self.load(self.pointer(a, (k, I64(1))), mask) for a in at]))
+            return self.b.fadd(so_far, term(*[self.masked_load(self.place(a, k), mask) for a in at]))
 
-        return self.each(do, self.builder.fadd, self.zero)
+        return self.each(do, self.b.fadd, self.constant(0))
 
     def written(self, to, change: Callable, *at) -> None:
         """What is made of vectors at several places, written to another."""
 
         def do(k, mask, _):
-            found = [self.load(self.pointer(a, (k, I64(1))), mask) for a in at]
-            self.store(change(*found), self.pointer(to, (k, I64(1))), mask)
+            found = [self.masked_load(self.place(a, k), mask) for a in at]
+            self.masked_store(change(*found), self.place(to, k), mask)
 
         self.each(do)
 
@@ -158,7 +148,7 @@ def line_scaled(typingctx, at, n, factor):
 
     def generate(context, builder, sig, args):
         line = Line(builder, CHARS[factor], args[1])
-        spread = line.spread(args[2])
+        spread = line.all(args[2])
         line.written(args[0], lambda x: builder.fmul(x, spread), args[0])
         return context.get_dummy_value()
 
@@ -171,7 +161,7 @@ def line_lowered(typingctx, at, to, n, top, rest):
 
     def generate(context, builder, sig, args):
         line = Line(builder, CHARS[top], args[2])
-        spread, after = line.spread(args[3]), line.spread(args[4])
+        spread, after = line.all(args[3]), line.all(args[4])
         line.written(args[1], lambda x: builder.fsub(builder.fsub(x, spread), after), args[0])
         return context.get_dummy_value()
 
@@ -184,7 +174,7 @@ def line_pulled(typingctx, like, v, p, to, n):
 
     def generate(context, builder, sig, args):
         line = Line(builder, CHARS[like], args[4])
-        dot = line.spread(line.summed(builder.fmul, *args[1:3]))
+        dot = line.all(line.summed(builder.fmul, *args[1:3]))
         line.written(args[3], lambda v, p: builder.fmul(builder.fsub(v, dot), p), *args[1:3])
         return context.get_dummy_value()
 
@@ -197,9 +187,9 @@ def line_log_pulled(typingctx, like, v, logs, to, n):
 
     def generate(context, builder, sig, args):
         line = Line(builder, CHARS[like], args[4])
-        low = line.everywhere(float("-inf"))
-        kept = lambda logs, y: builder.select(builder.fcmp_ordered("==", logs, low), line.zero, y)
-        total = line.spread(line.summed(lambda v, logs: kept(logs, v), *args[1:3]))
+        low, zero = line.constant(float("-inf")), line.constant(0)
+        kept = lambda logs, y: builder.select(builder.fcmp_ordered("==", logs, low), zero, y)
+        total = line.all(line.summed(lambda v, logs: kept(logs, v), *args[1:3]))
         change = lambda v, logs: kept(logs, builder.fsub(v, builder.fmul(line.exp_below(logs), total)))
         line.written(args[3], change, *args[1:3])
         return context.get_dummy_value()
@@ -213,7 +203,7 @@ def line_shares(typingctx, x, to, n, level, factor):
 
     def generate(context, builder, sig, args):
         line = Line(builder, CHARS[level], args[2])
-        spread, by = line.spread(args[3]), line.spread(args[4])
+        spread, by = line.all(args[3]), line.all(args[4])
         line.written(args[1], lambda x: builder.fmul(line.exp_below(builder.fsub(x, spread)), by), args[0])
         return context.get_dummy_value()
 

@@ -18,7 +18,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._emit import Vectors, counting
+from ._emit import Emit, counting
 from ._products import HEAD
 from ._shared import BYTES_OF_VECTOR, I32, I64, REALS, SIZES, call_at, call_shared, char_of
 
@@ -27,68 +27,63 @@ def write_pack(function: ir.Function, char: str, form: int) -> None:
     """The function `pack`."""
     ways = {name: function.append_basic_block(name) for name in ("entry", "other", "rows", "columns", "entries")}
     builder = ir.IRBuilder(ways["entry"])
-    vectors, (source, row, column, to, to_row, rows, columns) = Vectors(builder, char), function.args
+    e, (source, row, column, to, to_row, rows, columns) = Emit(builder, char, BYTES_OF_VECTOR), function.args
+    source, to = e.at(source), e.at(to)
     builder.cbranch(builder.icmp_signed("==", column, I64(1)), ways["rows"], ways["other"])
     builder.position_at_end(ways["other"])
     builder.cbranch(builder.icmp_signed("==", row, I64(1)), ways["columns"], ways["entries"])
     builder.position_at_end(ways["rows"])
-    _copy(vectors, source, row, to, to_row, rows, columns)
+    _copy(e, source, row, to, to_row, rows, columns)
     builder.position_at_end(ways["columns"])
-    _transpose(vectors, source, column, to, to_row, columns, rows)
+    _transpose(e, source, column, to, to_row, columns, rows)
     builder.position_at_end(ways["entries"])
     with counting(builder, rows) as i, counting(builder, columns) as j:
-        real = vectors.real.as_pointer()
-        value = builder.load(builder.bitcast(vectors.pointer(source, (i, row), (j, column)), real), align=vectors.size)
-        builder.store(value, builder.bitcast(vectors.pointer(to, (i, to_row), (j, I64(1))), real), align=vectors.size)
+        value = builder.load(e.step(e.step(source, builder.mul(i, row)), builder.mul(j, column)))
+        builder.store(value, e.step(e.step(to, builder.mul(i, to_row)), j))
     builder.ret_void()
 
 
-def _copy(vectors: Vectors, source, row, to, to_row, rows, columns) -> None:
+def _copy(e: Emit, source, row, to, to_row, rows, columns) -> None:
     """Copy row by row: whole vectors, then what is left of a row."""
-    builder, lanes = vectors.builder, vectors.lanes
-    whole = builder.and_(columns, I64(-lanes))
-    some = vectors.first(builder.sub(columns, whole))
+    builder, whole = e.b, e.b.and_(columns, I64(-e.lanes))
+    some = e.mask(builder.sub(columns, whole))
     with counting(builder, rows) as i:
-        with counting(builder, whole, lanes) as j:
-            value = vectors.load(vectors.pointer(source, (i, row), (j, I64(1))))
-            vectors.store(value, vectors.pointer(to, (i, to_row), (j, I64(1))))
+        line, out = e.step(source, builder.mul(i, row)), e.step(to, builder.mul(i, to_row))
+        with counting(builder, whole, e.lanes) as j:
+            e.store(e.load(e.step(line, j)), e.step(out, j))
         with builder.if_then(builder.icmp_signed("<", whole, columns)):
-            value = vectors.load(vectors.pointer(source, (i, row), (whole, I64(1))), some)
-            vectors.store(value, vectors.pointer(to, (i, to_row), (whole, I64(1))), some)
+            e.masked_store(e.masked_load(e.step(line, whole), some), e.step(out, whole), some)
     builder.ret_void()
 
 
-def _transpose(vectors: Vectors, source, row, to, to_row, rows, columns) -> None:
+def _transpose(e: Emit, source, row, to, to_row, rows, columns) -> None:
     """Transpose blocks of as many rows and columns as a vector has entries."""
-    builder, lanes = vectors.builder, vectors.lanes
+    builder, lanes = e.b, e.lanes
     with counting(builder, columns, lanes) as j, counting(builder, rows, lanes) as i:
-        place = lambda i, j: (
-            vectors.pointer(source, (i, row), (j, I64(1))),
-            vectors.pointer(to, (j, to_row), (i, I64(1))),
-        )
+        line = lambda t: e.step(e.step(source, builder.mul(builder.add(i, t), row)), j)
+        out = lambda t: e.step(e.step(to, builder.mul(builder.add(j, I64(t)), to_row)), i)
         left = builder.sub(rows, i), builder.sub(columns, j)
         full = builder.and_(*(builder.icmp_signed(">=", n, I64(lanes)) for n in left))
         with builder.if_else(full) as (then, otherwise):
             with then:
-                values = [vectors.load(place(builder.add(i, I64(t)), j)[0]) for t in range(lanes)]
-                for t, value in enumerate(vectors.transposed(values)):
-                    vectors.store(value, place(i, builder.add(j, I64(t)))[1])
+                for t, value in enumerate(e.transposed([e.load(line(I64(t))) for t in range(lanes)])):
+                    e.store(value, out(t))
             with otherwise:
-                _transpose_part(vectors, place, i, j, *left)
+                _transpose_part(e, line, out, *left)
     builder.ret_void()
 
 
-def _transpose_part(vectors: Vectors, place, i, j, rows, columns) -> None:
+def _transpose_part(e: Emit, line, out, rows, columns) -> None:
     """Transpose a block of fewer rows or columns."""
-    builder, values = vectors.builder, []
-    some, most = vectors.first(columns), builder.sub(rows, I64(1))
-    for t in range(vectors.lanes):  # rows that are not there are read as the last one
+    builder, values = e.b, []
+    some, most = e.mask(columns), builder.sub(rows, I64(1))
+    for t in range(e.lanes):  # rows that are not there are read as the last one
         nearest = builder.select(builder.icmp_signed("<", I64(t), most), I64(t), most)
-        values.append(vectors.load(place(builder.add(i, nearest), j)[0], some))
-    some = vectors.first(rows)
-    for t, value in enumerate(vectors.transposed(values)):
+        values.append(e.masked_load(line(nearest), some))
+    some = e.mask(rows)
+    for t, value in enumerate(e.transposed(values)):
         with builder.if_then(builder.icmp_signed("<", I64(t), columns)):
-            vectors.store(value, place(i, builder.add(j, I64(t)))[1], some)
+            e.masked_store(value, out(t), some)
 
 
 @intrinsic

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from llvmlite import ir
 from numba.extending import intrinsic
 
-from ._emit import Vectors
+from ._emit import Emit
 from ._shared import I32
 from ._written import VECTOR, WIDE
 
@@ -50,14 +50,14 @@ def _of_one(module: ir.Module, name: str, tables: Callable) -> ir.Function:
 def _of_vectors(module: ir.Module, name: str, tables: list[list[float]]) -> ir.Function:
     """The same of vectors, taken into loops once these call it."""
     function, builder = _function(module, name, NUMBERS, "alwaysinline")
-    (t,), vectors = function.args, Vectors(builder, "f")
-    picked = vectors.function("llvm.x86.avx512.vpermi2var.ps.512", NUMBERS, [NUMBERS, WORDS, NUMBERS])
-    place = builder.bitcast(vectors.fma(t, t, ir.Constant(NUMBERS, [SHIFTER] * LANES)), WORDS)
+    (t,), e = function.args, Emit(builder, "f")
+    picked = lambda *values: e.called("llvm.x86.avx512.vpermi2var.ps.512", NUMBERS, *values)
+    place = builder.bitcast(e.fma(t, t, e.constant(SHIFTER)), WORDS)
     halves = [[ir.Constant(NUMBERS, half) for half in (table[:LANES], table[LANES:])] for table in tables]
-    centre, y, *rest = (builder.call(picked, [low, place, high]) for low, high in halves)
+    centre, y, *rest = (picked(low, place, high) for low, high in halves)
     d = builder.fsub(t, centre)
     for c in rest:
-        y = vectors.fma(y, d, c)
+        y = e.fma(y, d, c)
     builder.ret(y)
     return function
 

@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._conv_tile import Emit
+from ._emit import Emit
 from ._shared import I32, I64, char_of
 
 LANES = 16  # to a multiple of so many entries rows of tables and of rings are filled up

@@ -11,72 +11,57 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from ._emit import Emit
+from ._shared import I32
 from ._vector import FRACTION, ONE
 
 WIDE = 8
-DOUBLE, I1, I32 = ir.DoubleType(), ir.IntType(1), ir.IntType(32)
+DOUBLE = ir.DoubleType()
 NUMBERS = ir.VectorType(DOUBLE, WIDE)
 BINARY = 100  # products are made of numbers from 2**-100 to 2**100, and go on from some up to 2**200
 
 
-class Eight:
+class Eight(Emit):
     """What is done to eight entries; `back` says that those at higher places come first."""
 
     def __init__(self, context, builder, back: bool):
-        self.context, self.builder, self.back = context, builder, back
-
-    def splat(self, x, vector):
-        """A vector with x everywhere."""
-        nothing = ir.Constant(vector, ir.Undefined)
-        order = ir.Constant(ir.VectorType(I32, WIDE), [0] * WIDE)
-        return self.builder.shuffle_vector(self.builder.insert_element(nothing, x, I32(0)), nothing, order)
+        super().__init__(builder, "d")
+        self.context, self.back = context, back
 
     def place(self, kind, array, at, offset: int = 0):
         """Where entries lie."""
-        data = make_array(kind)(self.context, self.builder, array).data
-        where = self.builder.gep(data, [self.builder.add(at, at.type(offset))])
-        return self.builder.bitcast(where, ir.VectorType(data.type.pointee, WIDE).as_pointer())
+        data = make_array(kind)(self.context, self.b, array).data
+        return self.step(data, self.b.add(at, at.type(offset)))
 
-    def load(self, kind, array, at, offset: int = 0):
+    def read(self, kind, array, at, offset: int = 0):
         """Entries as they are."""
-        return self.builder.load(self.place(kind, array, at, offset), align=kind.dtype.bitwidth // 8)
+        where = self.place(kind, array, at, offset)
+        return self.load(where, ir.VectorType(where.type.pointee, WIDE))
 
     def wide(self, v):
         """Entries in float64."""
-        return v if v.type == NUMBERS else self.builder.fpext(v, NUMBERS)
+        return v if v.type == NUMBERS else self.b.fpext(v, NUMBERS)
 
-    def store(self, v, kind, array, at) -> None:
-        """Write entries."""
+    def write(self, v, kind, array, at) -> None:
+        """Write entries, rounded to what the array has."""
         to = self.place(kind, array, at)
-        v = v if to.type.pointee == NUMBERS else self.builder.fptrunc(v, to.type.pointee)
-        self.builder.store(v, to, align=kind.dtype.bitwidth // 8)
+        self.store(v if to.type.pointee == DOUBLE else self.b.fptrunc(v, ir.VectorType(to.type.pointee, WIDE)), to)
 
     def earlier(self, v, far: int, start: float):
         """For each entry the one so far before it, the start where there is none."""
         order = [i + far if self.back else i - far for i in range(WIDE)]
-        order = [i if 0 <= i < WIDE else WIDE for i in order]
-        starts = ir.Constant(NUMBERS, [start] * WIDE)
-        return self.builder.shuffle_vector(v, starts, ir.Constant(ir.VectorType(I32, WIDE), order))
+        return self.shuffled(v, self.constant(start), [i if 0 <= i < WIDE else WIDE for i in order])
 
     def last(self, v):
         """The entry that comes last."""
-        return self.builder.extract_element(v, I32(0 if self.back else WIDE - 1))
-
-    def fma(self, a, b, c):
-        """a * b + c, rounded once."""
-        kind = "v8f64" if a.type == NUMBERS else "f64"
-        function = ir.FunctionType(a.type, [a.type] * 3)
-        return self.builder.call(
-            cgutils.get_or_insert_function(self.builder.module, function, f"llvm.fma.{kind}"), [a, b, c]
-        )
+        return self.b.extract_element(v, I32(0 if self.back else WIDE - 1))
 
     def within(self, v, low: int | None, high: int):
         """Whether the sizes of all entries, or of a number, are from 2**low, or 0, to 2**high, or 2**127 in float32."""
-        builder, several = self.builder, isinstance(v.type, ir.VectorType)
+        builder, several = self.b, isinstance(v.type, ir.VectorType)
         width = 64 if (v.type.element if several else v.type) == DOUBLE else 32
         word = ir.IntType(width)
         power = lambda e: ONE[width] + (min(e, 127 if width == 32 else e) << FRACTION[width])
@@ -98,10 +83,10 @@ def _totals(product: bool, back: bool):
         def generate(context, builder, sig, args):
             eight = Eight(context, builder, back)
             join, start = (builder.fmul, 1.0) if product else (builder.fadd, 0.0)
-            v = eight.wide(eight.load(sig.args[0], args[0], args[1]))
+            v = eight.wide(eight.read(sig.args[0], args[0], args[1]))
             for far in (1, 2, 4):
                 v = join(v, eight.earlier(v, far, start))
-            eight.store(join(v, eight.splat(args[3], NUMBERS)), sig.args[2], args[2], args[1])
+            eight.write(join(v, eight.all(args[3])), sig.args[2], args[2], args[1])
             return join(args[3], eight.last(v))
 
         return types.float64(x, types.intp, out, types.float64), generate
@@ -119,7 +104,7 @@ def usual(typingctx, x, place, total):
 
     def generate(context, builder, sig, args):
         eight = Eight(context, builder, False)
-        entries = eight.within(eight.load(sig.args[0], args[0], args[1]), -BINARY, BINARY)
+        entries = eight.within(eight.read(sig.args[0], args[0], args[1]), -BINARY, BINARY)
         return builder.and_(entries, eight.within(args[2], -2 * BINARY, 2 * BINARY))
 
     return types.boolean(x, types.intp, types.float64), generate
@@ -131,15 +116,15 @@ def _pulled(back: bool):
     def f(typingctx, g, x, y, place, out, carried):
         def generate(context, builder, sig, args):
             eight, step = Eight(context, builder, back), 1 if back else -1
-            a = eight.wide(eight.load(sig.args[1], args[1], args[3], step))
-            b = eight.wide(eight.load(sig.args[0], args[0], args[3]))
+            a = eight.wide(eight.read(sig.args[1], args[1], args[3], step))
+            b = eight.wide(eight.read(sig.args[0], args[0], args[3]))
             for far in (1, 2, 4):
                 b = eight.fma(a, eight.earlier(b, far, 0.0), b)
                 a = builder.fmul(a, eight.earlier(a, far, 1.0))
-            c, zero = eight.fma(a, eight.splat(args[5], NUMBERS), b), ir.Constant(NUMBERS, [0.0] * WIDE)
-            y = eight.wide(eight.load(sig.args[2], args[2], args[3], -step))
+            c, zero = eight.fma(a, eight.all(args[5]), b), eight.constant(0)
+            y = eight.wide(eight.read(sig.args[2], args[2], args[3], -step))
             found = builder.select(builder.fcmp_ordered("==", c, zero), zero, builder.fmul(c, y))
-            eight.store(found, sig.args[4], args[4], args[3])
+            eight.write(found, sig.args[4], args[4], args[3])
             return eight.fma(eight.last(a), args[5], eight.last(b))
 
         return types.float64(g, x, y, types.intp, out, types.float64), generate
@@ -156,8 +141,8 @@ def usual_pull(typingctx, g, x, place, before, carried):
 
     def generate(context, builder, sig, args):
         eight = Eight(context, builder, False)
-        terms = eight.within(eight.load(sig.args[0], args[0], args[2]), None, 2 * BINARY)
-        factors = eight.within(eight.load(sig.args[1], args[1], args[3]), -BINARY, BINARY)
+        terms = eight.within(eight.read(sig.args[0], args[0], args[2]), None, 2 * BINARY)
+        factors = eight.within(eight.read(sig.args[1], args[1], args[3]), -BINARY, BINARY)
         return builder.and_(builder.and_(terms, factors), eight.within(args[4], None, 2 * BINARY))
 
     return types.boolean(g, x, types.intp, types.intp, types.float64), generate

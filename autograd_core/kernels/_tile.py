@@ -28,7 +28,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ._emit import Vectors
+from ._emit import Emit
 from ._shared import (
     BYTES,
     BYTES_OF_VECTOR,
@@ -62,11 +62,11 @@ def shape_of(dtype: np.dtype) -> tuple[int, int]:
 NAMES = "a a_row a_depth b b_row c c_row depth columns mode bias".split()
 
 
-class _Tile(Vectors):
+class _Tile(Emit):
     """Writes the code of one tile: so many rows, so many vectors in each."""
 
     def __init__(self, builder: ir.IRBuilder, char: str, rows: int, vectors: int, values: dict, masks: bool):
-        super().__init__(builder, char)
+        super().__init__(builder, char, BYTES_OF_VECTOR)
         self.rows, self.vectors, self.values = rows, vectors, values
         self.sets = max(LATENCY // (rows * vectors), 1)  # sums of every so-manieth product, added in the end
         self.last = self._last() if masks else None
@@ -74,7 +74,7 @@ class _Tile(Vectors):
 
     def write(self) -> None:
         """All of it: sums over depth, then what is done to them, then c."""
-        builder, values = self.builder, self.values
+        builder, values = self.b, self.values
         step = {name: builder.mul(values[name], I64(self.size)) for name in ("a_row", "a_depth", "b_row", "c_row")}
         a, b, c = (builder.inttoptr(values[name], BYTES) for name in "abc")
         self._ask_for_rows(c, step["c_row"])
@@ -83,33 +83,27 @@ class _Tile(Vectors):
 
     def _last(self):
         """The mask of the last vector: which of its entries are there."""
-        builder, lanes = self.builder, self.lanes
-        left = builder.trunc(builder.sub(self.values["columns"], I64((self.vectors - 1) * lanes)), I32)
-        count = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes)))
-        return builder.icmp_unsigned("<", count, self.spread(left))
-
-    def at(self, pointer, offset):
-        """The address some bytes further on."""
-        return self.builder.gep(pointer, [offset])
+        left = self.b.sub(self.values["columns"], I64((self.vectors - 1) * self.lanes))
+        return self.mask(self.b.trunc(left, I32))
 
     def _place(self, row, j: int):
         """Where vector j of a row is, and which of it."""
-        return self.at(row, I64(BYTES_OF_VECTOR * j)), None if j < self.vectors - 1 else self.last
+        return self.step(row, BYTES_OF_VECTOR * j), None if j < self.vectors - 1 else self.last
 
     def _ask_for_rows(self, c, c_row) -> None:
         for i in range(self.rows):
-            row = self.at(c, self.builder.mul(c_row, I64(i)))
+            row = self.step(c, self.b.mul(c_row, I64(i)))
             for j in range(self.vectors):
-                self.ask_for(self.at(row, I64(BYTES_OF_VECTOR * j)), 1)
+                self.ask_for(self.step(row, BYTES_OF_VECTOR * j), 1)
 
     def _sums(self, a, a_row, a_depth, b, b_row):
         """The sums of products over depth, row by row: a loop over several k at once, and one over those left."""
-        sums = [[self.zero] * (self.rows * self.vectors) for _ in range(self.sets)]
+        sums = [[self.constant(0)] * (self.rows * self.vectors) for _ in range(self.sets)]
         depth = self.values["depth"]
         if self.sets > 1:
-            whole = self.builder.mul(self.builder.sdiv(depth, I64(self.sets)), I64(self.sets))
+            whole = self.b.mul(self.b.sdiv(depth, I64(self.sets)), I64(self.sets))
             sums, a, b = self._loop(sums, a, a_row, a_depth, b, b_row, whole)
-            sums, depth = [self._together(sums)], self.builder.sub(depth, whole)
+            sums, depth = [self._together(sums)], self.b.sub(depth, whole)
         return self._loop(sums, a, a_row, a_depth, b, b_row, depth)[0][0]
 
     def _together(self, sets):
@@ -117,14 +111,14 @@ class _Tile(Vectors):
         while len(sets) > 1:
             half = len(sets) // 2
             pairs = zip(sets[:half], sets[-half:])
-            sets = [[self.builder.fadd(x, y) for x, y in zip(*pair)] for pair in pairs] + sets[half:-half]
+            sets = [[self.b.fadd(x, y) for x, y in zip(*pair)] for pair in pairs] + sets[half:-half]
         return sets[0]
 
     def _loop(self, start, a, a_row, a_depth, b, b_row, depth):
         """Add products to len(start) sets of sums, each from a k of its own."""
-        builder, sets = self.builder, len(start)
+        builder, sets = self.b, len(start)
         before, body, after = builder.block, builder.append_basic_block("depth"), builder.append_basic_block("done")
-        bases = [self.at(a, builder.mul(a_row, I64(i))) for i in range(0, self.rows, GROUP)]
+        bases = [self.step(a, builder.mul(a_row, I64(i))) for i in range(0, self.rows, GROUP)]
         steps = {i: self._opaque(builder.mul(a_row, I64(i))) for i in range(1, GROUP, 2)}
         following = self._following(a, a_row) if sets == 1 and self.rows >= GROUP and not self.packed else None
         builder.cbranch(builder.icmp_signed(">", depth, I64(0)), body, after)
@@ -140,7 +134,7 @@ class _Tile(Vectors):
         for part in sums:
             new.append(self._products(part, here, steps, there))
             self._ask_for_next(there, b_row)
-            here, there = [self.at(p, a_depth) for p in here], self.at(there, b_row)
+            here, there = [self.step(p, a_depth) for p in here], self.step(there, b_row)
         after_k = builder.add(k, I64(sets))
         phis, values = [k, row_of_b, *rows_of_a], [after_k, there, *here]
         for phi, value in zip(phis + sum(sums, []), values + sum(new, [])):
@@ -156,38 +150,38 @@ class _Tile(Vectors):
 
         It would make of them a sum of which each waits for the last, and one more instruction for each row.
         """
-        return self.builder.asm(ir.FunctionType(I64, [I64]), "", "=r,0", [x], False)
+        return self.b.asm(ir.FunctionType(I64, [I64]), "", "=r,0", [x], False)
 
     def _row(self, base, steps, i: int):
         """The address i < GROUP rows further on, as a base and 1, 2 or 4 times a step."""
         if not i:
             return base
         twos = (i & -i).bit_length() - 1
-        return self.at(base, self.builder.shl(steps[i >> twos], I64(twos)))
+        return self.step(base, self.b.shl(steps[i >> twos], I64(twos)))
 
     def _following(self, a, a_row):
         """Where what is read of a lies that should come near: the tile below, or if that is much, some lines further on."""
-        builder = self.builder
+        builder = self.b
         near = builder.icmp_signed("<=", self.values["depth"], I64(NEAR // self.size))
-        return self.at(a, builder.select(near, builder.mul(a_row, I64(self.rows)), I64(FURTHER)))
+        return self.step(a, builder.select(near, builder.mul(a_row, I64(self.rows)), I64(FURTHER)))
 
     def _ask_for_lines(self, following, a_row, k) -> None:
         """Ask for some lines of LINES rows, so that over as many k as a line has entries it is one of each."""
-        builder, each = self.builder, LINE // self.size
+        builder, each = self.b, LINE // self.size
         count = LINES // each
         row, line = builder.and_(builder.mul(k, I64(count)), I64(LINES - 1)), builder.udiv(k, I64(each))
-        place = self.at(following, builder.add(builder.mul(row, a_row), builder.mul(line, I64(LINE))))
+        place = self.step(following, builder.add(builder.mul(row, a_row), builder.mul(line, I64(LINE))))
         for _ in range(count):
             self.ask_for(place)
-            place = self.at(place, a_row)
+            place = self.step(place, a_row)
 
     def _ask_for_next(self, row, b_row) -> None:
-        ahead = self.at(row, self.builder.mul(b_row, I64(AHEAD)))
+        ahead = self.step(row, self.b.mul(b_row, I64(AHEAD)))
         for j in range(self.vectors):
-            self.ask_for(self.at(ahead, I64(BYTES_OF_VECTOR * j)))
+            self.ask_for(self.step(ahead, BYTES_OF_VECTOR * j))
 
     def _phi(self, kind, value, block):
-        phi = self.builder.phi(kind)
+        phi = self.b.phi(kind)
         phi.add_incoming(value, block)
         return phi
 
@@ -198,43 +192,43 @@ class _Tile(Vectors):
 
     def _products(self, sums, rows_of_a, steps, row_of_b):
         """sums + the products of one k."""
-        builder = self.builder
-        right = [self.load(*self._place(row_of_b, j)) for j in range(self.vectors)]
+        builder = self.b
+        right = [self.masked_load(*self._place(row_of_b, j)) for j in range(self.vectors)]
         new = []
         for i in range(self.rows):
             pointer = self._row(rows_of_a[i // GROUP], steps, i % GROUP)
-            x = self.spread(builder.load(builder.bitcast(pointer, self.real.as_pointer()), align=self.size))
+            x = self.all(builder.load(builder.bitcast(pointer, self.pointer), align=self.size))
             new += [self.fma(x, y, sums[i * self.vectors + j]) for j, y in enumerate(right)]
         return new
 
     def _finish(self, sums, c, c_row) -> None:
         """Old values, bias and activation, each if asked for; then the results are written."""
-        rows = [self.at(c, self.builder.mul(c_row, I64(i))) for i in range(self.rows)]
+        rows = [self.step(c, self.b.mul(c_row, I64(i))) for i in range(self.rows)]
         places = [(row, j) for row in rows for j in range(self.vectors)]
-        old = lambda sums: [self.builder.fadd(x, self.load(*self._place(*p))) for x, p in zip(sums, places)]
+        old = lambda sums: [self.b.fadd(x, self.masked_load(*self._place(*p))) for x, p in zip(sums, places)]
         sums = self._where(self._asked(ADD), sums, old)
-        sums = self._where(self.builder.icmp_signed("!=", self.values["bias"], I64(0)), sums, self._biased)
+        sums = self._where(self.b.icmp_signed("!=", self.values["bias"], I64(0)), sums, self._biased)
         sums = self._where(self._asked(RELU), sums, lambda sums: [self._cut(x) for x in sums])
         for value, place in zip(sums, places):
-            self.store(value, *self._place(*place))
+            self.masked_store(value, *self._place(*place))
 
     def _asked(self, what: int):
         """Whether the mode has this."""
-        return self.builder.icmp_signed("!=", self.builder.and_(self.values["mode"], I64(what)), I64(0))
+        return self.b.icmp_signed("!=", self.b.and_(self.values["mode"], I64(what)), I64(0))
 
     def _biased(self, sums):
         """Sums with the numbers of their columns."""
-        row = self.builder.inttoptr(self.values["bias"], BYTES)
-        y = [self.load(*self._place(row, j)) for j in range(self.vectors)]
-        return [self.builder.fadd(x, y[i % self.vectors]) for i, x in enumerate(sums)]
+        row = self.b.inttoptr(self.values["bias"], BYTES)
+        y = [self.masked_load(*self._place(row, j)) for j in range(self.vectors)]
+        return [self.b.fadd(x, y[i % self.vectors]) for i, x in enumerate(sums)]
 
     def _cut(self, x):
         """max(x, 0); NaN stays."""
-        return self.builder.select(self.builder.fcmp_unordered(">", x, self.zero), x, self.zero)
+        return self.b.select(self.b.fcmp_unordered(">", x, self.constant(0)), x, self.constant(0))
 
     def _where(self, condition, values, change):
         """The values, changed if the condition holds."""
-        builder, before = self.builder, self.builder.block
+        builder, before = self.b, self.b.block
         body, after = builder.append_basic_block("change"), builder.append_basic_block("go_on")
         builder.cbranch(condition, body, after)
         builder.position_at_end(body)

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ._jit import Kernel, Late, kernel
-from .reduce import DOUBLE, SINGLE
+from ._jit import Late, kernel
 
 if TYPE_CHECKING:
     from .resize import Table
 
 rows_summed, windows_summed = Late("_pool_lines", "rows_summed"), Late("_pool_lines", "windows_summed")
 pairs_summed = Late("_pool_lines", "pairs_summed")
-entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
 LANES = 16  # the most in a vector
 
 
@@ -100,18 +98,3 @@ def box_rows(begin, end, x, ints, floats, y):
         if i == high:
             i, source = 0, source + size * height * width
     sums[:0] = 0  # it is in use until here
-
-
-def launching(dtype: np.dtype) -> Kernel:
-    """The kernel for all rows of a type."""
-    zero, whole = dtype.type(0), np.int64(0)
-
-    @kernel(numbers="iaaaaiiiiii", name=f"boxes_{dtype.char}", launcher=True)
-    def launch(pool, x, ints, floats, y, size, length, shares, made, count, grain):
-        tables = entries(whole, ints, length), entries(zero, floats, shares)
-        for_chunks(pool, box_rows, count, grain, (entries(zero, x, size), *tables, entries(zero, y, made)))
-
-    return launch
-
-
-ALL_SINGLE, ALL_DOUBLE = launching(SINGLE), launching(DOUBLE)

@@ -14,13 +14,17 @@ import numpy as np
 
 from . import boxes as windows
 from . import stretch
-from ._jit import Late, choice, inline, kernel, plain
+from ._jit import Kernel, Late, choice, inline, kernel, plain
 from ._memory import empty
 from ._sizes import CHUNK
 from ._threads import ADDRESS as POOL
 from .reduce import DOUBLE, SINGLE
 
-borrowed = Late("_borrowed", "borrowed")
+borrowed, entries, for_chunks = (
+    Late("_borrowed", "borrowed"),
+    Late("_borrowed", "entries"),
+    Late("_native", "for_chunks"),
+)
 NARROW, LAST, FIRST, TOTAL, NOTHING, BOXES, MORE, TWICE = range(8)  # ways to go about it
 FEW = 1 << 10  # entries that make no large array, whatever becomes of them
 LONG = 16  # neighbours from which on each result is a sum of its own, and not results side by side
@@ -299,6 +303,23 @@ def resize_rows(begin, end, x, ints, floats, y):
     space[:0] = 0  # it is in use until here
 
 
+def launching(rows: Kernel, dtype: np.dtype) -> Kernel:
+    """What does all rows of arrays of a type by a kernel of some rows: those of `boxes` or of `stretch`."""
+    zero, whole = dtype.type(0), np.int64(0)
+
+    @kernel(numbers="iaaaaiiiiii", name=f"{rows.__name__}_{dtype.char}", launcher=True)
+    def launch(pool, x, ints, floats, y, size, length, weights, made, count, grain):
+        tables = entries(whole, ints, length), entries(zero, floats, weights)
+        for_chunks(pool, rows, count, grain, (entries(zero, x, size), *tables, entries(zero, y, made)))
+
+    return launch
+
+
+BOXED, STRETCHED = (
+    {t: launching(rows, t) for t in (SINGLE, DOUBLE)} for rows in (windows.box_rows, stretch.stretched_rows)
+)
+
+
 # --- arrays ----------------------------------------------------------------------------------------------------------
 
 
@@ -351,8 +372,8 @@ def _ready(full: tuple, tables: tuple[Table, ...], dtype: np.dtype) -> tuple | N
     kind, grain, ints, floats, n, high, ends = packed(tables, dtype)
     if kind not in (BOXES, MORE):
         return None
-    way, shape, count = windows if kind == BOXES else stretch, (*full[: len(full) - d], *ends), size // n * high
-    launch = way.ALL_SINGLE if dtype == SINGLE else way.ALL_DOUBLE
+    shape, count = (*full[: len(full) - d], *ends), size // n * high
+    launch = (BOXED if kind == BOXES else STRETCHED)[dtype]
     numbers = size, len(ints), len(floats), math.prod(shape), count, grain
     return launch, empty if size > FEW else np.empty, shape, id(ints), id(floats), numbers, (ints, floats)  # kept alive
 

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._jit import Kernel, Late, kernel
-from .reduce import DOUBLE, SINGLE
+from ._jit import Late, kernel
 
 if TYPE_CHECKING:
     from .resize import Table
 
 line_stretched, rows_mixed = Late("_pool_lines", "line_stretched"), Late("_pool_lines", "rows_mixed")
-entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
 EVEN, ODD = -2, -3
 LANES = 16  # the most in a vector
 
@@ -110,18 +108,3 @@ def stretched_rows(begin, end, x, ints, floats, y):
             rows_mixed(zero, room, down, first, mixing + size * down * i, taps[i], target, n, count)
         r += count
     ring[:0] = 0  # it is in use until here
-
-
-def launching(dtype: np.dtype) -> Kernel:
-    """The kernel for all rows of a type."""
-    zero, whole = dtype.type(0), np.int64(0)
-
-    @kernel(numbers="iaaaaiiiiii", name=f"stretched_{dtype.char}", launcher=True)
-    def launch(pool, x, ints, floats, y, size, length, weights, made, count, grain):
-        tables = entries(whole, ints, length), entries(zero, floats, weights)
-        for_chunks(pool, stretched_rows, count, grain, (entries(zero, x, size), *tables, entries(zero, y, made)))
-
-    return launch
-
-
-ALL_SINGLE, ALL_DOUBLE = launching(SINGLE), launching(DOUBLE)
