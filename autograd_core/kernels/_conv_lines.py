@@ -145,19 +145,26 @@ def _across(e, vectors):
     return vectors[0]
 
 
-def _over_line(e, count, step, body):
-    """body(first, how many are left) for the steps that make up a line."""
+def over_line(e, count, step, body, values=()):
+    """body(first, how many are left) for the steps that make up a line; given values, it is handed them and answers with new."""
     bd, before = e.b, e.b.block
     loop, end = bd.append_basic_block("line"), bd.append_basic_block("line_end")
     bd.cbranch(bd.icmp_signed("<", I64(0), count), loop, end)
     bd.position_at_end(loop)
-    i = bd.phi(I64)
-    i.add_incoming(I64(0), before)
-    body(i, bd.sub(count, i))
-    following = bd.add(i, I64(step))
-    i.add_incoming(following, bd.block)
-    bd.cbranch(bd.icmp_signed("<", following, count), loop, end)
+    i, held = bd.phi(I64), [bd.phi(value.type) for value in values]
+    new = body(i, bd.sub(count, i), *([held] if values else [])) or []
+    pairs = [(i, I64(0), bd.add(i, I64(step))), *zip(held, values, new)]
+    after = bd.block
+    bd.cbranch(bd.icmp_signed("<", pairs[0][2], count), loop, end)
     bd.position_at_end(end)
+    for phi, start, value in pairs:
+        phi.add_incoming(start, before)
+        phi.add_incoming(value, after)
+    results = [bd.phi(value.type) for value in values]
+    for phi, start, value in zip(results, values, new):
+        phi.add_incoming(start, before)
+        phi.add_incoming(value, after)
+    return results
 
 
 @intrinsic
@@ -171,7 +178,7 @@ def copy_line(typingctx, like, source, target, count):
             mask = e.mask(left)
             e.masked_store(e.masked_load(e.step(e.at(source), i), mask), e.step(e.at(target), i), mask)
 
-        _over_line(e, args[3], e.lanes, body)
+        over_line(e, args[3], e.lanes, body)
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 3), generate
@@ -188,10 +195,10 @@ def copy_lines(typingctx, like, source, source_step, target, target_step, lines,
 
         def line(h, left):
             a, b = (e.step(e.at(p), builder.mul(h, n)) for p, n in ((source, source_step), (target, target_step)))
-            _over_line(e, whole, e.lanes, lambda i, left: e.store(e.load(e.step(a, i)), e.step(b, i)))
+            over_line(e, whole, e.lanes, lambda i, left: e.store(e.load(e.step(a, i)), e.step(b, i)))
             e.masked_store(e.masked_load(e.step(a, whole), rest), e.step(b, whole), rest)
 
-        _over_line(e, lines, 1, line)
+        over_line(e, lines, 1, line)
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 6), generate
@@ -210,7 +217,7 @@ def fetch_line(typingctx, like, target, count):
         def body(i, left):
             builder.call(fetch, [builder.bitcast(e.step(e.at(args[1]), i), byte), to_write, near, data])
 
-        _over_line(e, args[2], e.lanes, body)
+        over_line(e, args[2], e.lanes, body)
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 2), generate
@@ -232,7 +239,7 @@ def split_line(typingctx, like, source, even, odd, count):
                 value = e.shuffled(a, b, range(first, 2 * e.lanes, 2))
                 e.masked_store(value, e.step(target, half), e.mask(many))
 
-        _over_line(e, args[4], 2 * e.lanes, body)
+        over_line(e, args[4], 2 * e.lanes, body)
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 4), generate
@@ -252,7 +259,7 @@ def even_line(typingctx, like, source, target, count):
             value = e.shuffled(a, b, range(0, 2 * e.lanes, 2))
             e.masked_store(value, e.step(e.at(target), i), e.mask(left))
 
-        _over_line(e, args[3], e.lanes, body)
+        over_line(e, args[3], e.lanes, body)
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 3), generate
@@ -273,7 +280,7 @@ def spread_line(typingctx, like, source, target, count):
                 to = e.step(e.step(e.at(target), i), k * e.lanes)
                 e.masked_store(e.shuffled(value, e.constant(0), order), to, e.mask(builder.sub(left, I64(k * e.lanes))))
 
-        _over_line(e, args[3], 2 * e.lanes, body)
+        over_line(e, args[3], 2 * e.lanes, body)
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 3), generate
@@ -295,7 +302,7 @@ def join_lines(typingctx, like, even, odd, target, count):
                 there = builder.sub(left, I64(k * e.lanes))
                 e.masked_store(e.shuffled(a, b, order), e.step(to, k * e.lanes), e.mask(there))
 
-        _over_line(e, args[4], 2 * e.lanes, body)
+        over_line(e, args[4], 2 * e.lanes, body)
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 4), generate
