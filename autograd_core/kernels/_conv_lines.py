@@ -204,20 +204,21 @@ def copy_lines(typingctx, like, source, source_step, target, target_step, lines,
     return types.void(like, *[types.intp] * 6), generate
 
 
+def fetch(e, address, to_write):
+    """Have the line of the cache at an address read."""
+    signature = ir.FunctionType(ir.VoidType(), [address.type, I32, I32, I32])
+    found = cgutils.get_or_insert_function(e.b.module, signature, "llvm.prefetch.p0")
+    near, data = I32(3), I32(1)
+    e.b.call(found, [address, I32(to_write), near, data])
+
+
 @intrinsic
 def fetch_line(typingctx, like, target, count):
     """Have the lines of the cache that hold target[i] read while something else is done, since they will be written."""
 
     def generate(context, builder, sig, args):
         e, byte = Emit(builder, char_of(like)), ir.IntType(8).as_pointer()
-        signature = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
-        fetch = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0")
-        to_write, near, data = I32(1), I32(3), I32(1)
-
-        def body(i, left):
-            builder.call(fetch, [builder.bitcast(e.step(e.at(args[1]), i), byte), to_write, near, data])
-
-        over_line(e, args[2], e.lanes, body)
+        over_line(e, args[2], e.lanes, lambda i, left: fetch(e, builder.bitcast(e.step(e.at(args[1]), i), byte), 1))
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 2), generate
@@ -246,23 +247,36 @@ def split_line(typingctx, like, source, even, odd, count):
 
 
 @intrinsic
-def even_line(typingctx, like, source, target, count):
-    """target[i] = source[2 i]; count entries of the target."""
+def even_lines(typingctx, like, source, source_step, target, target_step, lines, count, ahead):
+    """target[h target_step + i] = source[h source_step + 2 i] for h < lines, i < count, of which there is at least one.
+
+    Meanwhile as much is fetched from source[ahead] on, which is read next.
+    """
 
     def generate(context, builder, sig, args):
-        e, source, target = Emit(builder, char_of(like)), *args[1:3]
+        e, (source, source_step, target, target_step, lines, count, ahead) = Emit(builder, char_of(like)), args[1:]
+        whole = builder.mul(builder.sdiv(builder.sub(count, I64(1)), I64(e.lanes)), I64(e.lanes))
+        some = builder.sub(count, whole)
+        twice = builder.sub(builder.shl(some, I64(1)), I64(1))
+        rest, parts = e.mask(some), [e.mask(builder.sub(twice, I64(k))) for k in (0, e.lanes)]
+        byte = ir.IntType(8).as_pointer()
 
-        def body(i, left):
-            from_x, rest = e.step(e.at(source), builder.shl(i, I64(1))), builder.sub(builder.shl(left, I64(1)), I64(1))
-            a = e.masked_load(from_x, e.mask(rest))
-            b = e.masked_load(e.step(from_x, e.lanes), e.mask(builder.sub(rest, I64(e.lanes))))
-            value = e.shuffled(a, b, range(0, 2 * e.lanes, 2))
-            e.masked_store(value, e.step(e.at(target), i), e.mask(left))
+        def line(h, left):
+            a, b = (e.step(e.at(p), builder.mul(h, n)) for p, n in ((source, source_step), (target, target_step)))
 
-        over_line(e, args[3], e.lanes, body)
+            def moved(i, load):
+                first = e.step(a, builder.shl(i, I64(1)))
+                for k in (0, e.lanes):
+                    fetch(e, builder.bitcast(e.step(e.step(first, ahead), k), byte), 0)
+                return e.shuffled(load(first, 0), load(e.step(first, e.lanes), 1), range(0, 2 * e.lanes, 2))
+
+            over_line(e, whole, e.lanes, lambda i, left: e.store(moved(i, lambda p, k: e.load(p)), e.step(b, i)))
+            e.masked_store(moved(whole, lambda p, k: e.masked_load(p, parts[k])), e.step(b, whole), rest)
+
+        over_line(e, lines, 1, line)
         return context.get_dummy_value()
 
-    return types.void(like, *[types.intp] * 3), generate
+    return types.void(like, *[types.intp] * 7), generate
 
 
 @intrinsic

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._conv_lines import over_line
+from ._conv_lines import fetch, over_line
 from ._conv_tile import Emit
 from ._shared import I32, I64, call_shared, char_of
 
-BYTE = ir.IntType(8)
+BYTE = ir.IntType(8).as_pointer()
 SPREAD = {3: 4, 5: 2}  # lines of what is gone back over steps from, for a band
 
 
@@ -88,12 +87,8 @@ def _rows_there(e, columns, rows, count):
 
 def _fetched(e, pointer, count, to_write=0):
     """Have so many lines of the cache read that are wanted soon."""
-    where = BYTE.as_pointer()
-    fetch = cgutils.get_or_insert_function(
-        e.b.module, ir.FunctionType(ir.VoidType(), [where, I32, I32, I32]), "llvm.prefetch.p0"
-    )
     for k in range(count):
-        e.b.call(fetch, [e.b.bitcast(e.step(pointer, k * e.lanes), where), I32(to_write), I32(3), I32(1)])
+        fetch(e, e.b.bitcast(e.step(pointer, k * e.lanes), BYTE), to_write)
 
 
 @intrinsic
