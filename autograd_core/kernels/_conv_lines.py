@@ -145,19 +145,26 @@ def _across(e, vectors):
     return vectors[0]
 
 
-def _over_line(e, count, step, body):
-    """body(first, how many are left) for the steps that make up a line."""
+def over_line(e, count, step, body, values=()):
+    """body(first, how many are left) for the steps that make up a line; given values, it is handed them and answers with new."""
     bd, before = e.b, e.b.block
     loop, end = bd.append_basic_block("line"), bd.append_basic_block("line_end")
     bd.cbranch(bd.icmp_signed("<", I64(0), count), loop, end)
     bd.position_at_end(loop)
-    i = bd.phi(I64)
-    i.add_incoming(I64(0), before)
-    body(i, bd.sub(count, i))
-    following = bd.add(i, I64(step))
-    i.add_incoming(following, bd.block)
-    bd.cbranch(bd.icmp_signed("<", following, count), loop, end)
+    i, held = bd.phi(I64), [bd.phi(value.type) for value in values]
+    new = body(i, bd.sub(count, i), *([held] if values else [])) or []
+    pairs = [(i, I64(0), bd.add(i, I64(step))), *zip(held, values, new)]
+    after = bd.block
+    bd.cbranch(bd.icmp_signed("<", pairs[0][2], count), loop, end)
     bd.position_at_end(end)
+    for phi, start, value in pairs:
+        phi.add_incoming(start, before)
+        phi.add_incoming(value, after)
+    results = [bd.phi(value.type) for value in values]
+    for phi, start, value in zip(results, values, new):
+        phi.add_incoming(start, before)
+        phi.add_incoming(value, after)
+    return results
 
 
 @intrinsic
@@ -171,7 +178,7 @@ def copy_line(typingctx, like, source, target, count):
             mask = e.mask(left)
             e.masked_store(e.masked_load(e.step(e.at(source), i), mask), e.step(e.at(target), i), mask)
 
-        _over_line(e, args[3], e.lanes, body)
+        over_line(e, args[3], e.lanes, body)
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 3), generate
@@ -188,13 +195,21 @@ def copy_lines(typingctx, like, source, source_step, target, target_step, lines,
 
         def line(h, left):
             a, b = (e.step(e.at(p), builder.mul(h, n)) for p, n in ((source, source_step), (target, target_step)))
-            _over_line(e, whole, e.lanes, lambda i, left: e.store(e.load(e.step(a, i)), e.step(b, i)))
+            over_line(e, whole, e.lanes, lambda i, left: e.store(e.load(e.step(a, i)), e.step(b, i)))
             e.masked_store(e.masked_load(e.step(a, whole), rest), e.step(b, whole), rest)
 
-        _over_line(e, lines, 1, line)
+        over_line(e, lines, 1, line)
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 6), generate
+
+
+def fetch(e, address, to_write):
+    """Have the line of the cache at an address read."""
+    signature = ir.FunctionType(ir.VoidType(), [address.type, I32, I32, I32])
+    found = cgutils.get_or_insert_function(e.b.module, signature, "llvm.prefetch.p0")
+    near, data = I32(3), I32(1)
+    e.b.call(found, [address, I32(to_write), near, data])
 
 
 @intrinsic
@@ -203,14 +218,7 @@ def fetch_line(typingctx, like, target, count):
 
     def generate(context, builder, sig, args):
         e, byte = Emit(builder, char_of(like)), ir.IntType(8).as_pointer()
-        signature = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
-        fetch = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0")
-        to_write, near, data = I32(1), I32(3), I32(1)
-
-        def body(i, left):
-            builder.call(fetch, [builder.bitcast(e.step(e.at(args[1]), i), byte), to_write, near, data])
-
-        _over_line(e, args[2], e.lanes, body)
+        over_line(e, args[2], e.lanes, lambda i, left: fetch(e, builder.bitcast(e.step(e.at(args[1]), i), byte), 1))
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 2), generate
@@ -232,30 +240,43 @@ def split_line(typingctx, like, source, even, odd, count):
                 value = e.shuffled(a, b, range(first, 2 * e.lanes, 2))
                 e.masked_store(value, e.step(target, half), e.mask(many))
 
-        _over_line(e, args[4], 2 * e.lanes, body)
+        over_line(e, args[4], 2 * e.lanes, body)
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 4), generate
 
 
 @intrinsic
-def even_line(typingctx, like, source, target, count):
-    """target[i] = source[2 i]; count entries of the target."""
+def even_lines(typingctx, like, source, source_step, target, target_step, lines, count, ahead):
+    """target[h target_step + i] = source[h source_step + 2 i] for h < lines, i < count, of which there is at least one.
+
+    Meanwhile as much is fetched from source[ahead] on, which is read next.
+    """
 
     def generate(context, builder, sig, args):
-        e, source, target = Emit(builder, char_of(like)), *args[1:3]
+        e, (source, source_step, target, target_step, lines, count, ahead) = Emit(builder, char_of(like)), args[1:]
+        whole = builder.mul(builder.sdiv(builder.sub(count, I64(1)), I64(e.lanes)), I64(e.lanes))
+        some = builder.sub(count, whole)
+        twice = builder.sub(builder.shl(some, I64(1)), I64(1))
+        rest, parts = e.mask(some), [e.mask(builder.sub(twice, I64(k))) for k in (0, e.lanes)]
+        byte = ir.IntType(8).as_pointer()
 
-        def body(i, left):
-            from_x, rest = e.step(e.at(source), builder.shl(i, I64(1))), builder.sub(builder.shl(left, I64(1)), I64(1))
-            a = e.masked_load(from_x, e.mask(rest))
-            b = e.masked_load(e.step(from_x, e.lanes), e.mask(builder.sub(rest, I64(e.lanes))))
-            value = e.shuffled(a, b, range(0, 2 * e.lanes, 2))
-            e.masked_store(value, e.step(e.at(target), i), e.mask(left))
+        def line(h, left):
+            a, b = (e.step(e.at(p), builder.mul(h, n)) for p, n in ((source, source_step), (target, target_step)))
 
-        _over_line(e, args[3], e.lanes, body)
+            def moved(i, load):
+                first = e.step(a, builder.shl(i, I64(1)))
+                for k in (0, e.lanes):
+                    fetch(e, builder.bitcast(e.step(e.step(first, ahead), k), byte), 0)
+                return e.shuffled(load(first, 0), load(e.step(first, e.lanes), 1), range(0, 2 * e.lanes, 2))
+
+            over_line(e, whole, e.lanes, lambda i, left: e.store(moved(i, lambda p, k: e.load(p)), e.step(b, i)))
+            e.masked_store(moved(whole, lambda p, k: e.masked_load(p, parts[k])), e.step(b, whole), rest)
+
+        over_line(e, lines, 1, line)
         return context.get_dummy_value()
 
-    return types.void(like, *[types.intp] * 3), generate
+    return types.void(like, *[types.intp] * 7), generate
 
 
 @intrinsic
@@ -273,7 +294,7 @@ def spread_line(typingctx, like, source, target, count):
                 to = e.step(e.step(e.at(target), i), k * e.lanes)
                 e.masked_store(e.shuffled(value, e.constant(0), order), to, e.mask(builder.sub(left, I64(k * e.lanes))))
 
-        _over_line(e, args[3], 2 * e.lanes, body)
+        over_line(e, args[3], 2 * e.lanes, body)
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 3), generate
@@ -295,7 +316,7 @@ def join_lines(typingctx, like, even, odd, target, count):
                 there = builder.sub(left, I64(k * e.lanes))
                 e.masked_store(e.shuffled(a, b, order), e.step(to, k * e.lanes), e.mask(there))
 
-        _over_line(e, args[4], 2 * e.lanes, body)
+        over_line(e, args[4], 2 * e.lanes, body)
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 4), generate

@@ -69,6 +69,9 @@ PARTS = {
     "pixels": Part("_conv_lines", 10, 7 * 16, True),
     "windows": Part("_conv_lines", 10, 5 * 16, True),
     "across": Part("_conv_across", 10, 8 * 1024, True),
+    "correlated": Part("_conv_planes", 14, 6 * 64, True),
+    "summed": Part("_conv_planes", 13, 6 * 64, True),
+    "spread": Part("_conv_planes", 13, 6 * 2, True),
     **{name: Part("_conv_transforms", 7, len(KINDS), True) for name in TRANSFORMS},
 }
 

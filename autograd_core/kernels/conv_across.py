@@ -18,11 +18,11 @@ from ._jit import Late, kernel
 from ._memory import empty
 from ._steps import fill
 from ._threads import get_num_threads
-from .conv_layout import full, grain, lanes_of, packed
+from .conv_layout import full, grain, lanes_of, packed, planes_entered
 from .conv_shapes import Axis, Shape, backward_taps, bounds, forward_taps
 
 across_tile, turn = Late("_conv_across", "across_tile"), Late("_conv_tile", "turn")
-copy_lines, fetch_line = Late("_conv_lines", "copy_lines"), Late("_conv_lines", "fetch_line")
+fetch_line = Late("_conv_lines", "fetch_line")
 store, swap = Late("_native", "store"), Late("_native", "swap")
 REGISTERS = 32  # for sums of a tile and taps across
 MOST = 7  # taps across
@@ -30,25 +30,6 @@ NEAR = 300_000  # bytes of an image that are copied at a time
 TURNED = 192  # places of the result that are computed before they are turned, at most
 TURN = 24  # taps that would take as long as to turn a place of the result and what is around it
 TILED, TILED_FEW = 0.75, 0.45  # cycles of transformed tiles for each product here, up to which these are quicker
-
-
-@kernel(written=True)
-def planes_entered(x, held, at, to, source, room, low):
-    """Put an image, which starts at x[at], to held[to] with zeros above and below; to the sides they are there."""
-    (depth, height, width), (room_d, room_h, room_w, _) = source, room
-    size, zero, plane = x.itemsize, x.dtype.type(0), room_h * room_w
-    left, right = max(low[2], 0), min(low[2] + width, room_w)
-    top, bottom = max(low[1], 0), min(low[1] + height, room_h)
-    for d in range(room_d):
-        start, from_d = to + d * plane, d - low[0]
-        if not (0 <= from_d < depth and top < bottom and left < right):
-            held[start : start + plane] = 0
-            continue
-        held[start : start + top * room_w] = 0
-        held[start + bottom * room_w : start + plane] = 0
-        first = at + (from_d * height + top - low[1]) * width + left - low[2]
-        a, b = x.ctypes.data + size * first, held.ctypes.data + size * (start + top * room_w + left)
-        copy_lines(zero, a, width, b, room_w, bottom - top, right - left)
 
 
 @kernel(chunks=True, written=True, glue=True)
@@ -85,7 +66,7 @@ def lines_correlated(begin, end, x, w, y, rooms, taken, places, phases, source, 
             at = held.ctypes.data
             for c in range(channels):
                 first, before = here + c * depth * height * width, (low[0], low[1] - s0, low[2])
-                planes_entered(x, held, first, c * of_source, source[2:], room, before)
+                planes_entered(x, held, first, c * of_source, source[2:], room[:3], before)
         shifts = -(-high // deep)
         for index in range(out_d * shifts):
             d, h1 = index // shifts, index % shifts * deep

@@ -15,8 +15,7 @@ from ._jit import Late, kernel
 from ._memory import empty
 from ._steps import fill
 from ._threads import get_num_threads
-from .conv_across import planes_entered
-from .conv_layout import SLACK, grain, lanes_of
+from .conv_layout import SLACK, grain, lanes_of, planes_entered
 from .conv_shapes import Shape
 
 turn, tile = Late("_conv_tile", "turn"), Late("_conv_tile", "tile")
@@ -81,7 +80,7 @@ def lines_summed(begin, end, x, g, u, rooms, taken, taps, places, starts, source
                     before = (low[0], low[1] - h0 * steps[1], low[2])
                     planes_entered(
                         x, held, at, n * of_image + c * of_channel, (depth, height, width),
-                        (room_d, room_h, room_w, of_channel), before,
+                        (room_d, room_h, room_w), before,
                     )  # fmt: skip
             lines = some * out_d * high
             table = places.ctypes.data + 8 * (many * out_d * block if high < block else 0)

@@ -10,6 +10,7 @@ from ._jit import Late, kernel
 from ._memory import empty
 
 turn, copy_line = Late("_conv_tile", "turn"), Late("_conv_lines", "copy_line")
+copy_lines = Late("_conv_lines", "copy_lines")
 blank = Late("_values", "blank")
 FEW = 4  # channels that are moved one by one
 SLACK = 128  # entries behind an array that vectors may read, whatever is there
@@ -74,6 +75,25 @@ def rows_padded(begin, end, x, y, sizes, out, low, block):
             line = line[first:last]
             for w in range(len(line)):
                 line[w] = source[w]
+
+
+@kernel(written=True)
+def planes_entered(x, held, at, to, source, room, low):
+    """Put an image, which starts at x[at], to held[to] with zeros above and below; to the sides they are there."""
+    (depth, height, width), (room_d, room_h, room_w) = source, room
+    size, zero, plane = x.itemsize, x.dtype.type(0), room_h * room_w
+    left, right = max(low[2], 0), min(low[2] + width, room_w)
+    top, bottom = max(low[1], 0), min(low[1] + height, room_h)
+    for d in range(room_d):
+        start, from_d = to + d * plane, d - low[0]
+        if not (0 <= from_d < depth and top < bottom and left < right):
+            held[start : start + plane] = 0
+            continue
+        held[start : start + top * room_w] = 0
+        held[start + bottom * room_w : start + plane] = 0
+        first = at + (from_d * height + top - low[1]) * width + left - low[2]
+        a, b = x.ctypes.data + size * first, held.ctypes.data + size * (start + top * room_w + left)
+        copy_lines(zero, a, width, b, room_w, bottom - top, right - left)
 
 
 @kernel(chunks=True, written=True)

@@ -18,7 +18,7 @@ from . import conv_tiling
 from ._jit import Late, kernel
 from ._memory import empty
 from ._threads import get_num_threads
-from .conv_layout import full, grain, lanes_of, packed
+from .conv_layout import full, grain, lanes_of, packed, planes_entered
 from .conv_shapes import Shape, backward_taps, bounds, forward_taps
 from .conv_tiling import LANES
 
@@ -27,7 +27,7 @@ split_line, join_lines = Late("_conv_lines", "split_line"), Late("_conv_lines", 
 pixel_tile = Late("_conv_lines", "pixel_tile")
 store, swap = Late("_native", "store"), Late("_native", "swap")
 ROOM = 800_000  # bytes of an image that a thread works on
-NEAR = 1 << 16
+WHOLE, NEAR = 500_000, 1 << 16  # bytes of images that are copied at once, and of lines of others
 FEW = 256  # products for an entry of the result
 BESIDE = 1.5  # operations for a cycle of tiles that pixels as lanes may need
 BACK = 320  # weights for each channel of the result, going back over steps
@@ -35,27 +35,20 @@ SMALL, SMALL_BACK = 512, 64  # pairs of channels in a group; going back over ste
 
 
 @kernel(written=True)
-def plane_entered(x, held, at, to, source, room, low, several, ahead, count):
-    """Put an image, which starts at x[at], to held[to], with zeros around: columns that are so many apart together.
-
-    Meanwhile `count` entries for each of its lines are fetched from the address `ahead` on, which are written next.
-    """
+def columns_entered(x, held, at, to, source, room, low, several):
+    """Put an image, which starts at x[at], to held[to], with zeros around: columns that are so many apart together."""
     (depth, height, width), (room_d, room_h, room_w, phase) = source, room
     size, zero, pitch = x.itemsize, x.dtype.type(0), several * phase
     left, right = max(low[2], 0), min(low[2] + width, room_w)
     for d in range(room_d):
         for h in range(room_h):
-            if count and d == 0:
-                fetch_line(zero, ahead + size * h * count, count)
             start, from_d, from_h = to + (d * room_h + h) * pitch, d - low[0], h - low[1]
             if not (0 <= from_h < height and 0 <= from_d < depth and left < right):
                 held[start : start + pitch] = 0
                 continue
             first = at + (from_d * height + from_h) * width + left - low[2]
             a, b = x.ctypes.data + size * first, held.ctypes.data + size * start
-            if several == 1:
-                copy_line(zero, a, b + size * left, right - left)
-            elif several == 2:
+            if several == 2:
                 even, other = left % 2 * phase + left // 2, (1 - left % 2) * phase + left // 2 + left % 2
                 split_line(zero, a, b + size * even, b + size * other, right - left)
             else:
@@ -116,10 +109,16 @@ def images_correlated(begin, end, x, w, y, rooms, taken, places, parts, source, 
     for item in range(begin, end):
         n, h0 = item // shares, item % shares * block
         high, group = min(block, out_h - h0), n % groups
+        some = high * jump_h * into_w
         ahead, here = y.ctypes.data + size * (n * image + h0 * jump_h * into_w), (low[0], low[1] - h0 * step_h, low[2])
         for c in range(channels):
-            first, lines = (n * channels + c) * depth * height * width, jump_h * into_w if outer == 1 else 0
-            plane_entered(x, held, first, c * of_source, source[2:], room[:4], here, step_w, ahead, lines)
+            first = (n * channels + c) * depth * height * width
+            if outer == 1:  # one line of the result is written at a time, as soon as this is done
+                fetch_line(zero, ahead + size * c * some // channels, some // channels)
+            if step_w == 1:
+                planes_entered(x, held, first, c * of_source, source[2:], (room_d, room_h, pitch), here)
+            else:
+                columns_entered(x, held, first, c * of_source, source[2:], room[:4], here, step_w)
         for part in range(len(parts) - 1):
             t0, taps = parts[part], parts[part + 1] - parts[part]
             to = at + size * (stage + part * length) if stage else y.ctypes.data + size * (n * image + h0 * of_line)
@@ -186,9 +185,12 @@ def plan(s: Shape, back: bool, lanes: int) -> Plan:
     jumps = tuple(n + 1 for n in parts[-1].first)
     phase, (rows, vectors) = -(-size[2] // step_w), _tile(outer, out_h)
     span = size[1] - (out_h - 1) * step_h
-    line = inner * size[0] * step_w * phase * 512 // lanes
-    block = max(vectors, min(out_h, NEAR // (line * step_h)))
-    block = out_h if images >= 16 and line * size[1] <= ROOM else block
+    line, share = (
+        inner * size[0] * step_w * phase * 64 // lanes,
+        1 if step_h == 1 else 8,
+    )  # over steps, few lines are shared
+    block = max(vectors, min(out_h, NEAR // share // (line * step_h)))
+    block = out_h if images >= 16 and line * size[1] <= WHOLE // share else block
     block = -(-out_h // max(1, out_h // block))
     while out_h % block and out_h % block < vectors:
         block += 1

@@ -12,9 +12,9 @@ from .conv_layout import grain, lanes_of
 from .conv_shapes import Shape, shape_of
 
 tile, turn = Late("_conv_tile", "tile"), Late("_conv_tile", "turn")
-copy_line = Late("_conv_lines", "copy_line")
-blank = Late("_values", "blank")
-even_line, spread_line = Late("_conv_lines", "even_line"), Late("_conv_lines", "spread_line")
+copy_line, copy_lines = Late("_conv_lines", "copy_line"), Late("_conv_lines", "copy_lines")
+even_lines, spread_line = Late("_conv_lines", "even_lines"), Late("_conv_lines", "spread_line")
+fetch_line, blank = Late("_conv_lines", "fetch_line"), Late("_values", "blank")
 ROWS, LONG = 14, 256  # rows of a tile; pixels that are worked on at a time
 NEAR = 200_000  # bytes of x that are
 START = np.zeros(1, np.int64)
@@ -25,19 +25,20 @@ def pixels_entered(x, room, at, channels, here, columns, length, source, out, ju
     """Put some pixels of an image, which starts at x[at], to room, whose lines are so long; they are so many jumps apart."""
     (depth, height, width), (_, out_h, out_w), (jump_d, jump_h, jump_w) = source, out, jumps
     size, zero = x.itemsize, x.dtype.type(0)
+    plane = depth * height * width
     for row in range(here // out_w, -(-(here + columns) // out_w)):
         low, high = max(here - row * out_w, 0), min(here + columns - row * out_w, out_w)
-        line = (row // out_h * jump_d * height + row % out_h * jump_h) * width + low * jump_w
-        for c in range(channels):
-            first, to = at + c * depth * height * width + line, c * length + row * out_w + low - here
-            a, b = x.ctypes.data + size * first, room.ctypes.data + size * to
-            if jump_w == 1:
-                copy_line(zero, a, b, high - low)
-            elif jump_w == 2:
-                even_line(zero, a, b, high - low)
-            else:
-                for i in range(high - low):
-                    room[to + i] = x[first + i * jump_w]
+        first = at + (row // out_h * jump_d * height + row % out_h * jump_h) * width + low * jump_w
+        to, count = row * out_w + low - here, high - low
+        a, b = x.ctypes.data + size * first, room.ctypes.data + size * to
+        if jump_w == 1:
+            copy_lines(zero, a, plane, b, length, channels, count)
+        elif jump_w == 2:
+            even_lines(zero, a, plane, b, length, channels, count, jump_h * width)
+        else:
+            for c in range(channels):
+                for i in range(count):
+                    room[to + c * length + i] = x[first + c * plane + i * jump_w]
 
 
 @kernel(chunks=True, written=True, glue=True)
@@ -50,28 +51,32 @@ def images_multiplied(begin, end, w, x, y, start, sizes, steps, lanes, source, o
     group_step, outer_step, inner_step = steps
     depth, height, width = source
     size, zero, several = x.itemsize, x.dtype.type(0), 2 * lanes
-    room, held = blank(zero, inner * length), blank(zero, ROWS * several)
+    line = (length // lanes | 1) * lanes  # channels lie on different lines of the cache
+    room, held = blank(zero, inner * line), blank(zero, ROWS * several)
     parts, shares = -(-outer // ROWS), -(-pixels // length)
     for item in range(begin, end):
         image, here = item // shares, item % shares * length
         columns = min(length, pixels - here)
         for c in range(inner if columns % several else 0):  # what is there may be slow to compute with
-            room[c * length + columns : c * length + columns + several - columns % several] = 0
+            room[c * line + columns : c * line + columns + several - columns % several] = 0
         first = image * inner * depth * height * width
-        pixels_entered(x, room, first, inner, here, columns, length, source, out, jumps)
+        pixels_entered(x, room, first, inner, here, columns, line, source, out, jumps)
         for part in range(parts):  # lines of y grow together: memory is quicker to follow a few
             k0, k1 = part * outer // parts, (part + 1) * outer // parts
             a = w.ctypes.data + size * (image % groups * group_step + k0 * outer_step)
             for first in range(0, columns, several):
                 wide, at = min(several, columns - first), (image * outer + k0) * pixels + here + first
-                c, ldc = y.ctypes.data + size * at, pixels
-                if wide < several:
+                vectors, c, ldc = 2 if wide > lanes else 1, y.ctypes.data + size * at, pixels
+                whole = wide == vectors * lanes
+                for k in range(k1 - k0):
+                    fetch_line(zero, c + size * k * pixels, wide)
+                if not whole:
                     c, ldc = held.ctypes.data, several
                 tile(
-                    zero, k1 - k0, 2, a, outer_step, inner_step, start.ctypes.data, room.ctypes.data + size * first,
-                    length, start.ctypes.data, 1, inner, c, ldc, 0,
+                    zero, k1 - k0, vectors, a, outer_step, inner_step, start.ctypes.data,
+                    room.ctypes.data + size * first, line, start.ctypes.data, 1, inner, c, ldc, 0,
                 )  # fmt: skip
-                for k in range(k1 - k0 if wide < several else 0):
+                for k in range(0 if whole else k1 - k0):
                     copy_line(zero, c + size * k * several, y.ctypes.data + size * (at + k * pixels), wide)
 
 
@@ -151,7 +156,8 @@ def _pointwise(x, w, y, s: Shape, inner: int, outer: int, steps: tuple) -> None:
     """Fill y with products of weights at `steps` with those pixels of x that become pixels of s.out."""
     lanes, pixels = lanes_of(x.dtype), math.prod(s.out)
     several = 2 * lanes
-    panels = max(1, min(-(-pixels // several), NEAR // (inner * several * x.itemsize)))
+    panels = -(-pixels // several)
+    panels = -(-panels // -(-panels // max(1, NEAR // (inner * several * x.itemsize))))
     length = panels * several
     items = s.n * s.groups * -(-pixels // length)
     sizes = (s.groups, inner, outer, pixels, length)

@@ -12,6 +12,9 @@ def _windows(x, kernel, stride, padding, dilation, groups):
     around = [(0, 0), (0, 0), *padding]
     x = np.pad(x, around) if any(map(any, padding)) else x
     spans, axes = [d * (k - 1) + 1 for k, d in zip(kernel, dilation)], tuple(range(2, x.ndim))
+    if any(size < span for size, span in zip(x.shape[2:], spans)):  # no images, which may have no pixels either
+        out = tuple(max((size - span) // s + 1, 0) for size, span, s in zip(x.shape[2:], spans, stride))
+        return np.empty((groups, x.shape[1] // groups * math.prod(kernel), 0), x.dtype), out
     v = np.lib.stride_tricks.sliding_window_view(x, spans, axes)
     v = v[(..., *(slice(None, None, s) for s in stride), *(slice(None, None, d) for d in dilation))]
     n, c, rank = x.shape[0], x.shape[1], len(kernel)
