@@ -16,8 +16,11 @@ from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.cpython.builtins import do_minmax
 from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
 
 from ._values import ASIDE
+
+ROUND = 64  # keys that are counted at a time
 
 
 def smallest(*numbers):
@@ -95,6 +98,33 @@ def of_rank(typingctx, x, number):
         return builder.bitcast(_turned(builder, args[1], x.bitwidth), args[0].type)
 
     return x(x, number), generate
+
+
+@intrinsic
+def count_below(typingctx, keys, rounds, bound):
+    """How many of the first ROUND * rounds keys are less than a bound: comparisons make masks, and bits of these are counted."""
+
+    def generate(context, builder, sig, args):
+        kind = sig.args[0].dtype
+        word, lanes, long = ir.IntType(kind.bitwidth), 512 // kind.bitwidth, ir.IntType(64)
+        vector, mask = ir.VectorType(word, lanes), ir.IntType(lanes)
+        order = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+        nothing = ir.Constant(vector, ir.Undefined)
+        bounds = builder.shuffle_vector(builder.insert_element(nothing, args[2], order.type.element(0)), nothing, order)
+        start = builder.bitcast(make_array(sig.args[0])(context, builder, args[0]).data, vector.as_pointer())
+        total = cgutils.alloca_once_value(builder, long(0))
+        with cgutils.for_range(builder, args[1]) as loop:
+            here, some = builder.mul(loop.index, long(ROUND // lanes)), []
+            for k in range(ROUND // lanes):
+                at = builder.gep(start, [builder.add(here, long(k))])
+                less = builder.icmp_signed("<", builder.load(at, align=kind.bitwidth // 8), bounds)
+                some.append(builder.zext(builder.ctpop(builder.bitcast(less, mask)), long))
+            while len(some) > 1:
+                some = [builder.add(a, b) for a, b in zip(some[::2], some[1::2])]
+            builder.store(builder.add(builder.load(total), some[0]), total)
+        return builder.load(total)
+
+    return types.int64(keys, types.int64, keys.dtype), generate
 
 
 @intrinsic
