@@ -128,6 +128,51 @@ def count_below(typingctx, keys, rounds, bound):
 
 
 @intrinsic
+def count_before(typingctx, keys, n, ranks):
+    """ranks[i] = how many of n keys are less than keys[i], or equal and before it; both have room for whole vectors."""
+
+    def generate(context, builder, sig, args):
+        keys, n, ranks = args
+        kind, long, whole = sig.args[0].dtype, ir.IntType(64), ir.IntType(32)
+        lanes = 512 // kind.bitwidth
+        vector, counts = ir.VectorType(ir.IntType(kind.bitwidth), lanes), ir.VectorType(whole, lanes)
+        zeros, numbers = (ir.Constant(counts, entries) for entries in ([0] * lanes, list(range(lanes))))
+        source, target = (
+            make_array(k)(context, builder, a).data for k, a in ((sig.args[0], keys), (sig.args[2], ranks))
+        )
+        total = cgutils.alloca_once(builder, counts)
+
+        def spread(x):
+            nothing = ir.Constant(ir.VectorType(x.type, lanes), ir.Undefined)
+            return builder.shuffle_vector(builder.insert_element(nothing, x, whole(0)), nothing, zeros)
+
+        def compare(start, stop, less):
+            with cgutils.for_range_slice(builder, start, stop, long(1), long) as (j, _):
+                found = builder.zext(less(spread(builder.load(builder.gep(source, [j]))), j), counts)
+                builder.store(builder.add(builder.load(total), found), total)
+
+        with cgutils.for_range_slice(builder, long(0), n, long(lanes), long) as (first, _):
+            mine = builder.load(builder.bitcast(builder.gep(source, [first]), vector.as_pointer()), align=4)
+            behind = builder.add(first, long(lanes))
+            behind = builder.select(builder.icmp_signed("<", behind, n), behind, n)
+
+            def near(v, j):
+                earlier = builder.icmp_signed(">", numbers, spread(builder.trunc(builder.sub(j, first), whole)))
+                equal = builder.and_(builder.icmp_signed("==", v, mine), earlier)
+                return builder.or_(builder.icmp_signed("<", v, mine), equal)
+
+            builder.store(zeros, total)
+            compare(long(0), first, lambda v, j: builder.icmp_signed("<=", v, mine))
+            compare(first, behind, near)
+            compare(behind, n, lambda v, j: builder.icmp_signed("<", v, mine))
+            there = builder.bitcast(builder.gep(target, [first]), counts.as_pointer())
+            builder.store(builder.load(total), there, align=4)
+        return context.get_dummy_value()
+
+    return types.void(keys, types.int64, ranks), generate
+
+
+@intrinsic
 def high_product(typingctx, a, b):
     """The upper 64 bits of a product of two 64-bit words."""
 

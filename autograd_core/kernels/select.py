@@ -23,7 +23,7 @@ from .gather import LONG, behind, room_for
 from .reduce import DOUBLE, GRAIN, SINGLE, at
 
 entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
-count_below = Late("_order", "count_below")
+count_below, count_before = Late("_order", "count_below"), Late("_order", "count_before")
 SHORT = 512  # keys of which a rank is found by halving their span, which takes a look at all of them each time
 ROUND = 64  # keys that are looked at together, as in `_order`
 RANKED = 96  # keys that are put in order by comparing all with all, many at a time
@@ -139,16 +139,9 @@ def order_few(keys, places, n, ranks, ordered):
 
     There is room for whole vectors of keys and of ranks.
     """
-    whole = (n + 15) // 16 * 16
-    part, before = keys[:whole], ranks[:whole]
-    before[:] = 0
-    for j in range(n):
-        v, j32 = part[j], np.int32(j)
-        for i in range(whole // 16 * 16):
-            w = part[i]
-            before[i] += np.int32((v < w) | ((v == w) & (j32 < np.int32(i))))
+    count_before(keys, n, ranks)
     for i in range(n):
-        ordered[before[i]] = places[i]
+        ordered[ranks[i]] = places[i]
 
 
 @kernel
