@@ -56,6 +56,20 @@ def test_long_rows(kind):
 
 
 @compiled
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ENTRIES)
+@pytest.mark.parametrize("n", [63, 64, 65, select.RANKED, select.RANKED + 1, select.SHORT, select.SHORT + 1, 900])
+def test_rows_about_as_long_as_where_ways_part(n, kind, dtype):
+    x = ENTRIES[kind](np.random.default_rng(n), (4, n)).astype(dtype)
+    assert np.array_equal(select.median.compiled(x, -1, False, True), select.median.reference(x, -1, False, True))
+    for k in {1, 10, select.RANKED, n // 2, n - 1, n} & set(range(n + 1)):
+        assert np.array_equal(select.kth.compiled(x, k, -1, True), select.kth.reference(x, k, -1, True))
+        for largest in (False, True):
+            got, wanted = (f(x, k, -1, largest) for f in (select.best.compiled, select.best.reference))
+            assert np.array_equal(got, wanted)
+
+
+@compiled
 def test_empty_arrays():
     for f, args in ((select.best, (0, -1, True)), (select.sorted_places, (-1,))):
         assert f.compiled(np.zeros((3, 0)), *args).shape == (3, 0)

@@ -1,8 +1,9 @@
 """Windows along rows as LLVM vector code: sums and maxima of some rows, then of the columns of a row.
 
 Neighbouring windows are lanes: those that move on by one are read as they lie, by two with every other entry taken out
-of two vectors, any others from wherever they begin.  All addresses are integers.  A row that is read in windows has
-room for two more vectors behind it.  Imports Numba, and is itself imported when a kernel needs it.
+of two vectors, the largest of any others from wherever they begin; for sums of such, rows are lanes.  All addresses are
+integers.  A row that is read in windows has room for two more vectors behind it.  Imports Numba, and is itself imported
+when a kernel needs it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ._emit import Emit
 from ._shared import I32, I64, char_of
 
 LANES = 16  # to a multiple of so many entries rows of tables and of rings are filled up
+AHEAD = 512  # entries by which memory is asked for before it is read: images are often in no cache of a core's own
 EVEN, ODD = (
     -2,
     -3,
@@ -67,6 +69,13 @@ class Lanes(Emit):
         kind = otherwise.type
         align = I32(self._width(kind.element) // 8)
         return self._masked("load", kind, self.b.bitcast(pointer, kind.as_pointer()), align, mask, otherwise)
+
+    def ask_for(self, pointer):
+        """Let what lies some way ahead of a pointer come near."""
+        kinds = [pointer.type, I32, I32, I32]
+        signature = ir.FunctionType(ir.VoidType(), kinds)
+        function = cgutils.get_or_insert_function(self.b.module, signature, "llvm.prefetch.p0")
+        self.b.call(function, [self.step(pointer, AHEAD), I32(0), I32(3), I32(1)])
 
     def write(self, value, pointer, mask):
         align = I32(self._width(value.type.element) // 8)
@@ -143,7 +152,9 @@ def rows_summed(typingctx, like, source, pitch, rows, target, count):
             here, mask = e.step(source, i), e.below(builder.sub(count, i))
 
             def row(a, total):
-                return [builder.fadd(total, e.read(e.step(here, builder.mul(a, pitch)), mask, e.constant(0)))]
+                there = e.step(here, builder.mul(a, pitch))
+                e.ask_for(there)
+                return [builder.fadd(total, e.read(there, mask, e.constant(0)))]
 
             one = e.read(
                 here,
@@ -160,55 +171,90 @@ def rows_summed(typingctx, like, source, pitch, rows, target, count):
 
 
 @intrinsic
-def windows_summed(typingctx, like, source, starts, counts, taps, step, scale, shares, target, columns):
-    """target[j] = scale shares[j] (the sum over k < counts[j] of source[starts[j] + k]), for j < columns.
+def windows_summed(typingctx, like, source, taps, step, scale, shares, target, columns):
+    """target[j] = scale shares[j] (the sum over k < taps of source[step j + k]), for j < columns; step is 1 or 2.
 
-    starts and counts are int32, they and shares fill up whole vectors.  If step is 1 or 2, windows all have as many
-    entries as taps says, and begin so far apart.
+    Shares fill up whole vectors.
     """
 
     def generate(context, builder, sig, args):
         e = Lanes(context, builder, like)
-        _, source, starts, counts, taps, step, scale, shares, target, columns = args
-        table = lambda at, i: e.load(e.step(builder.inttoptr(at, I32.as_pointer()), i), e.places)
-        source, zero = e.at(source), e.constant(0)
+        _, source, taps, step, scale, shares, target, columns = args
 
         def vector(i):
-            first = builder.sext(builder.load(builder.inttoptr(starts, I32.as_pointer())), I64)
-
             def sums(case):
-                if case:
-                    begin = e.step(source, builder.add(first, builder.mul(i, I64(case))))
-                    read = lambda p: e.load(p) if case == 1 else e.every_other(p, e.vector)
-                    more = lambda k, total: [builder.fadd(total, read(e.step(e.step(begin, k), 1)))]
-                    return e.loop(builder.sub(taps, I64(1)), 1, [read(begin)], more)
-                begin, many = table(starts, i), table(counts, i)
+                begin = e.step(e.at(source), builder.mul(i, I64(case)))
+                read = lambda p: e.load(p) if case == 1 else e.every_other(p, e.vector)
+                more = lambda k, total: [builder.fadd(total, read(e.step(e.step(begin, k), 1)))]
+                return e.loop(builder.sub(taps, I64(1)), 1, [read(begin)], more)
 
-                def near(k, total):
-                    mask = builder.icmp_signed("<", e.spread(k), many)
-                    there = builder.add(begin, e.spread(k))
-                    return [builder.fadd(total, e.gathered(source, there, mask, zero))]
-
-                return e.loop(taps, 1, [zero], near)
-
-            total = e.either(step, (1, 2, 0), sums)[0]
+            total = e.either(step, (1, 2), sums)[0]
             weights = builder.fmul(e.all(scale), e.load(e.step(e.at(shares), i)))
             e.write(builder.fmul(weights, total), e.step(e.at(target), i), e.below(builder.sub(columns, i)))
 
         e.loop(columns, e.lanes, [], vector)
         return context.get_dummy_value()
 
-    return types.void(like, *[types.intp] * 5, like, *[types.intp] * 3), generate
+    return types.void(like, *[types.intp] * 3, like, *[types.intp] * 3), generate
 
 
 @intrinsic
-def pairs_summed(typingctx, like, source, pitch, starts, scale, shares, target, columns, width):
-    """The same for windows of two rows by two columns side by side, in one go: source has rows of this width."""
+def turned(typingctx, like, source, pitch, target, far, rows, columns):
+    """target[j far + i] = source[i pitch + j] for i < rows, j < columns; source is read in whole squares of vectors."""
 
     def generate(context, builder, sig, args):
         e = Lanes(context, builder, like)
-        _, source, pitch, starts, scale, shares, target, columns, width = args
-        first = builder.sext(builder.load(builder.inttoptr(starts, I32.as_pointer())), I64)
+        _, source, pitch, target, far, rows, columns = args
+        source, target = e.at(source), e.at(target)
+
+        def square(i, j):
+            here = e.step(e.step(source, builder.mul(i, pitch)), j)
+            there = e.step(e.step(target, builder.mul(j, far)), i)
+            lines = e.transposed([e.load(e.step(here, builder.mul(pitch, I64(k)))) for k in range(e.lanes)])
+            for k, line in enumerate(lines):
+                inside = builder.icmp_signed("<", builder.add(j, I64(k)), columns)
+                left = builder.select(inside, builder.sub(rows, i), I64(0))
+                e.write(line, e.step(there, builder.mul(far, I64(k))), e.below(left))
+
+        e.loop(rows, e.lanes, [], lambda i: e.loop(columns, e.lanes, [], lambda j: square(i, j)) and None)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 6), generate
+
+
+@intrinsic
+def lines_summed(typingctx, like, source, starts, counts, scales, shares, target, lines):
+    """target[j] = scales shares[j] (the sum over k < counts[j] of source[starts[j] + k]), for j < lines.
+
+    Entries of source, scales and target are lines of LANES numbers; starts and counts are int32.
+    """
+
+    def generate(context, builder, sig, args):
+        e = Lanes(context, builder, like)
+        _, source, starts, counts, scales, shares, target, lines = args
+        of = lambda table, j: builder.sext(builder.load(e.step(builder.inttoptr(table, I32.as_pointer()), j)), I64)
+        line = lambda base, j, part: e.step(e.step(e.at(base), builder.mul(j, I64(LANES))), part)
+
+        def window(j, part):
+            first, share = of(starts, j), e.all(builder.load(e.step(e.at(shares), j)))
+            more = lambda k, total: [builder.fadd(total, e.load(line(source, builder.add(first, k), part)))]
+            total = e.loop(of(counts, j), 1, [e.constant(0)], more)[0]
+            weights = builder.fmul(e.load(e.step(e.at(scales), part)), share)
+            e.store(builder.fmul(weights, total), line(target, j, part))
+
+        e.loop(lines, 1, [], lambda j: [window(j, part) for part in range(0, LANES, e.lanes)] and None)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 7), generate
+
+
+@intrinsic
+def pairs_summed(typingctx, like, source, pitch, first, scale, shares, target, columns, width):
+    """`windows_summed` of two rows by two columns side by side from `first` on, in one go, from rows of this width."""
+
+    def generate(context, builder, sig, args):
+        e = Lanes(context, builder, like)
+        _, source, pitch, first, scale, shares, target, columns, width = args
         upper, scales = e.step(e.at(source), first), e.all(scale)
         lower, width = e.step(upper, pitch), builder.sub(width, first)
 
@@ -216,6 +262,8 @@ def pairs_summed(typingctx, like, source, pitch, starts, scale, shares, target, 
             twice, sums = builder.shl(i, I64(1)), []
             for at in (twice, builder.add(twice, I64(e.lanes))):
                 mask = e.below(builder.sub(width, at))
+                for row in (upper, lower):
+                    e.ask_for(e.step(row, at))
                 sums.append(builder.fadd(*(e.read(e.step(row, at), mask, e.constant(0)) for row in (upper, lower))))
             total = builder.fadd(*(e.shuffled(*sums, range(k, 2 * e.lanes, 2)) for k in (0, 1)))
             weights = builder.fmul(scales, e.load(e.step(e.at(shares), i)))
@@ -336,7 +384,9 @@ def rows_compared(typingctx, like, place, source, pitch, rows, first, far, more,
             best, at = e.read(e.step(target, i), held, less), e.read(e.step(marks, i), held, number)
 
             def row(a, best, at):
-                v = e.read(e.step(here, builder.mul(a, pitch)), mask, less)
+                from_here = e.step(here, builder.mul(a, pitch))
+                e.ask_for(from_here)
+                v = e.read(from_here, mask, less)
                 later = builder.or_(builder.fcmp_ordered(">", v, best), builder.fcmp_unordered("uno", v, v))
                 there = builder.add(number, e.spread(builder.mul(a, far)))
                 return builder.select(later, v, best), builder.select(later, there, at)

@@ -1,4 +1,4 @@
-"""Running sums, products and recurrences of eight entries at a time, each of which waits for those before it only once.
+"""Running sums, products, recurrences and extremes of some entries at a time, which wait for those before them once.
 
 Entries are added to those one, two and four places before them, and what has come before the eight is added to all.  The
 next eight wait for that one addition.  All is done in float64, and rounded when it is written.
@@ -82,7 +82,7 @@ def _totals(product: bool, back: bool):
     def f(typingctx, x, place, out, total):
         def generate(context, builder, sig, args):
             eight = Eight(context, builder, back)
-            join, start = (builder.fmul, 1.0) if product else (builder.fadd, 0.0)
+            join, start = (builder.fmul, 1.0) if product else (builder.fadd, -0.0)  # +0 would be put in by `vexpandpd`
             v = eight.wide(eight.read(sig.args[0], args[0], args[1]))
             for far in (1, 2, 4):
                 v = join(v, eight.earlier(v, far, start))
@@ -119,7 +119,7 @@ def _pulled(back: bool):
             a = eight.wide(eight.read(sig.args[1], args[1], args[3], step))
             b = eight.wide(eight.read(sig.args[0], args[0], args[3]))
             for far in (1, 2, 4):
-                b = eight.fma(a, eight.earlier(b, far, 0.0), b)
+                b = eight.fma(a, eight.earlier(b, far, -0.0), b)
                 a = builder.fmul(a, eight.earlier(a, far, 1.0))
             c, zero = eight.fma(a, eight.all(args[5]), b), eight.constant(0)
             y = eight.wide(eight.read(sig.args[2], args[2], args[3], -step))
@@ -146,3 +146,68 @@ def usual_pull(typingctx, g, x, place, before, carried):
         return builder.and_(builder.and_(terms, factors), eight.within(args[4], None, 2 * BINARY))
 
     return types.boolean(g, x, types.intp, types.intp, types.float64), generate
+
+
+@intrinsic
+def extremes_on(typingctx, x, at, y, places, k, scale, best, where):
+    """The largest scale x up to each of a vector's entries, times scale, and where they are; the last of both behind it.
+
+    The first entry lies at `at`, is number k of its line, and comes after `best`, which is number `where`.  An entry
+    takes the place of what came before it unless that is larger or NaN, one that is NaN in any case.
+    """
+
+    def generate(context, builder, sig, args):
+        x, at, y, places, k, scale, best, where = args
+        kind = sig.args[0].dtype
+        lanes, long = 512 // kind.bitwidth, ir.IntType(64)
+        number = context.get_value_type(kind)
+
+        def spread(v):
+            nothing = ir.Constant(ir.VectorType(v.type, lanes), ir.Undefined)
+            return moved(builder.insert_element(nothing, v, I32(0)), [0] * lanes)
+
+        def moved(v, order):
+            nothing = ir.Constant(v.type, ir.Undefined)
+            return builder.shuffle_vector(v, nothing, ir.Constant(ir.VectorType(I32, lanes), order))
+
+        def wins(v, before):
+            return builder.or_(builder.fcmp_ordered(">=", v, before), builder.fcmp_unordered("uno", v, v))
+
+        def pointer(kind, array, vector):
+            data = make_array(kind)(context, builder, array).data
+            return builder.bitcast(builder.gep(data, [at]), vector.as_pointer())
+
+        def scanned(v):
+            """The largest up to each entry, and which it is."""
+            found, far = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes))), 1
+            while far < lanes:  # entries with none so far before them stay as they are
+                order = [i - far if i >= far else i for i in range(lanes)]
+                before, there = moved(v, order), moved(found, order)
+                own = wins(v, before)
+                v, found = builder.select(own, v, before), builder.select(own, found, there)
+                far *= 2
+            return v, builder.add(spread(k), builder.zext(found, numbers))
+
+        line, numbers = ir.VectorType(number, lanes), ir.VectorType(long, lanes)
+        v = builder.fmul(spread(scale), builder.load(pointer(sig.args[0], x, line), align=kind.bitwidth // 8))
+        old, mask = (spread(best), spread(where)), ir.IntType(lanes)
+        new, before = builder.bitcast(wins(v, old[0]), mask), builder.block
+        with builder.if_then(builder.icmp_unsigned("!=", new, mask(0)), likely=False):  # seldom, after some entries
+            found, there = scanned(v)
+            own = wins(found, old[0])
+            made, after = (builder.select(own, found, old[0]), builder.select(own, there, old[1])), builder.block
+        results = []
+        for one, other in zip(old, made):
+            result = builder.phi(one.type)
+            result.add_incoming(one, before)
+            result.add_incoming(other, after)
+            results.append(result)
+        largest = builder.fmul(spread(scale), results[0])
+        builder.store(largest, pointer(sig.args[2], y, line), align=kind.bitwidth // 8)
+        builder.store(results[1], pointer(sig.args[3], places, numbers), align=8)
+        return context.make_tuple(
+            builder, sig.return_type, [builder.extract_element(u, I32(lanes - 1)) for u in results]
+        )
+
+    long, number = types.int64, x.dtype
+    return types.Tuple((number, long))(x, long, y, places, long, number, number, long), generate

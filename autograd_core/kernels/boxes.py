@@ -1,6 +1,7 @@
 """Sums of neighbours that all count the same: averages over windows.
 
-Rows of a window are added as vectors, then the columns of their sum (`_pool_lines`).
+Rows of a window are added as vectors, then the columns of their sum (`_pool_lines`).  Where windows do not follow each
+other by one or two, sixteen such rows are turned over, so that a column of all of them is a vector.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
     from .resize import Table
 
 rows_summed, windows_summed = Late("_pool_lines", "rows_summed"), Late("_pool_lines", "windows_summed")
-pairs_summed = Late("_pool_lines", "pairs_summed")
+pairs_summed, lines_summed = Late("_pool_lines", "pairs_summed"), Late("_pool_lines", "lines_summed")
+turned = Late("_pool_lines", "turned")
 LANES = 16  # the most in a vector
+ROOM = 1024  # entries of sums that are written before the first is read: a processor waits for what it has just written
 
 
 class Boxes(NamedTuple):
@@ -59,42 +62,53 @@ def packed(rows: Table, columns: Table, dtype: np.dtype) -> tuple[np.ndarray, np
         return None
     step, start, left = steps(columns, along)
     taps = columns.weights.shape[1] if step > 0 else int(along.count.max())
-    whole = max(left + columns.n_in, int(start.max()) + taps) + 3 * LANES
-    even = len(set(down.share.tolist())) == 1 and not step
-    together = max(1, LANES // columns.n_out) if even else 1
-    n = columns.n_out * together
+    whole, n = max(left + columns.n_in, int(start.max()) + taps) + 3 * LANES, columns.n_out
+    paired = step == taps == 2 and not left and (down.count == 2).all()
+    together = 0 if paired else min(max(1, ROOM // whole), LANES) if step else LANES
     lines, shares = np.zeros((2, n + -n % LANES), np.int32), np.zeros(n + -n % LANES)
-    lines[0, :n] = (start + whole * np.arange(together)[:, None]).ravel()
-    lines[1, :n], shares[:n] = np.tile(along.count, together), np.tile(along.share, together)
-    header = rows.n_in, columns.n_in, rows.n_out, columns.n_out, left, step, taps, whole, together
+    lines[0, :n], lines[1, :n], shares[:n] = start, along.count, along.share
+    header = rows.n_in, columns.n_in, rows.n_out, n, left, step, taps, whole, together
     ints = np.concatenate([header, lines.ravel().view(np.int64), down.start, down.count])
     return ints.astype(np.int64), np.concatenate([shares, down.share]).astype(dtype)
 
 
 @kernel(chunks=True)
 def box_rows(begin, end, x, ints, floats, y):
-    """Rows of y (P, I, J) from x (P, H, W), as `packed` tables say.  Short rows of one share go sideways together."""
+    """Rows of y (P, I, J) from x (P, H, W), as `packed` tables say: the sums of columns for so many rows `together`, then
+    those of windows of these; for none together where windows are two by two, which takes no sums in between.
+    """
     height, width, high, n, left, step, taps, whole, together = ints[:9]
-    padded, size, zero = n * together + -(n * together) % 16, x.itemsize, x.dtype.type(0)
+    padded, size, zero = n + -n % 16, x.itemsize, x.dtype.type(0)
     starts, counts = ints[9 + padded :], ints[9 + padded + high :]
-    columns, shares = ints.ctypes.data + 72, floats[padded:]
-    sums = np.zeros(whole * together, x.dtype)
-    room = sums.ctypes.data
-    i = begin % high
+    columns, shares, weights = ints.ctypes.data + 72, floats[padded:], floats.ctypes.data
+    first = np.int64(ints.view(np.int32)[18])
+    space = np.zeros(16 + whole * together + (0 if step else 16 * (whole + padded)), x.dtype)
+    scales, room = space[:16], space.ctypes.data + size * 16
+    lines = room + size * whole * together
+    found = lines + size * 16 * whole
+    i, k = begin % high, 0
     source, target = x.ctypes.data + size * height * width * (begin // high), y.ctypes.data + size * n * begin
     for r in range(begin, end):
-        first = source + size * starts[i] * width
-        if step == taps == 2 and left == 0 and counts[i] == 2:
-            pairs_summed(zero, first, width, columns, shares[i], floats.ctypes.data, target, n, width)
+        here = source + size * starts[i] * width
+        if together == 0:
+            pairs_summed(zero, here, width, first, shares[i], weights, target, n, width)
+            target += size * n
         else:
-            k = (r - begin) % together
-            rows_summed(zero, first, width, counts[i], room + size * (k * whole + left), width)
-            if k == together - 1 or r == end - 1:
-                windows_summed(
-                    zero, room, columns, columns + 4 * padded, taps, step, shares[i], floats.ctypes.data,
-                    target - size * n * k, n * (k + 1),
-                )  # fmt: skip
-        i, target = i + 1, target + size * n
+            rows_summed(zero, here, width, counts[i], room + size * (k * whole + left), width)
+            scales[k], k = shares[i], k + 1
+        if k > 0 and (k == together or r == end - 1):
+            if step:
+                for j in range(k):
+                    windows_summed(
+                        zero, room + size * (j * whole + first), taps, step, scales[j], weights,
+                        target + size * n * j, n,
+                    )  # fmt: skip
+            else:
+                turned(zero, room, whole, lines, 16, 16, width)
+                lines_summed(zero, lines, columns, columns + 4 * padded, scales.ctypes.data, weights, found, n)
+                turned(zero, found, 16, target, n, n, k)
+            target, k = target + size * n * k, 0
+        i += 1
         if i == high:
             i, source = 0, source + size * height * width
-    sums[:0] = 0  # it is in use until here
+    space[:0] = 0  # it is in use until here

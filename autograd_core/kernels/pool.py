@@ -19,7 +19,7 @@ from ._jit import Kernel, Late, choice, inline, kernel, plain
 from ._memory import empty
 from ._sizes import CHUNK
 from ._threads import ADDRESS as POOL
-from .boxes import LANES
+from .boxes import LANES, ROOM
 from .reduce import DOUBLE, SINGLE
 
 rows_compared, windows_compared = Late("_pool_lines", "rows_compared"), Late("_pool_lines", "windows_compared")
@@ -69,17 +69,20 @@ def after(v, p, m, q):
 def pool_rows(begin, end, x, ints, y, places):
     """Rows of y and of places, of planes of three axes, as `packed` windows say: the best of some rows, then sideways.
 
-    Margins are filled with what is less than anything, at a place behind all others.  Short rows go sideways together.
+    Margins are filled with what is less than anything, at a place behind all others.  So many rows are made `together`
+    before they go sideways, several that are short `joined` in one.
     """
-    depth, height, width, deep, high, wide, deeper, lower, dilation, left, step, taps, whole, together = ints[:14]
+    depth, height, width, deep, high, wide, deeper, lower, dilation, left, step, taps, whole, joined, together = ints[
+        :15
+    ]
     padded, size, mark, zero, none = (
-        wide * together + -(wide * together) % 16,
+        wide * joined + -(wide * joined) % 16,
         x.itemsize,
         places.itemsize,
         x.dtype.type(0),
         places.dtype.type(0),
     )
-    starts, rest = ints.ctypes.data + 112, ints[14 + padded :]
+    starts, rest = ints.ctypes.data + 120, ints[15 + padded :]
     df, dc, hf, hc = rest[:deep], rest[deep : 2 * deep], rest[2 * deep : 2 * deep + high], rest[2 * deep + high :]
     space, marks = np.empty(whole * together, x.dtype), np.empty(whole * together, places.dtype)
     space[:], marks[:] = -np.inf, np.iinfo(places.dtype).max
@@ -98,10 +101,12 @@ def pool_rows(begin, end, x, ints, y, places):
             space[k * whole + left : k * whole + left + width] = -np.inf
             marks[k * whole + left : k * whole + left + width] = -1
         if k == together - 1 or r == end - 1:
-            windows_compared(
-                zero, none, best, number, starts, starts + 4 * padded, taps, step, dilation,
-                y.ctypes.data + size * (r - k) * wide, places.ctypes.data + mark * (r - k) * wide, (k + 1) * wide,
-            )  # fmt: skip
+            for j in range(0, k + 1, joined):
+                to = (r - k + j) * wide
+                windows_compared(
+                    zero, none, best + size * j * whole, number + mark * j * whole, starts, starts + 4 * padded, taps, step,
+                    dilation, y.ctypes.data + size * to, places.ctypes.data + mark * to, min(joined, k + 1 - j) * wide,
+                )  # fmt: skip
     space[:0], marks[:0] = 0, 0  # they are in use until here
 
 
@@ -283,11 +288,11 @@ def packed(windows: tuple[Windows, ...]) -> tuple:
     d, h, w = axes = (*(single(),) * (3 - len(windows)), *windows)
     whole = w.left + max(w.n + w.right, 0) + 3 * LANES
     header = [a.n for a in axes] + [len(a) for a in axes] + [a.step for a in axes]
-    together = 1 if w.stride else max(1, LANES // max(len(w), 1))
-    header += [w.left, w.stride, w.taps, whole, together]
-    lines, n = np.zeros((2, len(w) * together + -(len(w) * together) % LANES), np.int32), len(w) * together
-    lines[0, :n] = (w.begin + whole * np.arange(together)[:, None]).ravel()
-    lines[1, :n] = np.tile((w.end - 1 - w.begin) // w.step + 1, together)
+    joined = 1 if w.stride else max(1, LANES // max(len(w), 1))
+    header += [w.left, w.stride, w.taps, whole, joined, joined * max(1, ROOM // (whole * joined))]
+    lines, n = np.zeros((2, len(w) * joined + -(len(w) * joined) % LANES), np.int32), len(w) * joined
+    lines[0, :n] = (w.begin + whole * np.arange(joined)[:, None]).ravel()
+    lines[1, :n] = np.tile((w.end - 1 - w.begin) // w.step + 1, joined)
     ints = np.concatenate([header, lines.ravel().view(np.int64), d.first, d.count, h.first, h.count]).astype(np.int64)
     grain = max(1, CHUNK // (w.n * max(1, d.taps * h.taps // 2) + 1))
     hollow = bool((w.count <= 0).any())

@@ -19,16 +19,16 @@ from .reduce import DOUBLE, FLOATS, GRAIN, SINGLE, at, shared_out
 from .sums import running_in_single
 
 entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
-sums_on, sums_back, products_on, products_back, usual, pulled_on, pulled_back, usual_pull = (
+sums_on, sums_back, products_on, products_back, usual, pulled_on, pulled_back, usual_pull, extremes_on = (
     Late("_running", name)
     for name in (
-        "sums_on", "sums_back", "products_on", "products_back", "usual", "pulled_on", "pulled_back", "usual_pull"
+        "sums_on", "sums_back", "products_on", "products_back", "usual", "pulled_on", "pulled_back", "usual_pull",
+        "extremes_on",
     )
 )  # fmt: skip
 LONG = np.dtype(np.int64)
 WIDE, PIECE = 8, 512  # entries of a row at a time, columns at a time
 FEW = 8  # with fewer columns each line is gone through by itself
-ROW = 32  # entries of a row that are compared with the largest so far at a time
 
 
 def cut(x: np.ndarray, axis: int) -> tuple[np.ndarray, tuple]:
@@ -179,30 +179,20 @@ def recurrence_columns(begin, end, a, b, out, n, inner, piece, reverse):
 @kernel(chunks=True, fastmath=EXACT)
 def extreme_lines(begin, end, x, y, places, n, inner, sign):
     """y: the largest sign * x up to each place, times sign; and where it is, the last of equal ones, or the last NaN."""
-    scale = x.dtype.type(sign)
+    scale, lanes = x.dtype.type(sign), 64 // x.itemsize
     for i in range(begin, end):
         o = i // inner
         spot = o * n * inner + i - o * inner
         best, where, k = x.dtype.type(-np.inf), 0, 0
+        while inner == 1 and k + lanes <= n:
+            best, where = extremes_on(x, spot, y, places, k, scale, best, where)
+            k, spot = k + lanes, spot + lanes
         while k < n:
-            if inner == 1 and k + ROW <= n:  # most entries replace nothing: so many are compared at a time
-                new = 0
-                for j in range(ROW):
-                    v = scale * at(x, spot + j)
-                    new |= (v >= best) | (v != v)
-                if new == 0:
-                    for j in range(ROW):
-                        y[np.uint64(spot + j)] = scale * best
-                    for j in range(ROW):
-                        places[np.uint64(spot + j)] = where
-                    k, spot = k + ROW, spot + ROW
-                    continue
-            for _ in range(min(ROW, n - k)):
-                v = scale * at(x, spot)
-                if v >= best or v != v:
-                    best, where = v, k
-                y[np.uint64(spot)], places[np.uint64(spot)] = scale * best, where
-                k, spot = k + 1, spot + inner
+            v = scale * at(x, spot)
+            if v >= best or v != v:
+                best, where = v, k
+            y[np.uint64(spot)], places[np.uint64(spot)] = scale * best, where
+            k, spot = k + 1, spot + inner
 
 
 @kernel(chunks=True, fastmath=EXACT)

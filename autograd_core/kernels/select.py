@@ -2,7 +2,8 @@
 
 Numbers are compared as integers, their `keys`, in which the order is the same, NaN is largest and zeros of both signs
 are equal.  A rank is found by counting: the span of the keys is cut into 256 parts, and the part in which the rank lies
-becomes the span.  Equal entries keep the order they had.
+becomes the span.  For few keys the span is halved until it holds one of them, or equal ones: that takes as many looks at
+all keys as the span has bits at most, each of a few vectors.  Equal entries keep the order they had.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ from .gather import LONG, behind, room_for
 from .reduce import DOUBLE, GRAIN, SINGLE, at
 
 entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
-FEW = 24  # entries that are sorted by insertion
-SHORTLIST = 32  # the most best entries for which a sorted list is kept on the way
+count_below, count_before = Late("_order", "count_below"), Late("_order", "count_before")
+SHORT = 512  # keys of which a rank is found by halving their span, which takes a look at all of them each time
+ROUND = 64  # keys that are looked at together, as in `_order`
+RANKED = 96  # keys that are put in order by comparing all with all, many at a time
+SHORTLIST = 32  # the most best entries of long rows for which a sorted list is kept on the way
 FIXED, MEDIAN, NUMBERS = 0, 1, 2  # which rank is meant: the one given, the median, the median of the numbers
 
 
@@ -42,38 +46,53 @@ def make_keys(words, start, n, largest, keys):
     rest = word(~sign)
     top = word(rest ^ ((word(1) << word(23 if words.itemsize == 4 else 52)) - word(1)))  # infinity
     flip = word(-1) if largest else word(0)
-    numbers = 0
+    numbers = np.int32(0)
     for j in range(n):
         w = at(words, start + j)
         w = word(0) if w == sign else w
         number = word(w & rest) <= top
-        numbers += number
+        numbers = np.int32(numbers + np.int32(number))
         keys[j] = word((word(w ^ ((w >> last) & rest)) if number else rest) ^ flip)
-    return numbers
+    return np.int64(numbers)
 
 
 @kernel
-def insert_sort(keys, places, n):
-    """Sort by insertion, places along with keys."""
-    for j in range(1, n):
-        v, p, k = keys[j], places[j], j
-        while k > 0 and keys[k - 1] > v:
-            keys[k], places[k] = keys[k - 1], places[k - 1]
-            k -= 1
-        keys[k], places[k] = v, p
+def halved(keys, n, low, high, rank):
+    """The key of a rank among n that are from low to high, and how many equal to it come before, by halving the span.
+
+    Keys are filled up with the largest there are.
+    """
+    word, one = keys.dtype.type, np.uint64(1)
+    rounds, below, until = (n + ROUND - 1) // ROUND, 0, n
+    for j in range(n, rounds * ROUND):
+        keys[j] = word((one << np.uint64(8 * keys.itemsize - 1)) - one)
+    while low < high and until - below > 1:
+        middle = word(bits_of(low) + ((bits_of(high) - bits_of(low) + one) >> one))
+        count = count_below(keys, rounds, middle)
+        if rank < count:
+            high, until = word(middle - 1), count
+        else:
+            low, below = middle, count
+    if low < high:  # a single one lies there
+        key = low
+        for j in range(n):
+            v = keys[j] if keys[j] <= high else low
+            key = v if v > key else key
+        return key, 0
+    return low, rank - below
 
 
 @kernel
-def threshold(keys, n, rank, some, places, counts):
-    """The key of a rank, and how many keys equal to it come before; `some` and `places` are scratch."""
+def threshold(keys, n, rank, some, counts):
+    """The key of a rank, and how many keys equal to it come before; `some` is scratch, and both have room for ROUND more."""
     low, high = keys[0], keys[0]
     for j in range(n):
         v = keys[j]
         low = v if v < low else low
         high = v if v > high else high
-    base, source, m = bits_of(low), keys, n
-    span = bits_of(high) - base
-    while m > FEW and span > np.uint64(0):
+    base, top, source, m = bits_of(low), bits_of(high), keys, n
+    span = top - base
+    while m > SHORT and span > np.uint64(0):
         shift = np.uint64(0)
         while span >> shift > np.uint64(255):
             shift += np.uint64(1)
@@ -91,16 +110,38 @@ def threshold(keys, n, rank, some, places, counts):
             c += (bits_of(v) - base) >> shift == wanted
         source, m = some, c
         base += wanted << shift
-        span = (np.uint64(1) << shift) - np.uint64(1)
+        span = min((np.uint64(1) << shift) - np.uint64(1), top - base)
     if span == np.uint64(0):
         return keys.dtype.type(base), rank
-    for j in range(m):
-        some[j] = source[j]
-    insert_sort(some, places, m)
-    first = rank
-    while first > 0 and some[first - 1] == some[rank]:
-        first -= 1
-    return some[rank], rank - first
+    word = keys.dtype.type
+    return halved(source, m, word(base), word(base + span), rank)
+
+
+@kernel
+def find(keys, n, key, turn):
+    """Where a key is, after so many equal to it."""
+    for start in range(0, n, ROUND):
+        part, equal = keys[start : min(start + ROUND, n)], 0
+        for j in range(len(part)):
+            equal += part[j] == key
+        if equal > turn:
+            for j in range(len(part)):
+                turn -= part[j] == key
+                if turn < 0:
+                    return start + j
+        turn -= equal
+    return n
+
+
+@kernel
+def order_few(keys, places, n, ranks, ordered):
+    """Places in the order of their keys, each of which is compared with all; equal ones stay in the order they had.
+
+    There is room for whole vectors of keys and of ranks.
+    """
+    count_before(keys, n, ranks)
+    for i in range(n):
+        ordered[ranks[i]] = places[i]
 
 
 @kernel
@@ -165,50 +206,48 @@ def shortlist(keys, n, k, best, places):
 @kernel(chunks=True)
 def kth_rows(begin, end, words, out, chosen, both, n, rank, which):
     """out (rows): where in each row of words (rows, n) the entry of a rank is; the entry itself too, for both."""
-    two, places, counts = np.empty(2 * n, words.dtype), np.empty(FEW, np.int32), np.empty(256, np.int64)
-    keys, some = two[:n], two[n:]
+    two, counts = np.empty(2 * (n + ROUND), words.dtype), np.empty(256, np.int64)
+    keys, some = two[: n + ROUND], two[n + ROUND :]
     for i in range(begin, end):
         numbers = make_keys(words, i * n, n, False, keys)
         wanted = rank
         if which != FIXED:
             wanted = numbers if which == MEDIAN and numbers < n else max(numbers - 1, 0) // 2
-        key, turn = threshold(keys, n, wanted, some, places, counts)
-        for j in range(n):
-            if keys[j] == key:
-                if turn == 0:
-                    out[i] = j
-                    if both:
-                        chosen[i] = words[i * n + j]
-                    break
-                turn -= 1
+        key, turn = threshold(keys, n, wanted, some, counts)
+        j = find(keys, n, key, turn)
+        out[i] = j
+        if both:
+            chosen[i] = words[i * n + j]
 
 
 @kernel(chunks=True)
 def best_rows(begin, end, words, out, chosen, both, n, k, largest):
     """out (rows, k): where the k smallest (largest) entries of each row of words (rows, n) are, best first; or both."""
-    two, four, counts = np.empty(2 * n, words.dtype), np.empty(2 * n, np.int32), np.empty(2048, np.int64)
-    keys, some, places, others = two[:n], two[n:], four[:n], four[n:]
+    two, four, counts = np.empty(2 * (n + ROUND), words.dtype), np.empty(2 * n, np.int32), np.empty(2048, np.int64)
+    keys, some, places, others = two[: n + ROUND], two[n + ROUND :], four[:n], four[n:]
+    ranks = np.empty(RANKED, np.int32)
     for i in range(begin, end):
         make_keys(words, i * n, n, largest, keys)
         y = out[i * k : i * k + k]
         swapped = False
-        if k <= SHORTLIST and k < n:
+        if k <= SHORTLIST and n > SHORT:
             shortlist(keys, n, k, some, places)
         else:
             if k < n:
-                key, turn = threshold(keys, n, k - 1, some, places, counts)
+                key, turn = threshold(keys, n, k - 1, some, counts)
                 c = 0
                 for j in range(n):
                     v = keys[j]
-                    if v < key or v == key and turn >= 0:
-                        turn -= v == key
-                        keys[c], places[c] = v, j
-                        c += 1
+                    keys[c], places[c] = v, j
+                    equal = v == key
+                    c += (v < key) | (equal & (turn >= 0))
+                    turn -= equal
             else:
                 for j in range(n):
                     places[j] = j
-            if k <= FEW:
-                insert_sort(keys, places, k)
+            if k <= RANKED:
+                order_few(keys, places, k, ranks, others)
+                swapped = True
             else:
                 swapped = radix_sort(keys, places, k, some, others, counts)
         sorted_places = others if swapped else places
@@ -230,7 +269,7 @@ def launching(loop: Kernel, word: type) -> Kernel:
     def launch(pool, x, out, chosen, rows, n, wide, first, second):
         words, places, both = entries(like, x, rows * n), entries(number, out, rows * wide), chosen != 0
         values = entries(like, chosen if both else out, rows * wide)
-        for_chunks(pool, loop, rows, max(GRAIN // (8 * n), 1), (words, places, values, both, n, first, second))
+        for_chunks(pool, loop, rows, max(GRAIN // (24 * n), 1), (words, places, values, both, n, first, second))
 
     return launch
 
