@@ -35,7 +35,7 @@ SETS = 128  # bytes of it
 COSTS = (
     CORES + SETS // 8
 )  # of each kind of region: which it is, how long it takes alone and shared, how often it was timed
-KINDS = 256  # of regions
+KINDS = 1 << 12  # of regions, so many that those of a program hardly ever meet
 WORDS = COSTS + 4 * KINDS
 
 _memory = (ctypes.c_int64 * (WORDS + 8))()
