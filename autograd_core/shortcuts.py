@@ -16,6 +16,7 @@ from .dtypes import float32, float64
 from .op import REQUIRED, SHORTCUTS, Op
 from .tape import NO_GRAD, Node, clock, state
 from .tensor import PLAIN, Tensor, as_entry, explained, record, results_of  # noqa: F401 - the last is named in SEVERAL
+from .views import refresh
 
 new, ndarray = object.__new__, np.ndarray
 
@@ -25,8 +26,10 @@ ONE = """
 def of_one(op, general, forward, small, least, plans, promotes):
     def call(input{parameters}):
         mode = state.mode
-        if input.__class__ not in PLAIN or input.origin is not None or (mode is not None and mode is not NO_GRAD):
+        if input.__class__ not in PLAIN or (mode is not None and mode is not NO_GRAD):
             return general(input{given})
+        if input.origin is not None:
+            refresh(input)
         value = input.value
         try:
             y = {forward}(value{given})
@@ -93,8 +96,10 @@ def of_several(op, general, forward, plans):
 LOOK = """
         v{k} = a{k}
         if (kind := v{k}.__class__) is not ndarray:
-            if kind not in PLAIN or a{k}.origin is not None:
+            if kind not in PLAIN:
                 return general({inputs}{given})
+            if a{k}.origin is not None:
+                refresh(a{k})
             v{k} = a{k}.value
             traced = True
             if a{k}.node is not None:
@@ -179,13 +184,17 @@ def binary(op: Op, general: Callable) -> Callable:
         if (mode := state.mode) is not None and mode is not NO_GRAD:
             return general(input, other)
         x, y, parents, key = input, other, (), 4
-        if input.__class__ in PLAIN and input.origin is None:
+        if input.__class__ in PLAIN:
+            if input.origin is not None:
+                refresh(input)
             tensor = input
             x = input.value
             if input.node is not None:
                 parents, key = (input.node,), 5
             dtype = x.dtype
-            if other.__class__ in PLAIN and other.origin is None:
+            if other.__class__ in PLAIN:
+                if other.origin is not None:
+                    refresh(other)
                 y = other.value
                 if y.dtype is not dtype:
                     return general(input, other)
@@ -197,7 +206,9 @@ def binary(op: Op, general: Callable) -> Callable:
                     y = _constant(other, dtype)
             elif other.__class__ is not int:
                 return general(input, other)
-        elif other.__class__ in PLAIN and other.origin is None and (input.__class__ is float or input.__class__ is int):
+        elif other.__class__ in PLAIN and (input.__class__ is float or input.__class__ is int):
+            if other.origin is not None:
+                refresh(other)
             tensor = other
             y = other.value
             dtype = y.dtype
