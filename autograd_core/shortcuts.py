@@ -15,29 +15,35 @@ import numpy as np
 from .dtypes import float32, float64
 from .op import REQUIRED, SHORTCUTS, Op
 from .tape import NO_GRAD, Node, clock, state
-from .tensor import PLAIN, Tensor, as_entry, explained, record, results_of  # noqa: F401 - the last is named in SEVERAL
-from .views import refresh
+from .tensor import PLAIN, Tensor, as_entry, explained, link, record, results_of  # noqa: F401 - named in sources
+from .views import View, refresh  # noqa: F401 - the first is named in ONE
 
 new, ndarray = object.__new__, np.ndarray
 
 # How an op of one array is called: parameters, and how they are handed on.  To pass `**params` on costs as much as it
 # does to record, so those that many ops share are spelled out.
 ONE = """
-def of_one(op, general, forward, small, least, plans, promotes):
+def of_one(op, general, forward, small, least, plans, promotes, view):
     def call(input{parameters}):
-        mode = state.mode
-        if input.__class__ not in PLAIN or (mode is not None and mode is not NO_GRAD):
+        mode, kind = state.mode, input.__class__
+        if kind is ndarray:
+            value = input
+        elif kind not in PLAIN or (mode is not None and mode is not NO_GRAD):
             return general(input{given})
-        if input.origin is not None:
-            refresh(input)
-        value = input.value
+        else:
+            if input.origin is not None:
+                refresh(input)
+            value = input.value
         try:
             y = {forward}(value{given})
         except Exception as error:
             raise explained(op, (input,), error) from error
+        if kind is ndarray:
+            return y
         if y.__class__ is not ndarray:
             if y.__class__ is tuple:
-                return general(input{given})
+                parents = [] if input.node is None else [input.node]
+                return results_of(input, op, (input,), {{{listed}}}, y, [value], parents, 2 + len(parents))
             y = as_entry(y)
         dtype = y.dtype
         if promotes and dtype is not value.dtype:
@@ -57,6 +63,10 @@ def of_one(op, general, forward, small, least, plans, promotes):
                 n.dtype = dtype
                 n.index = next(clock)
                 n.hooks = None
+        if view and mode is None and ((base := y.base) is value or base is not None and base is value.base):
+            t.origin = View.of(input, op, {{{listed}}}, None)
+        elif view:
+            link(t, input, op, {{{listed}}})
         return t
 
     return call
@@ -139,6 +149,7 @@ SPELLED = {
         ("shape", "axes", "after"), ("axes", "after", "how"), ("size", "axis"), ("axis", "each", "how"), ("scale",),
         ("axis", "reverse"), ("k", "axis", "keepdims"), ("k", "axis", "largest"), ("axis", "largest"),
         ("axis", "skip", "keepdims"), ("shape",), ("padding", "align"),
+        ("index",), ("axis", "sizes"),
     ]
 }  # fmt: skip
 
@@ -155,7 +166,7 @@ def unary(op: Op, general: Callable) -> Callable:
     forward = op.forward
     small, least = getattr(forward, "small", None), getattr(forward, "least", math.inf)
     of_one = written(*spelled(op), small is not None and not op.defaults)
-    return of_one(op, general, forward, small, least, op.quick, bool(op.promotes))
+    return of_one(op, general, forward, small, least, op.quick, bool(op.promotes), op.view)
 
 
 def several(op: Op, general: Callable) -> Callable:
