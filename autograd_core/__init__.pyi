@@ -287,7 +287,7 @@ def concat(tensors: Any, dim: Any = 0, *, axis: Axes = ...) -> Tensor:
     """Tensors one after the other along an axis."""
 def concatenate(tensors: Any, dim: Any = 0, *, axis: Axes = ...) -> Tensor:
     """Tensors one after the other along an axis."""
-def conj(x: Operand, /) -> Tensor:
+def conj(input: Operand) -> Tensor:
     """The complex conjugate; a real tensor is its own."""
 def conj_physical(x: Any) -> Tensor:
     """The complex conjugate."""
@@ -475,7 +475,7 @@ def igamma(input: Operand, other: Operand) -> Tensor:
     """The regularized lower incomplete gamma function P(a, x)."""
 def igammac(input: Operand, other: Operand) -> Tensor:
     """The regularized upper incomplete gamma function, 1 - P(a, x)."""
-def imag(x: Operand, /) -> Tensor:
+def imag(input: Operand) -> Tensor:
     """The imaginary part, as a view."""
 def index_add(x: Any, dim: Any = ..., index: Any = ..., source: Any = ..., *, alpha: Any = 1, axis: Axes = ...) -> Tensor:
     """A copy of x with alpha times the slices of source added to those at the places listed."""
@@ -695,7 +695,7 @@ def rad2deg(x: Any) -> Tensor:
     """Radians to degrees."""
 def ravel(x: Any) -> Tensor:
     """All entries as one axis."""
-def real(x: Operand, /) -> Tensor:
+def real(input: Operand) -> Tensor:
     """The real part, as a view; a real tensor is its own."""
 def reciprocal(input: Operand) -> Tensor:
     """1 / x."""
@@ -865,9 +865,9 @@ def view(x: Any, *shape: Any) -> Tensor:
     """The same memory in another shape; where only a copy would do, an error (see `reshape`)."""
 def view_as(x: Any, other: Any) -> Tensor:
     """The same memory in the shape of another tensor."""
-def view_as_complex(x: Operand, /) -> Tensor:
+def view_as_complex(input: Operand) -> Tensor:
     """Pairs along the last axis as complex numbers, in the same memory where the pairs lie together."""
-def view_as_real(x: Operand, /) -> Tensor:
+def view_as_real(input: Operand) -> Tensor:
     """Complex numbers as pairs along a last axis of length 2, in the same memory."""
 def vsplit(x: Any, indices_or_sections: Any) -> builtins.tuple[Tensor, ...]:
     """Parts along the first axis."""

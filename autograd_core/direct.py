@@ -15,6 +15,7 @@ from .errors import explained
 from .op import Op
 from .tape import NO_GRAD, Pick, state
 from .tensor import PLAIN, Tensor, as_entry, at, record
+from .views import refresh
 
 new = object.__new__
 
@@ -28,8 +29,10 @@ def arrays_of(args: tuple) -> list | None:
     for a in args:
         kind = a.__class__
         if kind is Tensor or kind is not np.ndarray and isinstance(a, Tensor):
-            if a.level or a.origin is not None:
+            if a.level:
                 return None
+            if a.origin is not None:
+                refresh(a)
             values.append(a.value)
             traced = True
         elif kind is np.ndarray:

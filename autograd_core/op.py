@@ -251,7 +251,7 @@ def _caller(op: Op) -> Callable:
             raise explained(op, args, error) from error
 
     count = len(op.inputs)
-    if op.outputs == 1 and not (op.view or op.mutates or op.variadic):
+    if op.outputs == 1 and not (op.view and count > 1 or op.mutates or op.variadic):
         way = count if count == 1 or count == 2 and op.elementwise and not op.defaults else not op.promotes and MANY
         call = SHORTCUTS[way](op, call) if way in SHORTCUTS else call
     call.op = op

@@ -15,26 +15,35 @@ import numpy as np
 from .dtypes import float32, float64
 from .op import REQUIRED, SHORTCUTS, Op
 from .tape import NO_GRAD, Node, clock, state
-from .tensor import PLAIN, Tensor, as_entry, explained, record, results_of  # noqa: F401 - the last is named in SEVERAL
+from .tensor import PLAIN, Tensor, as_entry, explained, link, record, results_of  # noqa: F401 - named in sources
+from .views import View, refresh  # noqa: F401 - the first is named in ONE
 
 new, ndarray = object.__new__, np.ndarray
 
 # How an op of one array is called: parameters, and how they are handed on.  To pass `**params` on costs as much as it
 # does to record, so those that many ops share are spelled out.
 ONE = """
-def of_one(op, general, forward, small, least, plans, promotes):
+def of_one(op, general, forward, small, least, plans, promotes, view):
     def call(input{parameters}):
-        mode = state.mode
-        if input.__class__ not in PLAIN or input.origin is not None or (mode is not None and mode is not NO_GRAD):
+        mode, kind = state.mode, input.__class__
+        if kind is ndarray:
+            value = input
+        elif kind not in PLAIN or (mode is not None and mode is not NO_GRAD):
             return general(input{given})
-        value = input.value
+        else:
+            if input.origin is not None:
+                refresh(input)
+            value = input.value
         try:
             y = {forward}(value{given})
         except Exception as error:
             raise explained(op, (input,), error) from error
+        if kind is ndarray:
+            return y
         if y.__class__ is not ndarray:
             if y.__class__ is tuple:
-                return general(input{given})
+                parents = [] if input.node is None else [input.node]
+                return results_of(input, op, (input,), {{{listed}}}, y, [value], parents, 2 + len(parents))
             y = as_entry(y)
         dtype = y.dtype
         if promotes and dtype is not value.dtype:
@@ -54,6 +63,10 @@ def of_one(op, general, forward, small, least, plans, promotes):
                 n.dtype = dtype
                 n.index = next(clock)
                 n.hooks = None
+        if view and mode is None and ((base := y.base) is value or base is not None and base is value.base):
+            t.origin = View.of(input, op, {{{listed}}}, None)
+        elif view:
+            link(t, input, op, {{{listed}}})
         return t
 
     return call
@@ -93,8 +106,10 @@ def of_several(op, general, forward, plans):
 LOOK = """
         v{k} = a{k}
         if (kind := v{k}.__class__) is not ndarray:
-            if kind not in PLAIN or a{k}.origin is not None:
+            if kind not in PLAIN:
                 return general({inputs}{given})
+            if a{k}.origin is not None:
+                refresh(a{k})
             v{k} = a{k}.value
             traced = True
             if a{k}.node is not None:
@@ -134,6 +149,7 @@ SPELLED = {
         ("shape", "axes", "after"), ("axes", "after", "how"), ("size", "axis"), ("axis", "each", "how"), ("scale",),
         ("axis", "reverse"), ("k", "axis", "keepdims"), ("k", "axis", "largest"), ("axis", "largest"),
         ("axis", "skip", "keepdims"), ("shape",), ("padding", "align"),
+        ("index",), ("axis", "sizes"),
     ]
 }  # fmt: skip
 
@@ -150,7 +166,7 @@ def unary(op: Op, general: Callable) -> Callable:
     forward = op.forward
     small, least = getattr(forward, "small", None), getattr(forward, "least", math.inf)
     of_one = written(*spelled(op), small is not None and not op.defaults)
-    return of_one(op, general, forward, small, least, op.quick, bool(op.promotes))
+    return of_one(op, general, forward, small, least, op.quick, bool(op.promotes), op.view)
 
 
 def several(op: Op, general: Callable) -> Callable:
@@ -179,13 +195,17 @@ def binary(op: Op, general: Callable) -> Callable:
         if (mode := state.mode) is not None and mode is not NO_GRAD:
             return general(input, other)
         x, y, parents, key = input, other, (), 4
-        if input.__class__ in PLAIN and input.origin is None:
+        if input.__class__ in PLAIN:
+            if input.origin is not None:
+                refresh(input)
             tensor = input
             x = input.value
             if input.node is not None:
                 parents, key = (input.node,), 5
             dtype = x.dtype
-            if other.__class__ in PLAIN and other.origin is None:
+            if other.__class__ in PLAIN:
+                if other.origin is not None:
+                    refresh(other)
                 y = other.value
                 if y.dtype is not dtype:
                     return general(input, other)
@@ -197,7 +217,9 @@ def binary(op: Op, general: Callable) -> Callable:
                     y = _constant(other, dtype)
             elif other.__class__ is not int:
                 return general(input, other)
-        elif other.__class__ in PLAIN and other.origin is None and (input.__class__ is float or input.__class__ is int):
+        elif other.__class__ in PLAIN and (input.__class__ is float or input.__class__ is int):
+            if other.origin is not None:
+                refresh(other)
             tensor = other
             y = other.value
             dtype = y.dtype

@@ -96,7 +96,7 @@ class Tensor(Traced):
             y = as_entry(y)
         result = at(y, record(op, y, values, params, parents, bit + needs) if needs else None, level)
         if op.view:
-            _link(result, self, op, params)
+            link(result, self, op, params)
         if state.mode is not None:
             observe(op, args, params, result)
         return result
@@ -406,13 +406,13 @@ def results_of(tensor: Tensor, op: Op, args, params, y, values, parents, key) ->
     results = tuple(at(v, pick(k, v), tensor.level) for k, v in enumerate(y))
     if op.view:
         for k, result in enumerate(results):
-            _link(result, tensor, op, params, k)
+            link(result, tensor, op, params, k)
     if state.mode is not None:
         observe(op, args, params, results)
     return results
 
 
-def _link(result: Tensor, source: Tensor, op: Op, params: dict, k: int | None = None) -> None:
+def link(result: Tensor, source: Tensor, op: Op, params: dict, k: int | None = None) -> None:
     """Note that a result shares the memory of its source."""
     if not current().inference and memory(result.value) is memory(source.value):
         result.origin = View.of(source, op, params, k)

@@ -231,7 +231,7 @@ class Tensor(Traced):
         """`clone` in place; returns the tensor."""
     def combinations(self, r: Any = 2, with_replacement: Any = False) -> Tensor:
         """All choices of r entries of a vector, as rows."""
-    def conj(self, /) -> Tensor:
+    def conj(self) -> Tensor:
         """The complex conjugate; a real tensor is its own."""
     def conj_physical(self) -> Tensor:
         """The complex conjugate."""
@@ -1058,9 +1058,9 @@ class Tensor(Traced):
         """The same memory in another shape; where only a copy would do, an error (see `reshape`)."""
     def view_as(self, other: Any) -> Tensor:
         """The same memory in the shape of another tensor."""
-    def view_as_complex(self, /) -> Tensor:
+    def view_as_complex(self) -> Tensor:
         """Pairs along the last axis as complex numbers, in the same memory where the pairs lie together."""
-    def view_as_real(self, /) -> Tensor:
+    def view_as_real(self) -> Tensor:
         """Complex numbers as pairs along a last axis of length 2, in the same memory."""
     def vsplit(self, indices_or_sections: Any) -> builtins.tuple[Tensor, ...]:
         """Parts along the first axis."""
@@ -1190,3 +1190,6 @@ def record(op: Op, y: Any, values: builtins.list, params: builtins.dict, parents
 
 def results_of(tensor: Tensor, op: Op, args: Any, params: Any, y: Any, values: Any, parents: Any, key: Any) -> builtins.tuple:
     """The results of an op that has several."""
+
+def link(result: Tensor, source: Tensor, op: Op, params: builtins.dict, k: builtins.int | None = None) -> None:
+    """Note that a result shares the memory of its source."""

@@ -128,6 +128,30 @@ def test_a_worker_that_is_woken_keeps_away_from_the_core_of_who_wakes_it():
 
 
 @compiled
+@pytest.mark.parametrize(
+    ("turn", "shared", "opens", "then"),
+    [(0, 0, True, None), (4, 0, False, 5), (7, 0, False, 8), (8, 9_000, True, None), (8, 19_000, False, 9)],
+)
+def test_a_region_is_shared_if_that_was_quicker(turn, shared, opens, then):
+    x, out = np.zeros(999), np.zeros(999)
+    ag.set_num_threads(2)
+    kinds = _threads.state[_threads.COSTS :].reshape(-1, 4)
+    mix(999, 999, x, out)  # it is compiled
+    kinds[:] = 0
+    mix(999, 10, x, out)
+    (kind,) = np.flatnonzero(kinds[:, 0])
+    kinds[kind, 1:] = 20_000, shared, turn
+    before = int(_threads.state[_threads.GENERATION])
+    mix(999, 10, x, out)
+    assert (int(_threads.state[_threads.GENERATION]) > before) == opens
+    assert then is None or kinds[kind, 3] == then
+    kinds[kind, 1:] = 20_000, shared, turn
+    ag.set_num_threads(1)  # what could not have been shared says nothing
+    mix(999, 10, x, out)
+    assert kinds[kind, 3] == turn + (not opens)
+
+
+@compiled
 def test_a_region_within_a_region():
     ag.set_num_threads(3)
     out = np.zeros((50, 100))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 import autograd_core as ag
+import nn.functional as F
 
 SIZE = 6
 WEIGHTS = np.linspace(0.5, 1.5, SIZE)
@@ -171,3 +172,20 @@ def test_a_value_that_does_not_fit_changes_nothing(bad) -> None:
     with pytest.raises((ValueError, TypeError)):
         x[...] = bad
     assert x.tolist() == before
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        ag.exp, lambda v: v * v, lambda v: 2.0 * v, lambda v: v @ v, lambda v: v.mT, lambda v: ag.where(v > 1, v, -v),
+        lambda v: v.split([1, 2])[1], lambda v: F.layer_norm(v, (3,)), lambda v: F.cross_entropy(v, np.arange(3)),
+    ],
+)  # fmt: skip
+def test_a_view_has_the_history_of_its_base_whatever_is_called(f):
+    x = ag.tensor(np.linspace(-1, 2, 9).reshape(3, 3), requires_grad=True)
+    base = x * 1.0
+    view = base[:]
+    base *= 3.0
+    (found,) = ag.gradient(f(view).sum(), [x])
+    (expected,) = ag.gradient(f(x * 3.0).sum(), [x])
+    np.testing.assert_allclose(found.numpy(), expected.numpy())

@@ -31,12 +31,15 @@ I64, VOID, BYTES = ir.IntType(64), ir.VoidType(), ir.IntType(8).as_pointer()
 CHUNK = ir.FunctionType(VOID, [I64, I64, BYTES])
 SHARED = ir.FunctionType(VOID, [I64] * 5)
 
-# In ticks of the processor's clock, each a quarter to a half of a nanosecond.  A region of less than SHORT is not
-# shared at all: what it works on has been written by one core, and another has to fetch it from there.  To wake a
-# worker costs whoever does it 2 to 20 microseconds, and it comes some 40 later: with less than WORTH at hand it is not
-# worth while.  An idle worker looks for work for NEAR, longer than Python usually takes from one region to the next,
-# and then sleeps.
-SHORT, WORTH, NEAR = 22_000, 300_000, 200_000
+# In ticks of the processor's clock, each a quarter to a half of a nanosecond.  A region of less than TINY is not shared,
+# and one of SHORT or more always.  Between them it depends on where entries lie, since what one core has written another
+# has to fetch from there, and on the machine: both ways are timed TURNS times each, and again after AGAIN regions, and it
+# is shared if that is quicker by a fifth (the next one, not shared, may have to fetch what the worker wrote).
+# To wake a worker costs whoever does it 2 to 20 microseconds, and it comes some 40 later: with less than WORTH at hand it
+# is not worth while.  An idle worker looks for work for NEAR, longer than Python usually takes from one region to the
+# next, and then sleeps.
+TINY, SHORT, WORTH, NEAR = 4_000, 40_000, 300_000, 200_000
+TURNS, AGAIN = 4, 1 << 10
 SPINS = 1 << 14  # rounds of looking, at most, where there is no such clock
 
 # How many chunks have been taken, in one word: from the front, by whoever opened the region, in its lower half, and
@@ -335,6 +338,36 @@ def wake(pool, index):
 
 
 @native
+def kind_of(pool, function, count, grain):
+    """Where it is kept how long regions like this one took."""
+    which = (function >> 4) + count * 31 + grain
+    kind = COSTS + (which & (KINDS - 1)) * 4
+    if load(pool, kind) != which:
+        store(pool, kind, which)
+        store(pool, kind + 1, 0)
+        store(pool, kind + 3, 0)
+    return kind
+
+
+@native
+def pays(pool, kind):
+    """Whether to share out a region for which it depends."""
+    turn = load(pool, kind + 3)
+    if turn < 2 * TURNS:
+        return 1 if turn < TURNS else 0
+    return 1 if load(pool, kind + 2) * 5 < load(pool, kind + 1) * 4 else 0
+
+
+@native
+def timed(pool, kind, way, took):
+    """Keep how long such a region took alone (1) or shared (2), the least of the turns that are timed."""
+    turn = load(pool, kind + 3)
+    if turn == TURNS * (2 - way) or turn < 2 * TURNS and took < load(pool, kind + way):
+        store(pool, kind + way, took)
+    store(pool, kind + 3, turn + 1 if turn < AGAIN else 0)
+
+
+@native
 def region(pool, function, data, count, grain):
     """Do all chunks of a task, with the help of idle workers if the pool is free.
 
@@ -343,18 +376,22 @@ def region(pool, function, data, count, grain):
     """
     grain = 1 if grain < 1 else grain
     began, chunks = ticks(), (count - 1) // grain + 1
-    kind = COSTS + (((function >> 4) + count * 31 + grain) & (KINDS - 1))
-    expected, helpers = load(pool, kind), chunks - 1
+    kind, helpers = kind_of(pool, function, count, grain), chunks - 1
+    expected = load(pool, kind + 1)
+    depends = TINY <= expected < SHORT
     if load(pool, WORKERS) < helpers:
         helpers = load(pool, WORKERS)
     if load(pool, THREADS) - 1 < helpers:
         helpers = load(pool, THREADS) - 1
-    if helpers < 1 or chunks > FRONT >> 1 or 0 < expected < SHORT or not swap(pool, BUSY, 0, 1):
+    unwanted = pays(pool, kind) == 0 if depends else 0 < expected < TINY
+    if helpers < 1 or chunks > FRONT >> 1 or unwanted or not swap(pool, BUSY, 0, 1):
         for begin in range(0, count - grain, grain):
             call(function, begin, begin + grain, data)
         call(function, (chunks - 1) * grain, count, data)
-        if chunks > 1:
-            store(pool, kind, ticks() - began + 1)
+        if depends and unwanted:
+            timed(pool, kind, 1, ticks() - began)
+        elif chunks > 1 and not depends:
+            store(pool, kind + 1, ticks() - began)
         return
     before = load(pool, ALONE) if began - load(pool, ENDED) < NEAR else 0
     due = WORTH - before if 0 < expected < WORTH - before else 0  # when to wake those that sleep
@@ -382,8 +419,10 @@ def region(pool, function, data, count, grain):
         rounds += 1
         if rounds & 63 == 0:
             system(pool, YIELD, 0, 0, 0)
-    if mine > 0:
-        store(pool, kind, took * chunks // mine + 1)
+    if depends and mine < chunks:
+        timed(pool, kind, 2, ticks() - began)
+    elif mine > 0 and not depends:
+        store(pool, kind + 1, took * chunks // mine)
     store(pool, ALONE, 0 if due < 0 else before + took)
     store(pool, ENDED, ticks())
     store(pool, BUSY, 0)

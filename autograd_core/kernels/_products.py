@@ -33,7 +33,6 @@ DIRECT = 256 << 10  # bytes from the first row of a panel to its last, up to whi
 CELLS = 16  # of c, at least, so that threads are done at about the same time
 GRAIN = 1 << 17  # products that a thread takes at a time, at least; parts of tiles count as if they were whole
 START = 8  # products for each entry of a tile that take as long as it takes to begin with it
-ALONE = 1_300_000  # products below which a second thread does not pay
 PACKED = 1 << 26  # products from which a is copied
 HEAD = object.__basicsize__ // 8  # words of a Python object before what NumPy has in an array's record
 
@@ -134,11 +133,11 @@ def blocks(m, n, k, items, size, near):
     wide = max((panels + across - 1) // across, 1)
     across = (panels + wide - 1) // wide
     tops = (m * most * size + BLOCK - 1) // BLOCK
-    if work >= ALONE:
+    if work >= 2 * GRAIN:
         tops = max(tops, min((CELLS - 1) // max(across * items, 1) + 1, m // LOW))
     tall = max((tiles + max(tops, 1) - 1) // max(tops, 1), 1)
     count = items * across * ((tiles + tall - 1) // tall)
-    grain = (GRAIN * count + work - 1) // work if work >= ALONE else count
+    grain = (GRAIN * count + work - 1) // work if work >= 2 * GRAIN else count
     return most, tall, wide * (WIDTH // size), count, max(grain, 1)
 
 

@@ -32,9 +32,11 @@ MOST = 64  # workers
 NUMBERS = SLEEPING + 2 * MOST  # for each its number in the system, then for each the core it is kept from, plus one
 CORES = NUMBERS + 2 * MOST  # a set of cores, a bit for each
 SETS = 128  # bytes of it
-COSTS = CORES + SETS // 8  # how long regions like this one took
-KINDS = 256  # of regions
-WORDS = COSTS + KINDS
+COSTS = (
+    CORES + SETS // 8
+)  # of each kind of region: which it is, how long it takes alone and shared, how often it was timed
+KINDS = 1 << 12  # of regions, so many that those of a program hardly ever meet
+WORDS = COSTS + 4 * KINDS
 
 _memory = (ctypes.c_int64 * (WORDS + 8))()
 ctypes.pythonapi.Py_IncRef(ctypes.py_object(_memory))  # workers may outlive the module

@@ -25,7 +25,8 @@ def rows(x: Any) -> Any:
 
 
 def _of_input(g, weight, input_shape):
-    return reshape_to(product(rows(g), conj(weight)), shape=input_shape)
+    y = product(rows(g), conj(weight))
+    return y if g.ndim == 2 else reshape_to(y, shape=input_shape)  # a view, which backward would copy
 
 
 def _of_weight(g, input):

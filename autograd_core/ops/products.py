@@ -14,6 +14,7 @@ from ..op import SHORTCUTS, op
 from ..samples import shapes
 from ..tape import state
 from ..tensor import Tensor
+from ..views import refresh
 from ..vmap import aligned
 from .arguments import afford
 from .arranging import expand_dims, reshape_to
@@ -97,9 +98,13 @@ _general = spelled(_matmul)
 
 @functools.wraps(_general)
 def matmul(a=None, b=None, input=None, other=None):
-    if a.__class__ is b.__class__ is Tensor and a.node is b.node is a.origin is b.origin is None is state.mode is input:
+    if a.__class__ is b.__class__ is Tensor and input is other is None:
+        if a.origin is not None:
+            refresh(a)
+        if b.origin is not None:
+            refresh(b)
         x, y = a.value, b.value
-        if x.__class__ is ndarray and other is None:
+        if a.node is b.node is state.mode is None and x.__class__ is ndarray:
             dtype = x.dtype
             if (dtype is SINGLE or dtype is WIDE) and y.dtype is dtype and x.ndim == 2 == y.ndim:
                 try:  # what `two` does with small ones, which are done before it could be called
@@ -113,6 +118,7 @@ def matmul(a=None, b=None, input=None, other=None):
                     t.value = value
                     t.leaf = t.origin = t.node = None
                     return t
+        return _matmul(a, b)
     names = {"a": a, "b": b, "input": input, "other": other}
     return _general(**{name: value for name, value in names.items() if value is not None})
 
