@@ -65,6 +65,11 @@ _ERFINV_TAIL = (  # erfinv(y) / (y √w) in 1/√w from 1/28 to 1/4.5
 # fmt: on
 
 
+# k, coefficients, and what the last of these lacks, chosen so that it evens out the roundings of the others
+ERFCX = 4, _ERFCX, 3.4e-17
+NORMAL = 5, (*TAIL.arguments[2], 0.769193049750063), -2.7e-17  # of `mills`, as loops have it
+
+
 def _short(x: Array) -> Array:
     """x to 24 digits: the product of two such numbers is exact."""
     return x.astype(np.float32).astype(np.float64)
@@ -81,11 +86,12 @@ def _bell(x: Array, scale: float = 1.0) -> Array:
     return np.exp(-scale * head * head) * np.exp(-scale * (x - head) * (x + head))
 
 
-def _over(a: Array, head: Array, k: float, coefficients: tuple) -> tuple[Array, Array]:
-    """The polynomial in (a - k) / (a + k), over a + k: a number that is not rounded, and which part of it is missing.
+def _over(a: Array, head: Array, quotient: tuple) -> tuple[Array, Array]:
+    """A polynomial in (a - k) / (a + k), over a + k: a number that is not rounded, and which part of it is missing.
 
-    `head` is the short of a.  What comes last in the polynomial and 1 / (a + k) are made short, which is told exactly.
+    `head` is the short of a.  The polynomial's value and 1 / (a + k) are made short, and what that takes is known.
     """
+    k, coefficients, low = quotient
     part = _short(1 / (a + k))
     more = (1 - k * part - head * part) - (a - head) * part
     more += more * more
@@ -93,13 +99,13 @@ def _over(a: Array, head: Array, k: float, coefficients: tuple) -> tuple[Array, 
     u = (1 - twice) - twice * more
     step, top = u * horner(coefficients[:-1], u), coefficients[-1]
     y = _short(step + top)
-    return y * part, _both(more, ((top - y) + step) / y)
+    return y * part, _both(more, ((top - y) + step + low) / y)
 
 
-def _tail(a: Array, k: float, coefficients: tuple, scale: float, factor: Any = 1.0) -> Array:
+def _tail(a: Array, quotient: tuple, scale: float, factor: Any = 1.0) -> Array:
     """factor * exp(-scale a²) times such a quotient."""
     head = _short(a)
-    y, more = _over(a, head, k, coefficients)
+    y, more = _over(a, head, quotient)
     y = y * factor * np.exp(-scale * head * head)
     return y + y * _both(more, np.expm1(-scale * (a - head) * (a + head)))
 
@@ -107,7 +113,7 @@ def _tail(a: Array, k: float, coefficients: tuple, scale: float, factor: Any = 1
 def _erfcx(x: Array) -> Array:
     """exp(x²) erfc(x) for x >= 0."""
     u = np.minimum(x, 1e30)
-    y, more = _over(u, _short(u), 4, _ERFCX)
+    y, more = _over(u, _short(u), ERFCX)
     return np.where(x > u, 1 / (x * math.sqrt(math.pi)), y + y * more)
 
 
@@ -117,7 +123,7 @@ def _erf_near(x: Array) -> Array:
 
 
 def _erfc(x: Array) -> Array:
-    tail = _tail(np.minimum(np.abs(x), 40.0), 4, _ERFCX, 1.0)
+    tail = _tail(np.minimum(np.abs(x), 40.0), ERFCX, 1.0)
     return np.where(x < 0, 2 - tail, tail)
 
 
@@ -149,26 +155,26 @@ def erfcx(x: Array) -> Array:
     return pieces((x < 0,), (below, _erfcx), x)
 
 
-_NORMAL = (*TAIL.arguments[2], 0.769193049750063)  # (a + 5) times `mills` in (a - 5) / (a + 5), as loops have it
 DENSITY = 1 / math.sqrt(2 * math.pi)
 
 
 def normal_tail(a: Array, factor: Any = 1.0) -> Array:
     """factor times the chance of a standard normal number above a, for 0 <= a <= 40."""
-    return _tail(a, 5, _NORMAL, 0.5, factor)
+    return _tail(a, NORMAL, 0.5, factor)
 
 
 def normal_bend(a: Array) -> Array:
     """That chance less a times the density at a, for 0 <= a <= 40."""
     head = _short(a)
-    y, more = _over(a, head, 5, _NORMAL)
+    y, more = _over(a, head, NORMAL)
     y = (y + (y * more - a * DENSITY)) * np.exp(-0.5 * head * head)
     return y + y * np.expm1(-0.5 * (a - head) * (a + head))
 
 
 def mills(a: Array) -> Array:
     """exp(a² / 2) times the chance of a standard normal number above a, to more digits than float32 has."""
-    return horner(_NORMAL, (a - 5) / (a + 5)) / (a + 5)
+    k, coefficients, _ = NORMAL
+    return horner(coefficients, (a - k) / (a + k)) / (a + k)
 
 
 def _ndtr(x: Array) -> Array:

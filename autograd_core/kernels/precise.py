@@ -19,10 +19,16 @@ FAR = 700  # exp of it, of its negative, and a thousand times either, are ordina
 HUGE = 1e8  # up to where sines of float64 keep all digits in all C libraries
 
 
+def named(function: Callable) -> Callable:
+    """A decorator: the name of the function, and its docstring unless that tells of a ufunc's arguments."""
+    left = ("__doc__",) * isinstance(function, np.ufunc)
+    return functools.wraps(function, [n for n in functools.WRAPPER_ASSIGNMENTS if n not in left])
+
+
 def in_double(function: Callable) -> Callable:
     """The function, of narrower floating-point numbers computed in float64 and rounded once."""
 
-    @functools.wraps(function)
+    @named(function)
     def call(x: Any, **params: Any) -> Any:
         dtype = getattr(x, "dtype", None)
         if dtype in NARROW:
@@ -62,7 +68,7 @@ def _far_sin(x: float, turns: int) -> float:
 def circular(function: np.ufunc, turns: int) -> Callable:
     """NumPy's function, but of huge float64 in our way: C libraries miss values near 0 there by up to 1e5 units."""
 
-    @functools.wraps(function)
+    @named(function)
     def call(x: Any) -> Any:
         y = function(x)
         if getattr(x, "dtype", None) is not DOUBLE or np.vdot(x, x) < HUGE * HUGE:
