@@ -314,7 +314,7 @@ def corrcoef(x: Any) -> Tensor:
 def cos(input: Operand) -> Tensor:
     """cos, elementwise."""
 def cosh(input: Operand) -> Tensor:
-    """cosh(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
+    """cosh, elementwise."""
 def cosine_similarity(x1: Any, x2: Any, dim: Any = 1, eps: Any = 1e-08, *, axis: Axes = ...) -> Tensor:
     """The cosine of the angle between vectors along dim; lengths below eps count as eps."""
 def count_nonzero(x: Any, dim: Any = None, *, axis: Axes = ...) -> Tensor:
@@ -382,9 +382,9 @@ def erfc(input: Operand) -> Tensor:
 def erfinv(input: Operand) -> Tensor:
     """The inverse of erf, for x from -1 to 1."""
 def exp(input: Operand) -> Tensor:
-    """exp(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
+    """exp, elementwise."""
 def exp2(input: Operand) -> Tensor:
-    """exp2(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
+    """exp2, elementwise."""
 def expand(x: Any, *sizes: Any) -> Tensor:
     """x spread along axes of length one and new leading ones, without copying; -1 keeps a size."""
 def expand_as(x: Any, other: Any) -> Tensor:
@@ -538,13 +538,13 @@ def lgamma(input: Operand) -> Tensor:
 def linspace(start: Any, end: Any, steps: Any, *, dtype: Any = None, requires_grad: Any = False, device: Any = None) -> Tensor:
     """`steps` evenly spaced numbers from start to end, both included."""
 def log(input: Operand) -> Tensor:
-    """log(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
+    """log, elementwise."""
 def log10(input: Operand) -> Tensor:
-    """log10(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
+    """log10, elementwise."""
 def log1p(input: Operand) -> Tensor:
     """log(1 + x), exact near 0."""
 def log2(input: Operand) -> Tensor:
-    """log2(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
+    """log2, elementwise."""
 def log_softmax(x: Any, dim: Any = ..., dtype: Any = None, *, axis: Axes = ...) -> Tensor:
     """log(softmax(x)) along `dim`; an entry that is -inf stays so, with gradient 0."""
 def logaddexp(input: Operand, other: Operand) -> Tensor:
@@ -762,7 +762,7 @@ def sin(input: Operand) -> Tensor:
 def sinc(x: Any) -> Tensor:
     """sin(πx) / (πx), and 1 at 0."""
 def sinh(input: Operand) -> Tensor:
-    """sinh(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
+    """sinh, elementwise."""
 def slice_scatter(x: Any, src: Any, dim: Any = 0, start: Any = None, end: Any = None, step: Any = 1, *, axis: Axes = ...) -> Tensor:
     """A copy of x with a slice of an axis replaced."""
 def slogdet(A: Any) -> Tensor:

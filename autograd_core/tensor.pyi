@@ -254,7 +254,7 @@ class Tensor(Traced):
     def cos_(self) -> Self:
         """`cos` in place; returns the tensor."""
     def cosh(self) -> Tensor:
-        """cosh(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
+        """cosh, elementwise."""
     def cosh_(self) -> Self:
         """`cosh` in place; returns the tensor."""
     def count_nonzero(self, dim: Any = None, *, axis: Axes = ...) -> Tensor:
@@ -354,9 +354,9 @@ class Tensor(Traced):
     def erfinv_(self) -> Self:
         """`erfinv` in place; returns the tensor."""
     def exp(self) -> Tensor:
-        """exp(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
+        """exp, elementwise."""
     def exp2(self) -> Tensor:
-        """exp2(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
+        """exp2, elementwise."""
     def exp2_(self) -> Self:
         """`exp2` in place; returns the tensor."""
     def exp_(self) -> Self:
@@ -597,9 +597,9 @@ class Tensor(Traced):
     def lgamma_(self) -> Self:
         """`lgamma` in place; returns the tensor."""
     def log(self) -> Tensor:
-        """log(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
+        """log, elementwise."""
     def log10(self) -> Tensor:
-        """log10(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
+        """log10, elementwise."""
     def log10_(self) -> Self:
         """`log10` in place; returns the tensor."""
     def log1p(self) -> Tensor:
@@ -607,7 +607,7 @@ class Tensor(Traced):
     def log1p_(self) -> Self:
         """`log1p` in place; returns the tensor."""
     def log2(self) -> Tensor:
-        """log2(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
+        """log2, elementwise."""
     def log2_(self) -> Self:
         """`log2` in place; returns the tensor."""
     def log_(self) -> Self:
@@ -921,7 +921,7 @@ class Tensor(Traced):
     def sinc_(self) -> Self:
         """`sinc` in place; returns the tensor."""
     def sinh(self) -> Tensor:
-        """sinh(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature])"""
+        """sinh, elementwise."""
     def sinh_(self) -> Self:
         """`sinh` in place; returns the tensor."""
     def size(self, dim: builtins.int | None = None) -> Any:

@@ -204,8 +204,18 @@ def precise(name: str) -> Callable:
 
 
 TAILS = {  # where results are about to become 0
-    "exp": (-745, -700), "sigmoid": (-745, -700), "silu": (-752, -700), "softplus": (-745, -700), "gelu": (-38.6, -36)
+    "exp": (-745, -700), "sigmoid": (-745, -700), "silu": (-752, -700), "softplus": (-745, -700), "mish": (-752, -700),
+    "gelu": (-38.6, -10), "gelu_tanh": (-21.6, -10), "erfc": (5, 27),
 }  # fmt: skip
+# Nearest to a zero of sine or cosine of all numbers of their sizes: by where C libraries begin to lose digits, to where
+# some lose most
+NEAR_ZEROS = [
+    563416747700.2246,
+    1126833495400.4492,
+    1.5986289000543612e74,
+    1.2853022199154463e174,
+    5.319372648326541e255,
+]
 POSITIVE = {"log", "log2", "log10", "rsqrt"}
 
 
@@ -215,7 +225,7 @@ def samples(name: str, count: int, rng: np.random.Generator) -> np.ndarray:
     x = np.concatenate([rng.standard_normal(count) * s for s in scales])
     if name in ("sin", "cos"):
         turns = np.arange(1, count) * (np.pi / 2)
-        x = np.concatenate([x, turns, 2.0 ** rng.uniform(0, 1023, count), [6381956970095103 * 2.0**797]])
+        x = np.concatenate([x, turns, 2.0 ** rng.uniform(0, 1023, count), NEAR_ZEROS])
     if name in POSITIVE:
         x = np.concatenate([np.abs(x), 2.0 ** rng.uniform(-1074, 1023, count), 1 + rng.standard_normal(count) * 1e-6])
     if name in TAILS:

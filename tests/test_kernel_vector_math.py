@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from autograd_core.kernels import _jit, activations
+from autograd_core.ops import activations as ops
 
 if not _jit.COMPILED:
     pytest.skip("without compiling there is nothing to look at", allow_module_level=True)
@@ -34,9 +35,6 @@ def test_double_precision_is_off_by_four_units_at_most(name):
     assert error <= 4, f"{name}({where}) is off by {error:.2f} units"
 
 
-RULED = [n for n in accuracy.NAMES if n not in ("gelu_tanh", "cos")]  # see docs/accuracy.md
-
-
 @pytest.mark.parametrize("name", accuracy.NAMES)
 def test_small_arrays_are_as_precise_in_single(name):
     """Those that no loop is called for."""
@@ -48,7 +46,7 @@ def test_small_arrays_are_as_precise_in_single(name):
         assert error <= 2, f"{name}({where}) is off by {error:.2f} units"
 
 
-@pytest.mark.parametrize("name", RULED)
+@pytest.mark.parametrize("name", accuracy.NAMES)
 def test_small_arrays_are_as_precise_in_double(name):
     pytest.importorskip("mpmath")
     error, where = accuracy.worst_double(name, 20, seed=1, ours=accuracy.in_numpy)
@@ -156,3 +154,17 @@ def test_softplus_far_below_is_zero_without_a_sign(count):
     for dtype in (np.float32, np.float64):
         y = activations.softplus(np.full(count, -1e30, dtype), beta=1.0, threshold=20.0)
         assert not y.any() and not np.signbit(y).any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("count", [3, 300])
+def test_slopes_far_out(count, dtype):
+    """At the ends; next to 1, where 1 - sigmoid(x) would be a few units times x; below the smallest normal number."""
+    silu_slope, gelu_slope = ops.silu_slope.op.forward, ops.gelu_slope.op.forward
+    for slope in (silu_slope, gelu_slope):
+        assert slope(np.array([INF, -INF, 100] * (count // 3), dtype))[:3].tolist() == [1, 0, 1]
+    x, low = (16.6, -100.0) if dtype is np.float32 else (36.7, -740.0)
+    assert abs(silu_slope(np.full(count, x, dtype))[0] - 1 - (x - 1) * math.exp(-x)) <= np.finfo(dtype).eps
+    np.testing.assert_allclose(
+        silu_slope(np.full(count, low, dtype)), (1 + low) * math.exp(low / 2) * math.exp(low / 2), rtol=1e-3
+    )

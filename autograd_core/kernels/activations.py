@@ -7,11 +7,13 @@ import math
 
 import numpy as np
 
-from .error_function import normal_centre, normal_tail
-from .precise import NARROW, damped, expm1, in_double, sigmoid
+from .error_function import DENSITY, mills, normal_bend, normal_tail
+from .precise import DOUBLE, FAR, NARROW, damped, expm1, in_double, sigmoid
 
 SLOPE = 2 * math.sqrt(2 / math.pi)  # of what the tangent form of gelu takes the sigmoid of, and its cubic term
 CUBIC = SLOPE * 0.044715
+CUBIC_HEAD, CUBIC_REST = round(CUBIC * 2**17) / 2**17, -2.9107781810012236e-06  # 14 digits, and what is left
+RATIO_HEAD, RATIO_REST = round(2**16 / 0.044715) / 2**16, -1.0817479889997765e-06  # SLOPE / CUBIC, to 2**-16
 
 
 def quiet(function):
@@ -30,36 +32,43 @@ def _times(x, part):
     return np.where(part == 0, x * 0 if x.size == 0 else np.copysign(0, x), x * part).astype(x.dtype)
 
 
-@in_double
-def _gelu(x):
-    x = np.maximum(x, -40.0)
-    tail, density = normal_tail(np.minimum(np.abs(x), 40.0))
-    return np.where(x < 0, x * tail * density, x * (1 - tail * density))
-
-
 @quiet
 def gelu(x):
     """x times the probability that a normal number is below it."""
-    if x.dtype in NARROW:
-        return _gelu(x)
-    return np.where(np.abs(x) < 0.7, x * normal_centre(np.clip(x, -1, 1)), _gelu(x))
+    a = np.minimum(np.abs(x), 40.0, dtype=DOUBLE)
+    y = a * mills(a) * np.exp(-0.5 * a * a) if x.dtype in NARROW else normal_tail(a, a)
+    return np.where(x < 0, -y, x - y).astype(x.dtype, copy=False)
 
 
 @quiet
-@in_double
 def gelu_slope(x):
     """The derivative of gelu: the probability that a normal number is below x, and x times its density."""
-    x = np.clip(x, -40.0, 40.0)
-    tail, density = normal_tail(np.abs(x))
-    return np.where(x < 0, tail * density, 1 - tail * density) + x * density / math.sqrt(2 * math.pi)
+    a = np.minimum(np.abs(x), 40.0, dtype=DOUBLE)
+    y = (mills(a) - a * DENSITY) * np.exp(-0.5 * a * a) if x.dtype in NARROW else normal_bend(a)
+    return np.where(x > 0, 1 - y, y).astype(x.dtype, copy=False)
 
 
 @quiet
-@in_double
 def gelu_tanh(x):
     """x * sigmoid(SLOPE * x + CUBIC * x**3)"""
+    return _gelu_tanh_single(x) if x.dtype in NARROW else _gelu_tanh_double(x)
+
+
+@in_double
+def _gelu_tanh_single(x):
     x = np.maximum(x, -1000.0)
     return damped(x, x * (SLOPE + CUBIC * x * x))
+
+
+def _gelu_tanh_double(x):
+    """The argument of the exponential in two parts: the large one, of factors with few digits, is not rounded."""
+    x = np.maximum(x, -22.0)  # where the result is 0, as it is x from 22 on
+    t = np.minimum(x, 22.0)
+    head = np.rint(t * 256) / 256
+    sum = RATIO_HEAD + head * head
+    product = head * sum
+    more = CUBIC_REST * product + CUBIC * (RATIO_REST * t + (t - head) * (sum + t * (head + t)))
+    return damped(x, CUBIC_HEAD * product, more)
 
 
 @quiet
@@ -73,17 +82,20 @@ def silu(x):
 @quiet
 @in_double
 def silu_slope(x):
-    """The derivative of silu: s (1 + x (1 - s)), s being sigmoid(x)"""
-    part = damped(1, x)
-    return part * (1 + np.maximum(x, -1000.0) * (1 - part))
+    """The derivative of silu; that of a positive number and that of its negative are 1 together."""
+    size = np.minimum(np.abs(x), 1000.0)
+    part = 1 / (1 + np.exp(np.minimum(size, FAR)))
+    y = part * (1 - size * (1 - part)) / np.exp(np.maximum(size - FAR, 0))
+    return np.where(x > 0, 1 - y, y)
 
 
 @quiet
 @in_double
 def mish(x):
     """x * tanh(log(1 + exp(x)))"""
-    e = np.exp(np.minimum(x, 20))
-    return _times(x, np.where(x > 20, 1, e * (e + 2) / (e * (e + 2) + 2)))
+    x = np.maximum(x, -1000.0)
+    part = np.tanh(np.log1p(np.exp(np.minimum(np.maximum(x, -FAR), 40))))
+    return x * part * np.exp(np.minimum(x + FAR, 0))
 
 
 @in_double

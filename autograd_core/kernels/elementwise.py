@@ -37,7 +37,6 @@ STEPS = {
     "isnan": "{0} != {0}", "real": "{0}", "conj": "{0}", "floor": "floor({0})", "ceil": "ceil({0})",
     "trunc": "trunc({0})", "sgn": "one if {0} > zero else (-one if {0} < zero else ({0} if {0} != {0} else zero))",
     "softplus": "{0} if {0} * {beta} > {threshold} else softplus({0} * {beta}) / {beta}",
-    "silu_slope": "sigmoid({0}) * (one + {0} * (one - sigmoid({0})))",
     "softplus_slope": "one if {0} * {beta} > {threshold} else sigmoid({0} * {beta})",
     "elu": "{0} * {scale} if {0} > zero else {scale} * {alpha} * expm1({0} * {rate})",
     "leaky_relu": "{0} if {0} > zero else {0} * {slope}",
@@ -51,7 +50,7 @@ STEPS = {
     name: f"{name}({{0}})"
     for name in (
         "cos", "cosh", "erf", "erfc", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "mish", "rsqrt",
-        "sigmoid", "silu", "sin", "sinh", "tanh", "gelu", "gelu_slope", "gelu_tanh", "log_sigmoid",
+        "sigmoid", "silu", "silu_slope", "sin", "sinh", "tanh", "gelu", "gelu_slope", "gelu_tanh", "log_sigmoid",
     )
 }  # fmt: skip
 TRUTHS = {"eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_not", "isnan"}

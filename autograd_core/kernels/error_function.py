@@ -6,10 +6,12 @@ How the polynomials were made stands in `special`.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from .special import Array, blockwise, horner, pieces
+from .vector_math import TAIL
 
 ROOT_HALF = math.sqrt(0.5)
 
@@ -63,16 +65,56 @@ _ERFINV_TAIL = (  # erfinv(y) / (y √w) in 1/√w from 1/28 to 1/4.5
 # fmt: on
 
 
+# k, coefficients, and what the last of these lacks, chosen so that it evens out the roundings of the others
+ERFCX = 4, _ERFCX, 3.4e-17
+NORMAL = 5, (*TAIL.arguments[2], 0.769193049750063), -2.7e-17  # of `mills`, as loops have it
+
+
+def _short(x: Array) -> Array:
+    """x to 24 digits: the product of two such numbers is exact."""
+    return x.astype(np.float32).astype(np.float64)
+
+
+def _both(a: Array, b: Array) -> Array:
+    """(1 + a) (1 + b) - 1"""
+    return a + b + a * b
+
+
 def _bell(x: Array, scale: float = 1.0) -> Array:
     """exp(-scale x²) for |x| up to 40: x² is split in two so that the exponential is not given a rounded square."""
-    head = x.astype(np.float32).astype(np.float64)
+    head = _short(x)
     return np.exp(-scale * head * head) * np.exp(-scale * (x - head) * (x + head))
+
+
+def _over(a: Array, head: Array, quotient: tuple) -> tuple[Array, Array]:
+    """A polynomial in (a - k) / (a + k), over a + k: a number that is not rounded, and which part of it is missing.
+
+    `head` is the short of a.  The polynomial's value and 1 / (a + k) are made short, and what that takes is known.
+    """
+    k, coefficients, low = quotient
+    part = _short(1 / (a + k))
+    more = (1 - k * part - head * part) - (a - head) * part
+    more += more * more
+    twice = 2 * k * part
+    u = (1 - twice) - twice * more
+    step, top = u * horner(coefficients[:-1], u), coefficients[-1]
+    y = _short(step + top)
+    return y * part, _both(more, ((top - y) + step + low) / y)
+
+
+def _tail(a: Array, quotient: tuple, scale: float, factor: Any = 1.0) -> Array:
+    """factor * exp(-scale a²) times such a quotient."""
+    head = _short(a)
+    y, more = _over(a, head, quotient)
+    y = y * factor * np.exp(-scale * head * head)
+    return y + y * _both(more, np.expm1(-scale * (a - head) * (a + head)))
 
 
 def _erfcx(x: Array) -> Array:
     """exp(x²) erfc(x) for x >= 0."""
     u = np.minimum(x, 1e30)
-    return horner(_ERFCX, (u - 4) / (u + 4)) / (x + 4)
+    y, more = _over(u, _short(u), ERFCX)
+    return np.where(x > u, 1 / (x * math.sqrt(math.pi)), y + y * more)
 
 
 def _erf_near(x: Array) -> Array:
@@ -81,8 +123,7 @@ def _erf_near(x: Array) -> Array:
 
 
 def _erfc(x: Array) -> Array:
-    a = np.minimum(np.abs(x), 40.0)
-    tail = _erfcx(a) * _bell(a)
+    tail = _tail(np.minimum(np.abs(x), 40.0), ERFCX, 1.0)
     return np.where(x < 0, 2 - tail, tail)
 
 
@@ -104,7 +145,7 @@ def erf(x: Array) -> Array:
 @blockwise
 def erfc(x: Array) -> Array:
     """1 - erf(x), accurate where that is tiny."""
-    return pieces((np.abs(x) < 0.5,), (lambda x: 1 - _erf_near(x), _erfc), x)
+    return _erfc(x)
 
 
 @blockwise
@@ -114,28 +155,31 @@ def erfcx(x: Array) -> Array:
     return pieces((x < 0,), (below, _erfcx), x)
 
 
-FOUR = 4 / ROOT_HALF  # so that a need not be divided, and rounded, first
-# (a + FOUR) times the tail of the normal distribution over exp(-a²/2); of the two floats next to √½ the one below, with
-# which errors are smaller
-_MILLS = tuple(c * 0.7071067811865475 for c in _ERFCX)
+DENSITY = 1 / math.sqrt(2 * math.pi)
 
 
-def normal_tail(a: Array) -> tuple[Array, Array]:
-    """Two factors of the chance of a standard normal number above a, for 0 <= a <= 40; the second is exp(-a²/2)."""
-    head = a.astype(np.float32).astype(np.float64)
-    density = np.exp(-0.5 * head * head)
-    density += density * np.expm1(-0.5 * (a - head) * (a + head))  # rounds less often than the product in `_bell`
-    return horner(_MILLS, (a - FOUR) / (a + FOUR)) / (a + FOUR), density
+def normal_tail(a: Array, factor: Any = 1.0) -> Array:
+    """factor times the chance of a standard normal number above a, for 0 <= a <= 40."""
+    return _tail(a, NORMAL, 0.5, factor)
 
 
-def normal_centre(x: Array) -> Array:
-    """The chance of a standard normal number below x, to a unit or two in the last place for |x| up to 0.7."""
-    return 0.5 + 0.5 * _erf_near(x * ROOT_HALF)
+def normal_bend(a: Array) -> Array:
+    """That chance less a times the density at a, for 0 <= a <= 40."""
+    head = _short(a)
+    y, more = _over(a, head, NORMAL)
+    y = (y + (y * more - a * DENSITY)) * np.exp(-0.5 * head * head)
+    return y + y * np.expm1(-0.5 * (a - head) * (a + head))
+
+
+def mills(a: Array) -> Array:
+    """exp(a² / 2) times the chance of a standard normal number above a, to more digits than float32 has."""
+    k, coefficients, _ = NORMAL
+    return horner(coefficients, (a - k) / (a + k)) / (a + k)
 
 
 def _ndtr(x: Array) -> Array:
-    tail, density = normal_tail(np.minimum(np.abs(x), 40.0))
-    return np.where(x > 0, 1 - tail * density, tail * density)
+    tail = normal_tail(np.minimum(np.abs(x), 40.0))
+    return np.where(x > 0, 1 - tail, tail)
 
 
 @blockwise

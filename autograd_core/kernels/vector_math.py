@@ -190,6 +190,18 @@ def silu(x):
 
 
 @inline
+def silu_slope(x):
+    """The derivative of silu; that of a positive number and that of its negative are 1 together."""
+    lowest, t = pick(x, -110.0, -755.0), -abs(x)
+    t = lowest if t < lowest else t
+    d, down = one_and_exp(-t, like(x, 0))
+    up = like(x, 2.0**20)  # so that part is in range though the sigmoid is not
+    part, down = up / d, down / up
+    y = (like(x, 1) + t * (like(x, 1) - part * down)) * part * down
+    return like(x, 1) - y if x > like(x, 0) else y
+
+
+@inline
 def softplus(x):
     """log(1 + exp(x))"""
     return positive_part(x) + log1p_unit(exp_down(-abs(x)))
@@ -323,7 +335,7 @@ def gelu_slope(x):
     t = abs(x)
     t = like(x, 40) if t > like(x, 40) else t
     if single(x):
-        t = like(x, 14.5) if t > like(x, 14.5) else t
+        t = like(x, 14.8) if t > like(x, 14.8) else t
         p, m, rest = mills(t)
         square = t * t
         scale, r, h = exp_half(square, fma(t, t, -square))

@@ -34,7 +34,7 @@ class Leftovers(Late):
 
     def resolve(self):
         bits = 1300
-        turn, table = 2 * _pi(bits), np.zeros((HIGHEST - LOWEST, 3))
+        turn, table = 2 * pi(bits), np.zeros((HIGHEST - LOWEST, 3))
         for e, row in enumerate(table, LOWEST):
             left = (1 << e + bits) % turn
             left -= turn if left > turn // 2 else 0
@@ -45,7 +45,7 @@ class Leftovers(Late):
         return table
 
 
-def _pi(bits: int) -> int:
+def pi(bits: int) -> int:
     """Pi with so many bits behind the point, by Machin's formula."""
     total = 0
     for factor, q in ((16, 5), (-4, 239)):

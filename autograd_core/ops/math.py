@@ -306,14 +306,21 @@ def _part(a, y):
     return a - where(y == -math.inf, 0, y)
 
 
+def _log_odds(x):
+    """By a formula that keeps all digits next to 1/2, where it is 0."""
+    return 2 * np.arcsinh((x - 0.5) / np.sqrt(x * (1 - x) + 0.0))  # -0.0 + 0.0 is 0.0
+
+
 def _sinc(x, *, order):
     """A derivative of sin(πx)/(πx): by its recurrence away from 0, by its power series near 0."""
     u = np.multiply(x, math.pi)
-    near = np.abs(u) < 2
+    near = np.abs(u) < (2 if order else 1)
     v, s = np.where(near, 2, u), np.where(near, u, 0)
-    y, series = np.sin(v) / v, 0
+    whole = np.rint(np.real(x))  # half turns, which are taken off before π is multiplied with: so zeros are kept
+    r, sign = np.multiply(x - whole, math.pi), 1 - 2 * np.mod(whole, 2)
+    y, series = sign * np.sin(r) / v, 0
     for k in range(1, order + 1):
-        y = (np.sin(v + k * math.pi / 2) - k * y) / v
+        y = (sign * (1 - (k & 2)) * (np.cos if k & 1 else np.sin)(r) - k * y) / v
     for n in reversed(range((order + 1) // 2, (order + 1) // 2 + 14)):
         series = series * (s * s) + (-1) ** n / ((2 * n + 1) * math.factorial(2 * n - order))
     return np.where(near, series * (s if order % 2 else 1), y) * math.pi**order
@@ -327,20 +334,20 @@ log        = analytic(precise.log, lambda x: 1 / x, domain="positive", inputs=("
 log2       = analytic(precise.log2, lambda x: 1 / (x * math.log(2)), domain="positive", inputs=("x",))
 log10      = analytic(precise.log10, lambda x: 1 / (x * math.log(10)), domain="positive", inputs=("x",))
 log1p      = analytic(precise.log1p, lambda x: 1 / (x + 1), domain="positive", inputs=("x",))
-sin        = analytic(np.sin, lambda x: cos(x))
-cos        = analytic(np.cos, lambda x: -sin(x))
+sin        = analytic(precise.sin, lambda x: cos(x), inputs=("x",))
+cos        = analytic(precise.cos, lambda x: -sin(x), inputs=("x",))
 tan        = analytic(np.tan, lambda y: 1 + y * y, domain="unit")
-asin       = analytic(np.arcsin, lambda x: rsqrt(1 - x * x), name="asin", domain="probability")
-acos       = analytic(np.arccos, lambda x: -rsqrt(1 - x * x), name="acos", domain="probability")
+asin       = analytic(np.arcsin, lambda x: rsqrt((1 - x) * (1 + x)), name="asin", domain="probability")
+acos       = analytic(np.arccos, lambda x: -rsqrt((1 - x) * (1 + x)), name="acos", domain="probability")
 atan       = analytic(np.arctan, lambda x: 1 / (1 + x * x), name="atan")
 sinh       = analytic(precise.sinh, lambda x: cosh(x), inputs=("x",))
 cosh       = analytic(precise.cosh, lambda x: sinh(x), inputs=("x",))
 tanh       = analytic(np.tanh, lambda y: 1 - y * y)
 asinh      = analytic(np.arcsinh, lambda x: rsqrt(1 + x * x), name="asinh")
 acosh      = analytic(np.arccosh, lambda x: _acosh_slope(x), name="acosh", domain="above1")
-atanh      = analytic(np.arctanh, lambda x: 1 / (1 - x * x), name="atanh", domain="probability")
+atanh      = analytic(np.arctanh, lambda x: 1 / ((1 - x) * (1 + x)), name="atanh", domain="probability")
 sigmoid    = analytic(precise.sigmoid, lambda y: y * (1 - y), inputs=("x",))
-log_odds   = analytic(lambda x: np.log(x) - np.log1p(0.0 - x), lambda x: 1 / (x * (1 - x)), name="logit", inputs=("x",),
+log_odds   = analytic(_log_odds, lambda x: 1 / (x * (1 - x)), name="logit", inputs=("x",),
                       domain="probability")
 sinc_slope = elementwise(_sinc, lambda x, order: sinc_slope(x, order=order + 1), name="sinc", promotes="inexact",
                          samples=[*shapes("n m", order=[0, 1, 2]), lambda rng: ([np.linspace(-1, 1, 9)], {"order": 1})])
@@ -357,7 +364,7 @@ xlogy      = elementwise(_xlogy, lambda a, b: where(logical_and(a == 0, b <= 0),
 
 def _acosh_slope(x):
     """One root for real numbers; of complex ones the root of a product is not always the product of the roots."""
-    return rsqrt(x - 1) * rsqrt(x + 1) if x.dtype.kind == "c" else rsqrt(x * x - 1)
+    return rsqrt(x - 1) * rsqrt(x + 1) if x.dtype.kind == "c" else rsqrt((x - 1) * (x + 1))
 
 
 def _turn(p, q):
