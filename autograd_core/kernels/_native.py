@@ -83,14 +83,9 @@ class Part(JITCodeLibrary):
 
 
 def module_passes(codegen, module, **options) -> None:
-    """Look at all of a module, with passes that are put together once for all."""
-    passes, *builder = _passes(codegen._module_pass_manager(**options))
-    passes.run(module, *builder)
-
-
-def _passes(made) -> tuple:
-    """Passes, and what they share, which older Numba does not have beside them."""
-    return made if isinstance(made, tuple) else (made,)
+    """Look at all of a module."""
+    passes, builder = codegen._module_pass_manager(**options)
+    passes.run(module, builder)
 
 
 class Launcher(JITCodeLibrary):
