@@ -31,8 +31,8 @@ ORDER = """
     ops.activations ops.normalization ops.dropout ops.composed ops.loss_ops ops.losses ops.ctc ops.resampling
     ops.pooling ops.attention ops.recurrent ops blame reach backward forward tree attributes functional jacobians members
     random models custom control anomaly gradcheck testing compiled.program compiled.signature compiled.kept
-    compiled.entries compiled.users compiled.places compiled.unchanged compiled.guards compiled.picked compiled.capture
-    compiled.compare compiled.memory compiled.place
+    compiled.entries compiled.users compiled.codes compiled.places compiled.unchanged compiled.guards compiled.picked
+    compiled.capture compiled.compare compiled.memory compiled.place
     compiled.launches compiled.likeness compiled.rows compiled.emit compiled.lines compiled.moves compiled.steps
     compiled.passes.order compiled.passes.dead compiled.passes.tidy compiled.passes.copies compiled.passes.fuse
     compiled.passes.common compiled.passes.constants compiled.passes.split compiled.passes.normalize compiled.passes.join

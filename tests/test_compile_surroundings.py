@@ -34,6 +34,7 @@ import pytest
 import autograd_core as ag
 import nn
 from autograd_core import CaptureError, compile
+from autograd_core.compiled import codes, guards
 
 ONE = ag.ones(1)
 
@@ -931,3 +932,64 @@ def test_objects_that_answer_to_any_name():
     for _ in range(4):
         assert run(ag.ones(1)).item() == 6
     assert run.cache_info().replays == 2
+
+
+# --- functions that close over something -------------------------------------------------------------------------------
+
+
+def adding(total):
+    def add(v):
+        nonlocal total
+        total += v
+        return total
+
+    return add
+
+
+def test_captures_do_not_look_at_all_objects(monkeypatch):
+    scale = 2.0
+
+    def helper(x):
+        return x * scale
+
+    def step(x):
+        add = adding(1.0)
+        add(2.0)
+        return sum([helper(x) * k for k in (1.0, 2.0)]) + sum(helper(x) for _ in range(2)) + add(3.0)
+
+    def change():
+        nonlocal scale
+        scale = 5.0
+
+    monkeypatch.setattr(codes.gc, "get_referrers", lambda *objects: pytest.fail("all objects are looked at"))
+    follows(step, change, ONE)
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_function_from_before_that_changes_what_it_closes_over_is_told_from_one_that_the_run_makes(
+    told, inside, monkeypatch
+):
+    if not told:
+        monkeypatch.setattr(guards, "told", lambda: False)
+    before = adding(0.0)
+
+    def step(x):
+        before(1.0)
+        return x * (adding(1.0)(2.0) if inside else 2.0)
+
+    run = compile(step)
+    with pytest.raises(CaptureError, match="changes total"):
+        for _ in range(4):
+            run(ONE)
+
+
+def test_the_function_that_runs_in_a_frame_is_known():
+    def running():
+        return codes.function_of(sys._getframe())
+
+    def generating():
+        yield codes.function_of(sys._getframe())
+
+    assert codes.told()
+    assert running() is running and next(generating()) is generating

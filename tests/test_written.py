@@ -8,6 +8,7 @@ import pkgutil
 import re
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -204,10 +205,10 @@ def test_loops_by_two_vectors_at_a_time_do_what_others_do(n):
 
 
 @compiled
-def test_each_loop_that_asks_for_two_vectors_at_a_time_has_a_name_of_its_own_for_llvm():
+def test_each_loop_has_a_name_of_its_own_for_llvm():
     from llvmlite import binding, ir
 
-    from autograd_core.kernels._writer import in_pairs
+    from autograd_core.kernels._writer import describe
 
     module = ir.Module()
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [ir.IntType(1)]), "loops")
@@ -216,14 +217,38 @@ def test_each_loop_that_asks_for_two_vectors_at_a_time_has_a_name_of_its_own_for
         block, after = function.append_basic_block(), function.append_basic_block()
         builder.branch(block)
         builder.position_at_end(block)
-        in_pairs(builder.cbranch(function.args[0], block, after))
+        describe(builder.cbranch(function.args[0], block, after), in_pairs=True)
         builder.position_at_end(after)
     builder.ret_void()
     understood = str(binding.parse_assembly(str(module)))
-    names = re.findall(r"(!\d+) = distinct !\{\1, (!\d+)\}", understood)
-    assert len({name for name, _ in names}) == 2
-    (count,) = {count for _, count in names}
+    names = re.findall(r"(!\d+) = distinct !\{\1, (!\d+), (!\d+)\}", understood)
+    assert len({name for name, *_ in names}) == 2
+    ((left, count),) = {tuple(wishes) for _, *wishes in names}
     assert f'{count} = !{{!"llvm.loop.interleave.count", i32 2}}' in understood
+    assert f'{left} = !{{!"llvm.loop.vectorize.followup_epilogue"' in understood
+
+
+@kernel(written=True)
+def halved(x, y):
+    for i in range(len(y)):
+        y[i] = x[i] / 2
+
+
+@compiled
+def test_the_rest_of_a_loop_of_vectors_is_written_once(monkeypatch):
+    from autograd_core.kernels import _callers
+
+    seen = []
+    emitted = _callers.machine
+    monkeypatch.setattr(
+        _callers,
+        "machine",
+        lambda: SimpleNamespace(emit_object=lambda m: seen.append(str(m)) or emitted().emit_object(m)),
+    )
+    x = np.arange(77, dtype=np.float32)
+    halved(x, y := np.empty_like(x))
+    assert (y == x / 2).all()
+    assert len(re.findall(r"= f(?:mul|div)[a-z ]* float ", seen[0])) == 1
 
 
 @compiled

@@ -56,7 +56,7 @@ class Lessons:
         self.wanted, self.relearnt = wanted, relearnt  # which cotangents have been asked for, and how often anew
         self.last: Back | None = None  # the run that was walked back last
         self.tries, self.done = 1, False
-        self.closures: dict = {}  # code that the walks have called
+        self.closures: set[int] = set()  # code that the walks have called
 
 
 class Back:

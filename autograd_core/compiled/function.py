@@ -44,7 +44,7 @@ class Compiled:
         self.fn, self.options = fn, options
         self.entries = Entries(options["cache_size"])
         self.counts: Counter = Counter()
-        self.closures: dict[int, Any] = {}  # code that runs have called
+        self.closures: set[int] = set()  # code that runs have called
         self.last: Replay | None = None  # what was replayed last
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

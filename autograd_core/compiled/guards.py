@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import builtins
 import functools
-import gc
 import operator
 import os
 import sys
@@ -22,6 +21,7 @@ from typing import Any, NamedTuple
 
 from ..tape import refuse_capture
 from ..tensor import Tensor
+from .codes import function_of, functions, named_in, told, within
 from .kept import kept
 from .places import (
     CONTAINERS,
@@ -44,7 +44,7 @@ from .places import (
     state_of,
 )  # fmt: skip
 from .unchanged import Looks, Unchanged, attributes
-from .users import ABSENT, EVERY, HERE, followed, named_in, of_ours, of_user, ours, parameters
+from .users import ABSENT, EVERY, HERE, followed, of_ours, of_user, ours, parameters
 
 MANY = 2000  # entries of a container that are looked into
 LASTING = (types.FunctionType, types.BuiltinFunctionType, type, types.ModuleType)  # in modules of our own
@@ -73,7 +73,7 @@ class Guard(NamedTuple):
 class Readings:
     """What was read: places, which are a dict and a name in it."""
 
-    def __init__(self, fn: Any = None, known: dict[int, Any] | None = None) -> None:
+    def __init__(self, fn: Any = None, known: set[int] | None = None) -> None:
         self.places: dict[tuple[int, str], tuple[Any, str]] = {}
         self.first: dict[tuple[int, str], Any] = {}  # what was there when it was first read
         self.values: dict[tuple[int, str], Any] = {}
@@ -83,9 +83,11 @@ class Readings:
         self.seen: set[tuple] = set()
         self.roots: list[Any] = []  # what functions were given, and found
         self.names: set[str] = set()  # that any of them reads
-        # code that closes over something, which runs before this have called
-        self.known = {} if known is None else known
-        self.codes: dict[int, Any] = {}  # the same, of this run
+        # code that closes over something, which runs before this have called, and of which a run may make functions
+        self.known = set() if known is None else known
+        self.codes: set[int] = set()  # the same, of this run
+        self.inner: set[int] = set()  # the code of functions that this run may have made
+        self.before: dict[int, types.FunctionType] = {}  # functions from before the run that it has called
         self.states = [state_of(g) for g in SHARED]
         self.own = fn.__code__ if isinstance(fn, types.FunctionType) else None
         self.made: dict[int, Any] = {}  # objects that are made in the run
@@ -102,8 +104,6 @@ class Readings:
         elif isinstance(self.fn, functools.partial):
             self.note({"partial": self.fn}, "partial")
         self.closures(self.known)
-        found = [cell.cell_contents for cell, _ in self.cells.values()]
-        self.going = {id(v) for v in found if runs_on(v)}
 
     def __call__(self, frame: Any, event: str, argument: Any) -> None:
         """What Python tells of every call."""
@@ -119,18 +119,32 @@ class Readings:
         if code.co_name == "__init__":
             self.making(known.get(code.co_varnames[0]) if code.co_argcount else None)
         given = [known.get(name) for name in (*parameters(code), *code.co_freevars)]
+        self.inner.update(map(id, within(code)))
+        if set(code.co_freevars) - {"__class__"} and not ours(code.co_filename):
+            self.closing(frame)
         for name in code.co_freevars if self.going else ():
             if id(known.get(name)) in self.going:
                 refuse_iterator(known[name], name)
-        if (code, *map(id, given)) in self.seen:
+        if (id(code), *map(id, given)) in self.seen:
             return
-        self.seen.add((code, *map(id, given)))
+        self.seen.add((id(code), *map(id, given)))
         self.globals(frame.f_globals, names)
-        free = set(code.co_freevars) - {"__class__"} and not ours(code.co_filename)
-        if free and (code is not self.own or self.times > 1):
-            self.codes[id(code)] = code
         for value in given:
             self.found(value, names)
+
+    def closing(self, frame: Any) -> None:
+        """A function that closes over something.
+
+        If the code around it has not run yet it is from before the run, and so are its variables.  Else it may be that the
+        run has made it, which can be told only of functions that are there before the next run.
+        """
+        code = frame.f_code
+        if id(code) in self.inner or not told():
+            if code is not self.own or self.times > 1:
+                self.codes.add(id(code))
+        elif id(fn := function_of(frame)) not in self.before:
+            self.before[id(fn)] = fn
+            self.function(fn, named_in(code))
 
     def native(self, frame: Any, called: Any) -> None:
         """A call of a function that is compiled from C: some give something else to each run."""
@@ -190,11 +204,10 @@ class Readings:
             self.inside(value, names)
         self.roots = []
 
-    def closures(self, codes: dict[int, Any]) -> None:
-        """The variables that functions of some codes close over: found in one look at all objects."""
-        for fn in gc.get_referrers(*codes.values()) if codes else ():
-            if isinstance(fn, types.FunctionType):
-                self.function(fn, named_in(fn.__code__))
+    def closures(self, codes: set[int]) -> None:
+        """The variables that functions of some codes close over."""
+        for fn in functions(codes):
+            self.function(fn, named_in(fn.__code__))
 
     def function(self, fn: Any, names: tuple[str, ...]) -> None:
         """What a function closes over, and its defaults."""
@@ -202,6 +215,8 @@ class Readings:
             if filled(cell) and id(cell) not in self.cells:
                 self.cells[id(cell)] = cell, name
                 self.first[id(cell), ""] = snapshot(cell.cell_contents, set())
+                if runs_on(cell.cell_contents):
+                    self.going.add(id(cell.cell_contents))
                 self.found(cell.cell_contents, names)
         for name in OF_FUNCTIONS:
             self.note(self.slots_of(fn), name)
@@ -313,11 +328,9 @@ class Readings:
 
     def guard(self, live: set[tuple[int, Any]]) -> Guard:
         """What says whether all is as it is now; `live` numbers may change."""
-        new = {key: code for key, code in self.codes.items() if key not in self.known}
-        self.closures(
-            new
-        )  # those of codes that were known have been found before the run, so what it made itself is left out
-        self.known.update(new)
+        new = self.codes - self.known  # others have been found before the run, so what it made itself is left out
+        self.closures(new)
+        self.known |= new
         self.reached()
         return Guard(self.looks(live), self.checks(live))
 

@@ -1,4 +1,4 @@
-"""Code of the user's: which it is, what names it reads, whose objects may hold settings."""
+"""Code of the user's: which it is, whose objects may hold settings."""
 
 from __future__ import annotations
 
@@ -19,15 +19,6 @@ COMPUTED = {
     "hasattr": ABSENT, "AttributeError": ABSENT, "NameError": ABSENT, "globals": ABSENT, "Exception": ABSENT,
 }  # fmt: skip
 HOLDERS = ("types", "argparse", "collections", "builtins", "functools", "enum", "configparser")
-
-
-@functools.cache
-def named_in(code: Any) -> tuple[str, ...]:
-    """The names that a piece of code may read as globals or attributes: those it names, and texts that could be names."""
-    texts = [c for c in code.co_consts if isinstance(c, str) and c.isidentifier() and len(c) < 60]
-    inner = [n for c in code.co_consts if isinstance(c, types.CodeType) for n in named_in(c)]
-    computed = [] if ours(code.co_filename) else [n for how, n in COMPUTED.items() if how in code.co_names]
-    return tuple(dict.fromkeys([*code.co_names, *texts, *inner, *computed]))
 
 
 @functools.cache

@@ -19,7 +19,7 @@ from ._borrowed import recorded
 from ._entries import CLASSES, IN_ORDER
 from ._known import few, load_all
 from ._machine import machine
-from ._native import Part, function_passes, module_passes, region, work
+from ._native import Part, module_passes, region, work
 from ._products import HEAD
 from ._written import VECTOR, WIDE
 
@@ -37,16 +37,14 @@ def kind_of(word: str) -> types.Type:
 
 
 class Room(Part):
-    """What is written, with all that it calls; `glue` does little but call code that all share, and is looked at once."""
+    """What is written, with all that it calls: a module that is looked at once, and no function by itself before."""
 
-    def __init__(self, codegen, name, glue, level):
+    def __init__(self, codegen, name, level):
         super().__init__(codegen, name)
-        self.glue, self.how = glue, {"opt": level} if level < config.OPT else {}
+        self.how = {"opt": level} if level < config.OPT else {}
 
     def _optimize_functions(self, ll_module):
         ll_module.data_layout = self._codegen._data_layout
-        if not self.glue:
-            function_passes(self._codegen, ll_module, **self.how)
 
     def _optimize_final_module(self):
         module_passes(self._codegen, self._final_module, **self.how)
@@ -57,7 +55,7 @@ class Room(Part):
 def compiled(name: str, write: Callable, glue: bool, level: int) -> tuple[list[str], bytes]:
     """The code that `write(context, module)` writes, and the names of what it needs from outside."""
     with global_compiler_lock:
-        room = Room(few().codegen(), name, glue, level)
+        room = Room(few().codegen(), name, 1 if glue else level)
         module = _written(room, name, write)
         if any(function.startswith("NRT_") for function in module.globals):
             rtsys.initialize(cpu_target.target_context)

@@ -85,22 +85,10 @@ class Part(JITCodeLibrary):
         return self
 
 
-def function_passes(codegen, module, **options) -> None:
-    """Look at functions one by one, as Numba does, with passes that are put together once for all."""
-    passes, *builder = _passes(codegen._function_pass_manager(**options))
-    for function in module.functions:
-        passes.run(function, *builder)
-
-
 def module_passes(codegen, module, **options) -> None:
     """Look at all of a module."""
-    passes, *builder = _passes(codegen._module_pass_manager(**options))
-    passes.run(module, *builder)
-
-
-def _passes(made) -> tuple:
-    """Passes, and what they share, which older Numba does not have beside them."""
-    return made if isinstance(made, tuple) else (made,)
+    passes, builder = codegen._module_pass_manager(**options)
+    passes.run(module, builder)
 
 
 class Launcher(JITCodeLibrary):

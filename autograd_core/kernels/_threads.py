@@ -32,9 +32,8 @@ MOST = 64  # workers
 NUMBERS = SLEEPING + 2 * MOST  # for each its number in the system, then for each the core it is kept from, plus one
 CORES = NUMBERS + 2 * MOST  # a set of cores, a bit for each
 SETS = 128  # bytes of it
-COSTS = (
-    CORES + SETS // 8
-)  # of each kind of region: which it is, how long it takes alone and shared, how often it was timed
+# of each kind of region: which it is, how long it takes alone and shared, how often it was timed
+COSTS = CORES + SETS // 8
 KINDS = 1 << 12  # of regions, so many that those of a program hardly ever meet
 WORDS = COSTS + 4 * KINDS
 

@@ -40,15 +40,18 @@ def changed(node: ast.For | ast.While) -> set[str]:
     return {n.id for part in node.body for n in ast.walk(part) if isinstance(n, ast.Name) and not reads(n)}
 
 
-def in_pairs(again: ir.Branch) -> None:
-    """Ask LLVM to work on two vectors at a time in the loop that an instruction closes.
+def describe(again: ir.Branch, in_pairs: bool) -> None:
+    """Tell LLVM of the loop that an instruction closes, if it is to work on two vectors at a time, and of what to leave as it is.
 
-    What names a loop is a list that begins with itself, so that no two are alike.
+    Where arrays may overlap, LLVM would write the turns that are left after whole vectors eight times over: a third of the
+    code, which takes longest to compile.  What names a loop is a list that begins with itself, so that no two are alike.
     """
-    module = again.parent.module
-    count = module.add_metadata([ir.MetaDataString(module, "llvm.loop.interleave.count"), ir.IntType(32)(2)])
-    name = module.add_metadata([ir.IntType(32)(len(module.metadata)), count])
-    name.operands = (name, count)
+    module, number = again.parent.module, ir.IntType(32)
+    said = lambda name, *more: module.add_metadata([ir.MetaDataString(module, f"llvm.loop.{name}"), *more])
+    left = said("vectorize.followup_epilogue", said("isvectorized", number(1)), said("unroll.runtime.disable"))
+    wishes = [left, said("interleave.count", number(2))] if in_pairs else [left]
+    name = module.add_metadata([number(len(module.metadata)), *wishes])
+    name.operands = (name, *wishes)
     again.set_metadata("llvm.loop", name)
 
 
@@ -250,9 +253,7 @@ class Writer(Arrays):
         builder.position_at_end(loop.next)
         if counted:
             i.add_incoming(builder.add(i, step, flags=() if kind == types.uint64 else ("nsw",)), loop.next)
-        again = builder.branch(head)
-        if counted and node.iter.func.id == "paired":
-            in_pairs(again)
+        describe(builder.branch(head), counted and node.iter.func.id == "paired")
         builder.position_at_end(loop.after)
         loop.load(self, names)
 
