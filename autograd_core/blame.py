@@ -15,7 +15,7 @@ from .tape import Leaf, Node, places, using
 
 # Entries from which NumPy is slower than all threads, or takes OpenBLAS's own, which meet ours.
 LARGE = {"f": 1 << 18, "d": DOT}
-FEW = 1 << 12
+FEW = 1 << 12  # entries up to which one call of NumPy's does for all types
 
 
 def square(g: Any) -> complex:

@@ -186,6 +186,12 @@ def begin(op: Op, *closed: Any) -> Callable:
     return op.call
 
 
+def value_now(view: Tensor) -> np.ndarray:
+    """The value of a view, whose history is brought up to date."""
+    refresh(view)
+    return view.value
+
+
 def binary(op: Op, general: Callable) -> Callable:
     """The same for an elementwise op of two inputs: plain tensors of one type, or one and a Python number."""
     forward, plans, promotes = op.forward, op.quick, bool(op.promotes)
@@ -196,17 +202,13 @@ def binary(op: Op, general: Callable) -> Callable:
             return general(input, other)
         x, y, parents, key = input, other, (), 4
         if input.__class__ in PLAIN:
-            if input.origin is not None:
-                refresh(input)
             tensor = input
-            x = input.value
+            x = input.value if input.origin is None else value_now(input)
             if input.node is not None:
                 parents, key = (input.node,), 5
             dtype = x.dtype
             if other.__class__ in PLAIN:
-                if other.origin is not None:
-                    refresh(other)
-                y = other.value
+                y = other.value if other.origin is None else value_now(other)
                 if y.dtype is not dtype:
                     return general(input, other)
                 if other.node is not None:
@@ -218,10 +220,8 @@ def binary(op: Op, general: Callable) -> Callable:
             elif other.__class__ is not int:
                 return general(input, other)
         elif other.__class__ in PLAIN and (input.__class__ is float or input.__class__ is int):
-            if other.origin is not None:
-                refresh(other)
             tensor = other
-            y = other.value
+            y = other.value if other.origin is None else value_now(other)
             dtype = y.dtype
             if input.__class__ is float and dtype.kind == "f":
                 x = _constant(input, dtype)
