@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from .error_function import DENSITY, mills, normal_bend, normal_tail
+from .error_function import DENSITY, ROOT_HALF, each, normal_bend, normal_tail
 from .precise import DOUBLE, FAR, NARROW, damped, expm1, in_double, sigmoid
 
 SLOPE = 2 * math.sqrt(2 / math.pi)  # of what the tangent form of gelu takes the sigmoid of, and its cubic term
@@ -32,20 +32,30 @@ def _times(x, part):
     return np.where(part == 0, x * 0 if x.size == 0 else np.copysign(0, x), x * part).astype(x.dtype)
 
 
+def _below(x):
+    """The probability that a normal number is below x, to more digits than float32 has."""
+    return 0.5 * each(math.erfc, -ROOT_HALF * x)
+
+
 @quiet
 def gelu(x):
     """x times the probability that a normal number is below it."""
-    a = np.minimum(np.abs(x), 40.0, dtype=DOUBLE)
-    y = a * mills(a) * np.exp(-0.5 * a * a) if x.dtype in NARROW else normal_tail(a, a)
-    return np.where(x < 0, -y, x - y).astype(x.dtype, copy=False)
+    if x.dtype in NARROW:
+        a = np.maximum(x, -40.0, dtype=DOUBLE)
+        return (a * _below(a)).astype(x.dtype)
+    a = np.minimum(np.abs(x), 40.0)
+    y = normal_tail(a, a)
+    return np.where(x < 0, -y, x - y)
 
 
 @quiet
 def gelu_slope(x):
     """The derivative of gelu: the probability that a normal number is below x, and x times its density."""
-    a = np.minimum(np.abs(x), 40.0, dtype=DOUBLE)
-    y = (mills(a) - a * DENSITY) * np.exp(-0.5 * a * a) if x.dtype in NARROW else normal_bend(a)
-    return np.where(x > 0, 1 - y, y).astype(x.dtype, copy=False)
+    if x.dtype in NARROW:
+        a = np.minimum(np.maximum(x, -40.0, dtype=DOUBLE), 40.0)
+        return (_below(a) + a * DENSITY * np.exp(-0.5 * a * a)).astype(x.dtype)
+    y = normal_bend(np.minimum(np.abs(x), 40.0))
+    return np.where(x > 0, 1 - y, y)
 
 
 @quiet
