@@ -51,13 +51,14 @@ BETAS: dict[str, Callable] = {
 class Conjugate:
     """Each direction is the gradient's and a share, `beta`, of the direction before.
 
-    Fletcher and Reeves' share, with Powell's rule to start anew where gradients are far from orthogonal, needs the fewest
-    evaluations on the problems of `benchmarks.problems`.
+    Polak and Ribière's share, never below 0, needs the fewest evaluations on the problems of `benchmarks.problems`, 0.8 of
+    SciPy's in the mean.  That of Fletcher and Reeves, which has Powell's rule to start anew where gradients are far from
+    orthogonal, jams where scales differ much: it may take a thousand times as many, by how sums are rounded.
     """
 
     name, search, c2 = "cg", "wolfe", 0.2
 
-    def __init__(self, beta: str = "fletcher-reeves"):
+    def __init__(self, beta: str = "polak-ribiere+"):
         self.beta = BETAS[beta]
         self.d: np.ndarray | None = None
         self.g: np.ndarray | None = None
