@@ -93,6 +93,8 @@ def overwrite(t: Any, new: Any, who: str = "write") -> None:
             f"{called(who)}: a tensor from outside this transform cannot take on a value from inside it; "
             "return it instead"
         )
+    if getattr(new, "origin", None) is not None:
+        refresh(new)
     _keep_result(t)
     node = _history(t, new) if recording else None
     write(t.value, new.value if isinstance(new, Traced) and new.level == t.level else new, who)

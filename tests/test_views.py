@@ -189,3 +189,23 @@ def test_a_view_has_the_history_of_its_base_whatever_is_called(f):
     (found,) = ag.gradient(f(view).sum(), [x])
     (expected,) = ag.gradient(f(x * 3.0).sum(), [x])
     np.testing.assert_allclose(found.numpy(), expected.numpy())
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        lambda w, v: w.copy_(v), lambda w, v: w.__setitem__(slice(None), v), lambda w, v: w.__setitem__(..., v),
+        lambda w, v: np.copyto(w, v),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("where", ["another", "itself", "base"])
+def test_what_is_stored_has_the_history_of_its_base(store, where):
+    x = ag.tensor([0.3, -0.5, 0.7], requires_grad=True)
+    base = x * 1.0
+    view, other = base[:2], base[:2]
+    base.sigmoid_()
+    target = {"another": ag.zeros(2), "itself": view, "base": other}[where]
+    store(target, view)
+    (found,) = ag.gradient(target.sum(), [x])
+    (expected,) = ag.gradient(ag.sigmoid(x)[:2].sum(), [x])
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-6)
