@@ -206,3 +206,16 @@ def test_the_slope_of_gelu(dtype, count):
     near = np.clip(x.astype(np.float64), -50, 50)
     wanted = [0.5 * math.erfc(-v * math.sqrt(0.5)) + v * math.exp(-v * v / 2) / math.sqrt(2 * math.pi) for v in near]
     np.testing.assert_allclose(t.grad.numpy(), wanted, rtol=0, atol=4 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype, sizes", [
+    (np.float16, [20, 300, 710, 745, 1000, 65504]), (np.float32, [20, 1e4, 1e20, 1e30]), (np.float64, [25, 1e4, 1e20, 1e200]),
+])  # fmt: skip
+@pytest.mark.parametrize("repeats", [1, 3000])
+def test_the_slope_of_the_tangent_gelu_far_out(dtype, sizes, repeats):
+    x = np.repeat(np.array([*sizes, *[-v for v in sizes]], dtype), repeats)
+    t = ag.tensor(x, requires_grad=True)
+    (g,) = ag.gradient(F.gelu(t, "tanh").sum(), [t], create_graph=True)
+    (second,) = ag.gradient(g.sum(), [t])
+    np.testing.assert_array_equal(g.detach().numpy(), (x > 0).astype(dtype))
+    np.testing.assert_array_equal(second.numpy(), np.zeros_like(x))

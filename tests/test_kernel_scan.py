@@ -208,3 +208,19 @@ def test_any_number_of_threads_gives_the_same_bits():
         set_num_threads(before)
     for other in results[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(results[0], other))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize("count", [1, 5, 63, 64, 5000])
+def test_a_running_sum_begins_with_zero_and_is_never_minus_zero(dtype, count):
+    x = np.full((2, count), -0.0, dtype)
+    for y in (
+        ag.cumsum(ag.tensor(x[0]), 0),
+        ag.cumsum(ag.tensor(x), 0),
+        ag.cumsum(ag.tensor(x), 1),
+        ag.cumsum(ag.tensor(x.T), 0),
+    ):
+        assert not np.signbit(y.numpy().real).any()
+    t = ag.tensor(x[0].real.astype(np.float64), requires_grad=True)
+    (ag.cumsum(t, 0) * -0.0).sum().backward()
+    assert not np.signbit(t.grad.numpy()).any()

@@ -1,12 +1,15 @@
 """Pooling against PyTorch, against sums written out, and what is said of arguments that do not fit."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
 
 import autograd_core as ag
+from autograd_core.kernels import _kept
 from autograd_core.ops import pooling as F
+from autograd_core.ops.resampling import interpolate
 from autograd_core.tensor import Tensor
 
 RNG = np.random.default_rng(7)
@@ -261,3 +264,52 @@ ERRORS = [
 def test_errors(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize("shape, kernel, stride, padding", [
+    ((1, 2, 6000), 100, 1, 0), ((1, 1, 9000), 301, 3, 150), ((1, 1, 5000), 2500, 1, 1250), ((1, 1, 5000), 5000, 1, 2500),
+    ((1, 1, 7003), 400, 7, 10),
+])  # fmt: skip
+@pytest.mark.parametrize("options", [{}, {"ceil_mode": True}, {"count_include_pad": False, "ceil_mode": True}])
+def test_long_windows_that_overlap(shape, kernel, stride, padding, options):
+    compare("avg_pool1d", RNG.standard_normal(shape), kernel, stride, padding, **options)
+
+
+def test_long_windows_of_planes():
+    x = RNG.standard_normal((1, 2, 3000, 4))
+    compare("avg_pool2d", x, (200, 2), (1, 2), (100, 1))
+    compare("avg_pool2d", x.transpose(0, 1, 3, 2).copy(), (2, 200), 1, divisor_override=7)
+    compare("lp_pool1d", np.abs(x[..., 0]), 2.0, 200, 1)
+
+
+def test_a_long_window_holds_its_entries_and_no_others():
+    x = np.ones((1, 1, 8000), np.float32)
+    x[0, 0, 4000], x[0, 0, 2000] = np.nan, np.inf
+    y = F.avg_pool1d(ag.tensor(x), 100, 1).numpy()[0, 0]
+    places = np.arange(len(y))
+    taken = lambda at: (places <= at) & (at < places + 100)
+    np.testing.assert_array_equal(y, np.where(taken(4000), np.nan, np.where(taken(2000), np.inf, np.float32(1))))
+    half = F.avg_pool1d(ag.full((1, 1, 8000), 1000.0, dtype=ag.float16), 100, 1)
+    assert half.dtype == np.float16 and (half.numpy() == 1000).all()
+
+
+def test_averages_take_memory_in_proportion_to_what_goes_in_and_comes_out():
+    tracemalloc.start()
+    try:
+        F.avg_pool1d(ag.zeros(1, 1, 100_000), 1001, 1)
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_remembered_of_shapes_is_bounded(monkeypatch):
+    monkeypatch.setattr(_kept, "ROOM", 1 << 20)
+    F.avg_pool1d(ag.zeros(1, 1, 100), 3, 1)
+    tracemalloc.start()
+    try:
+        for n in range(20_000, 20_060):
+            F.avg_pool1d(ag.zeros(1, 1, n), 3, 1), F.max_pool1d(ag.zeros(1, 1, n), 3, 1)
+            interpolate(ag.zeros(1, 1, n), scale_factor=2, mode="linear")
+        assert tracemalloc.get_traced_memory()[0] < 8 << 20
+    finally:
+        tracemalloc.stop()

@@ -261,3 +261,14 @@ ERRORS = [
 def test_errors(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32", "int16", "int8", "uint8", "bool", "float32", "float16"])
+@pytest.mark.parametrize("name", ["median", "nanmedian"])
+@pytest.mark.parametrize("shape", [(0,), (2, 0)])
+def test_the_median_of_nothing_keeps_its_type(name, dtype, shape):
+    torch = pytest.importorskip("torch")
+    ours = getattr(ag, name)(ag.tensor(np.zeros(shape, dtype)))
+    theirs = getattr(torch, name)(torch.empty(shape, dtype=getattr(torch, dtype))).numpy()
+    assert ours.dtype == theirs.dtype
+    np.testing.assert_array_equal(ours.numpy(), theirs)

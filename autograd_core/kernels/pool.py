@@ -16,6 +16,7 @@ import numpy as np
 
 from . import _memory
 from ._jit import Kernel, Late, choice, inline, kernel, plain
+from ._kept import hold, remembering
 from ._memory import empty
 from ._sizes import CHUNK
 from ._threads import ADDRESS as POOL
@@ -44,6 +45,7 @@ class Windows:
         self.count = np.minimum(count - missing, np.maximum(0, -((self.first - n) // step)))
         self.begin = start + self.left  # counted from the left margin
         self.end = self.begin + (count - 1) * step + 1
+        hold(4 * self.first.nbytes)
 
     def __len__(self):
         return len(self.first)
@@ -268,7 +270,7 @@ def largest(x, windows):
     return y, places
 
 
-@functools.lru_cache(4096)
+@remembering(4096)
 def _ready(full: tuple, windows: tuple[Windows, ...], dtype: np.dtype) -> tuple | None:
     """What makes room, for which shape and type of places, and the kernel with what it takes; None for the reference."""
     ends, wide, grain, ints, mark, hollow, paired = packed(windows)
@@ -282,7 +284,7 @@ def _ready(full: tuple, windows: tuple[Windows, ...], dtype: np.dtype) -> tuple 
     return room, shape, mark, paired and kernels.pairs, kernels.rows, id(ints), numbers, hollow, ints  # kept alive
 
 
-@functools.lru_cache(1024)
+@remembering(1024)
 def packed(windows: tuple[Windows, ...]) -> tuple:
     """Windows of three axes as the one array that a quick call takes, with what else it needs."""
     d, h, w = axes = (*(single(),) * (3 - len(windows)), *windows)
@@ -294,6 +296,7 @@ def packed(windows: tuple[Windows, ...]) -> tuple:
     lines[0, :n] = (w.begin + whole * np.arange(joined)[:, None]).ravel()
     lines[1, :n] = np.tile((w.end - 1 - w.begin) // w.step + 1, joined)
     ints = np.concatenate([header, lines.ravel().view(np.int64), d.first, d.count, h.first, h.count]).astype(np.int64)
+    hold(ints.nbytes)
     grain = max(1, CHUNK // (w.n * max(1, d.taps * h.taps // 2) + 1))
     hollow = bool((w.count <= 0).any())
     ends = tuple(map(len, windows))

@@ -15,6 +15,7 @@ import numpy as np
 from . import boxes as windows
 from . import stretch
 from ._jit import Kernel, Late, choice, inline, kernel, plain
+from ._kept import hold, remembering
 from ._memory import empty
 from ._sizes import CHUNK
 from ._threads import ADDRESS as POOL
@@ -33,8 +34,11 @@ LONG = 16  # neighbours from which on each result is a sum of its own, and not r
 class Table:
     """Weights (n_out, K) of the K entries from each of `start` on, in an axis of length n_in."""
 
+    still = False  # whether it leaves everything as it is
+
     def __init__(self, n_in: int, start: np.ndarray, weights: np.ndarray):
         self.n_in, self.n_out, self.start, self.weights = n_in, len(start), start.astype(np.int64), weights
+        hold(self.start.nbytes, weights.nbytes)
 
     @functools.cached_property
     def T(self) -> Table:
@@ -88,11 +92,11 @@ class Table:
         return self.start + counts, self.weights[:, 0]
 
 
-@functools.lru_cache(512)
+@remembering(512)
 def identity(n: int) -> Table:
     """Everything as it is."""
     table = Table(n, np.arange(n), np.ones((n, 1)))
-    table.__dict__["T"] = table
+    table.__dict__["T"], table.still = table, True
     return table
 
 
@@ -325,7 +329,7 @@ BOXED, STRETCHED = (
 
 def along_axis(x: np.ndarray, table: Table, axis: int) -> np.ndarray:
     """One axis, in NumPy."""
-    if table is identity(x.shape[axis]):
+    if table.still:
         return x
     x = np.moveaxis(x, axis, -1)
     y = np.zeros((*x.shape[:-1], table.n_out), np.result_type(x.dtype, np.float32) if x.dtype.kind == "f" else x.dtype)
@@ -363,7 +367,7 @@ def resize(x, tables):
     return _by_loops(x, tables)
 
 
-@functools.lru_cache(4096)
+@remembering(4096)
 def _ready(full: tuple, tables: tuple[Table, ...], dtype: np.dtype) -> tuple | None:
     """The kernel for arrays of a shape, what makes room, and all else that it takes; None where `_by_loops` is to do it."""
     d, size = len(tables), math.prod(full)
@@ -397,11 +401,11 @@ def _by_loops(x: np.ndarray, tables: tuple[Table, ...]) -> np.ndarray:
     return y
 
 
-@functools.lru_cache(1024)
+@remembering(1024)
 def packed(tables: tuple[Table, ...], dtype: np.dtype) -> tuple:
     """Two tables, or one for the last axis, as the few arrays that a quick call takes, with what else it needs."""
     columns, rows = tables[-1], tables[0] if len(tables) > 1 else identity(1)
-    same_rows, same_columns = rows is identity(rows.n_in), columns is identity(columns.n_in)
+    same_rows, same_columns = rows.still, columns.still
     ends, n = tuple(t.n_out for t in tables), rows.n_in * columns.n_in
     if 0 in ends or same_rows and same_columns:
         return NOTHING, 1, None, None, n, 0, ends
@@ -415,9 +419,12 @@ def packed(tables: tuple[Table, ...], dtype: np.dtype) -> tuple:
     grain = max(1, CHUNK // max(columns.n_out, rows.weights.shape[1] * columns.n_in))
     boxes = None if kind == FIRST or many or more > 0 else windows.packed(rows, columns, dtype)
     if boxes:
+        hold(*[a.nbytes for a in boxes])
         return BOXES, grain, *boxes, n, high, ends
     if kind != FIRST and more >= 0 and not many:
-        return MORE, grain, *stretch.packed(rows, columns, dtype), n, high, ends
+        ints, floats = stretch.packed(rows, columns, dtype)
+        hold(ints.nbytes, floats.nbytes)
+        return MORE, grain, ints, floats, n, high, ends
     if kind == NARROW and more >= 0:
         return TWICE, grain, None, None, n, high, ends
     header = kind, height, columns.n_in, high, columns.n_out, rows.weights.shape[1], columns.weights.shape[1]
@@ -426,6 +433,7 @@ def packed(tables: tuple[Table, ...], dtype: np.dtype) -> tuple:
     ints = np.concatenate([header, columns.margins, [columns.step], rows.start, *starts]).astype(np.int64)
     weights = columns.weights
     floats = np.concatenate([rows.weights.ravel(), weights.ravel(), weights.T.ravel(), shares]).astype(dtype)
+    hold(ints.nbytes, floats.nbytes)
     return kind, grain, ints, floats, n, high, ends
 
 

@@ -292,7 +292,10 @@ def _signed(y):
 
 
 def _cumsum(x, axis, reverse=False):
-    return _signed(_flipped(lambda v, a: running_in_single(np.cumsum, v, a), x, axis, reverse))
+    y = _signed(_flipped(lambda v, a: running_in_single(np.add.accumulate, v, a), x, axis, reverse))
+    if y.dtype.kind in "fc":
+        y += 0.0  # a sum begins with 0, and so it is never -0
+    return y
 
 
 def _cumprod(x, axis, reverse=False):

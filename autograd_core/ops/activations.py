@@ -16,7 +16,7 @@ from ..tensor import Tensor
 from ..views import write
 from .axes import one_axis
 from .base import clone
-from .math import abs, exp, le, log, logical_and, logical_not, sigmoid, tanh, where
+from .math import abs, clamp, exp, le, log, logical_and, logical_not, sigmoid, tanh, where
 from .math import relu as rectified
 from .parts import chunk
 from .reduce import amax
@@ -46,7 +46,11 @@ def _clear_of(*corners: float, **params: list) -> list:
 
 
 def _tanh_part(x):
-    """What the tangent form of gelu multiplies x with, and how fast that changes, times x."""
+    """What the tangent form of gelu multiplies x with, and how fast that changes, times x.
+
+    From 25 on that is 1 or 0 in every precision, and powers of x, of which a float16 holds few, are not asked for.
+    """
+    x = clamp(x, -25.0, 25.0)
     part = sigmoid(x * (SLOPE + CUBIC * x * x))
     return part + part * (1 - part) * x * (SLOPE + 3 * CUBIC * x * x)
 

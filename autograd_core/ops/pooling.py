@@ -1,12 +1,12 @@
 """Windows of the last axes reduced to one entry each: the largest, the average, a norm.
 
 Maxima are a primitive with two results, values and places; its gradient puts what arrives at the places, and the
-gradient of that takes it from there.  Averages are `resampled`, with tables of equal weights.
+gradient of that takes it from there.  Averages are `resampled`, with tables of equal weights, or
+`slid` where such a table would be out of proportion.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from ..direct import found_at, unwatched
 from ..kernels import pool as kernels
+from ..kernels._kept import remembering
 from ..kernels.resize import Table, identity
 from ..op import op
 from ..samples import shapes
@@ -22,6 +23,7 @@ from .arranging import reshape_to
 from .math import where
 from .resampling import numbers, quickly, resampled, shares
 from .scatter import scatter
+from .sliding import Slides, averages, long
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_max_pool1d", "avg_pool1d", "max_pool1d", "max_pool1d_with_indices", "max_pool2d",
@@ -177,15 +179,15 @@ def geometry(name: str, d: int, full: tuple, kernel: Any, stride: Any, padding: 
     return found
 
 
-@functools.lru_cache(1024)
+@remembering(1024)
 def max_windows(*arguments: Any) -> tuple:
     """The windows of a maximum."""
     return tuple([_windows(n, k, s, p, step, out) for n, k, s, p, step, out in geometry(*arguments)])
 
 
-@functools.lru_cache(1024)
+@remembering(1024)
 def mean_tables(count_padding: bool, divisor: int | None, scaled: bool, *arguments: Any) -> tuple:
-    """The tables of an average: of what is inside, or of the padding too, or over a divisor.
+    """The tables of an average (of what is inside, or of the padding too, or over a divisor), and what is too long for one.
 
     If `scaled`, it is as many times the average as a whole window has entries.
     """
@@ -193,18 +195,24 @@ def mean_tables(count_padding: bool, divisor: int | None, scaled: bool, *argumen
         raise ValueError(f"{arguments[0]}: divisor_override must not be zero")
     sizes = geometry(*arguments)
     times = math.prod([k for _, k, *_ in sizes]) if scaled else 1
-    tables = []
-    for n, k, s, p, _, out in sizes:
+    tables: list[Table] = []
+    slides = []
+    for axis, (n, k, s, p, _, out) in enumerate(sizes, -len(sizes)):
         start = np.arange(out) * s - p
         stop = np.minimum(start + k, n + p)
-        inside = start[:, None] + np.arange(k)
-        inside = (inside >= 0) & (inside < np.minimum(stop, n)[:, None])
-        size = stop - start if count_padding else np.maximum(inside.sum(1), 1)
+        low, high = np.maximum(start, 0), np.minimum(stop, n)
+        size = stop - start if count_padding else np.maximum(high - low, 1)
         weight = np.full(out, 1.0) if divisor is not None else 1.0 / size
         if not tables:
             weight = weight * (times if divisor is None else times / divisor)
-        tables.append(Table(n, start, np.where(inside, weight[:, None], 0.0)))
-    return tuple(tables)
+        if long(n, k, out):
+            slides.append(Slides(axis, k, s, p, weight))
+            tables.append(identity(out))
+        else:
+            inside = start[:, None] + np.arange(k)
+            inside = (inside >= low[:, None]) & (inside < high[:, None])
+            tables.append(Table(n, start, np.where(inside, weight[:, None], 0.0)))
+    return tuple(tables), tuple(slides)
 
 
 # --- maxima ----------------------------------------------------------------------------------------------------------
@@ -282,7 +290,7 @@ def _avg_pool(d: int, name: str, input, kernel_size, stride, padding, ceil_mode,
         tables = quickly(mean_tables, count_padding, divisor, False, *windows)
     if input.dtype.kind not in "fc":
         _floats(input, name)
-    return resampled(input, tables=tables)
+    return averages(input, *tables) if tables[1] else resampled(input, tables=tables[0])
 
 
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
@@ -315,7 +323,7 @@ def _lp_pool(d: int, name: str, input, norm_type, kernel_size, stride, ceil_mode
         raise ValueError(f"{name}: norm_type must be positive, got {norm_type}")
     tables = quickly(mean_tables, True, None, True, name, d, input.shape, kernel_size, stride, 0, 1, ceil_mode)
     powers = input if p == 1 else input ** (int(p) if p == int(p) else p)
-    total = resampled(powers, tables=tables)
+    total = averages(powers, *tables)
     return total if p == 1 else where(total == 0, 0.0, total) ** (1 / p)
 
 
@@ -348,7 +356,7 @@ def _wanted(name: str, d: int, full: tuple, output_size: Any) -> tuple[tuple, tu
     return shape, wanted
 
 
-@functools.lru_cache(512)
+@remembering(512)
 def covering(n: int, m: int) -> Any:
     """m windows that cover an axis of n."""
     i = np.arange(m)
@@ -356,13 +364,13 @@ def covering(n: int, m: int) -> Any:
     return kernels.Windows(n, start, -(-(i + 1) * n // m) - start if m else i)
 
 
-@functools.lru_cache(1024)
+@remembering(1024)
 def covering_windows(*arguments: Any) -> tuple:
     """As many windows of each axis as wanted."""
     return tuple(map(covering, *_wanted(*arguments)))
 
 
-@functools.lru_cache(1024)
+@remembering(1024)
 def covering_tables(*arguments: Any) -> tuple | None:
     """The tables of averages over as many windows of each axis as wanted; None if one is to cover all."""
     shape, wanted = _wanted(*arguments)

@@ -7,7 +7,6 @@ at places with weights: the places are integers, the weights are ordinary functi
 
 from __future__ import annotations
 
-import functools
 import math
 import operator
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import numpy as np
 
 from ..errors import called
 from ..kernels import grid_sample as kernels
+from ..kernels._kept import remembering
 from ..kernels.resize import Table, boxes, identity, resize
 from ..op import op
 from ..samples import shapes
@@ -44,7 +44,7 @@ def clamped(n_in: int, at: np.ndarray, weights: np.ndarray) -> Table:
     return Table(n_in, start, table)
 
 
-@functools.lru_cache(512)
+@remembering(512)
 def shares(n_in: int, n_out: int) -> Table:
     """Averages over n_out windows that cover the axis."""
     i = np.arange(n_out)
@@ -72,7 +72,7 @@ def smoothed(mode: str, n_in: int, n_out: int, scale: float) -> Table:
     return Table(n_in, start, weights / weights.sum(1, keepdims=True))
 
 
-@functools.lru_cache(512)
+@remembering(512)
 def table_of(mode: str, n_in: int, n_out: int, scale: float, align: bool, smooth: bool) -> Table:
     """The table of a mode along one axis; `scale` is the length of n_in that one entry of the result stands for."""
     i = np.arange(n_out)
@@ -182,7 +182,7 @@ def quickly(make: Callable, *arguments: Any) -> Any:
         return make(*[tuple(a) if isinstance(a, (list, np.ndarray)) else a for a in arguments])
 
 
-@functools.lru_cache(1024, typed=True)
+@remembering(1024, typed=True)
 def _tables_for(full, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias) -> tuple:
     """The tables with which (N, C, ...) is interpolated."""
     d = len(full) - 2

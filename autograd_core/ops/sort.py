@@ -272,7 +272,15 @@ def _median(x: Any, name: str, skip: bool) -> Any:
     """The median of all entries."""
     demand_order(x, name)
     axis = EVERY[x.ndim]
-    return reduce_median(x, axis=axis, skip=skip) if 0 not in x.shape else reduce_sum(x, axis=axis) * nan
+    if 0 not in x.shape:
+        return reduce_median(x, axis=axis, skip=skip)
+    nothing = reduce_sum(x, axis=axis)
+    return nothing * nan if x.dtype.kind == "f" else (nothing + _nothing(x.dtype)).astype(x.dtype)
+
+
+def _nothing(dtype: np.dtype) -> int:
+    """What PyTorch has for the NaN of an integer type: what a processor makes of one, which is the least of int32 and int64."""
+    return int(np.iinfo(dtype).min) if dtype.kind == "i" and dtype.itemsize >= 4 else int(dtype.kind == "b")
 
 
 INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
