@@ -49,7 +49,9 @@ class Tensor(Traced):
     __slots__ = ("value", "node", "leaf", "origin", "__weakref__")
 
     def __init__(self, data: Any = (), requires_grad: bool = False):
-        self.value, self.node, self.leaf, self.origin = _array(data, None, copy=True), None, None, None
+        self.value, self.node, self.leaf, self.origin = _array(data, copy=True), None, None, None
+        if state.mode is not None and state.mode.capture is not None:
+            state.mode.capture.copied_from(self, data)
         if requires_grad:
             self.requires_grad = True
 
@@ -174,7 +176,9 @@ class Tensor(Traced):
 
     @data.setter
     def data(self, other: Any) -> None:
-        value = other.value if isinstance(other, Tensor) else _array(other, None, who="data")
+        value = other.value if isinstance(other, Tensor) else _array(other, who="data")
+        if state.mode is not None and state.mode.capture is not None and not isinstance(other, Traced):
+            state.mode.capture.of_data(at(value), shared=isinstance(other, np.ndarray))
         if self.leaf is not None and (value.shape, value.dtype) != (self.shape, self.dtype):
             self.leaf.shape, self.leaf.dtype = value.shape, value.dtype
         self.value, self.origin = value, None
@@ -418,7 +422,7 @@ def link(result: Tensor, source: Tensor, op: Op, params: dict, k: int | None = N
         result.origin = View.of(source, op, params, k)
 
 
-def _array(data: Any, dtype: Any, copy: bool = False, who: str = "Tensor") -> np.ndarray:
+def _array(data: Any, copy: bool = False, who: str = "Tensor") -> np.ndarray:
     """An array of a user's data: Python floats become the default type, Python ints int64, arrays keep theirs."""
     if isinstance(data, Tensor):
         data = data.value
@@ -430,8 +434,6 @@ def _array(data: Any, dtype: Any, copy: bool = False, who: str = "Tensor") -> np
         array = np.array(data) if copy or not isinstance(data, np.ndarray) else data
     except ValueError as error:
         raise ValueError(f"{who}: rows of different lengths do not make a tensor ({error})") from None
-    if dtype is not None:
-        return array.astype(dtypes.as_dtype(dtype), copy=False)
     if array.dtype.kind not in "biufc":
         raise TypeError(f"{who}: expected numbers, got {type(data).__name__} {data!r:.40}")
     if not isinstance(data, (np.ndarray, np.generic)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,7 +38,7 @@ class Given(Tensor):
 class Capture:
     """What is seen of one run."""
 
-    def __init__(self, soft: bool = False):
+    def __init__(self, soft: bool = False, before: Sequence[set[int]] = ()):
         self.calls: list[Call] = []
         self.blocks: dict[int, Block] = {}  # by the id of the array that owns the memory, while it is there
         self.kept: list[Any] = []  # what is held so that nothing else gets the same id
@@ -60,6 +60,9 @@ class Capture:
         self.picks = Picks()
         self.since = next(clock)
         self.nodes: dict[int, Any] = {}  # those of arguments, by position
+        self.shared: dict[int, np.ndarray] = {}  # arrays of NumPy whose memory became tensors, by where they lie
+        self.borrowed: list[tuple[np.ndarray, np.ndarray]] = []  # those that the run made, and copies as they were then
+        self.elsewhere = set().union(*before) if before else None  # where what other runs have met lies
         self.outward = False  # whether a walk inside the run has gone on into the history of an argument
         self.leaves_outside: set[Leaf] = set()
 
@@ -131,6 +134,41 @@ class Capture:
     def as_tensor(self, t: Any) -> Any:
         """What a user makes a tensor of is one from then on, if it stood for an array."""
         return at(t.value) if t.__class__ is Given else t
+
+    def of_data(self, t: Tensor, shared: bool = False) -> Tensor:
+        """A tensor of a user's data; if the run made its memory, that is a constant of which each replay has a new copy.
+
+        Of memory that is `shared` with an array of NumPy nobody says where it is from.  What the run before has met is
+        from outside, and so is all in a first run; what it has not is made by each run.
+        """
+        owner = memory(t.value)
+        if not isinstance(owner, np.ndarray) or owner.dtype.kind not in "biufc":
+            return t
+        new = not shared or self.is_new(owner)
+        if shared:
+            self.shared.setdefault(address(owner), owner)
+        if new:
+            then = owner.copy(order="K")
+            self(REGISTRY["clone"], (then,), {}, at(owner))
+            if shared:
+                self.borrowed.append((owner, then))
+        return t
+
+    def copied_from(self, t: Tensor, data: Any) -> None:
+        """Note that a tensor began as a copy of a user's data."""
+        if isinstance(data, Tensor):
+            self(REGISTRY["clone"], (data,), {}, t)
+        else:
+            self.of_data(t)
+
+    def is_new(self, owner: np.ndarray) -> bool:
+        """Whether an array of NumPy's is none that was met before, in this run or another."""
+        met = id(owner) in self.blocks or id(owner) in self.copied
+        return not met and self.elsewhere is not None and address(owner) not in self.elsewhere
+
+    def met(self) -> set[int]:
+        """Where the memory lies that was there before the run, as far as it is known, or came from NumPy."""
+        return {b.address for b in self.blocks.values() if b.kind == OUTER} | self.shared.keys()
 
     def refuse(self, what: str) -> None:
         """The run did what a replay cannot."""
@@ -329,6 +367,10 @@ class Capture:
         """What was seen, as data."""
         if wrong := self.picks.left(outputs):
             self.refuse(wrong)
+        written = {a.block for call in self.calls for a in call.writes}
+        for owner, then in self.borrowed:
+            if self.blocks[id(owner)] not in written:  # but NumPy may have gone on with it
+                np.copyto(then, owner)
         return Program(list(self.calls), list(self.inputs), outputs, list(self.live))
 
 

@@ -65,6 +65,7 @@ class Replay:
         self.changing = [k for _, k, _ in self.gradients if k is not None]
         slopes = [g for *_, g in self.gradients if g is not None]
         self.program = capture.program(self.results.arrays + slopes)
+        self.met = capture.met()
         linked = [j for j in self.results.linked if not finished(self.results.found[j])]
         ended = (j for j in self.results.linked if j not in linked)
         self.ended = {j: node_of(self.results.found[j]) for j in ended}  # histories of which nothing is left

@@ -1,7 +1,7 @@
 """Creation: tensors from data, from sizes, and from formulas.
 
-Everything here ends in `made`, which tells whoever watches the thread that a constant came into being: a capture must
-give each replay a fresh copy of it, for a later step may change it in place.
+Everything here ends in `made`, which tells whoever watches the thread that a constant came into being, or in `_of_data`,
+which tells a capture: it must give each replay a fresh copy of it, for a later step may change it in place.
 """
 
 from __future__ import annotations
@@ -162,6 +162,7 @@ def number(x: Any, name: str, what: str) -> Any:
 
 
 ARRAYS = (Traced, np.ndarray, np.generic)
+PYTHON = (list, tuple, int, float, complex, np.generic)  # what an array has to be made of
 
 
 # --- from data -------------------------------------------------------------------------------------------------------
@@ -177,21 +178,21 @@ def tensor(data, dtype=None, device=None, requires_grad=False):
     """A copy of numbers, lists, arrays or tensors: floats get the default type, ints int64, arrays keep theirs."""
     as_device(device, "tensor")
     value = snapshot(data) if isinstance(data, Traced) else values_of(data, dtype, "tensor", copy=True)
-    return _finished(value, dtype, requires_grad, "tensor")
+    return _finished(value, dtype, requires_grad, "tensor", shared=False)
 
 
 def as_tensor(data, dtype=None, device=None):
     """The data as a tensor: tensors are themselves, arrays share their memory, everything else is copied."""
     as_device(device, "as_tensor")
     value = data if isinstance(data, Traced) else values_of(data, dtype, "as_tensor")
-    return _finished(value, dtype, False, "as_tensor")
+    return _finished(value, dtype, False, "as_tensor", not isinstance(data, PYTHON))
 
 
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
     """The data as a tensor that shares memory where it can; `copy` demands a copy, or (False) forbids one."""
     as_device(device, "asarray")
     value = obj if isinstance(obj, Traced) else values_of(obj, dtype, "asarray")
-    result = _finished(value, dtype, False, "asarray")
+    result = _finished(value, dtype, False, "asarray", not isinstance(obj, PYTHON))
     shares = result is obj or (isinstance(obj, np.ndarray) and np.may_share_memory(result.value, obj))
     if copy is False and not shares:
         kind = type(obj).__name__
@@ -211,13 +212,20 @@ def from_numpy(ndarray):
     if not isinstance(ndarray, np.ndarray):
         given = of_another_library([ndarray]) or f"got {type(ndarray).__name__}; use tensor(), which copies"
         raise TypeError(f"from_numpy: expected a NumPy array, {given}")
-    return at(_native(ndarray.view(np.ndarray), "from_numpy"))
+    return _of_data(_native(ndarray.view(np.ndarray), "from_numpy"), shared=True)
 
 
-def _finished(value: Any, dtype: Any, requires_grad: bool, name: str) -> Any:
-    """The tensor of a user's data, in the type asked for."""
-    value = value if isinstance(value, Traced) else at(value)
-    if (capture := current().capture) is not None:
+def _of_data(array: np.ndarray, shared: bool) -> Tensor:
+    """The tensor of an array that a user's data has become, or shares."""
+    capture = current().capture
+    return at(array) if capture is None else capture.of_data(at(array), shared)
+
+
+def _finished(value: Any, dtype: Any, requires_grad: bool, name: str, shared: bool) -> Any:
+    """The tensor of a user's data, whose memory may be `shared`, in the type asked for."""
+    if not isinstance(value, Traced):
+        value = _of_data(value, shared)
+    elif (capture := current().capture) is not None:
         value = capture.as_tensor(value)
     if dtype is not None:
         value = value.astype(as_dtype(dtype))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import numpy as np
@@ -20,9 +21,11 @@ def folded(program: Program) -> Program:
     constants: set[Block] = set()
     calls: list[Call] = []
     for call in program.calls:
+        as_it_is = taken(call)
         fixed = call.settings.get("constant") or {a.block for a in call.reads} <= constants
-        if fixed and foldable(call) and all(lasting(a) and a.whole and a.bytes <= MOST for a in call.results):
-            keep(call)
+        most = math.inf if as_it_is else MOST
+        if fixed and foldable(call) and all(lasting(a) and a.whole and a.bytes <= most for a in call.results):
+            (take if as_it_is else keep)(call)
             constants |= {a.block for a in call.results}
         else:
             calls.append(call)
@@ -33,6 +36,20 @@ def foldable(call: Call) -> bool:
     """Whether a call gives the same each time, on the same arrays."""
     live = any(isinstance(v, Live) for v in (*call.args, *call.params.values()))
     return call.pure and bool(call.results) and not live
+
+
+def taken(call: Call) -> bool:
+    """Whether a constant can stay where its data are, so that it is not kept twice, however large it is."""
+    if not call.settings.get("constant"):
+        return False
+    (source,), (result,) = call.args, call.results
+    return source.whole and source[2:] == result[2:]
+
+
+def take(call: Call) -> None:
+    """Let a constant lie where its data are."""
+    block, source = call.results[0].block, call.args[0].block
+    block.kind, block.owner, block.address = OUTER, source.owner, source.address
 
 
 def keep(call: Call) -> None:
