@@ -107,9 +107,7 @@ def overwrite(t: Any, new: Any, who: str = "write") -> None:
 
 def _keep_result(t: Any) -> None:
     """Give the node that made a tensor, if its rule reads the result, a copy of it before the tensor changes."""
-    node, k = t.node, None
-    if node.__class__ is Pick:
-        node, k = node.parents[0], node.k
+    node, k = (t.node.parents[0], t.node.k) if t.node.__class__ is Pick else (t.node, None)
     if t.origin is not None or node.__class__ is not Node or not node.env:
         return
     kept = node.env[0] if k is None else node.env[0] and node.env[0][k]

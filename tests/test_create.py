@@ -366,3 +366,25 @@ def test_whoever_watches_is_told_of_constants():
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+class Foreign:
+    """An array of another library, which hands out its memory."""
+
+    dtype = "float32"
+
+    def __init__(self):
+        self.memory = np.zeros(3, np.float32)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.memory.copy() if copy else self.memory
+
+
+@pytest.mark.parametrize(
+    "make", [ag.tensor, lambda x: ag.tensor(x, dtype=ag.float32), ag.ones(1).new_tensor, ag.Tensor]
+)
+def test_a_copy_of_another_librarys_array_is_a_copy(make):
+    x = Foreign()
+    t = make(x)
+    t += 1
+    assert t.tolist() == [1, 1, 1] and not x.memory.any()

@@ -242,6 +242,8 @@ def values_of(data: Any, dtype: Any, name: str, copy: bool = False) -> Any:
     if isinstance(data, (list, tuple)) and any(issubclass(t, ARRAYS) for t in _leaf_types(data)):
         return _stacked(data, name)
     array = _converted(data, name)
+    if copy and hasattr(data, "dtype"):  # of another library, in whose memory the array lies
+        array = lined_up(array)
     if dtype is not None:
         return stored(array, as_dtype(dtype), name)
     if hasattr(data, "dtype"):
