@@ -127,28 +127,71 @@ def test_a_worker_that_is_woken_keeps_away_from_the_core_of_who_wakes_it():
     assert os.sched_getaffinity(_threads._workers[0].native_id) == usual - {kept - 1}
 
 
+def kinds():
+    """What is kept of kinds of regions: which, alone, alone and shared with what comes after, turns."""
+    return _threads.state[_threads.COSTS :].reshape(-1, _threads.EACH)
+
+
+def only_kind(x, out):
+    """Where `mix(999, 10, x, out)` is kept, alone."""
+    mix(999, 999, x, out)  # it is compiled
+    kinds()[:] = 0
+    mix(999, 10, x, out)
+    (kind,) = np.flatnonzero(kinds()[:, 0])
+    return kinds()[kind]
+
+
 @compiled
 @pytest.mark.parametrize(
     ("turn", "shared", "opens", "then"),
-    [(0, 0, True, None), (4, 0, False, 5), (7, 0, False, 8), (8, 9_000, True, None), (8, 19_000, False, 9)],
-)
-def test_a_region_is_shared_if_that_was_quicker(turn, shared, opens, then):
+    [
+        (0, 0, False, 1), (63, 0, False, 64), (64, 0, True, None), (79, 0, True, None), (80, 35_900, True, None),
+        (80, 36_100, False, 81), (4096, 36_100, False, 0),
+    ],
+)  # fmt: skip
+def test_a_region_is_shared_if_that_was_quicker_with_what_came_after_it(turn, shared, opens, then):
     x, out = np.zeros(999), np.zeros(999)
     ag.set_num_threads(2)
-    kinds = _threads.state[_threads.COSTS :].reshape(-1, 4)
-    mix(999, 999, x, out)  # it is compiled
-    kinds[:] = 0
-    mix(999, 10, x, out)
-    (kind,) = np.flatnonzero(kinds[:, 0])
-    kinds[kind, 1:] = 20_000, shared, turn
-    before = int(_threads.state[_threads.GENERATION])
-    mix(999, 10, x, out)
-    assert (int(_threads.state[_threads.GENERATION]) > before) == opens
-    assert then is None or kinds[kind, 3] == then
-    kinds[kind, 1:] = 20_000, shared, turn
+    kind = only_kind(x, out)
+
+    def two_regions():  # the second ends the turn of the first
+        kind[1:5] = 20_000, 40_000, shared, turn
+        _threads.state[_threads.TRIED] = 0
+        before = int(_threads.state[_threads.GENERATION])
+        mix(999, 10, x, out)
+        opened = int(_threads.state[_threads.GENERATION]) > before
+        mix(999, 20, x, out)
+        return opened
+
+    assert two_regions() == opens
+    assert then is None or kind[4] == then
     ag.set_num_threads(1)  # what could not have been shared says nothing
+    two_regions()
+    assert kind[4] == (turn if opens else then)
+
+
+@compiled
+def test_what_comes_after_a_region_counts_up_to_a_bound():
+    x, out = np.zeros(999), np.zeros(999)
+    ag.set_num_threads(2)
+    kind = only_kind(x, out)
+    kind[1:5] = 20_000, 40_000, 0, 0
+    _threads.state[_threads.TRIED] = 0
     mix(999, 10, x, out)
-    assert kinds[kind, 3] == turn + (not opens)
+    assert kind[2] == 40_000, "its turn has not ended"
+    time.sleep(0.001)
+    mix(999, 20, x, out)
+    assert kind[4] == 1 and kind[2] == kind[1] + 50_000
+
+
+@compiled
+def test_a_region_that_took_long_once_is_tried_anew():
+    x, out = np.zeros(999), np.zeros(999)
+    ag.set_num_threads(2)
+    kind = only_kind(x, out)
+    kind[1:5] = 3_000, 90_000, 10, 100  # never shared, and what was found another time
+    mix(999, 10, x, out)
+    assert kind[4] == 0
 
 
 @compiled

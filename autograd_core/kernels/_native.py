@@ -23,8 +23,8 @@ from numba.extending import intrinsic
 from . import _jit
 from ._written import WIDE, written
 from ._threads import (
-    ACTIVE, ALONE, BUSY, CORES, COSTS, COUNT, DATA, ENDED, FUNCTION, GENERATION, GRAIN, KEEP, KINDS, MOST, NEXT, NUMBERS,
-    OPEN, PLACE, PLACES, REGION, SETS, SLEEPING, STOP, THREADS, WORKERS, YIELD,
+    ACTIVE, ALONE, BUSY, CORES, COSTS, COUNT, DATA, EACH, ENDED, FUNCTION, GENERATION, GRAIN, KEEP, KINDS, MOST, NEXT,
+    NUMBERS, OPEN, PLACE, PLACES, REGION, SETS, SLEEPING, STOP, THREADS, TRIED, WORKERS, YIELD,
 )  # fmt: skip
 
 I64, VOID, BYTES = ir.IntType(64), ir.VoidType(), ir.IntType(8).as_pointer()
@@ -33,13 +33,15 @@ SHARED = ir.FunctionType(VOID, [I64] * 5)
 
 # In ticks of the processor's clock, each a quarter to a half of a nanosecond.  A region of less than TINY is not shared,
 # and one of SHORT or more always.  Between them it depends on where entries lie, since what one core has written another
-# has to fetch from there, and on the machine: both ways are timed TURNS times each, and again after AGAIN regions, and it
-# is shared if that is quicker by a fifth (the next one, not shared, may have to fetch what the worker wrote).
+# has to fetch from there, and on the machine: both ways are tried, anew after AGAIN regions.  A turn lasts until the next
+# region begins, but counts no more than AFTER of what comes in between: that has to fetch what the worker wrote, and an
+# idle worker, which looks for work, slows it down where two cores are one.  The turns alone are so many that workers sleep.
 # To wake a worker costs whoever does it 2 to 20 microseconds, and it comes some 40 later: with less than WORTH at hand it
 # is not worth while.  An idle worker looks for work for NEAR, longer than Python usually takes from one region to the
 # next, and then sleeps.
 TINY, SHORT, WORTH, NEAR = 4_000, 40_000, 300_000, 200_000
-TURNS, AGAIN = 4, 1 << 10
+BY_ONE, BY_ALL, AGAIN = 64, 16, 1 << 12
+AFTER = 50_000
 SPINS = 1 << 14  # rounds of looking, at most, where there is no such clock
 
 # How many chunks have been taken, in one word: from the front, by whoever opened the region, in its lower half, and
@@ -329,30 +331,55 @@ def wake(pool, index):
 def kind_of(pool, function, count, grain):
     """Where it is kept how long regions like this one took."""
     which = (function >> 4) + count * 31 + grain
-    kind = COSTS + (which & (KINDS - 1)) * 4
+    kind = COSTS + (which & (KINDS - 1)) * EACH
     if load(pool, kind) != which:
         store(pool, kind, which)
         store(pool, kind + 1, 0)
-        store(pool, kind + 3, 0)
+        store(pool, kind + 4, 0)
     return kind
+
+
+@native
+def expect(pool, kind, took):
+    """Keep how long such a region takes alone; whatever was tried is forgotten."""
+    store(pool, kind + 1, took)
+    store(pool, kind + 4, 0)
 
 
 @native
 def pays(pool, kind):
     """Whether to share out a region for which it depends."""
-    turn = load(pool, kind + 3)
-    if turn < 2 * TURNS:
-        return 1 if turn < TURNS else 0
-    return 1 if load(pool, kind + 2) * 5 < load(pool, kind + 1) * 4 else 0
+    turn = load(pool, kind + 4)
+    if turn < BY_ONE + BY_ALL:
+        return 1 if turn >= BY_ONE else 0
+    return 1 if load(pool, kind + 3) + load(pool, kind + 1) // 5 < load(pool, kind + 2) else 0
 
 
 @native
-def timed(pool, kind, way, took):
-    """Keep how long such a region took alone (1) or shared (2), the least of the turns that are timed."""
-    turn = load(pool, kind + 3)
-    if turn == TURNS * (2 - way) or turn < 2 * TURNS and took < load(pool, kind + way):
+def ended(pool, kind, way, began):
+    """Note that a region for which it depends was done alone (2) or shared (3), if that is being tried."""
+    turn, took = load(pool, kind + 4), ticks() - began
+    if turn >= BY_ONE + BY_ALL:
+        store(pool, kind + 4, turn + 1 if turn < AGAIN else 0)
+        return
+    if way == 2 and (turn == 0 or took < load(pool, kind + 1)):
+        store(pool, kind + 1, took)
+    store(pool, TRIED + 1, way)
+    store(pool, TRIED + 2, began)
+    store(pool, TRIED + 3, began + took + AFTER)
+    store(pool, TRIED, kind)
+
+
+@native
+def tried(pool, kind, now):
+    """Keep how long what was tried took, with what came after it: the least of all turns."""
+    way, until = load(pool, TRIED + 1), load(pool, TRIED + 3)
+    store(pool, TRIED, 0)
+    took = (now if now < until else until) - load(pool, TRIED + 2)
+    turn = load(pool, kind + 4)
+    if turn == (0 if way == 2 else BY_ONE) or took < load(pool, kind + way):
         store(pool, kind + way, took)
-    store(pool, kind + 3, turn + 1 if turn < AGAIN else 0)
+    store(pool, kind + 4, turn + 1)
 
 
 @native
@@ -363,7 +390,9 @@ def region(pool, function, data, count, grain):
     without them.  This decides who does the work, and nothing else.
     """
     grain = 1 if grain < 1 else grain
-    began, chunks = ticks(), (count - 1) // grain + 1
+    began, chunks, last = ticks(), (count - 1) // grain + 1, load(pool, TRIED)
+    if last:
+        tried(pool, last, began)
     kind, helpers = kind_of(pool, function, count, grain), chunks - 1
     expected = load(pool, kind + 1)
     depends = TINY <= expected < SHORT
@@ -377,9 +406,9 @@ def region(pool, function, data, count, grain):
             call(function, begin, begin + grain, data)
         call(function, (chunks - 1) * grain, count, data)
         if depends and unwanted:
-            timed(pool, kind, 1, ticks() - began)
+            ended(pool, kind, 2, began)
         elif chunks > 1 and not depends:
-            store(pool, kind + 1, ticks() - began)
+            expect(pool, kind, ticks() - began)
         return
     before = load(pool, ALONE) if began - load(pool, ENDED) < NEAR else 0
     due = WORTH - before if 0 < expected < WORTH - before else 0  # when to wake those that sleep
@@ -408,9 +437,9 @@ def region(pool, function, data, count, grain):
         if rounds & 63 == 0:
             system(pool, YIELD, 0, 0, 0)
     if depends and mine < chunks:
-        timed(pool, kind, 2, ticks() - began)
+        ended(pool, kind, 3, began)
     elif mine > 0 and not depends:
-        store(pool, kind + 1, took * chunks // mine)
+        expect(pool, kind, took * chunks // mine)
     store(pool, ALONE, 0 if due < 0 else before + took)
     store(pool, ENDED, ticks())
     store(pool, BUSY, 0)

@@ -24,6 +24,7 @@ __all__ = ["get_num_threads", "set_num_threads"]
 # The state that all threads share: 64-bit words, those that change often on cache lines of their own.
 THREADS, BUSY, FUNCTION, DATA, COUNT, GRAIN, WORKERS, STOP = range(8)
 GENERATION, NEXT, ACTIVE, OPEN = 8, 16, 24, 32
+TRIED = 33  # the kind of region whose time is being taken, which way, since when and until when at most
 ALONE, ENDED, YIELD = 40, 41, 42  # how long regions ran without sleepers, when the last ended; a function that yields
 PLACE, PLACES, KEEP = 43, 44, 45  # functions: on which core a thread is, on which it may be, and to change that
 REGION = 46  # where the code is that opens regions
@@ -32,10 +33,10 @@ MOST = 64  # workers
 NUMBERS = SLEEPING + 2 * MOST  # for each its number in the system, then for each the core it is kept from, plus one
 CORES = NUMBERS + 2 * MOST  # a set of cores, a bit for each
 SETS = 128  # bytes of it
-# of each kind of region: which it is, how long it takes alone and shared, how often it was timed
-COSTS = CORES + SETS // 8
+# of each kind of region: which it is, how long it takes alone, so and shared with what comes after it, how many turns
+COSTS, EACH = CORES + SETS // 8, 8
 KINDS = 1 << 12  # of regions, so many that those of a program hardly ever meet
-WORDS = COSTS + 4 * KINDS
+WORDS = COSTS + EACH * KINDS
 
 _memory = (ctypes.c_int64 * (WORDS + 8))()
 ctypes.pythonapi.Py_IncRef(ctypes.py_object(_memory))  # workers may outlive the module
