@@ -194,6 +194,20 @@ def test_a_region_that_took_long_once_is_tried_anew():
     assert kind[4] == 0
 
 
+def test_processors_that_share_a_core_count_as_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 5}, raising=False)
+    assert _threads._cores(str(tmp_path)) == 4, "the system does not say"
+    (tmp_path / "smt").mkdir()
+    (tmp_path / "smt" / "active").write_text("0\n")
+    assert _threads._cores(str(tmp_path)) == 4
+    (tmp_path / "smt" / "active").write_text("1\n")
+    assert _threads._cores(str(tmp_path)) == 4, "nor which share one"
+    for k, siblings in {0: "0,4", 1: "1,5", 2: "2,6", 5: "1,5"}.items():
+        (tmp_path / f"cpu{k}" / "topology").mkdir(parents=True)
+        (tmp_path / f"cpu{k}" / "topology" / "thread_siblings_list").write_text(f"{siblings}\n")
+    assert _threads._cores(str(tmp_path)) == 3
+
+
 @compiled
 def test_a_region_within_a_region():
     ag.set_num_threads(3)

@@ -51,8 +51,26 @@ _wanted = False  # workers, by a kernel that has been built; not yet, or no more
 def _usual() -> int:
     """As many threads as this process may use cores, unless OMP_NUM_THREADS says how many."""
     wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(max(int(wanted), 1) if wanted.isdecimal() else cores, MOST + 1)
+    return min(max(int(wanted), 1) if wanted.isdecimal() else _cores(), MOST + 1)
+
+
+def _cores(system: str = "/sys/devices/system/cpu") -> int:
+    """How many cores this process may use: two processors that share one would wait for each other, not help.
+
+    Where a system does not say which those are, each processor counts.
+    """
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    try:
+        with open(f"{system}/smt/active") as shared:
+            if shared.read().strip() != "1":
+                return len(usable)
+        cores = set()
+        for processor in usable:
+            with open(f"{system}/cpu{processor}/topology/thread_siblings_list") as siblings:
+                cores.add(siblings.read())
+        return len(cores)
+    except OSError:
+        return len(usable)
 
 
 def _of_system(name: str, library: str | None = None) -> int:
