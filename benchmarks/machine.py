@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import statistics
 import subprocess
 import time
 from collections.abc import Callable
@@ -53,29 +54,30 @@ def revision(tree: Path = ROOT) -> str:
         return ""
 
 
-def best(work: Callable[[], object], seconds: float = 0.4) -> float:
-    """The least time that some work takes."""
+def times_of(work: Callable[[], object], seconds: float = 0.4) -> list[float]:
+    """How long some work takes, time after time."""
     work()
     times, until = [], time.perf_counter() + seconds
     while len(times) < 3 or time.perf_counter() < until:
         before = time.perf_counter()
         work()
         times.append(time.perf_counter() - before)
-    return min(times)
+    return times
 
 
 def product(n: int = 1536) -> float:
     """GFLOP/s of NumPy's product of float32 matrices."""
     a, b, c = (np.random.default_rng(k).random((n, n), np.float32) for k in range(3))
-    return 2 * n**3 / best(lambda: np.matmul(a, b, out=c)) / 1e9
+    return 2 * n**3 / min(times_of(lambda: np.matmul(a, b, out=c))) / 1e9
 
 
 def copying(threads: int, entries: int = 10**7) -> float:
-    """GB/s, read and written, of a copy of a float32 array."""
+    """GB/s, read and written, of a copy of a float32 array: usually, since once in a while some of it is in a cache."""
     x, y = np.ones(entries, np.float32), np.ones(entries, np.float32)
     parts = list(zip(np.array_split(x, threads), np.array_split(y, threads), strict=True))
     with ThreadPoolExecutor(threads) as pool:
-        return 2 * x.nbytes / best(lambda: list(pool.map(lambda part: np.copyto(part[1], part[0]), parts))) / 1e9
+        copies = times_of(lambda: list(pool.map(lambda part: np.copyto(part[1], part[0]), parts)))
+    return 2 * x.nbytes / statistics.median(copies) / 1e9
 
 
 def peaks(threads: int) -> dict[str, float]:

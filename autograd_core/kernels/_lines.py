@@ -7,6 +7,7 @@ time whether arrays share memory.  Imports Numba, for kernels only.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 from llvmlite import ir
 from numba import types
@@ -37,13 +38,18 @@ class Line(Emit):
         """Where entry k lies of a line that begins at an address."""
         return self.step(self.at(at), k)
 
-    def each(self, do: Callable, join: Callable | None = None, start=None):
-        """do(place, mask, sum so far) for all vectors, a few at a time; what comes out, if that is to be joined."""
+    def each(self, do: Callable, join: Callable | None = None, start=None, ahead: tuple = ()):
+        """do(place, mask, sum so far) for all vectors, a few at a time; what comes out, if that is to be joined.
+
+        Meanwhile the lines after those that begin at `ahead` come near, so that nobody waits for memory there.
+        """
         builder, lanes = self.b, self.lanes
         carried = [start] * SETS if join else []
         many, whole = builder.and_(self.n, I64(-SETS * lanes)), builder.and_(self.n, I64(-lanes))
         with carrying(builder, I64(0), many, SETS * lanes, carried) as (k, sums, new):
             places = [builder.add(k, I64(s * lanes)) for s in range(SETS)]
+            for at, place in product(ahead, places):
+                self.ask_for(self.place(at, builder.add(place, self.n)))
             found = [do(place, None, total) for place, total in zip(places, sums or [None] * SETS)]
             new += found if join else []
         while len(new) > 1:
@@ -99,7 +105,7 @@ class Line(Emit):
                 self.masked_store(e, self.place(to, k), mask)
             return builder.fadd(so_far, e if mask is None else builder.select(mask, e, zero))
 
-        return self.each(do, builder.fadd, zero)
+        return self.each(do, builder.fadd, zero, (at,))
 
     def summed(self, term: Callable, *at):
         """The sum of what is made of vectors at several places, which is 0 where all entries are."""
@@ -109,14 +115,14 @@ class Line(Emit):
 
         return self.each(do, self.b.fadd, self.constant(0))
 
-    def written(self, to, change: Callable, *at) -> None:
+    def written(self, to, change: Callable, *at, ahead: tuple = ()) -> None:
         """What is made of vectors at several places, written to another."""
 
         def do(k, mask, _):
             found = [self.masked_load(self.place(a, k), mask) for a in at]
             self.masked_store(change(*found), self.place(to, k), mask)
 
-        self.each(do)
+        self.each(do, ahead=ahead)
 
 
 @intrinsic
@@ -175,7 +181,7 @@ def line_pulled(typingctx, like, v, p, to, n):
     def generate(context, builder, sig, args):
         line = Line(builder, CHARS[like], args[4])
         dot = line.all(line.summed(builder.fmul, *args[1:3]))
-        line.written(args[3], lambda v, p: builder.fmul(builder.fsub(v, dot), p), *args[1:3])
+        line.written(args[3], lambda v, p: builder.fmul(builder.fsub(v, dot), p), *args[1:3], ahead=args[1:3])
         return context.get_dummy_value()
 
     return types.void(like, v, p, to, n), generate
@@ -191,7 +197,7 @@ def line_log_pulled(typingctx, like, v, logs, to, n):
         kept = lambda logs, y: builder.select(builder.fcmp_ordered("==", logs, low), zero, y)
         total = line.all(line.summed(lambda v, logs: kept(logs, v), *args[1:3]))
         change = lambda v, logs: kept(logs, builder.fsub(v, builder.fmul(line.exp_below(logs), total)))
-        line.written(args[3], change, *args[1:3])
+        line.written(args[3], change, *args[1:3], ahead=args[1:3])
         return context.get_dummy_value()
 
     return types.void(like, v, logs, to, n), generate
