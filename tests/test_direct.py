@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
-from autograd_core.ops import dropout, embedding, losses, normalization, pooling, resampling, scan, sort
+from autograd_core.ops import dropout, embedding, grids, losses, normalization, pooling, scan, sort
 from autograd_core.tape import using
 from nn import Parameter
 
@@ -31,7 +31,7 @@ CASES = {
     "cummax": (lambda x: scan.cummax(x, -1)[0], [IMAGES]),
     "topk": (lambda x: sort.topk(x, 2)[0], [IMAGES]),
     "median": (lambda x: sort.median(x, -2)[0], [IMAGES]),
-    "grid_sample": (lambda x, g: resampling.grid_sample(x, g, align_corners=False), [IMAGES, GRID]),
+    "grid_sample": (lambda x, g: grids.grid_sample(x, g, align_corners=False), [IMAGES, GRID]),
 }
 
 

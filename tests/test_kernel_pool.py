@@ -9,7 +9,8 @@ from autograd_core.kernels import grid_corners, pool
 from autograd_core.kernels import grid_sample as grids
 from autograd_core.kernels._jit import COMPILED
 from autograd_core.kernels._threads import get_num_threads, set_num_threads
-from autograd_core.kernels.resize import Table, boxes, identity, resize
+from autograd_core.kernels.resize import resize
+from autograd_core.kernels.tables import Table, boxes, identity
 from autograd_core.ops.resampling import shares, table_of
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="nothing is compiled")

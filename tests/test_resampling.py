@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
+from autograd_core.ops import grids
 from autograd_core.ops import resampling as F
 from autograd_core.tensor import Tensor
 
@@ -109,7 +110,7 @@ def test_grid_sample(mode, padding, align):
             continue
         x = RNG.standard_normal((2, 3, *sizes))
         grid = RNG.uniform(-1.6, 1.6, (2, *points, len(sizes)))
-        ours = lambda x, g: F.grid_sample(x, g, mode, padding, align)
+        ours = lambda x, g: grids.grid_sample(x, g, mode, padding, align)
         theirs = lambda x, g: torch.nn.functional.grid_sample(x, g, mode, padding, align)
         compare(ours, theirs, x, grid, second=False)
 
@@ -117,16 +118,16 @@ def test_grid_sample(mode, padding, align):
 def test_grid_sample_to_second_order():
     x, grid = RNG.standard_normal((1, 2, 4, 5)), RNG.uniform(-0.9, 0.9, (1, 2, 3, 2))
     for mode in ("bilinear", "bicubic"):
-        f = lambda x, g: F.grid_sample(x, g, mode, "zeros", False)  # noqa: B023
+        f = lambda x, g: grids.grid_sample(x, g, mode, "zeros", False)  # noqa: B023
         assert ag.gradgradcheck(f, (Tensor(x, requires_grad=True), Tensor(grid, requires_grad=True)))
 
 
 def test_grid_sample_of_corners_and_nan():
     x = np.arange(6.0).reshape(1, 1, 2, 3)
     grid = np.array([[[[-1, -1], [1, -1], [-1, 1], [1, 1], [0, 0], [np.nan, np.nan], [9, 9]]]], float)
-    y = F.grid_sample(x, grid, align_corners=True)
+    y = grids.grid_sample(x, grid, align_corners=True)
     np.testing.assert_array_equal(y[0, 0, 0], [0, 2, 3, 5, 2.5, 0, 0])
-    np.testing.assert_array_equal(F.grid_sampler(x, grid, 0, 0, True), y)
+    np.testing.assert_array_equal(grids.grid_sampler(x, grid, 0, 0, True), y)
 
 
 @pytest.mark.parametrize("mode, padding, align", GRIDS)
@@ -136,7 +137,7 @@ def test_slopes_at_the_entries_themselves(mode, padding, align):
     for d in (2, 3) if mode != "bicubic" else (2,):
         x = RNG.standard_normal((1, 1, *(3 if align else 4,) * d))  # coordinates of their entries are not rounded
         grid = torch.nn.functional.affine_grid(torch.eye(d, d + 1).double()[None], x.shape, align).numpy()
-        ours = lambda x, g: F.grid_sample(x, g, mode, padding, align)
+        ours = lambda x, g: grids.grid_sample(x, g, mode, padding, align)
         theirs = lambda x, g: torch.nn.functional.grid_sample(x, g, mode, padding, align)
         compare(ours, theirs, x, grid, second=False)
 
@@ -146,7 +147,7 @@ def test_a_point_that_is_no_number_is_the_first_entry_or_outside(mode, padding, 
     for d in (2, 3) if mode != "bicubic" else (2,):
         x = ag.tensor(RNG.standard_normal((1, 2, *(3,) * d)), requires_grad=True)
         grid = ag.tensor(np.full((1, *(1,) * (d - 1), 40, d), np.nan), requires_grad=True)
-        y = F.grid_sample(x, grid, mode, padding, align)
+        y = grids.grid_sample(x, grid, mode, padding, align)
         first = x.detach()[0, :, *(0,) * d].numpy()[:, None] if padding != "zeros" else np.zeros((2, 1))
         np.testing.assert_allclose(y.detach().numpy().reshape(2, -1), np.broadcast_to(first, (2, 40)), rtol=1e-12)
         y.sum().backward()
@@ -165,7 +166,7 @@ def test_points_far_out_are_reflected_to_the_same_entry_on_every_size(sizes, mod
         grid[..., 0] = far
         x = ag.tensor(np.arange(3.0 ** len(sizes)).reshape(1, 1, *sizes).astype("f"), requires_grad=True)
         points = ag.tensor(grid, requires_grad=True)
-        y = F.grid_sample(x, points, mode, "reflection", False)
+        y = grids.grid_sample(x, points, mode, "reflection", False)
         y.sum().backward()
         slopes = [
             points.grad.numpy().reshape(count, -1)[0].tolist(),
@@ -180,7 +181,9 @@ def test_the_grid_of_the_identity_changes_nothing():
     x = RNG.standard_normal((2, 3, 4, 5))
     for align in (False, True):
         theta = np.broadcast_to(np.eye(2, 3), (2, 2, 3))
-        np.testing.assert_allclose(F.grid_sample(x, F.affine_grid(theta, x.shape, align), align_corners=align), x)
+        np.testing.assert_allclose(
+            grids.grid_sample(x, grids.affine_grid(theta, x.shape, align), align_corners=align), x
+        )
 
 
 @pytest.mark.parametrize("align", [False, True])
@@ -189,7 +192,7 @@ def test_affine_grid(align):
     for size in [(2, 3, 4, 5), (2, 1, 2 if align else 1, 3), (2, 3, 2, 4, 3)]:
         theta = RNG.standard_normal((2, len(size) - 2, len(size) - 1))
         theirs = lambda t: torch.nn.functional.affine_grid(t, size, align)  # noqa: B023
-        compare(lambda t: F.affine_grid(t, size, align), theirs, theta, second=False)  # noqa: B023
+        compare(lambda t: grids.affine_grid(t, size, align), theirs, theta, second=False)  # noqa: B023
 
 
 def test_shuffles():
@@ -238,17 +241,17 @@ def test_grid_sample_of_no_images_no_channels_and_no_points(shape, points, mode)
     if mode == "bicubic" and len(shape) == 5:
         pytest.skip("there is no such mode")
     x, grid = RNG.standard_normal(shape), RNG.uniform(-1, 1, points)
-    for padding, align in itertools.product(F.PADDINGS, (False, True)):
-        ours = lambda x, g: F.grid_sample(x, g, mode, padding, align)  # noqa: B023
+    for padding, align in itertools.product(grids.PADDINGS, (False, True)):
+        ours = lambda x, g: grids.grid_sample(x, g, mode, padding, align)  # noqa: B023
         theirs = lambda x, g: torch.nn.functional.grid_sample(x, g, mode, padding, align)  # noqa: B023
         compare(ours, theirs, x, grid, second=False)
     with pytest.raises(ValueError, match="no entries to sample"):
-        F.grid_sample(x[:, :, :0], grid, mode)
+        grids.grid_sample(x[:, :, :0], grid, mode)
 
 
 def test_batches_and_forward_mode():
     x, grid = RNG.standard_normal((3, 1, 2, 4, 5)), RNG.uniform(-1, 1, (3, 1, 3, 3, 2))
-    f = lambda t, g: F.interpolate(F.grid_sample(t, g, align_corners=False), (5, 4), mode="bicubic")
+    f = lambda t, g: F.interpolate(grids.grid_sample(t, g, align_corners=False), (5, 4), mode="bicubic")
     y = ag.vmap(f)(ag.tensor(x), ag.tensor(grid))
     np.testing.assert_allclose(y.numpy(), np.stack([f(a, b) for a, b in zip(x, grid)]), rtol=1e-9, atol=1e-12)
     u = RNG.standard_normal(x[0].shape)
@@ -269,18 +272,22 @@ ERRORS = [
     (lambda: F.interpolate(IMAGE, (1, 2, 3)), ValueError, "^interpolate: size must be a number or 2 numbers"),
     (lambda: F.interpolate(IMAGE, 2, recompute_scale_factor=True), ValueError, "^interpolate: recompute_scale_factor"),
     (lambda: F.interpolate(IMAGE.astype(int), 2, mode="area"), TypeError, "^interpolate: mode 'area' needs floating"),
-    (lambda: F.grid_sample(IMAGE, np.zeros((1, 2, 2, 3))), ValueError, "^grid_sample: needs input"),
-    (lambda: F.grid_sample(IMAGE, np.zeros((1, 2, 2, 2)), "linear"), ValueError, "^grid_sample: needs mode bilinear"),
+    (lambda: grids.grid_sample(IMAGE, np.zeros((1, 2, 2, 3))), ValueError, "^grid_sample: needs input"),
     (
-        lambda: F.grid_sample(IMAGE, np.zeros((1, 2, 2, 2), "f")),
+        lambda: grids.grid_sample(IMAGE, np.zeros((1, 2, 2, 2)), "linear"),
+        ValueError,
+        "^grid_sample: needs mode bilinear",
+    ),
+    (
+        lambda: grids.grid_sample(IMAGE, np.zeros((1, 2, 2, 2), "f")),
         TypeError,
         "^grid_sample: input and grid must have one",
     ),
-    (lambda: F.affine_grid(np.zeros((1, 2, 2)), (1, 2, 3, 4)), ValueError, "^affine_grid: needs theta"),
+    (lambda: grids.affine_grid(np.zeros((1, 2, 2)), (1, 2, 3, 4)), ValueError, "^affine_grid: needs theta"),
     (lambda: F.pixel_shuffle(IMAGE, 2), ValueError, "^pixel_shuffle: 2 channels do not divide"),
     (lambda: F.pixel_unshuffle(IMAGE, 2), ValueError, "^pixel_unshuffle: images of 5 x 5"),
     (lambda: F.channel_shuffle(IMAGE, 3), ValueError, "^channel_shuffle: needs"),
-    (lambda: F.grid_sampler(IMAGE, IMAGE, 7, 0, True), ValueError, "^grid_sampler: modes are numbers"),
+    (lambda: grids.grid_sampler(IMAGE, IMAGE, 7, 0, True), ValueError, "^grid_sampler: modes are numbers"),
 ]
 
 

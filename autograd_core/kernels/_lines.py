@@ -14,12 +14,11 @@ from numba import types
 from numba.extending import intrinsic
 
 from ._emit import Emit, carrying
-from ._shared import BYTES_OF_VECTOR, I64
+from ._shared import BYTES_OF_VECTOR, I64, char_of
 from ._vector import FRACTION, ONE
 from .vector_exp import EXP
 
 SETS = 4  # vectors at a time: the operations of one wait for each other
-CHARS = {types.float32: "f", types.float64: "d"}
 # 1 / log 2; log 2 in two parts; the least exponent of a normal number; what a sum has a whole number in its last bits with
 NUMBERS = {
     "f": (1.4426950408889634, -0.693145752, -1.42860677e-06, -87.3, 12582912.0),
@@ -130,7 +129,7 @@ def line_sums(typingctx, like, at, n):
     """The largest of n entries, and Σ exp(x - that); NaN is in the sum alone."""
 
     def generate(context, builder, sig, args):
-        line = Line(builder, CHARS[like], args[2])
+        line = Line(builder, char_of(like), args[2])
         top = line.top(args[1])
         return context.make_tuple(builder, sig.return_type, [top, line.exps(args[1], top, None)])
 
@@ -142,7 +141,7 @@ def line_exps(typingctx, like, at, to, n):
     """Σ exp(x - the largest of n entries), and what is added up, in another place."""
 
     def generate(context, builder, sig, args):
-        line = Line(builder, CHARS[like], args[3])
+        line = Line(builder, char_of(like), args[3])
         return line.exps(args[1], line.top(args[1]), args[2])
 
     return like(like, at, to, n), generate
@@ -153,7 +152,7 @@ def line_scaled(typingctx, at, n, factor):
     """n entries multiplied by a factor."""
 
     def generate(context, builder, sig, args):
-        line = Line(builder, CHARS[factor], args[1])
+        line = Line(builder, char_of(factor), args[1])
         spread = line.all(args[2])
         line.written(args[0], lambda x: builder.fmul(x, spread), args[0])
         return context.get_dummy_value()
@@ -166,7 +165,7 @@ def line_lowered(typingctx, at, to, n, top, rest):
     """(x - top) - rest of n entries, in another place."""
 
     def generate(context, builder, sig, args):
-        line = Line(builder, CHARS[top], args[2])
+        line = Line(builder, char_of(top), args[2])
         spread, after = line.all(args[3]), line.all(args[4])
         line.written(args[1], lambda x: builder.fsub(builder.fsub(x, spread), after), args[0])
         return context.get_dummy_value()
@@ -179,7 +178,7 @@ def line_pulled(typingctx, like, v, p, to, n):
     """p (v - Σ v p) of n entries, in another place."""
 
     def generate(context, builder, sig, args):
-        line = Line(builder, CHARS[like], args[4])
+        line = Line(builder, char_of(like), args[4])
         dot = line.all(line.summed(builder.fmul, *args[1:3]))
         line.written(args[3], lambda v, p: builder.fmul(builder.fsub(v, dot), p), *args[1:3], ahead=args[1:3])
         return context.get_dummy_value()
@@ -192,7 +191,7 @@ def line_log_pulled(typingctx, like, v, logs, to, n):
     """v - exp(logs) Σ v of n entries, in another place, leaving out those whose logarithm is -inf."""
 
     def generate(context, builder, sig, args):
-        line = Line(builder, CHARS[like], args[4])
+        line = Line(builder, char_of(like), args[4])
         low, zero = line.constant(float("-inf")), line.constant(0)
         kept = lambda logs, y: builder.select(builder.fcmp_ordered("==", logs, low), zero, y)
         total = line.all(line.summed(lambda v, logs: kept(logs, v), *args[1:3]))
@@ -208,7 +207,7 @@ def line_shares(typingctx, x, to, n, level, factor):
     """exp(x - level) * factor of n entries, in another place; the level is at least x."""
 
     def generate(context, builder, sig, args):
-        line = Line(builder, CHARS[level], args[2])
+        line = Line(builder, char_of(level), args[2])
         spread, by = line.all(args[3]), line.all(args[4])
         line.written(args[1], lambda x: builder.fmul(line.exp_below(builder.fsub(x, spread)), by), args[0])
         return context.get_dummy_value()

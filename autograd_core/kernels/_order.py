@@ -18,9 +18,12 @@ from numba.cpython.builtins import do_minmax
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from ._emit import Emit, carrying, counting
+from ._shared import I32, I64
+from ._sizes import ROUND
 from ._values import ASIDE
 
-ROUND = 64  # keys that are counted at a time
+CHARS = {32: "f", 64: "d"}  # numbers as wide as keys
 
 
 def smallest(*numbers):
@@ -106,23 +109,20 @@ def count_below(typingctx, keys, rounds, bound):
 
     def generate(context, builder, sig, args):
         kind = sig.args[0].dtype
-        word, lanes, long = ir.IntType(kind.bitwidth), 512 // kind.bitwidth, ir.IntType(64)
-        vector, mask = ir.VectorType(word, lanes), ir.IntType(lanes)
-        order = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
-        nothing = ir.Constant(vector, ir.Undefined)
-        bounds = builder.shuffle_vector(builder.insert_element(nothing, args[2], order.type.element(0)), nothing, order)
-        start = builder.bitcast(make_array(sig.args[0])(context, builder, args[0]).data, vector.as_pointer())
-        total = cgutils.alloca_once_value(builder, long(0))
-        with cgutils.for_range(builder, args[1]) as loop:
-            here, some = builder.mul(loop.index, long(ROUND // lanes)), []
-            for k in range(ROUND // lanes):
-                at = builder.gep(start, [builder.add(here, long(k))])
-                less = builder.icmp_signed("<", builder.load(at, align=kind.bitwidth // 8), bounds)
-                some.append(builder.zext(builder.ctpop(builder.bitcast(less, mask)), long))
+        e, data = Emit(builder, CHARS[kind.bitwidth]), make_array(sig.args[0])(context, builder, args[0]).data
+        vector, mask, bounds = ir.VectorType(data.type.pointee, e.lanes), ir.IntType(e.lanes), e.all(args[2])
+
+        def below(place):
+            less = builder.icmp_signed("<", e.load(e.step(data, place), vector), bounds)
+            return builder.zext(builder.ctpop(builder.bitcast(less, mask)), I64)
+
+        stop = builder.mul(args[1], I64(ROUND))
+        with carrying(builder, I64(0), stop, ROUND, [I64(0)]) as (first, (total,), new):
+            some = [below(builder.add(first, I64(k))) for k in range(0, ROUND, e.lanes)]
             while len(some) > 1:
                 some = [builder.add(a, b) for a, b in zip(some[::2], some[1::2])]
-            builder.store(builder.add(builder.load(total), some[0]), total)
-        return builder.load(total)
+            new.append(builder.add(total, some[0]))
+        return new[0]
 
     return types.int64(keys, types.int64, keys.dtype), generate
 
@@ -132,41 +132,29 @@ def count_before(typingctx, keys, n, ranks):
     """ranks[i] = how many of n keys are less than keys[i], or equal and before it; both have room for whole vectors."""
 
     def generate(context, builder, sig, args):
-        keys, n, ranks = args
-        kind, long, whole = sig.args[0].dtype, ir.IntType(64), ir.IntType(32)
-        lanes = 512 // kind.bitwidth
-        vector, counts = ir.VectorType(ir.IntType(kind.bitwidth), lanes), ir.VectorType(whole, lanes)
-        zeros, numbers = (ir.Constant(counts, entries) for entries in ([0] * lanes, list(range(lanes))))
-        source, target = (
-            make_array(k)(context, builder, a).data for k, a in ((sig.args[0], keys), (sig.args[2], ranks))
-        )
-        total = cgutils.alloca_once(builder, counts)
+        n, e = args[1], Emit(builder, CHARS[sig.args[0].dtype.bitwidth])
+        source, target = (make_array(sig.args[k])(context, builder, args[k]).data for k in (0, 2))
+        vector, counts = ir.VectorType(source.type.pointee, e.lanes), ir.VectorType(I32, e.lanes)
 
-        def spread(x):
-            nothing = ir.Constant(ir.VectorType(x.type, lanes), ir.Undefined)
-            return builder.shuffle_vector(builder.insert_element(nothing, x, whole(0)), nothing, zeros)
+        def counted(total, start, stop, less):
+            with carrying(builder, start, stop, 1, [total]) as (j, (so_far,), new):
+                found = less(e.all(builder.load(e.step(source, j))), j)
+                new.append(builder.add(so_far, builder.zext(found, counts)))
+            return new[0]
 
-        def compare(start, stop, less):
-            with cgutils.for_range_slice(builder, start, stop, long(1), long) as (j, _):
-                found = builder.zext(less(spread(builder.load(builder.gep(source, [j]))), j), counts)
-                builder.store(builder.add(builder.load(total), found), total)
-
-        with cgutils.for_range_slice(builder, long(0), n, long(lanes), long) as (first, _):
-            mine = builder.load(builder.bitcast(builder.gep(source, [first]), vector.as_pointer()), align=4)
-            behind = builder.add(first, long(lanes))
+        with counting(builder, n, e.lanes) as first:
+            mine, behind = e.load(e.step(source, first), vector), builder.add(first, I64(e.lanes))
             behind = builder.select(builder.icmp_signed("<", behind, n), behind, n)
 
-            def near(v, j):
-                earlier = builder.icmp_signed(">", numbers, spread(builder.trunc(builder.sub(j, first), whole)))
+            def near(v, j):  # those of the same vector count up to their own place
+                earlier = builder.not_(e.mask(builder.add(builder.trunc(builder.sub(j, first), I32), I32(1))))
                 equal = builder.and_(builder.icmp_signed("==", v, mine), earlier)
                 return builder.or_(builder.icmp_signed("<", v, mine), equal)
 
-            builder.store(zeros, total)
-            compare(long(0), first, lambda v, j: builder.icmp_signed("<=", v, mine))
-            compare(first, behind, near)
-            compare(behind, n, lambda v, j: builder.icmp_signed("<", v, mine))
-            there = builder.bitcast(builder.gep(target, [first]), counts.as_pointer())
-            builder.store(builder.load(total), there, align=4)
+            total = counted(ir.Constant(counts, None), I64(0), first, lambda v, j: builder.icmp_signed("<=", v, mine))
+            total = counted(total, first, behind, near)
+            total = counted(total, behind, n, lambda v, j: builder.icmp_signed("<", v, mine))
+            e.store(total, e.step(target, first))
         return context.get_dummy_value()
 
     return types.void(keys, types.int64, ranks), generate

@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from ._emit import Emit
-from ._shared import I32
+from ._shared import I32, I64, char_of
 from ._vector import FRACTION, ONE
 
 WIDE = 8
@@ -157,57 +157,38 @@ def extremes_on(typingctx, x, at, y, places, k, scale, best, where):
     """
 
     def generate(context, builder, sig, args):
-        x, at, y, places, k, scale, best, where = args
-        kind = sig.args[0].dtype
-        lanes, long = 512 // kind.bitwidth, ir.IntType(64)
-        number = context.get_value_type(kind)
-
-        def spread(v):
-            nothing = ir.Constant(ir.VectorType(v.type, lanes), ir.Undefined)
-            return moved(builder.insert_element(nothing, v, I32(0)), [0] * lanes)
-
-        def moved(v, order):
-            nothing = ir.Constant(v.type, ir.Undefined)
-            return builder.shuffle_vector(v, nothing, ir.Constant(ir.VectorType(I32, lanes), order))
-
-        def wins(v, before):
-            return builder.or_(builder.fcmp_ordered(">=", v, before), builder.fcmp_unordered("uno", v, v))
-
-        def pointer(kind, array, vector):
-            data = make_array(kind)(context, builder, array).data
-            return builder.bitcast(builder.gep(data, [at]), vector.as_pointer())
+        _, at, _, _, k, scale, best, where = args
+        e = Emit(builder, char_of(sig.args[0]))
+        place = lambda n: e.step(make_array(sig.args[n])(context, builder, args[n]).data, at)
+        numbers, mask = ir.VectorType(I64, e.lanes), ir.IntType(e.lanes)
+        by, old = e.all(scale), (e.all(best), e.all(where))
+        wins = lambda v, before: builder.or_(builder.fcmp_ordered(">=", v, before), builder.fcmp_unordered("uno", v, v))
 
         def scanned(v):
             """The largest up to each entry, and which it is."""
-            found, far = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes))), 1
-            while far < lanes:  # entries with none so far before them stay as they are
-                order = [i - far if i >= far else i for i in range(lanes)]
-                before, there = moved(v, order), moved(found, order)
+            found, far = ir.Constant(ir.VectorType(I32, e.lanes), list(range(e.lanes))), 1
+            while far < e.lanes:  # entries with none so far before them stay as they are
+                order = [i - far if i >= far else i for i in range(e.lanes)]
+                before, there = e.shuffled(v, v, order), e.shuffled(found, found, order)
                 own = wins(v, before)
                 v, found = builder.select(own, v, before), builder.select(own, found, there)
                 far *= 2
-            return v, builder.add(spread(k), builder.zext(found, numbers))
+            return v, builder.add(e.all(k), builder.zext(found, numbers))
 
-        line, numbers = ir.VectorType(number, lanes), ir.VectorType(long, lanes)
-        v = builder.fmul(spread(scale), builder.load(pointer(sig.args[0], x, line), align=kind.bitwidth // 8))
-        old, mask = (spread(best), spread(where)), ir.IntType(lanes)
+        v = builder.fmul(by, e.load(place(0)))
         new, before = builder.bitcast(wins(v, old[0]), mask), builder.block
         with builder.if_then(builder.icmp_unsigned("!=", new, mask(0)), likely=False):  # seldom, after some entries
             found, there = scanned(v)
             own = wins(found, old[0])
             made, after = (builder.select(own, found, old[0]), builder.select(own, there, old[1])), builder.block
-        results = []
-        for one, other in zip(old, made):
-            result = builder.phi(one.type)
+        results = [builder.phi(one.type) for one in old]
+        for result, one, other in zip(results, old, made):
             result.add_incoming(one, before)
             result.add_incoming(other, after)
-            results.append(result)
-        largest = builder.fmul(spread(scale), results[0])
-        builder.store(largest, pointer(sig.args[2], y, line), align=kind.bitwidth // 8)
-        builder.store(results[1], pointer(sig.args[3], places, numbers), align=8)
-        return context.make_tuple(
-            builder, sig.return_type, [builder.extract_element(u, I32(lanes - 1)) for u in results]
-        )
+        e.store(builder.fmul(by, results[0]), place(2))
+        e.store(results[1], place(3))
+        last = [builder.extract_element(u, I32(e.lanes - 1)) for u in results]
+        return context.make_tuple(builder, sig.return_type, last)
 
     long, number = types.int64, x.dtype
     return types.Tuple((number, long))(x, long, y, places, long, number, number, long), generate

@@ -140,3 +140,4 @@ LEAST = {
 }  # entries, by the name of the choice; where none is given, any number will do
 
 CHUNK = 1 << 15  # entries that a thread takes at a time where each costs little: half of the nearest cache, in float32
+ROUND = 64  # keys that are compared together where a rank is found by counting

@@ -6,14 +6,12 @@ other by one or two, sixteen such rows are turned over, so that a column of all 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ._jit import Late, kernel
-
-if TYPE_CHECKING:
-    from .resize import Table
+from .tables import Table
 
 rows_summed, windows_summed = Late("_pool_lines", "rows_summed"), Late("_pool_lines", "windows_summed")
 pairs_summed, lines_summed = Late("_pool_lines", "pairs_summed"), Late("_pool_lines", "lines_summed")

@@ -23,7 +23,7 @@ from ._threads import ADDRESS as POOL
 from .boxes import LANES, ROOM
 from .reduce import DOUBLE, SINGLE
 
-rows_compared, windows_compared = Late("_pool_lines", "rows_compared"), Late("_pool_lines", "windows_compared")
+rows_compared, windows_compared = Late("_pool_largest", "rows_compared"), Late("_pool_largest", "windows_compared")
 entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
 
 

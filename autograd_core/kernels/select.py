@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._jit import COMPILED, Kernel, Late, choice, inline, kernel, plain
-from ._sizes import LEAST
+from ._sizes import LEAST, ROUND
 from ._threads import ADDRESS as POOL
 from .gather import LONG, behind, room_for
 from .reduce import DOUBLE, GRAIN, SINGLE, at
@@ -25,7 +25,6 @@ from .reduce import DOUBLE, GRAIN, SINGLE, at
 entries, for_chunks = Late("_borrowed", "entries"), Late("_native", "for_chunks")
 count_below, count_before = Late("_order", "count_below"), Late("_order", "count_before")
 SHORT = 512  # keys of which a rank is found by halving their span, which takes a look at all of them each time
-ROUND = 64  # keys that are looked at together, as in `_order`
 RANKED = 96  # keys that are put in order by comparing all with all, many at a time
 SHORTLIST = 32  # the most best entries of long rows for which a sorted list is kept on the way
 FIXED, MEDIAN, NUMBERS = 0, 1, 2  # which rank is meant: the one given, the median, the median of the numbers

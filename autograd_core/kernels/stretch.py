@@ -6,14 +6,10 @@ mixed of these as vectors (`_pool_lines`); what several rows in a row have in co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from ._jit import Late, kernel
-
-if TYPE_CHECKING:
-    from .resize import Table
+from .tables import Table
 
 line_stretched, rows_mixed = Late("_pool_lines", "line_stretched"), Late("_pool_lines", "rows_mixed")
 EVEN, ODD = -2, -3

@@ -15,7 +15,7 @@ import numpy as np
 from ..direct import found_at, unwatched
 from ..kernels import pool as kernels
 from ..kernels._kept import remembering
-from ..kernels.resize import Table, identity
+from ..kernels.tables import Table, identity
 from ..op import op
 from ..samples import shapes
 from ..tensor import at

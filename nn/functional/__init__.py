@@ -58,6 +58,7 @@ from autograd_core.ops.dropout import (
 from autograd_core.ops.embedding import embedding, embedding_bag, one_hot
 from autograd_core.ops.folding import fold_windows as fold
 from autograd_core.ops.folding import unfold_windows as unfold
+from autograd_core.ops.grids import affine_grid, grid_sample
 from autograd_core.ops.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -121,9 +122,7 @@ from autograd_core.ops.pooling import (
     max_unpool3d,
 )
 from autograd_core.ops.resampling import (
-    affine_grid,
     channel_shuffle,
-    grid_sample,
     interpolate,
     pixel_shuffle,
     pixel_unshuffle,
