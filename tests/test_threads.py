@@ -97,9 +97,11 @@ def test_the_number_of_threads_changes_while_regions_run():
 
     changing = threading.Thread(target=change)
     changing.start()
-    regions(1, 2000 if COMPILED else 4, bad)
-    stop.set()
-    changing.join()
+    try:
+        regions(1, 2000 if COMPILED else 4, bad)
+    finally:
+        stop.set()
+        changing.join()
     assert not bad
 
 

@@ -23,8 +23,9 @@ from numba.extending import intrinsic
 from . import _jit
 from ._written import WIDE, written
 from ._threads import (
-    ACTIVE, ALONE, BUSY, CORES, COSTS, COUNT, DATA, EACH, ENDED, FUNCTION, GENERATION, GRAIN, KEEP, KINDS, MOST, NEXT,
-    NUMBERS, OPEN, PLACE, PLACES, REGION, SETS, SLEEPING, STOP, THREADS, TRIED, WORKERS, YIELD,
+    ACTIVE, ALONE, BUSY, CORES, COSTS, COUNT, DATA, EACH, ENDED, FUNCTION, GENERATION, GRAIN, JOINTLY, KEEP, KIND, KINDS,
+    MOST, NEXT, NUMBERS, OPEN, PLACE, PLACES, REGION, SETS, SINGLY, SLEEPING, STOP, THREADS, TOOK, TRIED, TURN, WORKERS,
+    YIELD,
 )  # fmt: skip
 
 I64, VOID, BYTES = ir.IntType(64), ir.VoidType(), ir.IntType(8).as_pointer()
@@ -328,42 +329,42 @@ def wake(pool, index):
 
 
 @native
+def expect(pool, kind, took):
+    """Keep how long such a region takes alone; whatever was tried is forgotten."""
+    store(pool, kind + TOOK, took)
+    store(pool, kind + TURN, 0)
+
+
+@native
 def kind_of(pool, function, count, grain):
     """Where it is kept how long regions like this one took."""
     which = (function >> 4) + count * 31 + grain
     kind = COSTS + (which & (KINDS - 1)) * EACH
-    if load(pool, kind) != which:
-        store(pool, kind, which)
-        store(pool, kind + 1, 0)
-        store(pool, kind + 4, 0)
+    if load(pool, kind + KIND) != which:
+        store(pool, kind + KIND, which)
+        expect(pool, kind, 0)
     return kind
-
-
-@native
-def expect(pool, kind, took):
-    """Keep how long such a region takes alone; whatever was tried is forgotten."""
-    store(pool, kind + 1, took)
-    store(pool, kind + 4, 0)
 
 
 @native
 def pays(pool, kind):
     """Whether to share out a region for which it depends."""
-    turn = load(pool, kind + 4)
+    turn = load(pool, kind + TURN)
     if turn < BY_ONE + BY_ALL:
         return 1 if turn >= BY_ONE else 0
-    return 1 if load(pool, kind + 3) + load(pool, kind + 1) // 5 < load(pool, kind + 2) else 0
+    gains = load(pool, kind + SINGLY) - load(pool, kind + JOINTLY)
+    return 1 if gains > load(pool, kind + TOOK) // 5 else 0
 
 
 @native
 def ended(pool, kind, way, began):
-    """Note that a region for which it depends was done alone (2) or shared (3), if that is being tried."""
-    turn, took = load(pool, kind + 4), ticks() - began
+    """Note that a region for which it depends was done alone or shared, if that is being tried."""
+    turn, took = load(pool, kind + TURN), ticks() - began
     if turn >= BY_ONE + BY_ALL:
-        store(pool, kind + 4, turn + 1 if turn < AGAIN else 0)
+        store(pool, kind + TURN, turn + 1 if turn < AGAIN else 0)
         return
-    if way == 2 and (turn == 0 or took < load(pool, kind + 1)):
-        store(pool, kind + 1, took)
+    if way == SINGLY and (turn == 0 or took < load(pool, kind + TOOK)):
+        store(pool, kind + TOOK, took)
     store(pool, TRIED + 1, way)
     store(pool, TRIED + 2, began)
     store(pool, TRIED + 3, began + took + AFTER)
@@ -375,11 +376,10 @@ def tried(pool, kind, now):
     """Keep how long what was tried took, with what came after it: the least of all turns."""
     way, until = load(pool, TRIED + 1), load(pool, TRIED + 3)
     store(pool, TRIED, 0)
-    took = (now if now < until else until) - load(pool, TRIED + 2)
-    turn = load(pool, kind + 4)
-    if turn == (0 if way == 2 else BY_ONE) or took < load(pool, kind + way):
+    turn, took = load(pool, kind + TURN), (now if now < until else until) - load(pool, TRIED + 2)
+    if turn == (0 if way == SINGLY else BY_ONE) or took < load(pool, kind + way):
         store(pool, kind + way, took)
-    store(pool, kind + 4, turn + 1)
+    store(pool, kind + TURN, turn + 1)
 
 
 @native
@@ -394,7 +394,7 @@ def region(pool, function, data, count, grain):
     if last:
         tried(pool, last, began)
     kind, helpers = kind_of(pool, function, count, grain), chunks - 1
-    expected = load(pool, kind + 1)
+    expected = load(pool, kind + TOOK)
     depends = TINY <= expected < SHORT
     if load(pool, WORKERS) < helpers:
         helpers = load(pool, WORKERS)
@@ -406,7 +406,7 @@ def region(pool, function, data, count, grain):
             call(function, begin, begin + grain, data)
         call(function, (chunks - 1) * grain, count, data)
         if depends and unwanted:
-            ended(pool, kind, 2, began)
+            ended(pool, kind, SINGLY, began)
         elif chunks > 1 and not depends:
             expect(pool, kind, ticks() - began)
         return
@@ -437,7 +437,7 @@ def region(pool, function, data, count, grain):
         if rounds & 63 == 0:
             system(pool, YIELD, 0, 0, 0)
     if depends and mine < chunks:
-        ended(pool, kind, 3, began)
+        ended(pool, kind, JOINTLY, began)
     elif mine > 0 and not depends:
         expect(pool, kind, took * chunks // mine)
     store(pool, ALONE, 0 if due < 0 else before + took)

@@ -34,6 +34,7 @@ NUMBERS = SLEEPING + 2 * MOST  # for each its number in the system, then for eac
 CORES = NUMBERS + 2 * MOST  # a set of cores, a bit for each
 SETS = 128  # bytes of it
 # of each kind of region: which it is, how long it takes alone, so and shared with what comes after it, how many turns
+KIND, TOOK, SINGLY, JOINTLY, TURN = range(5)
 COSTS, EACH = CORES + SETS // 8, 8
 KINDS = 1 << 12  # of regions, so many that those of a program hardly ever meet
 WORDS = COSTS + EACH * KINDS
