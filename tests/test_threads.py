@@ -147,8 +147,8 @@ def only_kind(x, out):
 @pytest.mark.parametrize(
     ("turn", "shared", "opens", "then"),
     [
-        (0, 0, False, 1), (63, 0, False, 64), (64, 0, True, None), (79, 0, True, None), (80, 35_900, True, None),
-        (80, 36_100, False, 81), (4096, 36_100, False, 0),
+        (0, 0, False, range(1, 65)), (63, 0, False, [64]), (64, 0, True, [64, 65]), (79, 0, True, [79, 80]),
+        (80, 37_900, True, [80, 81]), (80, 38_100, False, [81]), (4096, 38_100, False, [0]),
     ],
 )  # fmt: skip
 def test_a_region_is_shared_if_that_was_quicker_with_what_came_after_it(turn, shared, opens, then):
@@ -166,10 +166,10 @@ def test_a_region_is_shared_if_that_was_quicker_with_what_came_after_it(turn, sh
         return opened
 
     assert two_regions() == opens
-    assert then is None or kind[4] == then
+    assert kind[4] in then
     ag.set_num_threads(1)  # what could not have been shared says nothing
     two_regions()
-    assert kind[4] == (turn if opens else then)
+    assert kind[4] == turn if opens else kind[4] in then
 
 
 @compiled
@@ -183,7 +183,7 @@ def test_what_comes_after_a_region_counts_up_to_a_bound():
     assert kind[2] == 40_000, "its turn has not ended"
     time.sleep(0.001)
     mix(999, 20, x, out)
-    assert kind[4] == 1 and kind[2] == kind[1] + 50_000
+    assert kind[4] == min(1 + kind[2] // 4000, 64) and kind[2] == kind[1] + 50_000
 
 
 @compiled

@@ -33,16 +33,17 @@ CHUNK = ir.FunctionType(VOID, [I64, I64, BYTES])
 SHARED = ir.FunctionType(VOID, [I64] * 5)
 
 # In ticks of the processor's clock, each a quarter to a half of a nanosecond.  A region of less than TINY is not shared,
-# and one of SHORT or more always.  Between them it depends on where entries lie, since what one core has written another
+# and one of LONG or more always.  Between them it depends on where entries lie, since what one core has written another
 # has to fetch from there, and on the machine: both ways are tried, anew after AGAIN regions.  A turn lasts until the next
 # region begins, but counts no more than AFTER of what comes in between: that has to fetch what the worker wrote, and an
-# idle worker, which looks for work, slows it down where two cores are one.  The turns alone are so many that workers sleep.
+# idle worker, which looks for work, slows it down where two cores are one.  There are BY_ONE turns alone, or fewer if
+# they are longer than TINY, in which workers fall asleep, and BY_ALL shared; sharing has to gain a fifth, or ENOUGH.
+TINY, LONG, AFTER, ENOUGH = 4_000, 400_000, 50_000, 2_000
+BY_ONE, BY_ALL, AGAIN = 64, 16, 1 << 12
 # To wake a worker costs whoever does it 2 to 20 microseconds, and it comes some 40 later: with less than WORTH at hand it
 # is not worth while.  An idle worker looks for work for NEAR, longer than Python usually takes from one region to the
 # next, and then sleeps.
-TINY, SHORT, WORTH, NEAR = 4_000, 40_000, 300_000, 200_000
-BY_ONE, BY_ALL, AGAIN = 64, 16, 1 << 12
-AFTER = 50_000
+WORTH, NEAR = 300_000, 200_000
 SPINS = 1 << 14  # rounds of looking, at most, where there is no such clock
 
 # How many chunks have been taken, in one word: from the front, by whoever opened the region, in its lower half, and
@@ -352,8 +353,8 @@ def pays(pool, kind):
     turn = load(pool, kind + TURN)
     if turn < BY_ONE + BY_ALL:
         return 1 if turn >= BY_ONE else 0
-    gains = load(pool, kind + SINGLY) - load(pool, kind + JOINTLY)
-    return 1 if gains > load(pool, kind + TOOK) // 5 else 0
+    gains, wanted = load(pool, kind + SINGLY) - load(pool, kind + JOINTLY), load(pool, kind + TOOK) // 5
+    return 1 if gains > (wanted if wanted < ENOUGH else ENOUGH) else 0
 
 
 @native
@@ -379,7 +380,8 @@ def tried(pool, kind, now):
     turn, took = load(pool, kind + TURN), (now if now < until else until) - load(pool, TRIED + 2)
     if turn == (0 if way == SINGLY else BY_ONE) or took < load(pool, kind + way):
         store(pool, kind + way, took)
-    store(pool, kind + TURN, turn + 1)
+    turn += 1 + took // TINY if way == SINGLY else 1
+    store(pool, kind + TURN, BY_ONE if way == SINGLY and turn > BY_ONE else turn)
 
 
 @native
@@ -395,7 +397,7 @@ def region(pool, function, data, count, grain):
         tried(pool, last, began)
     kind, helpers = kind_of(pool, function, count, grain), chunks - 1
     expected = load(pool, kind + TOOK)
-    depends = TINY <= expected < SHORT
+    depends = TINY <= expected < LONG
     if load(pool, WORKERS) < helpers:
         helpers = load(pool, WORKERS)
     if load(pool, THREADS) - 1 < helpers:
