@@ -29,7 +29,7 @@ ORDER = """
     ops.linalg.least_squares ops.linalg.norms ops.linalg.products ops.linalg ops.fft ops.special
     ops.scaling
     ops.activations ops.normalization ops.dropout ops.composed ops.loss_ops ops.losses ops.ctc ops.resampling ops.grids
-    ops.sliding ops.pooling ops.attention ops.recurrent ops blame reach backward forward tree attributes functional
+    ops.sliding ops.pooling ops.unpooling ops.attention ops.recurrent ops blame reach backward forward tree attributes functional
     jacobians members random models custom control anomaly gradcheck testing compiled.program compiled.signature compiled.kept
     compiled.entries compiled.users compiled.codes compiled.places compiled.unchanged compiled.guards compiled.picked
     compiled.capture compiled.compare compiled.memory compiled.place

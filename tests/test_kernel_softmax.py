@@ -206,3 +206,26 @@ def test_rows_that_end_within_a_vector(n, dtype):
     np.testing.assert_allclose(pulled, wanted.astype(dtype), **tolerance)
     pulled = softmaxes.log_softmax_pull.compiled(v[rest], np.log(p[rest]).astype(dtype), -1)
     np.testing.assert_allclose(pulled, (v[rest] - p[rest] * v[rest].sum(1, keepdims=True)).astype(dtype), **tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("shape", [(4, 10), (300, 10), (2, 10, 3), (4, 10, 40)])
+@pytest.mark.parametrize("far", [0.0, 1e3, -1e5, 1e8, 1e30])
+def test_gradients_of_cross_entropy_wherever_the_scores_lie(far, shape, dtype):
+    """The largest score and the logarithm of the sum are never added: beside 1e8 a logarithm of 2 is nothing."""
+    rng, n = np.random.default_rng(0), shape[1]
+    near = rng.integers(-3, 4, shape).astype("d") * (np.spacing(np.array(far, dtype)) if far else 1)
+    x, target = (far + near).astype(dtype), rng.integers(0, n, (shape[0], *shape[2:]))
+    near = x.astype("d") - far
+    e = np.exp(near - near.max(1, keepdims=True))
+    for smoothing in (0.0, 0.1):
+        hits = np.expand_dims(target, 1) == np.arange(n).reshape(1, -1, *(1,) * (len(shape) - 2))
+        expected = e / e.sum(1, keepdims=True) - hits * (1 - smoothing) - smoothing / n
+        one, rest = np.ones((), dtype), (None, -100, smoothing)
+        for f, pull in [
+            (getattr(cross_entropy.forward, way), getattr(cross_entropy.backward, way))
+            for way in ("compiled", "reference")
+        ]:
+            _, level, _ = f(x, target, *rest, "sum")
+            found = pull(one, x, level, target, *rest, True)
+            assert_allclose(found, expected, atol=1e-6 if dtype == "f" else 1e-14)

@@ -376,3 +376,13 @@ def test_binary_cross_entropy_wants_probabilities(input, target, reduction):
     for call in (loss, replayed):
         with pytest.raises(ValueError, match="all of (input|target) must be from 0 to 1"):
             call(ag.tensor(input), ag.tensor(target))
+
+
+@pytest.mark.parametrize("far", [1e2, 1e5, 1e30])
+def test_the_gradient_of_cross_entropy_is_right_for_large_scores(far):
+    x = ag.tensor(np.float32([[far, far, 0]]), requires_grad=True)
+    losses.cross_entropy(x, ag.tensor([0])).backward()
+    np.testing.assert_allclose(x.grad.numpy(), [[-0.5, 0.5, 0]], atol=1e-6)
+    image = ag.tensor(np.float32([far, far, 0]).reshape(1, 3, 1, 1), requires_grad=True)
+    losses.cross_entropy(image, ag.tensor([[[0]]])).backward()
+    np.testing.assert_allclose(image.grad.numpy().ravel(), [-0.5, 0.5, 0], atol=1e-6)

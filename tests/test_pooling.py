@@ -9,6 +9,7 @@ import pytest
 import autograd_core as ag
 from autograd_core.kernels import _kept
 from autograd_core.ops import pooling as F
+from autograd_core.ops import unpooling
 from autograd_core.ops.resampling import interpolate
 from autograd_core.tensor import Tensor
 
@@ -190,9 +191,9 @@ def test_unpooling(d):
             v = getattr(torch.nn.functional, back)(u, spots, kernel, stride, padding, size)
         except (RuntimeError, ValueError):
             with pytest.raises((ValueError, IndexError)):
-                getattr(F, back)(y, places, kernel, stride, padding, size)
+                getattr(unpooling, back)(y, places, kernel, stride, padding, size)
             continue
-        z = getattr(F, back)(y, places, kernel, stride, padding, size)
+        z = getattr(unpooling, back)(y, places, kernel, stride, padding, size)
         np.testing.assert_array_equal(z.detach().numpy(), v.detach().numpy())
         (g,) = ag.gradient((z**2).sum(), [leaf])
         (e,) = torch.autograd.grad((v**2).sum(), other)
@@ -248,14 +249,24 @@ ERRORS = [
     (lambda: F.fractional_max_pool2d(IMAGE, 2, 5), ValueError, "^fractional_max_pool2d: .* do not fit"),
     (lambda: F.fractional_max_pool2d(IMAGE, 2, output_ratio=2.0), ValueError, "output_ratio must be between 0 and 1"),
     (
-        lambda: F.max_unpool2d(IMAGE, np.zeros((1, 2, 5, 4), int), 2),
+        lambda: unpooling.max_unpool2d(IMAGE, np.zeros((1, 2, 5, 4), int), 2),
         ValueError,
         "^max_unpool2d: indices must have the shape",
     ),
     (
-        lambda: F.max_unpool2d(IMAGE, np.zeros(IMAGE.shape, int), 2, output_size=(90, 9)),
+        lambda: unpooling.max_unpool2d(IMAGE, np.zeros(IMAGE.shape, int), 2, output_size=(90, 9)),
         ValueError,
         "^max_unpool2d: output_size",
+    ),
+    (
+        lambda: unpooling.max_unpool2d(IMAGE, np.full(IMAGE.shape, -7), 2),
+        IndexError,
+        "^max_unpool2d: index -7 lies outside of a result of size",
+    ),
+    (
+        lambda: unpooling.max_unpool2d(IMAGE, np.full(IMAGE.shape, 10**6), 2),
+        IndexError,
+        "^max_unpool2d: index 1000000 lies outside of a result of size",
     ),
 ]
 
@@ -313,3 +324,15 @@ def test_what_is_remembered_of_shapes_is_bounded(monkeypatch):
         assert tracemalloc.get_traced_memory()[0] < 8 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_unpooling_of_many_and_compiled():
+    x, places = RNG.standard_normal((3, 1, 2, 2)), np.array([[[[0, 3], [8, 15]]]] * 3) % [[[[7]]], [[[16]]], [[[9]]]]
+    unpooled = lambda x, i: unpooling.max_unpool2d(x, i, 2)
+    expected = np.stack([unpooled(ag.tensor(a), ag.tensor(i)).numpy() for a, i in zip(x, places)])
+    np.testing.assert_array_equal(ag.vmap(unpooled)(ag.tensor(x), ag.tensor(places)).numpy(), expected)
+    run = ag.compile(unpooled)
+    for a, i, y in zip(x, places, expected):
+        np.testing.assert_array_equal(run(ag.tensor(a), ag.tensor(i)).numpy(), y)
+    with pytest.raises(IndexError, match="max_unpool2d: index 16 lies outside"):
+        run(ag.tensor(x[0]), ag.tensor(places[0] + 16))

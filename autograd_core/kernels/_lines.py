@@ -203,13 +203,14 @@ def line_log_pulled(typingctx, like, v, logs, to, n):
 
 
 @intrinsic
-def line_shares(typingctx, x, to, n, level, factor):
-    """exp(x - level) * factor of n entries, in another place; the level is at least x."""
+def line_shares(typingctx, x, to, n, top, rest, factor):
+    """exp(x - top - rest) * factor of n entries, in another place; top + rest is at least x."""
 
     def generate(context, builder, sig, args):
-        line = Line(builder, char_of(level), args[2])
-        spread, by = line.all(args[3]), line.all(args[4])
-        line.written(args[1], lambda x: builder.fmul(line.exp_below(builder.fsub(x, spread)), by), args[0])
+        line = Line(builder, char_of(top), args[2])
+        spread, after, by = map(line.all, args[3:])
+        above = lambda x: builder.fsub(builder.fsub(x, spread), after)
+        line.written(args[1], lambda x: builder.fmul(line.exp_below(above(x)), by), args[0])
         return context.get_dummy_value()
 
-    return types.void(x, to, n, level, factor), generate
+    return types.void(x, to, n, top, rest, factor), generate

@@ -34,7 +34,10 @@ class Block:
     __slots__ = ("__array_interface__", "raw")
 
     def __del__(self, free=_free, kept=_kept, most=MOST):
-        size = self.raw[0].nbytes
+        try:
+            size = self.raw[0].nbytes
+        except AttributeError:  # whoever made it was interrupted
+            return
         if size > most:
             return
         if kept[0] + size > most:  # of sizes that are used no more, perhaps

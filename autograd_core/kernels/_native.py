@@ -23,9 +23,9 @@ from numba.extending import intrinsic
 from . import _jit
 from ._written import WIDE, written
 from ._threads import (
-    ACTIVE, ALONE, BUSY, CORES, COSTS, COUNT, DATA, EACH, ENDED, FUNCTION, GENERATION, GRAIN, JOINTLY, KEEP, KIND, KINDS,
-    MOST, NEXT, NUMBERS, OPEN, PLACE, PLACES, REGION, SETS, SINGLY, SLEEPING, STOP, THREADS, TOOK, TRIED, TURN, WORKERS,
-    YIELD,
+    ACTIVE, ALONE, BUSY, CORES, COSTS, COUNT, DATA, EACH, ENDED, FUNCTION, GENERATION, GRAIN, JOINTLY, KEEP, KIND,
+    KINDS, MOST, NEXT, NUMBERS, OPEN, PLACE, PLACES, REGION, SETS, SINGLY, SLEEPING, STOP, THREADS, TOOK, TRIED, TURN,
+    WORKERS, YIELD,
 )  # fmt: skip
 
 I64, VOID, BYTES = ir.IntType(64), ir.VoidType(), ir.IntType(8).as_pointer()
@@ -333,7 +333,9 @@ def wake(pool, index):
 def expect(pool, kind, took):
     """Keep how long such a region takes alone; whatever was tried is forgotten."""
     store(pool, kind + TOOK, took)
-    store(pool, kind + TURN, 0)
+    if load(pool, kind + TURN):
+        for word in range(SINGLY, TURN + 1):
+            store(pool, kind + word, 0)
 
 
 @native
@@ -362,7 +364,9 @@ def ended(pool, kind, way, began):
     """Note that a region for which it depends was done alone or shared, if that is being tried."""
     turn, took = load(pool, kind + TURN), ticks() - began
     if turn >= BY_ONE + BY_ALL:
-        store(pool, kind + TURN, turn + 1 if turn < AGAIN else 0)
+        store(pool, kind + TURN, turn + 1)
+        if turn >= AGAIN:
+            expect(pool, kind, load(pool, kind + TOOK))
         return
     if way == SINGLY and (turn == 0 or took < load(pool, kind + TOOK)):
         store(pool, kind + TOOK, took)
@@ -378,7 +382,7 @@ def tried(pool, kind, now):
     way, until = load(pool, TRIED + 1), load(pool, TRIED + 3)
     store(pool, TRIED, 0)
     turn, took = load(pool, kind + TURN), (now if now < until else until) - load(pool, TRIED + 2)
-    if turn == (0 if way == SINGLY else BY_ONE) or took < load(pool, kind + way):
+    if load(pool, kind + way) == 0 or took < load(pool, kind + way):
         store(pool, kind + way, took)
     turn += 1 + took // TINY if way == SINGLY else 1
     store(pool, kind + TURN, BY_ONE if way == SINGLY and turn > BY_ONE else turn)

@@ -52,7 +52,7 @@ _wanted = False  # workers, by a kernel that has been built; not yet, or no more
 def _usual() -> int:
     """As many threads as this process may use cores, unless OMP_NUM_THREADS says how many."""
     wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return min(max(int(wanted), 1) if wanted.isdecimal() else _cores(), MOST + 1)
+    return min(max(int(wanted[:9]), 1) if wanted.isdecimal() else _cores(), MOST + 1)
 
 
 def _cores(system: str = "/sys/devices/system/cpu") -> int:
@@ -62,16 +62,16 @@ def _cores(system: str = "/sys/devices/system/cpu") -> int:
     """
     usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     try:
-        with open(f"{system}/smt/active") as shared:
-            if shared.read().strip() != "1":
-                return len(usable)
+        with open(f"{system}/smt/active", "rb") as shared:
+            if shared.read().strip() != b"1":
+                return max(len(usable), 1)
         cores = set()
         for processor in usable:
-            with open(f"{system}/cpu{processor}/topology/thread_siblings_list") as siblings:
-                cores.add(siblings.read())
-        return len(cores)
+            with open(f"{system}/cpu{processor}/topology/thread_siblings_list", "rb") as siblings:
+                cores.add(siblings.read().strip() or processor)
+        return max(len(cores), 1)
     except OSError:
-        return len(usable)
+        return max(len(usable), 1)
 
 
 def _of_system(name: str, library: str | None = None) -> int:

@@ -1,7 +1,8 @@
 """Cross entropy with class indices, forward and backward in one pass each, and log-likelihoods of given classes.
 
-Forward keeps log Σ exp(x) of each row and nothing else.  With q the weighted and smoothed target of a row and W its
-sum, the loss is W lse - q x, and its gradient W exp(x - lse) - q.
+Forward keeps log Σ exp(x) of each row and nothing else, its `level`: the largest x, and what comes on top of that, apart,
+for in a sum of a large number and a small one the small one is lost.  With q the weighted and smoothed target of a row
+and W its sum, the loss is W (level - x) q, and its gradient W exp(x - level) - q.
 """
 
 from __future__ import annotations
@@ -29,20 +30,19 @@ NOTHING = {c: np.empty(0, c) for c in "fd"}
 
 @kernel(written=True)
 def loss_of(x, i, t, top, rest, weight, sharp, blur):
-    """The loss of row i, whose log Σ exp(x) is top + rest and whose target is t, log Σ exp(x), and the weight."""
-    lse = top + rest
+    """The loss of row i, whose log Σ exp(x) is top + rest and whose target is t, and its weight."""
     w = weight[t] if len(weight) else like(top, 1)
     y = sharp * w * ((top - x[i, t]) + rest)
     if blur != like(top, 0):
         dot = like(top, 0)
         if len(weight):
             for j in range(x.shape[1]):
-                dot += (lse - x[i, j]) * weight[j]
+                dot += ((top - x[i, j]) + rest) * weight[j]
         else:
             for j in range(x.shape[1]):
-                dot += lse - x[i, j]
+                dot += (top - x[i, j]) + rest
         y += blur * dot
-    return y, lse, w
+    return y, w
 
 
 @kernel(written=True)
@@ -69,9 +69,10 @@ def added_up(each, share, how, loss, total):
 
 
 @kernel(chunks=True, written=True)
-def cross_entropy_rows(begin, end, x, target, weight, ignored, sharp, blur, loss, lse, share, bad):
-    """Loss, log Σ exp and weight of each row of x (rows, n); lse is -inf where a row does not count."""
-    x, target, loss, lse, share = x[begin:end], target[begin:end], loss[begin:end], lse[begin:end], share[begin:end]
+def cross_entropy_rows(begin, end, x, target, weight, ignored, sharp, blur, loss, level, share, bad):
+    """Loss, level and weight of each row of x (rows, n)."""
+    x, target, loss, level = x[begin:end], target[begin:end], loss[begin:end], level[begin:end]
+    share = share[begin:end]
     step, n, zero = max(min(BLOCK // x.shape[1], len(x)), 1), x.shape[1], x.dtype.type(0)
     sharp, blur = x.dtype.type(sharp), x.dtype.type(blur)
     tops, sums = blank(zero, step), blank(zero, step)
@@ -82,12 +83,13 @@ def cross_entropy_rows(begin, end, x, target, weight, ignored, sharp, blur, loss
             s[k] = log(s[k])
         for k in range(len(s)):
             i, t = first + k, target[first + k]
+            level[i, 0], level[i, 1] = tops[k], s[k]
             if t == ignored:
-                loss[i], share[i], lse[i] = zero, zero, tops[k] + s[k]
+                loss[i], share[i] = zero, zero
             elif t < 0 or t >= n:
                 bad[0] = begin + i + 1
             else:
-                loss[i], lse[i], share[i] = loss_of(x, i, t, tops[k], s[k], weight, sharp, blur)
+                loss[i], share[i] = loss_of(x, i, t, tops[k], s[k], weight, sharp, blur)
 
 
 @kernel(written=True)
@@ -97,19 +99,19 @@ def answer(bads):
 
 
 @kernel(written=True)
-def cross_entropy_at_once(x, target, weight, ignored, sharp, blur, how, loss, lse, total):
+def cross_entropy_at_once(x, target, weight, ignored, sharp, blur, how, loss, level, total):
     """The sum or mean of the losses of few rows; the place of a target that is no class, plus one, or 0."""
     each, share, bad = blank(x.dtype.type(0), len(x)), blank(x.dtype.type(0), len(x)), blank(np.int64(0), 1)
     bad[0] = 0
-    cross_entropy_rows(0, len(x), x, target, weight, ignored, sharp, blur, each, lse, share, bad)
+    cross_entropy_rows(0, len(x), x, target, weight, ignored, sharp, blur, each, level, share, bad)
     added_up(each, share, how, loss, total)
     return bad[0]
 
 
 @kernel(chunks=True, written=True)
-def cross_entropy_rows_pull(begin, end, c, x, lse, target, weight, ignored, sharp, blur, hit, out):
-    """out = c (W exp(x - lse) - q), with c for each row or one for all; without q unless `hit`."""
-    x, out, lse, target = x[begin:end], out[begin:end], lse[begin:end], target[begin:end]
+def cross_entropy_rows_pull(begin, end, c, x, level, target, weight, ignored, sharp, blur, hit, out):
+    """out = c (W exp(x - level) - q), with c for each row or one for all; without q unless `hit`."""
+    x, out, level, target = x[begin:end], out[begin:end], level[begin:end], target[begin:end]
     n, zero, whole = out.shape[1], out.dtype.type(0), summed(weight, out)
     sharp, blur = x.dtype.type(sharp), x.dtype.type(blur)
     for i in range(len(out)):
@@ -120,8 +122,8 @@ def cross_entropy_rows_pull(begin, end, c, x, lse, target, weight, ignored, shar
                 out[i, j] = zero
             continue
         w = weight[t] if len(weight) else like(scale, 1)
-        factor, level = scale * (sharp * w + blur * whole), lse[i]
-        shares_of_line(x.ctypes.data + i * n * x.itemsize, out.ctypes.data + i * n * x.itemsize, n, level, factor)
+        factor, row = scale * (sharp * w + blur * whole), i * n * x.itemsize
+        shares_of_line(x.ctypes.data + row, out.ctypes.data + row, n, level[i, 0], level[i, 1], factor)
         if hit:
             if blur != zero:
                 each = scale * blur
@@ -131,8 +133,8 @@ def cross_entropy_rows_pull(begin, end, c, x, lse, target, weight, ignored, shar
 
 
 @kernel(chunks=True, written=True)
-def cross_entropy_tiles(begin, end, x, target, weight, ignored, sharp, blur, loss, lse, share, bad):
-    """The same along axis 1 of x (outer, n, inner); the others are (outer, inner).  A chunk is a number of tiles."""
+def cross_entropy_tiles(begin, end, x, target, weight, ignored, sharp, blur, loss, level, share, bad):
+    """The same along axis 1 of x (outer, n, inner); the others are (outer, inner, ...).  A chunk is a number of tiles."""
     tops, sums = blank(x.dtype.type(0), TILE), blank(x.dtype.type(0), TILE)
     n, zero = x.shape[1], x.dtype.type(0)
     sharp, blur = x.dtype.type(sharp), x.dtype.type(blur)
@@ -140,30 +142,31 @@ def cross_entropy_tiles(begin, end, x, target, weight, ignored, sharp, blur, los
         o, left, right = tile_of(tile, x.shape[2])
         exps_of_tile(x, o, left, right, tops, sums)
         for k in range(left, right):
-            top, s, t = tops[k - left], sums[k - left], target[o, k]
-            level = top + log(s)
-            lse[o, k], loss[o, k], share[o, k] = level, zero, zero
+            sums[k - left] = log(sums[k - left])
+        for k in range(left, right):
+            top, rest, t = tops[k - left], sums[k - left], target[o, k]
+            level[o, k, 0], level[o, k, 1], loss[o, k], share[o, k] = top, rest, zero, zero
             if t == ignored:
                 continue
             if t < 0 or t >= n:
                 bad[0] = o * x.shape[2] + np.int64(k) + 1
                 continue
-            w = weight[t] if len(weight) else like(s, 1)
-            loss[o, k], share[o, k] = sharp * w * ((top - x[o, t, k]) + log(s)), w
+            w = weight[t] if len(weight) else like(rest, 1)
+            loss[o, k], share[o, k] = sharp * w * ((top - x[o, t, k]) + rest), w
         if blur != zero:
             for i in range(n):
                 w = blur * (weight[i] if len(weight) else like(blur, 1))
                 for k in range(left, right):
-                    y = loss[o, k] + w * (lse[o, k] - x[o, i, k])
+                    y = loss[o, k] + w * ((tops[k - left] - x[o, i, k]) + sums[k - left])
                     loss[o, k] = zero if target[o, k] == ignored else y
 
 
 @kernel(chunks=True, written=True)
-def cross_entropy_tiles_pull(begin, end, c, x, lse, target, weight, ignored, sharp, blur, hit, out):
+def cross_entropy_tiles_pull(begin, end, c, x, level, target, weight, ignored, sharp, blur, hit, out):
     """The gradient of cross_entropy_tiles; c is (outer, inner) or (1, 1)."""
     n, inner, zero, whole = out.shape[1], out.shape[2], out.dtype.type(0), summed(weight, out)
     sharp, blur = x.dtype.type(sharp), x.dtype.type(blur)
-    scale, factor = blank(zero, TILE), blank(zero, TILE)
+    scale, factor, tops, rests = blank(zero, TILE), blank(zero, TILE), blank(zero, TILE), blank(zero, TILE)
     for tile in range(begin, end):
         o, left, right = tile_of(tile, inner)
         for k in range(left, right):
@@ -173,10 +176,11 @@ def cross_entropy_tiles_pull(begin, end, c, x, lse, target, weight, ignored, sha
             w = weight[t] if len(weight) and fine else like(a, 1)
             scale[k - left] = a if fine else zero
             factor[k - left] = a * (sharp * w + blur * whole) if fine else zero
+            tops[k - left], rests[k - left] = level[o, k, 0], level[o, k, 1]
         for i in range(n):
             each = blur * (weight[i] if len(weight) else like(blur, 1)) if hit else zero
             for k in range(left, right):
-                y = exp_below(x[o, i, k] - lse[o, k]) * factor[k - left]
+                y = exp_below((x[o, i, k] - tops[k - left]) - rests[k - left]) * factor[k - left]
                 out[o, i, k] = zero if target[o, k] == ignored else y
             if each != zero:
                 for k in range(left, right):
@@ -188,8 +192,8 @@ def cross_entropy_tiles_pull(begin, end, c, x, lse, target, weight, ignored, sha
                 out[o, t, k] -= scale[k - left] * sharp * w
 
 
-AT_ONCE = Typed(cross_entropy_at_once, "x2 l1 x1 i d d i x0 x1 x0")
-ROWS_PULL = Typed(cross_entropy_rows_pull, "x1 x2 x1 l1 x1 i d d i x2")
+AT_ONCE = Typed(cross_entropy_at_once, "x2 l1 x1 i d d i x0 x2 x0")
+ROWS_PULL = Typed(cross_entropy_rows_pull, "x1 x2 x2 l1 x1 i d d i x2")
 
 # --- what ops call ---------------------------------------------------------------------------------------------------
 
@@ -242,7 +246,7 @@ def plainly(x, target, weight, ignored, smoothing):
 
 
 def forward_reference(x, target, weight, ignored, smoothing, reduction="none"):
-    """The loss of x (N, C, ...), log Σ exp(x) of each row, and the weight of all rows."""
+    """The loss of x (N, C, ...), the level of each row (N, ..., 2), and the weight of all rows."""
     if plainly(x, target, weight, ignored, smoothing):
         top = np.maximum.reduce(x, axis=1)
         if abs(np.add.reduce(top)) < np.inf:
@@ -251,7 +255,7 @@ def forward_reference(x, target, weight, ignored, smoothing, reduction="none"):
             if reduction != "none":
                 loss = np.add.reduce(loss)
             loss = loss / total if reduction == "mean" else loss
-            return np.asarray(loss), top + rest, np.asarray(total)
+            return np.asarray(loss), np.stack([top, rest], -1), np.asarray(total)
     q, share = _q(target, weight, x.shape, x.dtype, ignored, smoothing)
     with np.errstate(all="ignore"):
         top = np.maximum.reduce(x, axis=1, keepdims=True, initial=-np.inf)
@@ -262,14 +266,20 @@ def forward_reference(x, target, weight, ignored, smoothing, reduction="none"):
         if reduction != "none":
             loss = np.add.reduce(loss, axis=None)
         loss = loss / total if reduction == "mean" else loss
-    return np.asarray(loss), (top + rest)[:, 0], np.asarray(total)
+    return np.asarray(loss), np.stack([top[:, 0], rest[:, 0]], -1), np.asarray(total)
 
 
-def backward_reference(c, x, lse, target, weight, ignored, smoothing, hit):
-    """c (W exp(x - lse) - q), with c (N, ...) or without axes."""
+def _above(x, level):
+    """x less the level of its row; x is (N, C, ...)."""
+    top, rest = np.moveaxis(np.expand_dims(level, 1), -1, 0)
+    return (x - top) - rest
+
+
+def backward_reference(c, x, level, target, weight, ignored, smoothing, hit):
+    """c (W exp(x - level) - q), with c (N, ...) or without axes."""
     if plainly(x, target, weight, ignored, smoothing):
         with np.errstate(all="ignore"):
-            y = np.exp(x - lse[:, None])
+            y = np.exp(_above(x, level))
             if hit:
                 y[np.arange(len(y)), target] -= 1
             y *= c[:, None] if c.ndim else c
@@ -277,7 +287,7 @@ def backward_reference(c, x, lse, target, weight, ignored, smoothing, hit):
     q, _ = _q(target, weight, x.shape, x.dtype, ignored, smoothing)
     total = np.add.reduce(q, axis=1, keepdims=True)
     with np.errstate(all="ignore"):
-        y = np.where(total != 0, total * np.exp(x - np.expand_dims(lse, 1)), 0)
+        y = np.where(total != 0, total * np.exp(_above(x, level)), 0)
         y = (y - q if hit else y) * (np.expand_dims(c, 1) if c.ndim else c)
     counts = np.expand_dims(target != ignored, 1)
     return np.where(counts, y, 0).astype(x.dtype)
@@ -292,8 +302,8 @@ def _sample(rng, n, dtype):
 
 def _pull_sample(rng, n, dtype):
     x, target, weight, *rest = _sample(rng, n, dtype)
-    loss, lse, _ = forward_reference(x, target, weight, *rest)
-    return rng.standard_normal(loss.shape).astype(dtype), x, lse, target, weight, *rest, True
+    loss, level, _ = forward_reference(x, target, weight, *rest)
+    return rng.standard_normal(loss.shape).astype(dtype), x, level, target, weight, *rest, True
 
 
 def _ready(x, target, weight, *others):
@@ -313,57 +323,57 @@ def _ready(x, target, weight, *others):
 
 @choice(reference=forward_reference, sample=_sample)
 def forward(x, target, weight, ignored, smoothing, reduction="none"):
-    """The loss of x (N, C, ...) for class indices (N, ...), log Σ exp(x) of each row, and the weight of all rows."""
+    """The loss of x (N, C, ...) for class indices (N, ...), the level of each row, and the weight of all rows."""
     ready = _ready(x, target, weight)
     if ready is None:
         return forward_reference(x, target, weight, ignored, smoothing, reduction)
     (x, target, w), n, how, dtype = ready, x.shape[1], HOW[reduction], x.dtype
-    loss, lse, total = np.empty((), dtype), np.empty(target.shape, dtype), np.empty((), dtype)
+    loss, level, total = np.empty((), dtype), np.empty((*target.shape, 2), dtype), np.empty((), dtype)
     if how and x.ndim == 2 and x.size <= 2 * GRAIN:
-        sums, made = (ignored, 1 - smoothing, smoothing / n, how), (id(loss), id(lse), id(total))
+        sums, made = (ignored, 1 - smoothing, smoothing / n, how), (id(loss), id(level), id(total))
         bad = AT_ONCE[dtype](id(x), id(target), id(w), *sums, *made)
     else:
         each, share, bads = np.empty(target.shape, dtype), np.empty(target.shape, dtype), np.empty(1, np.int64)
         fill(bads, 0)
         rates = w, ignored, 1 - smoothing, smoothing / n
-        _each(x.reshape(len(x), n, -1), target, rates, each, lse, share, bads)
+        _each(x.reshape(len(x), n, -1), target, rates, each, level, share, bads)
         added_up(each.reshape(-1), share.reshape(-1), how, loss, total)
         loss, bad = loss if how else each, answer(bads)
     if bad:
         _refuse(target.flat[bad - 1], n, "cross_entropy")
-    return loss, lse, total
+    return loss, level, total
 
 
 def _each(x, target, rates, *results):
-    """Loss, log Σ exp and weight of each row of x (outer, n, inner)."""
-    outer, n, inner = x.shape
+    """Loss, level and weight of each row of x (outer, n, inner)."""
+    (outer, n, inner), (each, level, share, bads) = x.shape, results
     if inner == 1:
-        flat = [v.reshape(-1) for v in results]
-        cross_entropy_rows(outer, GRAIN // n + 1, x.reshape(outer, n), target.reshape(-1), *rates, *flat)
+        flat = each.reshape(-1), level.reshape(-1, 2), share.reshape(-1)
+        cross_entropy_rows(outer, GRAIN // n + 1, x.reshape(outer, n), target.reshape(-1), *rates, *flat, bads)
     else:
-        flat = [v.reshape(-1, inner) for v in results[:-1]]
-        cross_entropy_tiles(*_tiles(*x.shape), x, target.reshape(-1, inner), *rates, *flat, results[-1])
+        flat = each.reshape(-1, inner), level.reshape(-1, inner, 2), share.reshape(-1, inner)
+        cross_entropy_tiles(*_tiles(*x.shape), x, target.reshape(-1, inner), *rates, *flat, bads)
 
 
 @choice(reference=backward_reference, sample=_pull_sample, size=lambda c, x, *rest: x.size)
-def backward(c, x, lse, target, weight, ignored, smoothing, hit):
-    """c (W exp(x - lse) - q), with c (N, ...) or without axes."""
+def backward(c, x, level, target, weight, ignored, smoothing, hit):
+    """c (W exp(x - level) - q), with c (N, ...) or without axes."""
     c = np.asarray(c)
-    ready = _ready(x, target, weight, c, lse)
+    ready = _ready(x, target, weight, c, level)
     if ready is None:
-        return backward_reference(c, x, lse, target, weight, ignored, smoothing, hit)
-    (x, target, w, c, lse), n = ready, x.shape[1]
+        return backward_reference(c, x, level, target, weight, ignored, smoothing, hit)
+    (x, target, w, c, level), n = ready, x.shape[1]
     out = np.empty(x.shape, x.dtype) if x.size <= GRAIN else empty(x.shape, x.dtype)
     rates = ignored, 1 - smoothing, smoothing / n, hit
     if x.ndim == 2:
         c = c if c.ndim else c.reshape(1)
-        arrays = id(c), id(x), id(lse), id(target), id(w)
+        arrays = id(c), id(x), id(level), id(target), id(w)
         ROWS_PULL[x.dtype](POOL, len(x), GRAIN // n + 1, *arrays, *rates, id(out))
         return out
     inner = prod(x.shape[2:])
     view = x.size // (n * inner), n, inner
     c = c.reshape(-1, inner) if c.ndim else c.reshape(1, 1)
-    rows = lse.reshape(-1, inner), target.reshape(-1, inner)
+    rows = level.reshape(-1, inner, 2), target.reshape(-1, inner)
     cross_entropy_tiles_pull(*_tiles(*view), c, x.reshape(view), *rows, w, *rates, out.reshape(view))
     return out
 

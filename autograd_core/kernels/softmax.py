@@ -144,9 +144,9 @@ def log_softmax_rows_pull(begin, end, v, logs, out):
 
 
 @inline
-def shares_of_line(x, to, n, level, factor):
-    """exp(x - level) * factor of n entries from an address on."""
-    line_shares(x, to, n, level, factor)
+def shares_of_line(x, to, n, top, rest, factor):
+    """exp(x - top - rest) * factor of n entries from an address on."""
+    line_shares(x, to, n, top, rest, factor)
 
 
 @kernel(chunks=True, written=True)
@@ -158,7 +158,7 @@ def shares_of_rows(begin, end, g, x, y, out):
             for j in range(n):
                 out[i, j] = zero
         else:
-            shares_of_line(x.ctypes.data + i * step, out.ctypes.data + i * step, n, y[i], g[i])
+            shares_of_line(x.ctypes.data + i * step, out.ctypes.data + i * step, n, y[i], zero, g[i])
 
 
 # --- tiles of neighbours that belong to different rows ---------------------------------------------------------------

@@ -48,6 +48,7 @@ from . import (
     shape,
     sort,
     special,
+    unpooling,
     updates,
 )
 from .axes import spelled
@@ -79,6 +80,7 @@ MODULES = (
     folding,
     normalization,
     pooling,
+    unpooling,
     resampling,
     grids,
     recurrent,

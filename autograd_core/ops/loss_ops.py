@@ -11,7 +11,7 @@ from ..kernels import losses as sums
 from ..op import elementwise, op
 from .arranging import expand_dims
 from .base import broadcast_to
-from .math import clamp_min, exp, log, log1p, logaddexp, sigmoid
+from .math import clamp_min, exp, log, log1p, logaddexp, sigmoid, where
 from .reduce import reduce_sum
 
 __all__: list[str] = []
@@ -137,9 +137,9 @@ def _classes(weights: int, *reductions: str):
 def _pull_sample(weights: int):
     def draw(rng):
         (x, target, *weight), params = _classes(weights, "sum")(rng)
-        lse = np.log(np.exp(x).sum(axis=1)) + 0.1
+        level = np.stack([x.max(axis=1), np.log(np.exp(x - x.max(axis=1, keepdims=True)).sum(axis=1)) + 0.1], -1)
         c = rng.standard_normal(() if rng.random() < 0.5 else target.shape)
-        return [c, x, lse, target, *weight], {
+        return [c, x, level, target, *weight], {
             "ignored": -1, "smoothing": params["smoothing"], "hit": bool(rng.integers(2)),
         }  # fmt: skip
 
@@ -151,32 +151,45 @@ def _beside(rows: Any, x: Any) -> Any:
     return expand_dims(rows, axis=(1 - x.ndim,))
 
 
+def _above(x: Any, level: Any) -> Any:
+    """Scores less log Σ exp of their row, whose two parts are taken off one after the other."""
+    return (x - _beside(level[..., 0], x)) - _beside(level[..., 1], x)
+
+
 def _cross_entropy_rule(g, y, xs, ignored, smoothing, reduction):
-    """The gradient by the scores: of the loss, and of log Σ exp, which the gradient of the gradient reads."""
+    """The gradient by the scores: of the loss, and of the level, which the gradient of the gradient reads.
+
+    Of its two parts the first goes to the largest score, the second to all by their shares, less what the first has.
+    """
     (loss, level, _), (x, target, *weight), dx = g, xs, None
     if loss is not None:
         c = loss / y[2] if reduction == "mean" else loss
         dx = cross_entropy_pull(c, x, y[1], target, *weight, ignored=ignored, smoothing=smoothing, hit=True)
     if level is not None:
-        d = _beside(level, x) * exp(x - _beside(y[1], x))
+        top, rest = _beside(level[..., 0], x), _beside(level[..., 1], x)
+        d = rest * exp(_above(x, y[1])) + where(x == _beside(y[1][..., 0], x), top - rest, 0)
         dx = d if dx is None else dx + d
     return (dx, None, None)[: len(xs)]
 
 
 @op(together=_cross_entropy_rule, samples=[_classes(k, "none", "mean", "sum") for k in range(2)])
 def cross_entropy_of(*xs, ignored, smoothing, reduction):
-    """The loss of scores (N, C, ...) for classes (N, ...), log Σ exp of each row, and the weight of all rows."""
+    """The loss of scores (N, C, ...) for classes (N, ...), the weight of all rows, and before it the level of each row.
+
+    That is log Σ exp in two parts (N, ..., 2): the largest score, and the rest.
+    """
     x, target, weight = (*xs, None)[:3]
     return kernels.forward(x, target, weight, ignored, smoothing, reduction)
 
 
 def _cross_entropy_pull_rule(g, xs, ignored, smoothing, hit):
-    """Gradients of the gradient by its factor, the scores and log Σ exp, which is an argument of its own here."""
+    """Gradients of the gradient by its factor, the scores and the level, which is an argument of its own here."""
     (c, x, *rest), axis = xs, (1 - xs[1].ndim,)
     params = {"ignored": ignored, "smoothing": smoothing}
     dc = reduce_sum(g * cross_entropy_pull(np.ones((), x.dtype), x, *rest, **params, hit=hit), axis=axis)
     dx = g * cross_entropy_pull(c, x, *rest, **params, hit=False)
-    return (dc, dx, -reduce_sum(dx, axis=axis), None, None)[: len(xs)]
+    part = expand_dims(-reduce_sum(dx, axis=axis), axis=(-1,))
+    return (dc, dx, broadcast_to(part, shape=rest[0].shape), None, None)[: len(xs)]
 
 
 @op(together=_cross_entropy_pull_rule, samples=[_pull_sample(k) for k in range(2)])

@@ -22,7 +22,6 @@ from ..tensor import at
 from .arranging import reshape_to
 from .math import where
 from .resampling import numbers, quickly, resampled, shares
-from .scatter import scatter
 from .sliding import Slides, averages, long
 
 __all__ = [
@@ -142,7 +141,7 @@ def _starts(u: np.ndarray, n: int, k: int, m: int) -> np.ndarray:
 # --- arguments -------------------------------------------------------------------------------------------------------
 
 
-def _planes(full: tuple, d: int, name: str) -> tuple[int, ...]:
+def planes(full: tuple, d: int, name: str) -> tuple[int, ...]:
     """The sizes of the last d axes, before which there are one or two."""
     if len(full) not in (d + 1, d + 2):
         letters = ", ".join("DHW"[-d:] if d > 1 else "L")
@@ -153,7 +152,7 @@ def _planes(full: tuple, d: int, name: str) -> tuple[int, ...]:
 
 def geometry(name: str, d: int, full: tuple, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool):
     """For each axis: its size, kernel, stride, padding, dilation, and how many windows there are."""
-    shape, found = _planes(full, d, name), []
+    shape, found = planes(full, d, name), []
     kernel = numbers(kernel, d, name, "kernel_size")
     stride = kernel if stride is None or stride == () else numbers(stride, d, name, "stride")
     padding, dilation = numbers(padding, d, name, "padding"), numbers(dilation, d, name, "dilation")
@@ -347,7 +346,7 @@ def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
 
 def _wanted(name: str, d: int, full: tuple, output_size: Any) -> tuple[tuple, tuple]:
     """Sizes of the last axes as they are and as they are to be; None stays as it is."""
-    shape = _planes(full, d, name)
+    shape = planes(full, d, name)
     of = lambda v: -1 if v is None else int(v)
     wanted = numbers(output_size, d, name, "output_size", of)
     wanted = tuple([n if m == -1 else m for n, m in zip(shape, wanted)])
@@ -439,7 +438,7 @@ def adaptive_avg_pool3d(input, output_size):
 def _fractional(d: int, name: str, input, kernel_size, output_size, output_ratio, indices, samples) -> Any:
     from ..random import rand
 
-    shape, kernel = _planes(input.shape, d, name), numbers(kernel_size, d, name, "kernel_size")
+    shape, kernel = planes(input.shape, d, name), numbers(kernel_size, d, name, "kernel_size")
     if (output_size is None) == (output_ratio is None):
         raise ValueError(f"{name}: give either output_size or output_ratio, got {output_size} and {output_ratio}")
     if output_size is None:
@@ -489,44 +488,3 @@ def fractional_max_pool3d_with_indices(
 ):
     """`fractional_max_pool3d` and the places."""
     return fractional_max_pool3d(input, kernel_size, output_size, output_ratio, True, _random_samples)
-
-
-# --- back to where they were -----------------------------------------------------------------------------------------
-
-
-def _unpool(d: int, name: str, input, indices, kernel_size, stride, padding, output_size) -> Any:
-    shape = _planes(input.shape, d, name)
-    if tuple(indices.shape) != tuple(input.shape):
-        raise ValueError(
-            f"{name}: indices must have the shape of input {tuple(input.shape)}, got {tuple(indices.shape)}"
-        )
-    kernel = numbers(kernel_size, d, name, "kernel_size")
-    stride = kernel if stride is None else numbers(stride, d, name, "stride")
-    padding = numbers(padding, d, name, "padding")
-    usual = tuple([(n - 1) * s + k - 2 * p for n, k, s, p in zip(shape, kernel, stride, padding)])
-    if output_size is not None:
-        wanted = tuple(output_size)[-d:]
-        if len(wanted) != d or any(not m - s < w < m + s for m, s, w in zip(usual, stride, wanted)):
-            raise ValueError(
-                f"{name}: output_size {tuple(output_size)} is too far from {usual}, at least a stride {stride}"
-            )
-        usual = wanted
-    lead, n = tuple(input.shape[:-d]), math.prod(shape)
-    zeros = np.zeros((*lead, math.prod(usual)), input.dtype)
-    flat = [reshape_to(v, shape=(*lead, n)) for v in (indices, input)]
-    return reshape_to(scatter(zeros, -1, *flat), shape=(*lead, *usual))
-
-
-def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
-    """Zeros in the size before max_pool1d, with the maxima where they were."""
-    return _unpool(1, "max_unpool1d", input, indices, kernel_size, stride, padding, output_size)
-
-
-def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
-    """Zeros in the size before max_pool2d, with the maxima where they were."""
-    return _unpool(2, "max_unpool2d", input, indices, kernel_size, stride, padding, output_size)
-
-
-def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
-    """Zeros in the size before max_pool3d, with the maxima where they were."""
-    return _unpool(3, "max_unpool3d", input, indices, kernel_size, stride, padding, output_size)

@@ -117,9 +117,6 @@ from autograd_core.ops.pooling import (
     max_pool2d_with_indices,
     max_pool3d,
     max_pool3d_with_indices,
-    max_unpool1d,
-    max_unpool2d,
-    max_unpool3d,
 )
 from autograd_core.ops.resampling import (
     channel_shuffle,
@@ -131,6 +128,7 @@ from autograd_core.ops.resampling import (
     upsample_nearest,
 )
 from autograd_core.ops.resampling import channel_shuffle as native_channel_shuffle
+from autograd_core.ops.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
 
 from . import activations, attention, convolution, losses, noise, pooling, products, words
 from .activations import *
