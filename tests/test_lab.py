@@ -82,6 +82,7 @@ def test_generated_source_is_one_of_the_routes():
 @quick
 @given(programs())
 @example(Program("def program(a):\n    t0 = a * a\n    t1 = np.sqrt(t0)\n    t2 = a - t1\n    return t2\n", (0.938,)))
+@example(Program("def program(a, b):\n    t0 = b - a\n    t1 = np.log(1.0 + t0 * t0)\n    return t1\n", (1.43, 1.43)))
 def test_second_differences_agree_with_the_tape(program: Program):
     f = lambda v: program.function(*v)
     exact = ag.hessian(f)(np.array(program.point))

@@ -131,9 +131,14 @@ class Flat:
         return np.concatenate([r.ravel() for r in self.results])
 
     def noise(self) -> np.ndarray:
-        """How far rounding inside the function moves its results: the first that they move as the arguments hardly do."""
+        """How far rounding inside the function moves its results: the first that they move as the arguments hardly do.
+
+        These move by different amounts: what depends on their differences alone would not move otherwise.
+        """
         if self.shaken is None:
-            self.shaken, scale, nudge = np.zeros(len(self.y)), np.where(self.x == 0, 1.0, np.abs(self.x)), EPSILON
+            apart = 1 + np.arange(len(self.x)) * 0.618 % 1
+            scale, nudge = np.where(self.x == 0, 1.0, np.abs(self.x)) * apart, EPSILON
+            self.shaken = np.zeros(len(self.y))
             while nudge < 1e-3 and not self.shaken.all():
                 moved = [np.abs(self(self.x + k * nudge * scale) - self.y) for k in (1, 2, 3)]
                 self.shaken = np.where(self.shaken == 0, np.max(moved, axis=0), self.shaken)
