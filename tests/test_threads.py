@@ -183,7 +183,7 @@ def test_what_comes_after_a_region_counts_up_to_a_bound():
     assert kind[2] == 0, "its turn has not ended"
     time.sleep(0.001)
     mix(999, 20, x, out)
-    assert kind[4] == min(1 + kind[2] // 4000, 64) and kind[2] == kind[1] + 50_000
+    assert kind[4] == min(1 + kind[2] // 32_000, 64) and kind[2] == kind[1] + 50_000
 
 
 @compiled

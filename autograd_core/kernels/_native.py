@@ -37,8 +37,9 @@ SHARED = ir.FunctionType(VOID, [I64] * 5)
 # has to fetch from there, and on the machine: both ways are tried, anew after AGAIN regions.  A turn lasts until the next
 # region begins, but counts no more than AFTER of what comes in between: that has to fetch what the worker wrote, and an
 # idle worker, which looks for work, slows it down where two cores are one.  There are BY_ONE turns alone, or fewer if
-# they are longer than TINY, in which workers fall asleep, and BY_ALL shared; sharing has to gain a fifth, or ENOUGH.
-TINY, LONG, AFTER, ENOUGH = 4_000, 400_000, 50_000, 2_000
+# they are longer than QUIET, half of them after workers fell asleep and the host of a virtual machine, which looks for
+# their next wish for 200 us, did so too, and BY_ALL shared; to share has to gain a fifth, or ENOUGH.
+TINY, LONG, AFTER, ENOUGH, QUIET = 4_000, 400_000, 50_000, 2_000, 32_000
 BY_ONE, BY_ALL, AGAIN = 64, 16, 1 << 12
 # To wake a worker costs whoever does it 2 to 20 microseconds, and it comes some 40 later: with less than WORTH at hand it
 # is not worth while.  An idle worker looks for work for NEAR, longer than Python usually takes from one region to the
@@ -384,7 +385,7 @@ def tried(pool, kind, now):
     turn, took = load(pool, kind + TURN), (now if now < until else until) - load(pool, TRIED + 2)
     if load(pool, kind + way) == 0 or took < load(pool, kind + way):
         store(pool, kind + way, took)
-    turn += 1 + took // TINY if way == SINGLY else 1
+    turn += 1 + took // QUIET if way == SINGLY else 1
     store(pool, kind + TURN, BY_ONE if way == SINGLY and turn > BY_ONE else turn)
 
 
